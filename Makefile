@@ -1,0 +1,38 @@
+# make quickstart   everything on simulated sensors, in a few minutes
+# make test         every check: format, lint, layers, types, tests (recordings: EDGEHAR_DATA, optional)
+# make check        the same without the tests
+# Both make their own environment in $(VENV) on the first call and reuse it until pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Small networks gain nothing from more threads, and the tests should take as long everywhere.
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: quickstart test check format clean
+
+quickstart: $(STAMP)
+	$(BIN)/edgehar quickstart
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[runtime,quantize,train,report,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,113 @@
+"""One ONNX graph of a package, opened, checked against the manifest, and honest about where it runs."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
+from numpy.typing import NDArray
+
+from edgehar.clip import Floats
+from edgehar.errors import ConfigError, PackageError
+from edgehar.manifest import Manifest
+
+DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+LOG_ERRORS_ONLY = 3
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Names and shapes of a graph; None is a dimension of any size."""
+
+    inputs: dict[str, Shape]
+    output: str
+    output_shape: Shape
+
+
+def expected_interface(manifest: Manifest, part: str) -> Interface:
+    """What the manifest says the "encoder" or the "head" must look like."""
+    if part == "encoder":
+        inputs: dict[str, Shape] = {
+            spec.name: (None, spec.patch * spec.groups * spec.features) for spec in manifest.modalities
+        }
+        return Interface(inputs | {"valid": (None, len(manifest.modalities))}, "token", (None, manifest.token_dim))
+    tokens = (None, manifest.window.steps, manifest.token_dim)
+    return Interface({"tokens": tokens}, "logits", (None, len(manifest.labels)))
+
+
+class Graph:
+    """An onnxruntime session with named float inputs and one float output.
+
+    Args:
+        path: the ONNX file.
+        threads: onnxruntime's own threads.
+        providers: onnxruntime's execution providers in order of preference.
+
+    Raises ConfigError if no provider of that name exists, PackageError if onnxruntime cannot read the file.
+    A provider that cannot start is reported as a RuntimeWarning; `providers` then says what runs instead.
+    """
+
+    def __init__(self, path: Path, threads: int = 1, providers: Sequence[str] | None = None) -> None:
+        """Open the session."""
+        wanted = list(DEFAULT_PROVIDERS if providers is None else providers)
+        runtime = cast(Any, ort)
+        known: list[str] = runtime.get_available_providers()
+        if threads < 1:
+            raise ConfigError(f"{threads} threads; expected 1 or more")
+        if not set(wanted) & set(known):
+            raise ConfigError(f"provider {', '.join(wanted)}: this onnxruntime has {', '.join(known)}; choose of these")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = LOG_ERRORS_ONLY
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=[name for name in wanted if name in known]
+            )
+        except Exception as problem:  # onnxruntime's own classes share no narrower base
+            raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
+        self.path = path
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        lost = [name for name in wanted if name not in self.providers]
+        if lost:
+            warnings.warn(
+                f"{path.name}: asked for {', '.join(lost)}, runs on {', '.join(self.providers)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    @property
+    def interface(self) -> Interface:
+        """Names and shapes as onnxruntime sees them."""
+
+        def shape(value: Any) -> Shape:
+            return tuple(size if isinstance(size, int) else None for size in value.shape)
+
+        inputs = {value.name: shape(value) for value in self._session.get_inputs() if value.type == "tensor(float)"}
+        first = self._session.get_outputs()[0]
+        return Interface(inputs, first.name, shape(first))
+
+    def run(self, inputs: dict[str, Floats]) -> Floats:
+        """Compute the one output."""
+        output: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        return output
+
+
+def open_graph(
+    path: Path, part: str, manifest: Manifest, threads: int = 1, providers: Sequence[str] | None = None
+) -> Graph:
+    """Open a package's graph; raises PackageError if its inputs or its output are not the manifest's."""
+    graph = Graph(path, threads, providers)
+    found, expected = graph.interface, expected_interface(manifest, part)
+    # A head that ends in a reshape may leave the size of its output open; the first run then settles it.
+    same_output = found.output == expected.output and (
+        found.output_shape == expected.output_shape or None in found.output_shape[1:]
+    )
+    if found.inputs != expected.inputs or not same_output:
+        raise PackageError(f"{path}: found {found}; the manifest expects {expected}; export the model again")
+    return graph

@@ -1,0 +1,205 @@
+"""Add INT8 graphs to a package, in a form that TensorRT reads too, and say how far they agree with fp32.
+
+    edgehar quantize PACKAGE
+    python deploy/quantize.py PACKAGE --recipe dynamic
+
+The static recipe puts quantise and dequantise nodes on the inputs of linear layers, with ranges from the package's
+synthetic calibration arrays; the dynamic one measures the ranges at run time and is for onnxruntime on a CPU only.
+This is the only module of the board side that needs `onnx`, and a workstation does as well as the board.
+"""
+
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import onnx
+from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
+
+from deploy.agreement import SAME_ANSWER_FLOOR, agreement, parity_arrays
+from deploy.recognizer import Recognizer
+from edgehar.cli import guarded
+from edgehar.config import option, parse, positional
+from edgehar.errors import ConfigError, PackageError
+from edgehar.manifest import PARTS
+from edgehar.package import CALIBRATION, EdgePackage, amend_package
+
+RECIPES = ("static", "dynamic")
+LINEAR = ("MatMul", "Gemm")
+"""Quantised layers. Convolutions stay fp32: their INT8 kernels gain nothing at these sizes."""
+CALIBRATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """Options of `edgehar quantize`."""
+
+    package: str = positional("folder of the edge package")
+    recipe: str = option("static", "static (for TensorRT and onnxruntime) or dynamic (onnxruntime on a CPU)")
+    default: str = option("int8", "precision that the package then uses when none is asked for")
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown recipe."""
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"recipe {self.recipe!r}; expected {' or '.join(RECIPES)}")
+
+
+class CalibrationReader(quantization.CalibrationDataReader):
+    """Hands the calibration arrays to onnxruntime in batches, each once."""
+
+    def __init__(self, arrays: dict[str, Any], inputs: list[str]) -> None:
+        """Cut the arrays of these inputs into batches."""
+        rows = len(arrays[inputs[0]])
+        self._batches: Iterator[dict[str, Any]] = iter(
+            [
+                {name: arrays[name][first : first + CALIBRATION_BATCH] for name in inputs}
+                for first in range(0, rows, CALIBRATION_BATCH)
+            ]
+        )
+
+    def get_next(self) -> Any:
+        """The next batch, or None after the last."""
+        return next(self._batches, None)
+
+
+def _read_model(path: Path) -> Any:
+    """The graph, with a name for every node and without the entries that the quantiser cannot digest."""
+    model = cast(Any, onnx).load(str(path), load_external_data=False)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    # torch.onnx.export(dynamo=True) describes initialisers as values too; the quantiser then fails on them.
+    for value in [value for value in model.graph.value_info if value.name in constants]:
+        model.graph.value_info.remove(value)
+    for place, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{place}"
+    return model
+
+
+def products_of_activations(model: Any) -> list[str]:
+    """Names of the products without a constant factor, as in attention: quantising those costs more than it gains."""
+    constant = {tensor.name for tensor in model.graph.initializer}
+    found: list[str] = []
+    for node in model.graph.node:
+        if all(name in constant for name in node.input if name):
+            constant.update(node.output)
+        elif node.op_type in LINEAR and not any(name in constant for name in node.input[:2]):
+            found.append(node.name)
+    return found
+
+
+def quantize_graph(source: Path, recipe: str, calibration: dict[str, Any], target: Path) -> None:
+    """Write the INT8 form of one graph."""
+    model = _read_model(source)
+    excluded = products_of_activations(model)
+    tool = cast(Any, quantization)
+    if recipe == "dynamic":
+        tool.quantize_dynamic(
+            model,
+            str(target),
+            op_types_to_quantize=list(LINEAR),
+            nodes_to_exclude=excluded,
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        return
+    inputs = [value.name for value in model.graph.input]
+    lacking = sorted(name for name in inputs if name not in calibration or not len(calibration[name]))
+    if lacking:
+        raise PackageError(f"{CALIBRATION}: no array {', '.join(lacking)}; export the model again")
+    tool.quantize_static(
+        model,
+        str(target),
+        CalibrationReader(calibration, inputs),
+        quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=list(LINEAR),
+        nodes_to_exclude=excluded,
+        per_channel=True,
+        activation_type=quantization.QuantType.QInt8,
+        weight_type=quantization.QuantType.QInt8,
+        extra_options={
+            "ActivationSymmetric": True,
+            "WeightSymmetric": True,
+            "QuantizeBias": False,
+            "OpTypesToExcludeOutputQuantization": [*LINEAR, "Conv"],
+        },
+    )
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without the quantiser's advice to pre-process, which a graph from `edgehar export` does not need."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def quantize(path: Path, recipe: str = "static", default: str = "int8") -> dict[str, Any]:
+    """Add precision "int8" to a package, all at once or not at all.
+
+    Returns:
+        What the manifest's metrics now say of it: recipe, bytes per precision, and `deploy.agreement.agreement`
+        with fp32 on the parity arrays, whatever it is. If too few windows agree, fp32 stays the default.
+
+    Raises PackageError for a package without fp32 graphs or calibration arrays.
+    """
+    package = EdgePackage.open(path)
+    manifest = package.manifest
+    calibration, parity = package.arrays(CALIBRATION), parity_arrays(package)
+    graphs = manifest.graphs | {"int8": {part: f"{part}.int8.onnx" for part in PARTS}}
+    if default not in graphs:
+        raise ConfigError(f"default {default!r}; expected one of {', '.join(graphs)}")
+    with tempfile.TemporaryDirectory() as folder:
+        files: dict[str, bytes | Path] = {name: Path(folder) / name for name in graphs["int8"].values()}
+        for part, name in graphs["int8"].items():
+            with _quiet():
+                quantize_graph(package.graph(part, "fp32"), recipe, calibration, Path(folder) / name)
+        draft = Path(shutil.copytree(path, Path(folder) / "draft"))
+        amend_package(draft, files, graphs=graphs)
+        opened = EdgePackage.open(draft)
+        measured = agreement(Recognizer(opened, "int8"), Recognizer(opened, "fp32"), parity)
+        sizes = {
+            precision: sum(opened.manifest.files[name]["bytes"] for name in parts.values())
+            for precision, parts in graphs.items()
+        }
+        result = {"recipe": recipe, "bytes": sizes, "agreement_with_fp32": measured}
+        good = measured["same_answer"] >= SAME_ANSWER_FLOOR
+        amend_package(
+            path,
+            files,
+            graphs=graphs,
+            metrics=manifest.metrics | {"int8": result},
+            default_precision=default if good or default != "int8" else "fp32",
+        )
+    return result
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Quantise a package and print what came of it; the last line is one JSON document."""
+    config = parse(QuantizeConfig, argv, "edgehar quantize", (__doc__ or "").partition("\n")[0])
+    result = quantize(Path(config.package), config.recipe, config.default)
+    measured, sizes = result["agreement_with_fp32"], result["bytes"]
+    default = EdgePackage.open(config.package).manifest.default_precision
+    share = measured["same_answer"]
+    sys.stdout.write(
+        f"int8 ({config.recipe}): {sizes['int8']} bytes, fp32 {sizes['fp32']} bytes\n"
+        f"same answer as fp32 on {share:.1%} of {measured['windows']} parity windows; "
+        f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
+        f"default precision: {default}\n"
+    )
+    if share < SAME_ANSWER_FLOOR:
+        sys.stdout.write(f"this is below {SAME_ANSWER_FLOOR:.0%}: edgehar verify will refuse the package's int8\n")
+    sys.stdout.write(json.dumps({"package": config.package, "default_precision": default, **result}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,193 @@
+"""A package answers: signals in, predictions out, through the same windows and preprocessing as in training."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.graph import open_graph
+from deploy.samples import as_samples, as_times
+from edgehar.clip import Clip, Floats, Prediction
+from edgehar.errors import DataError, PackageError
+from edgehar.package import EdgePackage
+from edgehar.windows import Windows, cut
+
+BATCH_STEPS = 4096
+"""Steps computed at once when many windows are at hand; bounds memory on the board."""
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def load(
+    path: Path | str, precision: str | None = None, threads: int = 1, providers: Sequence[str] | None = None
+) -> "Recognizer":
+    """Open a package ready to predict.
+
+    Args:
+        path: the package's folder.
+        precision: one of the package's; its default if None.
+        threads: of onnxruntime.
+        providers: onnxruntime's execution providers in order of preference; the CPU if None.
+
+    Raises PackageError for a damaged package and ConfigError for an unknown provider.
+    """
+    return Recognizer(EdgePackage.open(path), precision, threads, providers)
+
+
+class Recognizer:
+    """The two graphs of one package in one precision; see `load` for the arguments.
+
+    Attributes:
+        package: the opened package.
+        manifest: its manifest.
+        precision: which graphs run.
+        providers: onnxruntime's execution providers that really run, in order.
+    """
+
+    def __init__(
+        self,
+        package: EdgePackage,
+        precision: str | None = None,
+        threads: int = 1,
+        providers: Sequence[str] | None = None,
+    ) -> None:
+        """Open both graphs."""
+        self.package, self.manifest = package, package.manifest
+        self.precision = precision or self.manifest.default_precision
+        self._info = self.manifest.info
+        self._encoder = open_graph(
+            package.graph("encoder", self.precision), "encoder", self.manifest, threads, providers
+        )
+        self._head = open_graph(package.graph("head", self.precision), "head", self.manifest, threads, providers)
+        self.providers = self._encoder.providers
+
+    def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
+        """Tokens of steps.
+
+        Args:
+            features: modality -> (N, P, G, F) or (N, P * G * F), as `edgehar.preprocess.prepare` gives them.
+            valid: (N, M) 1.0 where a modality's step is valid, in the manifest's order.
+
+        Returns:
+            (N, D) tokens.
+        """
+        steps = len(valid)
+        inputs = {spec.name: features[spec.name].reshape(steps, -1) for spec in self.manifest.modalities}
+        return self._encoder.run(inputs | {"valid": valid.astype(np.float32, copy=False)})
+
+    def classify(self, tokens: Floats) -> Floats:
+        """Logits (B, K) of windows of tokens (B, S, D); raises PackageError if the network's answer is not finite."""
+        logits = self._head.run({"tokens": tokens})
+        if logits.shape != (len(tokens), len(self.manifest.labels)) or not np.isfinite(logits).all():
+            raise PackageError(
+                f"{self.package.path}: the {self.precision} head gave {logits.shape} with values that are not finite "
+                f"or not one per label; expected {len(self.manifest.labels)} numbers a window; export the model again"
+            )
+        return logits
+
+    def predict_prepared(self, windows: Windows) -> Floats:
+        """Logits (N, K) of prepared windows, for evaluation."""
+        steps = self.manifest.window.steps
+        batch = max(1, BATCH_STEPS // steps)
+        logits = np.zeros((len(windows), len(self.manifest.labels)), np.float32)
+        for first in range(0, len(windows), batch):
+            some = slice(first, first + batch)
+            valid = np.stack(
+                [windows.valid[spec.name][some] for spec in self.manifest.modalities], axis=-1
+            )  # (B, S, M)
+            features = {
+                spec.name: windows.features[spec.name][some].reshape(valid.shape[0] * steps, -1)
+                for spec in self.manifest.modalities
+            }
+            tokens = self.encode(features, valid.reshape(-1, valid.shape[-1]).astype(np.float32))  # (B * S, D)
+            logits[some] = self.classify(tokens.reshape(-1, steps, tokens.shape[-1]))
+        return logits
+
+    def predict_clip(self, clip: Clip) -> list[Prediction]:
+        """One prediction per window of a recording, in order; a window without one usable step has none.
+
+        Raises DataError if the recording is shorter than a window or nothing in it is usable.
+        """
+        windows = cut([clip], self._info, self.manifest.normalisation)
+        usable = np.any([windows.valid[spec.name].any(axis=1) for spec in self.manifest.modalities], axis=0)
+        if not usable.any():
+            raise DataError(
+                f"{clip.name}: every sample is lost or too far from the next; expected usable samples of at least one "
+                f"of {', '.join(self._names)}; check the recording"
+            )
+        windows = windows.take(usable)
+        probabilities = softmax(self.predict_prepared(windows))
+        spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
+        return [self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True)]
+
+    def predict_windows(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> list[Prediction]:
+        """One prediction per window; see `predict` for the arguments and errors."""
+        clip, start_s = self._as_clip(signals, times_s)
+        shifted = self.predict_clip(clip)
+        return [self.prediction(one.probabilities, one.start_s + start_s, one.end_s + start_s) for one in shifted]
+
+    def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
+        """What a recording shows; for a sliding window the mean of its windows' probabilities.
+
+        Args:
+            signals: modality -> (T, C), or (T, G, 3) for a skeleton, in the units of the manifest; any of the
+                package's modalities. A sample with a value that is not finite counts as lost.
+            times_s: modality -> (T,) seconds on one clock, not decreasing; without it samples come at the
+                nominal rates. Packages of kind "clip" stretch the recording and take no times.
+
+        Raises DataError for an unknown modality, a wrong shape, or nothing usable.
+        """
+        windows = self.predict_windows(signals, times_s)
+        mean = np.stack([window.probabilities for window in windows]).mean(axis=0, dtype=np.float32)  # (K,)
+        return self.prediction(mean, windows[0].start_s, windows[-1].end_s)
+
+    def prediction(self, probabilities: Floats, start_s: float, end_s: float) -> Prediction:
+        """Name the most probable class of (K,) probabilities."""
+        best = int(np.argmax(probabilities))
+        return Prediction(self.manifest.labels[best], float(probabilities[best]), probabilities, start_s, end_s)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.manifest.modalities)
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise DataError unless every name is a modality of the package."""
+        unknown = [name for name in names if name not in self._names]
+        if unknown:
+            raise DataError(
+                f"modality {', '.join(map(repr, unknown))}: the package has {', '.join(self._names)}; rename it"
+            )
+
+    def _as_clip(self, signals: dict[str, Any], times_s: dict[str, Any] | None) -> tuple[Clip, float]:
+        """The caller's arrays as a clip whose time starts at 0, and when that was on the caller's clock."""
+        self.check_names(signals)
+        sliding = self.manifest.window.kind == "sliding"
+        if times_s is not None and not sliding:
+            raise DataError("times were given, but the package stretches pre-cut clips; leave the times out")
+        if times_s is not None and set(times_s) != set(signals):
+            raise DataError(f"times for {sorted(times_s)}, signals for {sorted(signals)}; expected both for each")
+        clip = Clip("recording", "", "", {}, {})
+        for spec in self.manifest.modalities:
+            if spec.name not in signals:
+                continue
+            values, valid = as_samples(signals[spec.name], spec)
+            if times_s is not None:
+                clip.times_s[spec.name] = as_times(times_s[spec.name], len(values), spec.name)
+            elif sliding:
+                clip.times_s[spec.name] = np.arange(len(values)) / spec.rate_hz
+            if valid.any():
+                clip.signals[spec.name], clip.valid[spec.name] = values, valid
+        if not clip.signals:
+            raise DataError(
+                f"no usable sample of {', '.join(signals) or 'any modality'}; "
+                f"expected at least one of {', '.join(self._names)}"
+            )
+        start_s = min((float(times[0]) for times in clip.times_s.values()), default=0.0)
+        for name, times in clip.times_s.items():
+            clip.times_s[name] = times - start_s
+        return clip, start_s

@@ -1,0 +1,97 @@
+"""One sensor's samples as they arrive, and the grid frames they already settle."""
+
+import numpy as np
+
+from edgehar.clip import Bools, Floats, Times
+from edgehar.errors import DataError
+from edgehar.modality import ModalitySpec
+from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, prepare, resample
+
+
+class Sensor:
+    """The samples of one sensor that later steps still need.
+
+    A stream must say the same as `edgehar.preprocess.resample` of the whole recording. It can as soon as no later
+    sample changes a frame: a valid sample at or after it is known, or the gap is already too long to be bridged.
+    The newest sample may still be repeated with the same time, so it settles nothing by itself.
+
+    Args:
+        spec: the modality.
+        frame_s: seconds between two frames of the grid.
+        normalisation: scales of the features.
+    """
+
+    def __init__(self, spec: ModalitySpec, frame_s: float, normalisation: Normalisation) -> None:
+        """Start with nothing heard."""
+        self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
+        self.longest_gap_s = MAX_GAP_FRAMES * frame_s
+        self._times_s: Times = np.zeros(0)
+        self._values: Floats = np.zeros((0, spec.channels), np.float32)
+        self._valid: Bools = np.zeros(0, bool)
+        self._before: tuple[Floats, bool] | None = None
+
+    @property
+    def newest_s(self) -> float:
+        """Time of the newest sample, lost or not; minus infinity before the first."""
+        return float(self._times_s[-1]) if len(self._times_s) else -np.inf
+
+    def append(self, values: Floats, valid: Bools, times_s: Times) -> None:
+        """Add samples (n, C) in order of time; of samples with the same time the last counts.
+
+        Raises DataError if they go back behind the newest sample.
+        """
+        if times_s[0] < self.newest_s:
+            raise DataError(
+                f"{self.spec.name}: {self.newest_s - times_s[0]:.3f} s behind its previous sample; expected times in "
+                "order; sort the samples, or reset the stream if the sensor's clock was set back"
+            )
+        times = np.concatenate([self._times_s, times_s])
+        last_of_its_time = np.append(np.diff(times) > 0, True)
+        mask = np.concatenate([self._valid, valid])
+        keep = last_of_its_time & mask
+        keep[-1] = True  # says how far the sensor has come, even if lost
+        self._times_s, self._valid = times[keep], mask[keep]
+        self._values = np.concatenate([self._values, values])[keep]
+
+    def settled(self, step: int) -> bool:
+        """True if the sensor has passed this step and no later sample can change the step's frames."""
+        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
+        if self.newest_s < last_frame_s + 2 * self.frame_s - 1e-9:
+            return False
+        known = self._times_s[:-1]  # settled, and valid by construction
+        if not len(known):
+            return self.newest_s - last_frame_s > self.longest_gap_s
+        return known[-1] >= last_frame_s or self.newest_s - known[-1] > self.longest_gap_s
+
+    def take(self, step: int) -> tuple[Floats, bool]:
+        """Features (1, P, G, F) of a step and whether it is valid; steps are taken in order, each once."""
+        patch = self.spec.patch
+        grid_s: Times = np.arange(step * patch, (step + 1) * patch, dtype=np.float64) * self.frame_s
+        valid = self._valid.copy()
+        if self.settled(step):
+            valid[-1] = True  # a later valid sample exists or changes nothing: the end is not the recording's end
+        frames, frame_valid = resample(self._values, valid, self._times_s, grid_s, self.longest_gap_s)
+        features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._before)
+        self._before = frames[-1], bool(frame_valid[-1])
+        self._forget(grid_s[-1])
+        return features, bool(step_valid[0])
+
+    def empty_until(self, step: int) -> float:
+        """Until when no frame is valid from this step on; minus infinity if the step itself may have one."""
+        start_s = step * self.spec.patch * self.frame_s
+        known = self._times_s[self._valid]
+        if (known < start_s).any() and known[known < start_s][-1] + self.longest_gap_s >= start_s:
+            return -np.inf
+        later = known[known >= start_s]
+        return float(later[0]) - self.longest_gap_s if len(later) else np.inf
+
+    def skip(self, step: int) -> None:
+        """Go on at this step, past steps without a valid frame."""
+        self._before = np.zeros(self.spec.channels, np.float32), False
+        self._forget(step * self.spec.patch * self.frame_s)
+
+    def _forget(self, before_s: float) -> None:
+        """Drop samples that no frame after `before_s` needs: all but two that came before it."""
+        first = max(int(np.searchsorted(self._times_s, before_s, side="right")) - 2, 0)
+        self._times_s, self._values = self._times_s[first:], self._values[first:]
+        self._valid = self._valid[first:]

@@ -1,0 +1,179 @@
+"""A live stream costs the same at every hop: one new step through the encoder, one ring of tokens through the head."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from deploy.recognizer import Recognizer, softmax
+from deploy.samples import as_samples, as_times
+from deploy.sensor import Sensor
+from edgehar.clip import Floats, Prediction
+from edgehar.errors import ConfigError
+
+PAUSE_STEPS = 4
+"""Silent steps in a row from which on they are skipped rather than computed."""
+
+
+class StreamRecognizer:
+    """Predictions of sliding windows while the samples arrive, each sensor at its own rate and clock.
+
+    A step is computed once every sensor has passed its end by one frame, or once any sensor has passed it by
+    `lateness_s` more: a sensor that is later than that counts as lost for the step. As long as none is, the
+    predictions do not depend on how the samples are cut into pushes, and they are those of
+    `Recognizer.predict_windows` on the whole recording. A window without one valid step has no prediction.
+
+    Args:
+        recognizer: the opened package; one of kind "clip" slides here with the manifest's `step_s` and `hop`.
+        modalities: sensors that are connected, so that none is waited for in vain; all of the package's if empty.
+        smoothing: weight of the previous prediction's probabilities, 0 (none) to below 1.
+        margin: a new label replaces the previous one only if it is more probable by more than this.
+        lateness_s: how long the slowest sensor is waited for, in seconds of the stream.
+        start_s: where the first step begins on the stream's clock; at the first sample pushed if None.
+        offsets_s: modality -> seconds added to its times, to bring its clock to the stream's.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        modalities: Iterable[str] = (),
+        smoothing: float = 0.0,
+        margin: float = 0.0,
+        lateness_s: float = 0.5,
+        start_s: float | None = None,
+        offsets_s: dict[str, float] | None = None,
+    ) -> None:
+        """Check the options and start with nothing heard."""
+        if not 0 <= smoothing < 1 or not margin >= 0 or not lateness_s >= 0:
+            raise ConfigError(
+                f"smoothing {smoothing}, margin {margin}, lateness {lateness_s} s; "
+                "expected smoothing in [0, 1) and the others at least 0"
+            )
+        self._recognizer, self._manifest = recognizer, recognizer.manifest
+        self._connected = tuple(modalities) or tuple(spec.name for spec in self._manifest.modalities)
+        self._offsets_s = dict(offsets_s or {})
+        recognizer.check_names((*self._connected, *self._offsets_s))
+        self._smoothing, self._margin, self._lateness_s = smoothing, margin, lateness_s
+        self._start_s = start_s
+        self._step_s = self._manifest.window.step_s
+        nothing = {
+            spec.name: np.zeros((1, spec.patch, spec.groups, spec.features), np.float32)
+            for spec in self._manifest.modalities
+        }
+        self._nothing = nothing
+        self._no_token = recognizer.encode(nothing, np.zeros((1, len(nothing)), np.float32))  # (1, D)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard; the next sample starts a new stream."""
+        window, normalisation = self._manifest.window, self._manifest.normalisation
+        self._origin_s = self._start_s
+        self._sensors = {
+            spec.name: Sensor(spec, window.step_s / spec.patch, normalisation)
+            for spec in self._manifest.modalities
+            if spec.name in self._connected
+        }
+        self._step = 0
+        # Written twice, S apart, so that the last S tokens always lie in a row.
+        self._ring = np.repeat(self._no_token, 2 * window.steps, axis=0)  # (2 * S, D)
+        self._heard_step = -window.steps  # last step with a valid modality
+        self._previous: Prediction | None = None
+
+    def push(self, modality: str, samples: Any, times_s: Any) -> list[Prediction]:
+        """Hand over the next samples of one sensor.
+
+        Args:
+            modality: which sensor.
+            samples: (n, C), or (n, G, 3) for a skeleton; values that are not finite mark a lost sample.
+            times_s: (n,) seconds on the sensor's clock, not decreasing over all its pushes.
+
+        Returns:
+            The predictions that these samples complete, in order; often none.
+
+        Raises DataError, with the stream as it was before, for an unknown modality, a wrong shape
+        or times that go back.
+        """
+        self._recognizer.check_names([modality])
+        if modality not in self._sensors:
+            raise ConfigError(
+                f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
+            )
+        sensor = self._sensors[modality]
+        values, valid = as_samples(samples, sensor.spec)
+        times = as_times(times_s, len(values), modality) + self._offsets_s.get(modality, 0.0)
+        if self._origin_s is None:
+            self._origin_s = float(times[0])
+        sensor.append(values, valid, times - self._origin_s)
+        predictions: list[Prediction] = []
+        self._skip_silence()
+        while self._is_due():
+            predictions += self._advance()
+            self._skip_silence()
+        return predictions
+
+    def flush(self) -> list[Prediction]:
+        """Compute the whole steps that are left at the end of a recording, then start afresh."""
+        newest_s = self._newest_s()
+        steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
+        predictions: list[Prediction] = []
+        while self._step < steps:
+            predictions += self._advance()
+        self.reset()
+        return predictions
+
+    def _newest_s(self) -> float:
+        return max(sensor.newest_s for sensor in self._sensors.values())
+
+    def _is_due(self) -> bool:
+        frame_s = max(sensor.frame_s for sensor in self._sensors.values())
+        if self._newest_s() >= (self._step + 1) * self._step_s + frame_s + self._lateness_s:
+            return True
+        return all(sensor.settled(self._step) for sensor in self._sensors.values())
+
+    def _skip_silence(self) -> None:
+        """Once a whole window heard nothing, go on shortly before the next sample: a pause costs no steps."""
+        if self._step - self._heard_step < self._manifest.window.steps:
+            return
+        sensors = self._sensors.values()
+        passed_s = max(self._newest_s() - self._lateness_s, min(sensor.newest_s for sensor in sensors))
+        passed_s -= max(sensor.longest_gap_s for sensor in sensors)  # what comes later may still reach back so far
+        silent_s = min(passed_s, *(sensor.empty_until(self._step) for sensor in sensors))
+        if silent_s > (self._step + PAUSE_STEPS) * self._step_s:
+            self._step = math.floor(silent_s / self._step_s) - 1
+            for sensor in sensors:
+                sensor.skip(self._step)
+
+    def _advance(self) -> list[Prediction]:
+        """One step through the encoder and, every `hop` steps, the window through the head."""
+        window = self._manifest.window
+        features, valid = dict(self._nothing), np.zeros((1, len(self._nothing)), np.float32)
+        for column, spec in enumerate(self._manifest.modalities):
+            if spec.name in self._sensors:
+                features[spec.name], valid[0, column] = self._sensors[spec.name].take(self._step)
+        token = self._recognizer.encode(features, valid) if valid.any() else self._no_token
+        if valid.any():
+            self._heard_step = self._step
+        place = self._step % window.steps
+        self._ring[place] = self._ring[place + window.steps] = token[0]
+        self._step += 1
+        first = self._step - window.steps
+        if first < 0 or first % window.hop or self._heard_step < first:
+            return []
+        tokens = self._ring[place + 1 : place + 1 + window.steps][None]  # (1, S, D), oldest first
+        return [self._smooth(softmax(self._recognizer.classify(tokens))[0], first)]
+
+    def _smooth(self, probabilities: Floats, first: int) -> Prediction:
+        """The prediction of the window from step `first`, steadied by the one before."""
+        previous = self._previous
+        if previous is not None:
+            mixed = self._smoothing * previous.probabilities + (1 - self._smoothing) * probabilities
+            probabilities = mixed.astype(np.float32)
+        start_s = (self._origin_s or 0.0) + first * self._step_s
+        current = self._recognizer.prediction(probabilities, start_s, start_s + self._manifest.window.length_s)
+        if previous is not None and self._margin > 0:
+            held = float(current.probabilities[self._manifest.labels.index(previous.label)])
+            if current.score - held <= self._margin:
+                current = Prediction(previous.label, held, current.probabilities, current.start_s, current.end_s)
+        self._previous = current
+        return current

@@ -1,0 +1,93 @@
+"""The `edgehar` command: one table of verbs, each imported when it is called.
+
+    edgehar quickstart
+"""
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+from edgehar import __version__
+from edgehar.errors import EdgeharError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "quickstart": ("edgehar.quickstart:main", "everything on simulated sensors, in a few minutes"),
+    "pipeline": ("edgehar.pipeline:main", "everything on a data set: train, shrink, export, verify, measure, report"),
+    "data": ("edgehar.data_command:main", "check, info, fetch, convert: recordings on disk"),
+    "pretrain": ("teacher.pretrain:main", "masked pretraining of the teacher on unlabelled signals"),
+    "finetune": ("teacher.finetune:main", "fine-tune the teacher on labels"),
+    "distill": ("student.distill:main", "train the lite student from the teacher"),
+    "prune": ("student.prune:main", "shrink a student without a single recording"),
+    "export": ("student.export:main", "write an edge package"),
+    "quantize": ("deploy.quantize:main", "add INT8 graphs to a package"),
+    "verify": ("deploy.verify:main", "check a package: checksums, parity, precision"),
+    "bench": ("deploy.benchmark:main", "measure latency, memory and cold start of a package"),
+    "run": ("deploy.run:main", "recognise a recording or a live stream"),
+    "evaluate": ("deploy.evaluate:main", "accuracy of a package on a data set, without torch"),
+    "report": ("edgehar.report:main", "render a run's results.json as one HTML page"),
+}
+EXTRAS = {"torch": "train", "torch_pruning": "train", "safetensors": "train", "onnxscript": "train", "tqdm": "train"}
+EXTRAS |= {"onnx": "quantize", "onnxruntime": "runtime", "matplotlib": "report"}
+
+
+def usage() -> str:
+    """The help text: a line per verb."""
+    lines = ["usage: edgehar VERB [options]     (edgehar VERB --help for a verb's own options)", ""]
+    lines += [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
+    return "\n".join(lines)
+
+
+def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> int:
+    """Call a verb; turn what a user can cause into one line on stderr and exit code 2."""
+    try:
+        return main(argv)
+    except EdgeharError as problem:
+        message = str(problem)
+    except ModuleNotFoundError as problem:
+        extra = EXTRAS.get((problem.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        message = f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (the reader left; nothing more can be said to it)
+        return 0
+    except OSError as problem:
+        advice = {
+            errno.ENOSPC: "free some space or choose another folder",
+            errno.EACCES: "choose a folder you may write to",
+        }.get(problem.errno or 0, "check the path")
+        message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"
+    except KeyboardInterrupt:
+        sys.stderr.write("\nedgehar: interrupted; the same command goes on where this one stopped\n")
+        return 130
+    sys.stderr.write(f"edgehar: {' '.join(message.split())}\n")
+    return 2
+
+
+def call(verb: str, argv: list[str]) -> int:
+    """Import a verb's module and call it, errors and all."""
+    module, _, function = VERBS[verb][0].partition(":")
+    main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
+    return main(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the `edgehar` command."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(usage() + "\n")
+        return 0
+    if arguments[0] == "--version":
+        sys.stdout.write(f"edgehar {__version__}\n")
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        sys.stderr.write(f"edgehar: unknown verb {verb!r}; expected one of: {', '.join(VERBS)}\n")
+        return 2
+    return guarded(lambda _: call(verb, rest))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The manifest of an edge package: everything a board must know of a model, read strictly or not at all."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from edgehar.clip import DatasetInfo
+from edgehar.errors import EdgeharError, PackageError
+from edgehar.modality import ModalitySpec, WindowSpec
+from edgehar.preprocess import Normalisation
+
+Json = dict[str, Any]
+
+FORMAT = "edgehar-package"
+FORMAT_VERSION = 1
+PARTS = ("encoder", "head")
+CALIBRATION, PARITY = "calibration.npz", "parity.npz"
+RESERVED_NAMES = ("valid", "token", "tokens", "logits")
+"""Names of the graphs' own inputs and outputs, which no modality may take."""
+
+MANIFEST_TYPES: dict[str, type] = {
+    "name": str,
+    "modalities": list,
+    "labels": list,
+    "window": dict,
+    "normalisation": dict,
+    "token_dim": int,
+    "graphs": dict,
+    "default_precision": str,
+    "parameters": int,
+    "macs": dict,
+    "files": dict,
+    "metrics": dict,
+    "provenance": dict,
+    "licence": str,
+}
+MODALITY_TYPES: dict[str, type] = {
+    "name": str,
+    "channels": int,
+    "unit": str,
+    "rate_hz": float,
+    "patch": int,
+    "group": int,
+    "joints": list,
+    "parents": list,
+    "vertical": int,
+}
+WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a package promises.
+
+    Attributes:
+        name: of the model.
+        modalities: its sensors, in the order of the encoder's `valid` input.
+        labels: the K classes.
+        window: how recordings become windows.
+        normalisation: scales of the features.
+        token_dim: D, width of the token of one step.
+        graphs: precision -> part ("encoder", "head") -> file name.
+        default_precision: the one used when none is asked for.
+        parameters: weights of the network.
+        macs: multiply-adds of one encoder "step", of the "head", and of a whole "window".
+        files: file name -> {"sha256", "bytes"}; filled in by `write_package`.
+        metrics: what was measured, by whom it was measured.
+        provenance: how the model came about ("data", "split", seeds, versions).
+        licence: terms of use.
+    """
+
+    name: str
+    modalities: tuple[ModalitySpec, ...]
+    labels: tuple[str, ...]
+    window: WindowSpec
+    normalisation: Normalisation
+    token_dim: int
+    graphs: dict[str, dict[str, str]]
+    default_precision: str
+    parameters: int
+    macs: dict[str, int]
+    files: dict[str, dict[str, Any]] = field(default_factory=lambda: dict[str, dict[str, Any]]())
+    metrics: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    provenance: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a manifest that contradicts itself."""
+        names = [spec.name for spec in self.modalities]
+        _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more different names")
+        _require(not set(names) & set(RESERVED_NAMES), f"modalities {names}", f"names other than {RESERVED_NAMES}")
+        _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "different labels")
+        _require(self.token_dim > 0, f"token_dim {self.token_dim}", "above 0")
+        _require(set(self.macs) == {"step", "head", "window"}, f"macs {sorted(self.macs)}", "step, head and window")
+        _require(set(self.normalisation.scale) == set(names), "normalisation", "scales for each modality")
+        for spec in self.modalities:
+            scale = self.normalisation.scale[spec.name]
+            usable = scale.shape == (spec.groups, 2) and bool(np.isfinite(scale).all() and (scale > 0).all())
+            _require(usable, f"scale of {spec.name}", f"{spec.groups} pairs of numbers above 0")
+        for precision, parts in self.graphs.items():
+            _require(set(parts) == set(PARTS), f"graphs of {precision}: {sorted(parts)}", "an encoder and a head")
+        found = f"default precision {self.default_precision!r} of {sorted(self.graphs)}"
+        _require(self.default_precision in self.graphs, found, "one of the graphs' precisions")
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The sensors, labels and window as `edgehar.windows` takes them."""
+        return DatasetInfo(self.name, self.modalities, self.labels, self.window, licence=self.licence)
+
+    @property
+    def needed_files(self) -> set[str]:
+        """Every file the package cannot do without."""
+        return {name for parts in self.graphs.values() for name in parts.values()} | {CALIBRATION, PARITY}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict for JSON; `from_json` is its inverse."""
+        entry = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        entry["modalities"] = [spec.to_json() for spec in self.modalities]
+        entry["labels"] = list(self.labels)
+        entry["window"] = dataclasses.asdict(self.window)
+        entry["normalisation"] = self.normalisation.to_json()
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **entry}
+
+    @staticmethod
+    def from_json(entry: Any) -> "Manifest":
+        """Read a manifest; raises PackageError for another format, an unknown version, key or type."""
+        if not isinstance(entry, dict) or cast(Json, entry).get("format") != FORMAT:
+            raise PackageError(f"manifest: no format {FORMAT!r}; expected an edge package; export the model again")
+        fields = cast(Json, entry).copy()
+        version = fields.pop("format_version", None)
+        if type(version) is not int or version != FORMAT_VERSION:
+            raise PackageError(
+                f"manifest: format version {version!r}; this edgehar reads version {FORMAT_VERSION}; "
+                "update edgehar or export the model again"
+            )
+        del fields["format"]
+        fields = _typed(fields, MANIFEST_TYPES, "manifest")
+        specs = [_typed(spec, MODALITY_TYPES, "modality") for spec in fields["modalities"]]
+        window = _typed(fields["window"], WINDOW_TYPES, "window")
+        _typed(fields["macs"], {"step": int, "head": int, "window": int}, "macs")
+        _require(all(isinstance(label, str) for label in fields["labels"]), "labels", "strings")
+        for precision, parts in fields["graphs"].items():
+            _typed(parts, dict.fromkeys(PARTS, str), f"graphs of {precision}")
+        for name, facts in fields["files"].items():
+            _typed(facts, {"sha256": str, "bytes": int}, f"file {name}")
+        try:
+            fields["modalities"] = tuple(ModalitySpec.from_json(spec) for spec in specs)
+            fields["labels"] = tuple(fields["labels"])
+            fields["window"] = WindowSpec(**window)
+            fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
+            return Manifest(**fields)
+        except PackageError:
+            raise
+        except (EdgeharError, TypeError, ValueError) as problem:
+            raise PackageError(f"manifest: {problem}; export the model again") from None
+
+
+def _require(condition: bool, found: str, expected: str) -> None:
+    if not condition:
+        raise PackageError(f"manifest: {found}; expected {expected}; export the model again")
+
+
+def _typed(entry: Any, types: dict[str, type], where: str) -> Json:
+    """A copy of the entry, which must be a dict with exactly these keys and values of these JSON types."""
+    _require(isinstance(entry, dict), where, "a JSON object")
+    unknown, missing = sorted(set(entry) - set(types)), sorted(set(types) - set(entry))
+    _require(not unknown and not missing, f"{where}: unknown keys {unknown}, missing {missing}", "those of the format")
+    for key, kind in types.items():
+        allowed = {float: (int, float), list: (list, tuple)}.get(kind, (kind,))
+        right = isinstance(entry[key], allowed) and not isinstance(entry[key], bool)
+        _require(right, f"{where}: {key} is of type {type(entry[key]).__name__}", kind.__name__)
+    return dict(entry)

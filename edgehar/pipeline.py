@@ -1,0 +1,120 @@
+"""Every stage in order, each skipped if nothing it depends on changed, each resumable.
+
+    edgehar pipeline --data utd-mhad --root DATA/utd-mhad --out runs/utd
+
+Stages hand over files and nothing else. The key of a stage is a digest of its arguments, of the recordings and of the
+stages before it; a stage whose key and products are as recorded is skipped. A training that was killed goes on from
+its last save, by itself, and ends with the weights an undisturbed one has.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgehar import __version__
+from edgehar.cli import call, guarded
+from edgehar.config import group, option, parse, to_json
+from edgehar.datasets import DataOptions
+from edgehar.errors import ConfigError, EdgeharError
+from edgehar.files import digest_of, locked, read_json, sha256, write_json
+from edgehar.results import write_results
+from edgehar.stages import Stage, plan
+
+PRESETS = ("tiny", "base", "large")
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """Options of the whole run."""
+
+    out: str = option("runs/pipeline", "folder of the run")
+    preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
+    seed: int = option(0, "reproduces the run")
+    macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps")
+    bench_runs: int = option(500, "timed runs per figure of the benchmark")
+    data: DataOptions = group(DataOptions)
+
+
+def data_arguments(options: DataOptions) -> tuple[str, ...]:
+    """The data options as typed, those left at their defaults included where a stage needs them."""
+    arguments: tuple[str, ...] = ("--data", options.data)
+    if options.root is not None:
+        arguments += ("--root", options.root)
+    if options.split is not None:
+        arguments += ("--split", options.split)
+    if options.modalities:
+        arguments += ("--modalities", ",".join(options.modalities))
+    return arguments
+
+
+def is_done(record: Path, key: str) -> bool:
+    """Whether a stage ran to its end with this key and its products are still what it left."""
+    if not record.is_file():
+        return False
+    try:
+        entry = read_json(record)
+        same = entry["key"] == key
+        return same and all(Path(name).is_file() and sha256(Path(name)) == was for name, was in entry["products"].items())
+    except (EdgeharError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def run_stage(stage: Stage, record: Path) -> float:
+    """Call the stage's verb; seconds taken. Raises EdgeharError if it ends with another code than 0."""
+    started_s = time.monotonic()
+    code = call(stage.verb, list(stage.arguments))
+    if code != 0:
+        raise ConfigError(f"stage {stage.name} ended with code {code}; run it alone to see why: {stage.command}")
+    missing = [str(path) for path in stage.products if not path.is_file()]
+    if missing:
+        raise ConfigError(f"stage {stage.name} did not write {', '.join(missing)}; run it alone: {stage.command}")
+    return time.monotonic() - started_s
+
+
+def run(options: PipelineOptions) -> dict[str, Any]:
+    """Run what has to be run and write results.json; returns its content."""
+    if options.preset not in PRESETS:
+        raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
+    folder = Path(options.out)
+    with locked(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", to_json(options))
+        arguments = data_arguments(options.data)
+        stages = plan(folder, options.preset, options.seed, options.macs, options.bench_runs, arguments)
+        key = digest_of([__version__, options.data.fingerprint()])
+        records: list[dict[str, Any]] = []
+        again = False
+        for number, stage in enumerate(stages, 1):
+            key = digest_of([key, stage.verb, stage.arguments])
+            record = folder / "stages" / f"{stage.name}.json"
+            # Once one stage ran, what follows it runs too: quantising, for one, changes a package in place.
+            skipped = not again and is_done(record, key)
+            sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
+            sys.stdout.flush()
+            if not skipped:
+                again = True
+                seconds = run_stage(stage, record)
+                products = {str(path): sha256(path) for path in stage.products}
+                entry = {"name": stage.name, "key": key, "seconds": seconds, "products": products}
+                write_json(record, entry)
+            records.append(read_json(record) | {"skipped": skipped})
+        results = write_results(folder, options, stages, records)
+        sys.stdout.write(f"[report] edgehar report {folder}\n")
+        call("report", [str(folder)])
+    return results
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the pipeline and say where the results are."""
+    options = parse(PipelineOptions, argv, "edgehar pipeline", __doc__ or "")
+    results = run(options)
+    for model, entry in results["evaluation"].items():
+        sys.stdout.write(f"{model:<14}{entry['correct']}/{entry['total']}  {100 * entry['accuracy']:.2f} %\n")
+    sys.stdout.write(f"results: {options.out}/results.json   page: {options.out}/report.html\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

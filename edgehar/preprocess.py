@@ -1,0 +1,173 @@
+"""The one preprocessing function: physical frames in, features out, patch by patch.
+
+Every value depends on its own frame and the frame before it only, so that a stream computes exactly
+what a whole recording does. A skeleton is taken relative to its root joint, whose own motion is kept;
+any other sensor is taken as it is. Each channel gives a value and a motion (change per second).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgehar.clip import Bools, Clip, Floats, Times
+from edgehar.errors import DataError
+from edgehar.modality import ModalitySpec
+
+MAX_GAP_FRAMES = 8
+"""Samples lost in a row, in frames of the grid, up to which a gap is bridged by a straight line."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Root-mean-square of values and motions over the training subjects, per modality: (G, 2) float32.
+
+    One scale for all joints of a skeleton and one per triaxial sensor, and no mean: a rotation of the
+    body or of the sensor then commutes with the normalisation.
+    """
+
+    scale: dict[str, Floats]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists for JSON."""
+        return {name: scale.tolist() for name, scale in self.scale.items()}
+
+    @staticmethod
+    def from_json(entry: dict[str, Any]) -> "Normalisation":
+        """Inverse of `to_json`."""
+        return Normalisation({name: np.asarray(scale, np.float32) for name, scale in entry.items()})
+
+    @staticmethod
+    def identity(specs: tuple[ModalitySpec, ...]) -> "Normalisation":
+        """Scale 1 for every group, used while the real scales are measured."""
+        return Normalisation({spec.name: np.ones((spec.groups, 2), np.float32) for spec in specs})
+
+
+def check_signal(values: Floats, spec: ModalitySpec, where: str) -> Floats:
+    """Bring one signal to (T, C) float32.
+
+    A skeleton may also come as (T, G, 3). Raises DataError for any other shape or an empty signal.
+    Values that are not finite are left as they are: the caller decides whether that is an error.
+    """
+    array = np.asarray(values, np.float32)
+    if array.ndim == 3 and array.shape[1:] == (spec.groups, spec.group):
+        array = array.reshape(len(array), spec.channels)
+    if array.ndim != 2 or array.shape[1] != spec.channels or not len(array):
+        raise DataError(
+            f"{where}: {spec.name} has shape {np.shape(values)}; expected (samples, {spec.channels}) "
+            f"with at least one sample; give time first and {spec.channels} channels"
+        )
+    return array
+
+
+def resample(values: Floats, valid: Bools, times_s: Times, grid_s: Times, max_gap_s: float) -> tuple[Floats, Bools]:
+    """Straight-line interpolation of the valid samples onto a grid.
+
+    Args:
+        values: (T, C) samples.
+        valid: (T,) True where a sample can be trusted.
+        times_s: (T,) seconds, not decreasing; of samples with the same time the last counts.
+        grid_s: (L,) increasing seconds.
+        max_gap_s: a grid point further than this from the neighbouring samples' span is not valid.
+
+    Returns:
+        (L, C) float32 and (L,) bool; what is not valid is 0.
+    """
+    keep = valid & np.append(np.diff(times_s) > 0, True)
+    frames = np.zeros((len(grid_s), values.shape[1]), np.float32)
+    if not keep.any():
+        return frames, np.zeros(len(grid_s), bool)
+    known_s, known = times_s[keep], values[keep]
+    right = np.clip(np.searchsorted(known_s, grid_s), 1, max(len(known_s) - 1, 1)) if len(known_s) > 1 else None
+    if right is None:
+        near = np.abs(grid_s - known_s[0]) <= max_gap_s
+        frames[near] = known[0]
+        return frames, near
+    left = right - 1
+    span_s = known_s[right] - known_s[left]
+    weight = np.clip((grid_s - known_s[left]) / span_s, 0.0, 1.0).astype(np.float32)[:, None]
+    frames = known[left] * (1 - weight) + known[right] * weight
+    outside_s = np.maximum(known_s[0] - grid_s, grid_s - known_s[-1])
+    # Exactly on a sample the gap beside it does not matter.
+    on_sample = (grid_s == known_s[left]) | (grid_s == known_s[right])
+    inside = (outside_s <= 0) & ((span_s <= max_gap_s) | on_sample)
+    usable = inside | ((outside_s > 0) & (outside_s <= max_gap_s / 2))
+    frames = np.where(usable[:, None], frames, 0).astype(np.float32)
+    return frames, usable
+
+
+def stretch(clip: Clip, spec: ModalitySpec, steps: int) -> tuple[Floats, Bools, float]:
+    """A pre-cut clip without timestamps over `steps` patches by normalised time.
+
+    Returns:
+        (L, C) frames, (L,) valid, and the seconds between two frames at the modality's nominal rate.
+    """
+    length = steps * spec.patch
+    if spec.name not in clip.signals:
+        return np.zeros((length, spec.channels), np.float32), np.zeros(length, bool), 1.0 / spec.rate_hz
+    values = clip.signals[spec.name]
+    samples = len(values)
+    grid = np.linspace(0, max(samples - 1, 0), length)
+    max_gap = MAX_GAP_FRAMES * max(samples / length, 1.0)
+    frames, valid = resample(values, clip.valid[spec.name], np.arange(samples, dtype=np.float64), grid, max_gap)
+    return frames, valid, max(samples - 1, 1) / (length - 1) / spec.rate_hz
+
+
+def prepare(
+    frames: Floats,
+    valid: Bools,
+    spec: ModalitySpec,
+    frame_s: float,
+    normalisation: Normalisation,
+    before: tuple[Floats, bool] | None = None,
+) -> tuple[Floats, Bools]:
+    """Turn frames on the grid into features, patch by patch.
+
+    Args:
+        frames: (L, C) in the sensor's units, L a multiple of the patch length.
+        valid: (L,) True where a frame can be trusted.
+        spec: the modality.
+        frame_s: seconds between two frames.
+        normalisation: scales measured on the training subjects.
+        before: the frame (C,) before the first one and whether it is valid; None at the start of a recording.
+
+    Returns:
+        features (S, P, G, F) float32, where F holds the values then the motions of a group, and
+        (S,) bool, True where at least half of a patch's frames are valid. What is not valid is 0.
+    """
+    length = len(frames)
+    previous = np.concatenate([(frames[:1] if before is None else before[0][None]), frames[:-1]])
+    previous_valid = np.append(valid[:1] if before is None else before[1], valid[:-1])
+    value = frames.reshape(length, spec.groups, spec.group)  # (L, G, 3)
+    earlier = previous.reshape(length, spec.groups, spec.group)
+    if spec.is_skeleton:
+        root, root_earlier = value[:, spec.root].copy(), earlier[:, spec.root].copy()
+        value, earlier = value - root[:, None], earlier - root_earlier[:, None]
+        motion = value - earlier
+        motion[:, spec.root] = root - root_earlier
+    else:
+        motion = value - earlier
+    motion = np.where((valid & previous_valid)[:, None, None], motion, 0) / frame_s
+    scale = normalisation.scale[spec.name]  # (G, 2)
+    features = np.concatenate([value / scale[:, :1], motion / scale[:, 1:]], axis=2)  # (L, G, F)
+    features = np.where(valid[:, None, None], features, 0).astype(np.float32)
+    step_valid = valid.reshape(-1, spec.patch).mean(axis=1) >= 0.5
+    steps = features.reshape(-1, spec.patch, spec.groups, spec.features)
+    return np.where(step_valid[:, None, None, None], steps, 0).astype(np.float32), step_valid
+
+
+def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Floats:
+    """Root-mean-square scales (G, 2) of features prepared with `Normalisation.identity`.
+
+    Args:
+        features: (N, S, P, G, F) of the training windows.
+        step_valid: (N, S).
+        spec: the modality.
+    """
+    used = features[step_valid].astype(np.float64)  # (steps, P, G, F)
+    if not len(used):
+        return np.ones((spec.groups, 2), np.float32)
+    square = np.stack([(used[..., : spec.group] ** 2).mean((0, 1, 3)), (used[..., spec.group :] ** 2).mean((0, 1, 3))], 1)
+    if spec.is_skeleton:
+        square = np.broadcast_to(square.mean(0), square.shape)
+    return np.sqrt(np.maximum(square, 1e-12)).astype(np.float32)

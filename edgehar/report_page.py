@@ -1,0 +1,101 @@
+"""The pieces of HTML a report is made of: tables, images and numbers for people, everything escaped."""
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+
+CSS = """
+:root { color-scheme: light; }
+body { margin: 0 auto; padding: 1rem 1rem 4rem; max-width: 62rem; background: #fff; color: #1f2933;
+  font: 1rem/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 1.2rem 0 .3rem; }
+h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; padding-top: .8rem; border-top: 1px solid #e4e7eb; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
+.figure { font-size: 3.2rem; font-weight: 650; line-height: 1.1; color: #2b6cb0; margin: 1rem 0 0; }
+.note, figcaption { color: #52606d; font-size: .92rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .8rem .35rem 0; text-align: right; border-bottom: 1px solid #e4e7eb; white-space: nowrap; }
+th { font-weight: 600; color: #52606d; font-size: .88rem; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; }
+tr.delivered td { font-weight: 650; background: #ebf4ff; }
+figure { margin: 0; }
+img { display: block; max-width: 100%; height: auto; }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+.grid img { width: 100%; }
+dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.2rem; margin: 0; }
+dt { color: #52606d; }
+dd { margin: 0; overflow-wrap: anywhere; }
+code { font: .9rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+summary { cursor: pointer; margin: 1rem 0 .4rem; }
+"""
+
+
+def escaped(value: object) -> str:
+    """Any value as text that HTML shows as it is."""
+    return html.escape(str(value))
+
+
+def whole(value: float) -> str:
+    """A count with its thousands marked: 97,416."""
+    return f"{value:,.0f}"
+
+
+def decimal(value: float) -> str:
+    """A measurement with three significant places after small leading digits: 0.125, 12.5, 1,250."""
+    size = abs(value)
+    return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}" if size >= 1 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent with two places: 98.14 %."""
+    return f"{100 * share:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 4.2 s, 3 min 05 s, 1 h 02 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], delivered: int | None = None) -> str:
+    """A table that scrolls sideways on a small screen; columns without one entry are left out.
+
+    Args:
+        head: names of the columns.
+        rows: cells as plain text.
+        delivered: index of the row to stress.
+    """
+    listed = [list(row) for row in rows]
+    used = [column for column in range(len(head)) if any(row[column] for row in listed)]
+    lines = ["<tr>" + "".join(f'<th scope="col">{escaped(head[column])}</th>' for column in used) + "</tr>"]
+    for index, row in enumerate(listed):
+        mark = ' class="delivered"' if index == delivered else ""
+        lines.append(f"<tr{mark}>" + "".join(f"<td>{escaped(row[column])}</td>" for column in used) + "</tr>")
+    return '<div class="wide" tabindex="0"><table>\n' + "\n".join(lines) + "\n</table></div>\n"
+
+
+def definitions(entries: Iterable[tuple[str, str]]) -> str:
+    """A list of names and values; entries without a value are left out."""
+    pairs = [f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in entries if value]
+    return "<dl>\n" + "\n".join(pairs) + "\n</dl>\n" if pairs else ""
+
+
+def image(svg: bytes, alternative: str, caption: str = "", width_rem: float = 0) -> str:
+    """A picture inside the page, with words for who cannot see it; `width_rem` keeps it from shrinking below that."""
+    source = base64.b64encode(svg).decode("ascii")
+    size = f' style="width:{width_rem:g}rem;max-width:none"' if width_rem else ""
+    below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
+    picture = f'<img src="data:image/svg+xml;base64,{source}" alt="{escaped(alternative)}"{size}>'
+    return f'<figure class="wide">{picture}{below}</figure>\n'
+
+
+def page(title: str, body: str) -> str:
+    """The whole document: no script, nothing loaded from anywhere."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escaped(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )

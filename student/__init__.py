@@ -1,0 +1,1 @@
+"""Workstation side: distillation, data-free pruning and export of the lite network."""

@@ -1,0 +1,99 @@
+"""Inputs that no one ever recorded: smooth motion drawn from stored first and second moments.
+
+What is stored with a checkpoint, per modality: the mean of each channel, the covariance of the channels of one frame,
+and the spread of each channel's motion. They say how the training subjects stood and how strongly channels move
+together; they hold no sample, no order in time and no label, so no recording can be read back from them. It is data
+derived from recordings all the same, and `facts["statistics"]` is where to look at all of it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgehar.clip import Floats
+from edgehar.config import option
+from edgehar.modality import ModalitySpec
+from edgehar.windows import Windows
+from teacher.augment import lose_modalities
+
+
+@dataclass(frozen=True)
+class DreamConfig:
+    """How dreamed motion varies."""
+
+    slowest: float = option(0.3, "fewest cycles of a dreamed motion per window")
+    fastest: float = option(4.0, "most cycles of a dreamed motion per window")
+    waves: int = option(6, "cosines a dreamed motion is made of")
+    still: float = option(0.5, "share of the variance that stays constant over a window")
+    spread: float = option(1.3, "spread of dreamed frames, in shares of the stored one")
+    lost_modality: float = option(0.1, "chance that a dreamed window lacks a modality")
+
+
+def measure_statistics(windows: Windows, specs: tuple[ModalitySpec, ...]) -> dict[str, Any]:
+    """Moments of the valid frames of prepared training windows, as plain lists for JSON."""
+    statistics: dict[str, Any] = {}
+    for spec in specs:
+        used = windows.features[spec.name][windows.valid[spec.name]]  # (steps, P, G, F)
+        value = used[..., : spec.group].reshape(-1, spec.channels).astype(np.float64)
+        motion = used[..., spec.group :].reshape(-1, spec.channels).astype(np.float64)
+        if not len(value):
+            value = motion = np.zeros((1, spec.channels))
+        statistics[spec.name] = {
+            "mean": np.round(value.mean(0), 4).tolist(),
+            "covariance": np.round(np.cov(value.T, bias=True).reshape(spec.channels, -1), 5).tolist(),
+            "motion": np.round(motion.std(0), 4).tolist(),
+        }
+    return statistics
+
+
+def _factor(covariance: list[list[float]]) -> Floats:
+    """(C, C) square root of a covariance, so that unit noise times its transpose has that covariance."""
+    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+    return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
+
+
+class Dreamer:
+    """Draws batches of synthetic windows from stored statistics."""
+
+    def __init__(
+        self, statistics: dict[str, Any], specs: tuple[ModalitySpec, ...], steps: int, config: DreamConfig
+    ) -> None:
+        """Windows of S = `steps` for these modalities."""
+        self.specs, self.steps, self.config = specs, steps, config
+        self.mean = {name: torch.tensor(entry["mean"]) for name, entry in statistics.items()}
+        self.factor = {name: torch.as_tensor(_factor(entry["covariance"])) for name, entry in statistics.items()}
+        self.motion = {name: torch.tensor(entry["motion"]) for name, entry in statistics.items()}
+
+    def draw(self, batch: int, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
+        config = self.config
+        span = np.log(config.fastest / config.slowest)
+        fastest = config.slowest * torch.exp(span * torch.rand(batch, 1, 1, generator=generator))
+        spread = config.spread * (0.4 + 1.2 * torch.rand(batch, 1, 1, generator=generator))
+        features: dict[str, Tensor] = {}
+        for spec in self.specs:
+            length, channels = self.steps * spec.patch, spec.channels
+            cycles = fastest[..., None] * torch.rand(batch, 1, channels, config.waves, generator=generator)
+            phase = torch.rand(batch, 1, channels, config.waves, generator=generator)
+            time = torch.linspace(0, 1, length)[None, :, None, None]
+            angle = 2 * torch.pi * (cycles * time + phase)  # (B, L, C, waves)
+            wave = angle.cos().sum(-1) * (2 / config.waves) ** 0.5
+            slope = -(angle.sin() * cycles).sum(-1)  # (B, L, C)
+            constant = torch.randn(batch, 1, channels, generator=generator)
+            noise = config.still**0.5 * constant + (1 - config.still) ** 0.5 * wave
+            factor = self.factor[spec.name]
+            value = self.mean[spec.name] + spread * (noise @ factor.T)
+            # A channel that never varies (a skeleton's root against itself) may still move, on its own.
+            fixed = factor.abs().sum(1) == 0
+            motion = torch.where(fixed, slope, slope @ factor.T)
+            size = motion.square().mean((0, 1)).sqrt().clamp(min=1e-6)
+            motion = motion / size * self.motion[spec.name] * spread
+            shape = (batch, self.steps, spec.patch, spec.groups, spec.group)
+            features[spec.name] = torch.cat([value.reshape(shape), motion.reshape(shape)], -1)
+        valid = {spec.name: torch.ones(batch, self.steps, dtype=torch.bool) for spec in self.specs}
+        if len(self.specs) > 1:
+            valid = lose_modalities(valid, [spec.name for spec in self.specs], config.lost_modality, generator)
+        return {name: tokens * valid[name][..., None, None, None] for name, tokens in features.items()}, valid

@@ -1,0 +1,169 @@
+"""Write a student as an edge package: two ONNX graphs, checked arrays, a manifest.
+
+    python student/export.py runs/demo/student --out runs/demo/package
+
+The encoder turns one step into a token, the head turns a window of tokens into logits; a clip runs the encoder on all
+its steps at once, a stream on the new step only. Calibration and parity arrays are dreamed, never recorded.
+"""
+
+import io
+import sys
+from dataclasses import MISSING, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgehar.cli import guarded
+from edgehar.config import option, parse, positional
+from edgehar.errors import CheckpointError
+from edgehar.files import locked
+from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
+from student.dream import DreamConfig, Dreamer
+from student.lite import Encoder, Lite
+from student.rebuild import rebuild
+from teacher.checkpoint import Checkpoint, load_checkpoint
+from teacher.layers import count_macs, count_parameters
+from teacher.loader import update_generator
+
+OPSET = 18
+"""Read by TensorRT 10 and by onnxruntime 1.18 and later."""
+
+MOST_IR = 10
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of the stage."""
+
+    checkpoint: str = positional("folder of a student or pruned checkpoint")
+    out: str = option(MISSING, "folder of the edge package to write")
+    name: str | None = option(None, "name of the model in the package (data set and kind)")
+    windows: int = option(64, "dreamed windows for calibration, and as many for parity")
+    seed: int = option(0, "reproduces the dreamed windows")
+
+
+class StepEncoder(nn.Module):
+    """The encoder with one positional input per modality, as an ONNX graph has them."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Wrap a student's encoder."""
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Every modality's (N, P*G*F), then valid (N, M) -> token (N, D)."""
+        return self.encoder(dict(zip(self.encoder.names, inputs, strict=False)), inputs[-1])
+
+
+def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
+    """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
+    free = torch.export.Dim(rows, min=1)
+    buffer = io.BytesIO()
+    program = torch.onnx.export(
+        module.eval(),
+        inputs,
+        input_names=names,
+        output_names=[output],
+        opset_version=OPSET,
+        dynamo=True,
+        dynamic_shapes=({0: free},) if len(inputs) == 1 else (tuple({0: free} for _ in inputs),),
+        verbose=False,
+    )
+    assert program is not None
+    program.save(buffer)
+    graph = onnx.load_from_string(buffer.getvalue())
+    opsets = {entry.domain: entry.version for entry in graph.opset_import}
+    if opsets.get("", 0) != OPSET or graph.ir_version > MOST_IR:
+        raise CheckpointError(
+            f"exported opset {opsets}, IR {graph.ir_version}; expected opset {OPSET}, IR up to {MOST_IR}; "
+            "install the versions of constraints.txt"
+        )
+    onnx.checker.check_model(graph, full_check=True)
+    return graph.SerializeToString()
+
+
+def dreamed_arrays(student: Lite, dreamer: Dreamer, windows: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Inputs and outputs of both graphs on dreamed windows, by name."""
+    features, valid = dreamer.draw(windows, update_generator(seed, 0))
+    flat = {name: tensor.flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
+    there = torch.stack([valid[name] for name in student.encoder.names], 2).float()  # (B, S, M)
+    with torch.no_grad():
+        tokens = student.encoder(flat, there)
+        logits = student.head(tokens)
+    steps = {name: tensor.flatten(0, 1).numpy() for name, tensor in (flat | {"valid": there}).items()}
+    return steps | {"token": tokens.flatten(0, 1).numpy(), "tokens": tokens.numpy(), "logits": logits.numpy()}
+
+
+def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
+    """Export a checkpoint's network and write the package; returns its manifest."""
+    student, info = rebuild(checkpoint), checkpoint.info
+    dreamer = Dreamer(checkpoint.facts["statistics"], info.modalities, info.window.steps, DreamConfig())
+    parity = dreamed_arrays(student, dreamer, windows, seed + 1)
+    calibration = dreamed_arrays(student, dreamer, windows, seed + 2)
+    inputs = [*student.encoder.names, "valid"]
+    some = tuple(torch.as_tensor(parity[key][:3]) for key in inputs)
+    tokens = torch.as_tensor(parity["tokens"][:3])
+    one_step = ({key: part[:1] for key, part in zip(inputs[:-1], some, strict=False)}, some[-1][:1])
+    step_macs, head_macs = count_macs(student.encoder, *one_step), count_macs(student.head, tokens[:1])
+    known = {key: checkpoint.facts[key] for key in ("evaluation", "agreement_recovered") if key in checkpoint.facts}
+    manifest = Manifest(
+        name=name,
+        modalities=info.modalities,
+        labels=info.labels,
+        window=info.window,
+        normalisation=checkpoint.normalisation,
+        token_dim=tokens.shape[-1],
+        graphs={"fp32": {"encoder": "encoder.fp32.onnx", "head": "head.fp32.onnx"}},
+        default_precision="fp32",
+        parameters=count_parameters(student),
+        macs={"step": step_macs, "head": head_macs, "window": info.window.steps * step_macs + head_macs},
+        metrics={"torch": known},
+        provenance=checkpoint.data
+        | {
+            "root": None,
+            "kind": checkpoint.kind,
+            "seed": checkpoint.facts["options"]["seed"],
+            "versions": {package: version(package) for package in ("torch", "onnx", "numpy")},
+            "citation": info.citation,
+        },
+        licence=info.licence,
+    )
+    files: dict[str, bytes | Path] = {
+        "encoder.fp32.onnx": to_onnx(StepEncoder(student.encoder), some, inputs, "token", "steps"),
+        "head.fp32.onnx": to_onnx(student.head, (tokens,), ["tokens"], "logits", "windows"),
+        PARITY: _npz(parity),
+        CALIBRATION: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
+    }
+    write_package(out, manifest, files)
+    return manifest
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Export one checkpoint."""
+    options = parse(ExportOptions, argv, "edgehar export", __doc__ or "")
+    out = Path(options.out)
+    with locked(out):
+        checkpoint = load_checkpoint(Path(options.checkpoint), ("student", "pruned"))
+        name = options.name or f"{checkpoint.info.name}-{checkpoint.kind}"
+        manifest = write(checkpoint, out, name, options.windows, options.seed)
+    sys.stdout.write(
+        f"package {out}: {manifest.parameters:,} parameters, "
+        f"{manifest.macs['window']:,} multiply-adds per window, {manifest.macs['step'] + manifest.macs['head']:,} per hop\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

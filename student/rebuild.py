@@ -1,0 +1,41 @@
+"""A student from its checkpoint: whatever was pruned away, the shapes of the saved weights say what is left."""
+
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor, nn
+
+from student.lite import Lite, LiteConfig
+from teacher.checkpoint import Checkpoint
+from teacher.layers import Attention
+
+
+def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Give every layer and parameter of `model` the shape it has in `weights`, and load them.
+
+    The number of heads follows from the head's width, which pruning leaves as it was.
+    """
+    for name, module in list(model.named_modules()):
+        weight = weights.get(f"{name}.weight")
+        if isinstance(module, nn.Linear) and weight is not None:
+            module.out_features, module.in_features = weight.shape
+            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
+        elif isinstance(module, nn.LayerNorm) and weight is not None:
+            module.normalized_shape = tuple(weight.shape)
+            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
+        elif isinstance(module, Attention):
+            module.heads = weights[f"{name}.qkv.weight"].shape[0] // (3 * module.head_dim)
+    for name, parameter in model.named_parameters():
+        if parameter.shape != weights[name].shape:
+            parameter.data = weights[name].clone()
+    model.load_state_dict(weights)
+
+
+def rebuild(checkpoint: Checkpoint) -> Lite:
+    """The network of a student or pruned checkpoint, ready to use."""
+    known = {entry.name for entry in fields(LiteConfig)}
+    sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
+    info = checkpoint.info
+    student = Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
+    fit_to(student, checkpoint.weights)
+    return student.eval()

@@ -1,0 +1,1 @@
+"""Workstation side: the large transformer, its masked pretraining and its fine-tuning."""

@@ -1,0 +1,130 @@
+"""Fine-tune the teacher on labelled windows, with an auxiliary head per modality.
+
+    python teacher/finetune.py --pretrained runs/demo/pretrained --out runs/demo/teacher
+"""
+
+import sys
+import time
+from dataclasses import MISSING, asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgehar.cli import guarded
+from edgehar.config import group, option, parse
+from edgehar.datasets import DataOptions
+from teacher.augment import AugmentConfig, augment, mix
+from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.layers import count_macs, count_parameters
+from teacher.loader import WindowTensors, to_tensors
+from teacher.model import PRESETS, Teacher, TeacherConfig
+from teacher.stage import (
+    LossOf, cross_entropy, example, follow, load_stage_data, one_hot, report_score, score_on, workplace,
+)  # fmt: skip
+from teacher.train import Crew, TrainConfig, train
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """How labels are softened and shared."""
+
+    smoothing: float = option(0.1, "label smoothing")
+    mixup: float = option(0.3, "Beta parameter of mixup; 0 mixes nothing")
+    auxiliary: float = option(0.3, "weight of each modality's own head")
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """Options of the stage."""
+
+    out: str = option(MISSING, "folder of the teacher checkpoint to write")
+    pretrained: str | None = option(None, "folder of a pretrained checkpoint; without it training starts from scratch")
+    seed: int = option(0, "reproduces the run")
+    data: DataOptions = group(DataOptions)
+    network: TeacherConfig = group(TeacherConfig)
+    train: TrainConfig = group(TrainConfig)
+    augment: AugmentConfig = group(AugmentConfig)
+    labels: LabelConfig = group(LabelConfig)
+
+
+LENGTHS: dict[str, dict[str, Any]] = {
+    "tiny": {"updates": 250, "learning_rate": 2e-3, "average": 0.98},
+    "base": {"updates": 1200},
+    "large": {"updates": 20_000, "batch": 256, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
+}
+
+
+def finetune_loss(
+    windows: WindowTensors, teacher: Teacher, augmentation: AugmentConfig, labels: LabelConfig, crew: Crew
+) -> LossOf:
+    """Cross-entropy of the fused prediction plus `auxiliary` times that of each modality's own head."""
+    classes = teacher.classifier.out_features
+
+    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
+        features, valid, label = windows.rows(rows)
+        features, valid = augment(features, valid, teacher.specs, augmentation, generator)
+        target = one_hot(label, classes, labels.smoothing)
+        if labels.mixup:
+            features, valid, target = mix(features, valid, target, labels.mixup, generator)
+        valid, target = crew.share_all(valid), crew.share(target)
+        output = model(crew.share_all(features), valid)
+        loss = cross_entropy(output.logits, target)
+        for name, logits in output.modality_logits.items():
+            present = valid[name].any(1).float()
+            loss = loss + labels.auxiliary * cross_entropy(logits, target * present[:, None])
+        return loss
+
+    return loss_of
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, score once on the test subjects, write the checkpoint."""
+    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    options = parse(FinetuneOptions, argv, "edgehar finetune", __doc__ or "", presets)
+    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
+    before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
+    source = options.data if before is None else follow(options.data, before.data)
+    network = options.network if before is None else TeacherConfig(**before.network)
+    with workplace(out, crew) as progress:
+        data = load_stage_data(source, None if before is None else before.normalisation)
+        info, labelled = data.dataset.info, data.train.labelled()
+        torch.manual_seed(options.seed)
+        teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
+        if before is not None:
+            teacher.load_state_dict(before.weights, strict=False)
+        history = train(
+            teacher,
+            finetune_loss(to_tensors(labelled, crew.device), teacher, options.augment, options.labels, crew),
+            len(labelled),
+            options.train,
+            options.seed,
+            crew,
+            "fine-tune",
+            progress,
+            [asdict(options), data.fingerprint],
+        )
+        if crew.rank != 0:
+            return 0
+        evaluation = score_on(teacher, data.test, info.labels, crew.device)
+        facts = {
+            "parameters": count_parameters(teacher),
+            "macs": count_macs(teacher, *example(data.train, crew.device)),
+            "seconds": time.monotonic() - started_s,
+            "evaluation": evaluation,
+            "options": asdict(options),
+        }
+        save_checkpoint(
+            out,
+            Checkpoint(
+                "teacher", asdict(network), info, data.normalisation, data.options, history, facts, teacher.state_dict()
+            ),
+        )
+    report_score("teacher", evaluation)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,121 @@
+"""Masked pretraining of the teacher on the training subjects' signals, without labels.
+
+    python teacher/pretrain.py --out runs/demo/pretrained
+
+On several processes (NCCL on GPUs, gloo on CPUs), with the losses of one:
+
+    torchrun --nproc-per-node 2 teacher/pretrain.py --out runs/demo/pretrained
+"""
+
+import sys
+import time
+from dataclasses import MISSING, asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgehar.cli import guarded
+from edgehar.config import group, option, parse
+from edgehar.datasets import DataOptions
+from teacher.augment import AugmentConfig, augment
+from teacher.checkpoint import Checkpoint, save_checkpoint
+from teacher.layers import count_parameters
+from teacher.loader import WindowTensors, to_tensors
+from teacher.masked import MaskedAutoencoder
+from teacher.masking import MaskingConfig, Visible, spatial_temporal
+from teacher.model import PRESETS, Teacher, TeacherConfig
+from teacher.stage import LossOf, load_stage_data, workplace
+from teacher.train import Crew, TrainConfig, train
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """Options of the stage."""
+
+    out: str = option(MISSING, "folder of the pretrained checkpoint to write")
+    seed: int = option(0, "reproduces the run")
+    decoder_width: int = option(64, "channels of the light decoders")
+    data: DataOptions = group(DataOptions)
+    network: TeacherConfig = group(TeacherConfig)
+    masking: MaskingConfig = group(MaskingConfig)
+    train: TrainConfig = group(TrainConfig)
+    augment: AugmentConfig = group(AugmentConfig)
+
+
+LENGTHS: dict[str, dict[str, Any]] = {
+    "tiny": {"updates": 100, "learning_rate": 2e-3, "average": 0.98},
+    "base": {"updates": 800},
+    "large": {"updates": 40_000, "batch": 512, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
+}
+
+
+def pretrain_loss(
+    windows: WindowTensors, teacher: Teacher, masking: MaskingConfig, augmentation: AugmentConfig, crew: Crew
+) -> LossOf:
+    """Error of the hidden tokens' motion on augmented windows; what is lost on purpose is left to the masking."""
+    whole = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
+
+    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
+        features, valid, label = windows.rows(rows)
+        features, valid = augment(features, valid, teacher.specs, whole, generator)
+        visible: dict[str, Visible] = {}
+        for spec in teacher.specs:
+            steps = valid[spec.name].shape[1]
+            grid = spatial_temporal(len(label), steps, spec.groups, masking, generator)
+            visible[spec.name] = Visible(
+                crew.share(grid.steps).to(crew.device), crew.share(grid.groups).to(crew.device)
+            )
+        return model(crew.share_all(features), crew.share_all(valid), visible)
+
+    return loss_of
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Pretrain and write the encoder's checkpoint."""
+    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    options = parse(PretrainOptions, argv, "edgehar pretrain", __doc__ or "", presets)
+    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
+    with workplace(out, crew) as progress:
+        data = load_stage_data(options.data)
+        info = data.dataset.info
+        torch.manual_seed(options.seed)
+        teacher = Teacher(options.network, info.modalities, info.window.steps, len(info.labels))
+        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width).to(crew.device)
+        history = train(
+            model,
+            pretrain_loss(to_tensors(data.train, crew.device), teacher, options.masking, options.augment, crew),
+            len(data.train),
+            options.train,
+            options.seed,
+            crew,
+            "pretrain",
+            progress,
+            [asdict(options), data.fingerprint],
+        )
+        if crew.rank != 0:
+            return 0
+        facts = {
+            "parameters": count_parameters(teacher),
+            "decoder_parameters": count_parameters(model) - count_parameters(teacher),
+            "seconds": time.monotonic() - started_s,
+            "options": asdict(options),
+        }
+        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(HEADS)}
+        save_checkpoint(
+            out,
+            Checkpoint(
+                "pretrained", asdict(options.network), info, data.normalisation, data.options, history, facts, weights
+            ),
+        )
+    sys.stdout.write(f"pretrained: error of hidden motion {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n")
+    return 0
+
+
+HEADS = ("classifier.", "norm.", "modality_head.", "modality_norm.")
+"""Parts of the teacher that pretraining does not touch."""
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

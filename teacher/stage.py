@@ -1,0 +1,153 @@
+"""What every training stage shares: recordings in, windows of the training subjects as tensors, scores out."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgehar.clip import Dataset
+from edgehar.datasets import DataOptions
+from edgehar.errors import CheckpointError, DataError
+from edgehar.files import locked
+from edgehar.metrics import score
+from edgehar.preprocess import Normalisation
+from edgehar.splits import Split
+from edgehar.windows import Windows, cut, fit_normalisation
+from teacher.train import Crew
+
+
+@dataclass(frozen=True)
+class StageData:
+    """One data set under one split.
+
+    Attributes:
+        dataset: clips of every subject.
+        split: who trains, who tests.
+        normalisation: measured on the training subjects.
+        train: windows of the training subjects, unlabelled ones included.
+        test: labelled windows of the test subjects.
+        options: name, root, split and subjects, as kept in checkpoints.
+        fingerprint: changes when a file of the data set does.
+    """
+
+    dataset: Dataset
+    split: Split
+    normalisation: Normalisation
+    train: Windows
+    test: Windows
+    options: dict[str, Any]
+    fingerprint: str
+
+
+@contextmanager
+def workplace(out: Path, crew: Crew) -> Iterator[Path]:
+    """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done."""
+    progress = out.with_name(f".{out.name}.progress")
+    with locked(out) if crew.rank == 0 else nullcontext():
+        yield progress
+        if crew.rank == 0:
+            progress.unlink(missing_ok=True)
+
+
+def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
+    """Load, split and cut a data set; the test subjects are cut only to be scored in the end."""
+    dataset = options.load()
+    split = options.make_split(dataset)
+    scales = fit_normalisation(dataset, split.train) if normalisation is None else normalisation
+    train = cut((clip for clip in dataset.clips if clip.subject in split.train), dataset.info, scales)
+    test = cut((clip for clip in dataset.clips if clip.subject in split.test), dataset.info, scales).labelled()
+    if not len(test):
+        raise DataError(f"split {split.name}: no labelled window of a test subject; label some or choose another split")
+    kept = {
+        "data": options.data,
+        "root": None if options.root is None else str(Path(options.root).resolve()),
+        "modalities": [spec.name for spec in dataset.info.modalities],
+        "split": split.name,
+        "train_subjects": list(split.train),
+        "test_subjects": list(split.test),
+    }
+    return StageData(dataset, split, scales, train, test, kept, options.fingerprint())
+
+
+def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
+    """The data an earlier stage trained on, where the command line does not name another.
+
+    Raises CheckpointError if the command line asks for other training data than the checkpoint knows.
+    """
+    defaults = DataOptions()
+    if options.modalities and list(options.modalities) != before["modalities"]:
+        raise CheckpointError(
+            f"--modalities {','.join(options.modalities)}: the checkpoint knows {','.join(before['modalities'])}; "
+            "leave the option out or train the earlier stage again"
+        )
+    if options.split not in (None, before["split"]):
+        raise CheckpointError(
+            f"--split {options.split}: the checkpoint was trained with {before['split']}, and another split would "
+            "show it its test subjects; leave the option out or train the earlier stage again"
+        )
+    same = options.data in (defaults.data, before["data"])
+    return DataOptions(
+        before["data"] if same else options.data,
+        options.root or (before["root"] if same else None),
+        tuple(before["modalities"]),
+        before["split"],
+    )
+
+
+@torch.no_grad()
+def predict(model: nn.Module, windows: Windows, device: torch.device, batch: int = 256) -> NDArray[np.float32]:
+    """Logits (N, K) of prepared windows."""
+    model.eval()
+    parts: list[Tensor] = []
+    for start in range(0, len(windows), batch):
+        span = slice(start, start + batch)
+        output = model(
+            {name: torch.as_tensor(array[span], device=device) for name, array in windows.features.items()},
+            {name: torch.as_tensor(array[span], device=device) for name, array in windows.valid.items()},
+        )
+        parts.append(output.logits.float().cpu())
+    return torch.cat(parts).numpy()
+
+
+def score_on(model: nn.Module, windows: Windows, labels: tuple[str, ...], device: torch.device) -> dict[str, Any]:
+    """Score of a network on labelled windows."""
+    predicted = predict(model, windows, device).argmax(1)
+    return score(windows.label, predicted, windows.subject, labels)
+
+
+def report_score(what: str, evaluation: dict[str, Any]) -> None:
+    """One line for the person at the terminal."""
+    low, high = evaluation["wilson95"]
+    sys.stdout.write(
+        f"{what}: {evaluation['correct']}/{evaluation['total']} correct on test subjects, "
+        f"{100 * evaluation['accuracy']:.2f} % (95 % interval {100 * low:.1f}-{100 * high:.1f})\n"
+    )
+
+
+def one_hot(label: Tensor, classes: int, smoothing: float) -> Tensor:
+    """(B,) -> (B, K) targets with label smoothing (arXiv 1512.00567, section 7)."""
+    hot = nn.functional.one_hot(label, classes).float()
+    return hot * (1 - smoothing) + smoothing / classes
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of (B, K) logits against (B, K) target probabilities."""
+    return -(target * logits.log_softmax(1)).sum(1).mean()
+
+
+def example(windows: Windows, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """One window as a batch of 1, to count with."""
+    return (
+        {name: torch.as_tensor(array[:1], device=device) for name, array in windows.features.items()},
+        {name: torch.ones(1, array.shape[1], dtype=torch.bool, device=device) for name, array in windows.valid.items()},
+    )
+
+
+LossOf = Callable[[nn.Module, NDArray[np.intp], torch.Generator], Tensor]

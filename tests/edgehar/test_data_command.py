@@ -1,0 +1,123 @@
+"""`edgehar data` as a user sees it: text, JSON and exit codes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgehar import recordings
+from edgehar.cli import main
+from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.modality import ModalitySpec, WindowSpec
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    code = main(["data", *argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    specs = (ModalitySpec("watch", 3, "g", 10, 1), ModalitySpec("strap", 2, "V", 5, 1, group=1))
+    info = DatasetInfo("mine", specs, ("walk", "rest"), WindowSpec("sliding", 4, 0.1), "me, 2026", "CC0")
+    times_s = np.arange(20) / 10
+    valid = np.arange(20) >= 5
+    clips = (
+        Clip("r1", "s2", "1", {"watch": np.ones((20, 3), np.float32)}, {"watch": valid}, None, {"watch": times_s},
+             (Segment(0.0, 1.5, 0), Segment(1.5, 1.9, 1))),
+        Clip("r2", "s10", "1", {"strap": np.ones((20, 2), np.float32)}, {"strap": ~valid | valid}, None,
+             {"strap": times_s}),
+    )  # fmt: skip
+    recordings.write(Dataset(info, clips), tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_check(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, out, err = run(capsys, "check", str(folder))
+    assert (code, err) == (0, "")
+    assert out == "no problem found: 2 recordings (continuous) of 2 subjects; watch, strap; 2 labels\n"
+    (folder / "index.csv").write_text("recording,subject,trial,label\nr1,,1,\nr2,s10,1,jump\n")
+    code, out, err = run(capsys, "check", str(folder))
+    assert code == 2
+    assert out.startswith(f"{folder}/index.csv:2: recording 'r1' has no subject")
+    assert f"\n{folder}/index.csv:3: label 'jump'" in out
+    assert err == f"edgehar: {folder}: 2 problems found, listed above\n"
+
+
+def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, out, _ = run(capsys, "info", str(folder))
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "mine: 2 recordings of 2 subjects, 2 labels, 1 unlabelled"
+    assert lines[1] == "window: sliding, 4 steps of 0.1 s, hop 1"
+    assert lines[2] == "duration: 1.90 to 1.90 s, median 1.90 s, 0.1 min in all"
+    assert "  watch          3     g       10      1           1       20   25.00%" in lines
+    assert "  walk            1      1.5" in lines
+    assert lines.index("  s2                1") < lines.index("  s10               1")
+    assert lines[-2:] == ["licence: CC0", "cite: me, 2026"]
+
+
+def test_info_json(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    code, out, _ = run(capsys, "info", str(folder), "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["subjects"] == {"s2": 1, "s10": 1}
+    assert facts["sensors"][0]["invalid_share"] == 0.25
+    assert facts["labels"] == {
+        "walk": {"recordings": 1, "seconds": 1.5},
+        "rest": {"recordings": 1, "seconds": pytest.approx(0.4)},
+    }
+
+
+def test_convert_some_subjects_to_csv_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+    out_folder = tmp_path / "csv"
+    code, out, _ = run(capsys, "convert", str(folder), "--out", str(out_folder), "--subjects", "s2", "--csv")
+    assert (code, out) == (0, f"{out_folder}: 1 recordings of 1 subjects written\n")
+    lines = (out_folder / "watch" / "r1.csv").read_text().splitlines()
+    assert lines[:2] == ["time_s,sensor0_x,sensor0_y,sensor0_z,valid", "0.0,1,1,1,0"]
+    assert recordings.load(out_folder).clips[0].segments == recordings.load(folder).clips[0].segments
+    code, _, err = run(capsys, "convert", str(folder), "--out", str(out_folder))
+    assert code == 2
+    assert "holds something already; expected a new or empty folder" in err
+    code, _, err = run(capsys, "convert", str(folder), "--out", str(tmp_path / "x"), "--subjects", "s3")
+    assert (code, err) == (2, f"edgehar: --subjects: no s3 in {folder}; expected some of s2, s10\n")
+
+
+@pytest.mark.parametrize("name", ["utd-mhad", "sp-sw-har"])
+def test_real_data_converts_and_checks(
+    capsys: pytest.CaptureFixture[str], data_root: Path, tmp_path: Path, name: str
+) -> None:
+    subject = {"utd-mhad": "s4", "sp-sw-har": "s04"}[name]
+    argv = ["convert", name, "--root", str(data_root), "--out", str(tmp_path / "own"), "--subjects", subject]
+    assert run(capsys, *argv)[0] == 0
+    code, out, _ = run(capsys, "check", str(tmp_path / "own"))
+    assert code == 0
+    assert out.startswith("no problem found: ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [
+        (["paint"], "'paint'; expected check, info, convert, fetch"),
+        (["check", "/nonexistent"], "1 problem found"),
+        (["info", "/nonexistent"], "neither a known data set nor a folder"),
+        (["fetch", "mnist", "--out", "x"], "expected utd-mhad or sp-sw-har"),
+    ],
+)
+def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], found: str) -> None:
+    code, _, err = run(capsys, *argv)
+    assert code == 2
+    assert found in err
+    assert err.count("\n") == 1
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys)
+    assert code == 0
+    for action in ("check", "info", "convert", "fetch"):
+        assert f"\n  {action}" in out
+        with pytest.raises(SystemExit) as stop:
+            main(["data", action, "--help"])
+        assert stop.value.code == 0

@@ -1,0 +1,115 @@
+"""Data sets by name or folder, narrowed to some sensors, with a fingerprint and a default split."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgehar import recordings
+from edgehar.clip import Clip, Dataset, DatasetInfo
+from edgehar.datasets import DataOptions, default_split, fingerprint, load, select
+from edgehar.errors import DataError, SplitError
+from edgehar.modality import ModalitySpec, WindowSpec
+from edgehar.windows import cut, fit_normalisation
+
+
+def small(subjects: tuple[str, ...] = ("ann", "bob", "eve")) -> Dataset:
+    specs = tuple(ModalitySpec(name, 3, "g", 20, 1) for name in ("watch", "phone"))
+    random = np.random.default_rng(0)
+    clips = tuple(
+        Clip(
+            name=f"r{number}",
+            subject=subject,
+            trial="1",
+            signals={spec.name: random.standard_normal((8, 3)).astype(np.float32) for spec in specs},
+            valid={spec.name: np.ones(8, bool) for spec in specs},
+            label=0,
+        )
+        for number, subject in enumerate(subjects)
+    )
+    return Dataset(DatasetInfo("mine", specs, ("wave",), WindowSpec("clip", 4, 0.1)), clips)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    recordings.write(small(), tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_folder_is_a_data_set(folder: Path) -> None:
+    assert load(str(folder)).info == load("recordings", folder).info == small().info
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "found"),
+    [
+        ("nowhere", None, "neither a known data set nor a folder"),
+        ("recordings", None, "give --root DIR"),
+        ("utd-mhad", None, "give --root DIR or set EDGEHAR_DATA"),
+        ("utd-mhad", "nowhere", "no such folder"),
+        ("recordings", "nowhere", "no such folder"),
+    ],
+)
+def test_what_cannot_be_found(monkeypatch: pytest.MonkeyPatch, name: str, root: str | None, found: str) -> None:
+    monkeypatch.delenv("EDGEHAR_DATA", raising=False)
+    with pytest.raises(DataError, match=found):
+        load(name, root)
+    with pytest.raises(DataError, match=found):
+        fingerprint(name, root)
+
+
+def test_a_folder_without_header(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a folder without recordings\.json"):
+        load(str(tmp_path))
+
+
+def test_real_data_through_the_environment(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEHAR_DATA", str(data_root))
+    dataset = load("utd-mhad", modalities=("inertial",))
+    assert [spec.name for spec in dataset.info.modalities] == ["inertial"]
+    assert len(dataset.clips) == 861
+    assert fingerprint("utd-mhad") == fingerprint("utd-mhad", data_root / "utd-mhad")
+    assert fingerprint("utd-mhad") != fingerprint("sp-sw-har")
+
+
+def test_simulated_needs_no_folder() -> None:
+    dataset = load("simulated")
+    assert len(dataset.subjects) > 1
+    assert fingerprint("simulated") == fingerprint("simulated")
+
+
+def test_select_keeps_the_order_and_the_clips() -> None:
+    dataset = small()
+    assert select(dataset, ()) is dataset
+    both = select(dataset, ("phone", "watch"))
+    assert [spec.name for spec in both.info.modalities] == ["watch", "phone"]
+    phone = select(dataset, ("phone",))
+    assert all(list(clip.signals) == ["phone"] for clip in phone.clips)
+    assert set(cut(phone.clips, phone.info, fit_normalisation(phone, phone.subjects)).features) == {"phone"}
+    with pytest.raises(DataError, match="mine has watch, phone"):
+        select(dataset, ("camera",))
+
+
+def test_fingerprint_changes_with_any_file_and_only_then(folder: Path) -> None:
+    before = fingerprint(str(folder))
+    assert fingerprint("recordings", folder) == before
+    path = folder / "phone" / "r1.npy"
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    changed = fingerprint(str(folder))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fingerprint(str(folder)) == before
+    path.rename(path.with_name("r9.npy"))
+    assert len({before, changed, fingerprint(str(folder))}) == 3
+
+
+def test_splits(folder: Path) -> None:
+    assert [default_split(name) for name in ("simulated", "utd-mhad", "sp-sw-har")] == ["odd-even"] * 2 + ["fold:0of5"]
+    options = DataOptions(str(folder), modalities=("watch",))
+    dataset = options.load()
+    split = options.make_split(dataset)
+    assert (split.train, split.test) == (("bob", "eve"), ("ann",))
+    assert DataOptions(str(folder), split="loso:eve").make_split(dataset).test == ("eve",)
+    with pytest.raises(SplitError):
+        options.make_split(small(("ann",)))

@@ -1,0 +1,233 @@
+"""The checker finds every problem of a folder, each at its line, and passes what can be used."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgehar.errors import DataError
+from edgehar.recordings import load
+from edgehar.recordings_check import check, survey
+
+WATCH = {"name": "watch", "channels": 3, "unit": "g", "rate_hz": 20}
+HEADER = {
+    "format": "edgehar-recordings",
+    "format_version": 1,
+    "name": "mine",
+    "kind": "clips",
+    "modalities": [WATCH],
+    "labels": ["wave", "rest"],
+}
+INDEX = "recording,subject,trial,label\n"
+ROWS = "ax,ay,az\n1,2,3\n4,5,6\n"
+
+
+def write_folder(root: Path, files: dict[str, str], **header: object) -> Path:
+    (root / "recordings.json").write_text(json.dumps(HEADER | header, indent=2))
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def found_in(root: Path) -> list[str]:
+    return [str(problem).removeprefix(str(root) + "/") for problem in check(root)]
+
+
+def test_a_good_folder_has_no_problem(tmp_path: Path) -> None:
+    files = {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS, "README.md": "notes", "watch/.DS_Store": ""}
+    assert found_in(write_folder(tmp_path, files)) == []
+
+
+def test_every_problem_is_found_at_its_line(tmp_path: Path) -> None:
+    index = "r1,ann,1,wave\nr2,,1,jump\nr1,ann,2,rest\n../r3,bob,1,wave\nr4,bob,1\nr5,bob,1,\nr6,bob,2,rest\n"
+    rows = "time_s,ax,ay,az\n0,1,2,3\n0.1,1,2\n0.2,1,x,3\n0.3,1,2,3,4\n"
+    values = "time_s,ax,ay,az\n0,1,2,nan\n0.2,1,,3\n0.1,inf,2,3\n0.3,1,2,1e99\n"
+    files = {
+        "index.csv": INDEX + index,
+        "watch/r1.csv": rows,
+        "watch/r6.csv": values,
+        "watch/r9.csv": ROWS,
+        "watch/note.xlsx": "",
+        "phone/r1.csv": ROWS,
+    }
+    start = [line.split(";")[0] for line in found_in(write_folder(tmp_path, files))]
+    assert start == [
+        "index.csv:6: 3 columns",
+        "index.csv:3: recording 'r2' has no subject",
+        "index.csv:3: label 'jump'",
+        "index.csv:4: recording 'r1' is listed again (first in line 2)",
+        "index.csv:5: recording '../r3'",
+        "phone: unknown",
+        "watch/note.xlsx: not in index.csv",
+        "watch/r9.csv: not in index.csv",
+        "watch/r1.csv:3: 3 columns",
+        "watch/r1.csv:4: column 3 is 'x'",
+        "watch/r1.csv:5: 5 columns",
+        "index.csv:7: recording 'r5' has no file of any sensor",
+        "watch/r6.csv:2: channel 3 is empty or not a number",
+        "watch/r6.csv:3: channel 2 is empty or not a number",
+        "watch/r6.csv:4: channel 1 is inf",
+        "watch/r6.csv:5: channel 3 is 1e+99",
+        "watch/r6.csv:4: time goes back from 0.2 to 0.1 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("csv", "found"),
+    [
+        ("1,2,3\n4,5,6\n", "1: numbers in the first row; expected a header"),
+        ("ax,ay\n1,2\n", "1: 2 columns in the header; expected 3 channels"),
+        ("ax;ay;az\n1,0;2;3\n", "1: 1 columns in the header"),
+        ("ax,ay,az\n", "1: no sample after the header"),
+        ("", "1: 1 columns in the header"),
+        ("ax,ay,az\n1,2,3\n", " 1 sample; a clip needs at least 2"),
+        ("ax,ay,az\n1,2,3\n1;2;3\n", "3: 1 columns; the header has 3; separate columns by ','"),
+        ("ax,ay,az,valid\n1,2,3,1\n1,2,3,2\n", "3: valid is 2.0; expected 0 or 1"),
+        ("time_s,ax,ay,az\n1700000000,1,2,3\n1700000001,1,2,3\n", "2: time starts at 1700000000.0 s"),
+        ("time_s,ax,ay,az\n0,1,2,3\n5000,1,2,3\n", "2: 2 samples over 5000 s at rate_hz 20"),
+        ("time_s,ax,ay,az\n-1,1,2,3\n0,1,2,3\n", "2: time starts at -1.0 s"),
+        ("time_s,ax,ay,az\n,1,2,3\n0,1,2,3\n", "2: time_s is nan"),
+        ("ax,time_s,ay\n1,2,3\n4,5,6\n", "1: expected time_s only as the first"),
+    ],
+)
+def test_signal_files(tmp_path: Path, csv: str, found: str) -> None:
+    root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": csv})
+    assert found_in(root)[0].startswith(f"watch/r1.csv:{found}")
+
+
+def test_blank_lines_inside_are_columns_missing(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": "a,b,c\n1,2,3\n\n4,5,6\n\n"})
+    assert found_in(root)[0].startswith("watch/r1.csv:3: 1 columns; the header has 3")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"format_version": 2}, "format 'edgehar-recordings' version 2; expected"),
+        ({"kind": "video"}, "kind 'video'; expected clips or continuous"),
+        ({"labels": ["wave", "wave"]}, "expected a list of different names"),
+        ({"labels": "wave"}, "expected a list of different names"),
+        ({"name": 3}, "name is 3; expected text"),
+        ({"window": {"step": 1}}, "unknown key 'step'"),
+        ({"window": {"steps": 0}}, "steps is 0; expected more than 0"),
+        ({"window": 4}, "expected an object with steps"),
+        ({"modalities": []}, "expected a list of at least one sensor"),
+        ({"modalities": ["watch"]}, "found 'watch'; expected an object"),
+        ({"modalities": [WATCH, WATCH]}, "declared 2 times"),
+        ({"modalities": [WATCH | {"channels": "3"}]}, "channels is '3'; expected int"),
+        ({"modalities": [WATCH | {"channels": 4}]}, "4 channels in groups of 3"),
+        ({"modalities": [WATCH | {"rate_hz": float("nan")}]}, "rate_hz is nan"),
+        ({"modalities": [WATCH | {"rate": 20}]}, "unknown key 'rate'"),
+        ({"modalities": [{"name": "watch"}]}, "no 'channels'"),
+        ({"modalities": [WATCH | {"name": "segments"}]}, "reserved"),
+        ({"modalities": [WATCH | {"name": "../x"}]}, "expected letters"),
+        ({"modalities": [WATCH | {"joints": ["a"], "parents": [3]}]}, "out of range"),
+        ({"modalities": [WATCH | {"channels": 6, "joints": ["a", "b"], "parents": [1, 0]}]}, "0 joints are their own"),
+        (
+            {"modalities": [WATCH | {"channels": 9, "joints": ["a", "b", "c"], "parents": [0, 2, 1]}]},
+            "joint 'b' does not lead to the root",
+        ),
+    ],
+)
+def test_header(tmp_path: Path, change: dict[str, object], found: str) -> None:
+    problems = found_in(write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS}, **change))
+    assert found in problems[0]
+    assert problems[0].startswith("recordings.json:")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": }', "[" * 100_000])
+def test_damaged_header(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recordings.json").write_text(text)
+    assert len(check(tmp_path)) == 1
+    with pytest.raises(DataError, match=r"recordings\.json:1: "):
+        load(tmp_path)
+
+
+def test_header_problems_point_at_their_line(tmp_path: Path) -> None:
+    write_folder(tmp_path, {}, colour="red")
+    line = (tmp_path / "recordings.json").read_text().split("\n").index('  "colour": "red"') + 1
+    assert found_in(tmp_path)[0].startswith(f"recordings.json:{line}: ")
+
+
+def test_missing_folder_header_and_index(tmp_path: Path) -> None:
+    assert "no such folder" in str(check(tmp_path / "absent")[0])
+    assert "recordings.json: cannot be read" in str(check(tmp_path)[0])
+    write_folder(tmp_path, {"watch/r1.csv": ROWS})
+    assert [problem.split(" (")[0] for problem in found_in(tmp_path)] == ["index.csv: cannot be read"]
+    write_folder(tmp_path, {"index.csv": "name,who\nr1,ann\n"})
+    assert found_in(tmp_path)[0].startswith("index.csv:1: header 'name,who'; expected recording,subject,trial,label")
+    write_folder(tmp_path, {"index.csv": INDEX})
+    assert found_in(tmp_path)[0].startswith("index.csv:1: no recording")
+
+
+def test_segments(tmp_path: Path) -> None:
+    rows = "ax,ay,az\n" + "1,2,3\n" * 100
+    files = {
+        "index.csv": INDEX + "r1,ann,1,\nr2,ann,2,wave\nr3,bob,1,\n",
+        "watch/r1.csv": rows,
+        "watch/r2.csv": rows,
+        "watch/r3.csv": "ax,ay,az\n1,2,3\n4,5,6\n",
+        "segments/r1.csv": "start_s,end_s,label\n2,3,wave\n0,2.5,rest\n3,9,rest\n1,x,rest\n4,3,rest\n3,4,jump\n",
+        "segments/r2.csv": "start_s,end_s,label\n0,1,wave\n",
+        "segments/r9.csv": "start_s,end_s,label\n",
+    }
+    start = [line.split(";")[0] for line in found_in(write_folder(tmp_path, files, kind="continuous"))]
+    assert start == [
+        "segments/r9.csv: not in index.csv",
+        "segments/r1.csv:5: start '1', end 'x'",
+        "segments/r1.csv:6: from 4.0 to 3.0 s",
+        "segments/r1.csv:7: label 'jump'",
+        "segments/r1.csv:2: starts at 2.0 s, before line 3 ends at 2.5 s",
+        "index.csv:3: recording 'r2' has a label and r2.csv in segments/",
+        "segments/r1.csv:4: ends at 9.0 s, the recording at 4.950 s",
+        "index.csv:4: recording 'r3' lasts 0.05 s, less than a window of 1.6 s",
+    ]
+
+
+def test_clips_have_no_segments(tmp_path: Path) -> None:
+    files = {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS, "segments/r1.csv": ""}
+    assert found_in(write_folder(tmp_path, files))[0].startswith("segments: unknown")
+
+
+def test_npy(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n"})
+    (root / "watch").mkdir()
+    path = root / "watch" / "r1.npy"
+    np.save(path, np.zeros((4, 5)))
+    assert found_in(root)[0].startswith("watch/r1.npy: shape (4, 5); expected (samples, 3)")
+    np.save(path, np.array(["a"]))
+    assert found_in(root)[0].startswith("watch/r1.npy: holds str")
+    np.save(path, np.array([{}], object), allow_pickle=True)
+    assert found_in(root)[0].startswith("watch/r1.npy: cannot be read")
+    path.write_bytes(b"\x93NUMPY\x01\x00")
+    assert found_in(root)[0].startswith("watch/r1.npy: cannot be read")
+    values = np.zeros((4, 3))
+    values[2, 1] = np.nan
+    np.save(path, values)
+    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: channel 2 is empty or not a number")
+    np.save(path.with_name("r1.valid.npy"), np.array([True, True, False, True]))
+    assert found_in(root) == []
+    np.save(path.with_name("r1.times.npy"), np.arange(3.0))
+    assert found_in(root)[0].startswith("watch/r1.times.npy: times have shape (3,), the samples (4, 3)")
+    np.save(path.with_name("r1.times.npy"), np.array([0.0, 2, 1, 3]))
+    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: time goes back")
+    np.save(path.with_name("r1.times.npy"), np.arange(4.0))
+    (root / "watch" / "r1.csv").write_text(ROWS)
+    assert found_in(root)[0].startswith("watch/r1.csv: there is r1.npy too")
+
+
+def test_a_skeleton_of_any_shape(tmp_path: Path) -> None:
+    hand = {"name": "hand", "channels": 9, "unit": "mm", "rate_hz": 60, "vertical": 2}
+    hand |= {"joints": ["tip", "middle", "wrist"], "parents": [1, 2, 2]}
+    root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n"}, modalities=[hand])
+    (root / "hand").mkdir()
+    joints = np.arange(4 * 9, dtype="f8").reshape(4, 3, 3)  # (T, G, 3)
+    np.save(root / "hand" / "r1.npy", joints)
+    dataset, problems = survey(root)
+    assert problems == []
+    assert dataset is not None
+    assert dataset.info.modalities[0].root == 2
+    np.testing.assert_array_equal(dataset.clips[0].signals["hand"], joints.reshape(4, 9))
