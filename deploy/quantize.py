@@ -10,12 +10,11 @@ This is the only module of the board side that needs `onnx`, and a workstation d
 
 import json
 import logging
-import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +27,7 @@ from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import PARTS
-from edgehar.package import CALIBRATION, EdgePackage, amend_package
+from edgehar.package import CALIBRATION, EdgePackage, amend_package, write_package
 
 RECIPES = ("static", "dynamic")
 LINEAR = ("MatMul", "Gemm")
@@ -162,8 +161,9 @@ def quantize(path: Path, recipe: str = "static", default: str = "int8") -> dict[
         for part, name in graphs["int8"].items():
             with _quiet():
                 quantize_graph(package.graph(part, "fp32"), recipe, calibration, Path(folder) / name)
-        draft = Path(shutil.copytree(path, Path(folder) / "draft"))
-        amend_package(draft, files, graphs=graphs)
+        kept: dict[str, bytes | Path] = {name: path / name for name in manifest.files}
+        draft = Path(folder) / "draft"
+        write_package(draft, replace(manifest, graphs=graphs), kept | files)
         opened = EdgePackage.open(draft)
         measured = agreement(Recognizer(opened, "int8"), Recognizer(opened, "fp32"), parity)
         sizes = {

@@ -20,11 +20,11 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
     """
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"{spec.name}: not an array of numbers; expected (samples, {spec.channels}) numbers, null or NaN if lost"
         ) from None
-    usable = np.isfinite(array) & (np.abs(np.nan_to_num(array)) <= LARGEST_VALUE)
+    usable = np.abs(array) <= LARGEST_VALUE  # False for NaN
     cleaned = check_signal(np.where(usable, array, np.nan).astype(np.float32), spec, "samples")
     valid: Bools = np.asarray(np.isfinite(cleaned).all(axis=1), np.bool_)  # (T,)
     return np.where(valid[:, None], cleaned, 0).astype(np.float32), valid
@@ -34,7 +34,7 @@ def as_times(times_s: Any, samples: int, name: str) -> Times:
     """Timestamps to (T,) float64; raises DataError unless there is one per sample, finite and not decreasing."""
     try:
         times = np.asarray(times_s, np.float64).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name}: the times are not numbers; expected seconds, one per sample") from None
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")

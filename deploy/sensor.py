@@ -63,14 +63,23 @@ class Sensor:
             return self.newest_s - last_frame_s > self.longest_gap_s
         return known[-1] >= last_frame_s or self.newest_s - known[-1] > self.longest_gap_s
 
-    def take(self, step: int) -> tuple[Floats, bool]:
-        """Features (1, P, G, F) of a step and whether it is valid; steps are taken in order, each once."""
+    def take(self, step: int, now_s: float | None) -> tuple[Floats, bool]:
+        """Features (1, P, G, F) of a step and whether it is valid; steps are taken in order, each once.
+
+        Args:
+            step: which one.
+            now_s: how far the stream has come, or None at the end of the recording. A sensor that is silent for
+                longer than a gap that could be bridged is taken to have paused, not to have ended.
+        """
         patch = self.spec.patch
         grid_s: Times = np.arange(step * patch, (step + 1) * patch, dtype=np.float64) * self.frame_s
-        valid = self._valid.copy()
+        times_s, values, valid = self._times_s, self._values, self._valid.copy()
         if self.settled(step):
             valid[-1] = True  # a later valid sample exists or changes nothing: the end is not the recording's end
-        frames, frame_valid = resample(self._values, valid, self._times_s, grid_s, self.longest_gap_s)
+        elif now_s is not None and valid.any() and now_s - times_s[valid][-1] > self.longest_gap_s:
+            times_s, valid = np.append(times_s, now_s), np.append(valid, True)
+            values = np.concatenate([values, np.zeros_like(values[:1])])
+        frames, frame_valid = resample(values, valid, times_s, grid_s, self.longest_gap_s)
         features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._before)
         self._before = frames[-1], bool(frame_valid[-1])
         self._forget(grid_s[-1])

@@ -108,7 +108,7 @@ class StreamRecognizer:
         predictions: list[Prediction] = []
         self._skip_silence()
         while self._is_due():
-            predictions += self._advance()
+            predictions += self._advance(self._newest_s())
             self._skip_silence()
         return predictions
 
@@ -118,7 +118,7 @@ class StreamRecognizer:
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
         predictions: list[Prediction] = []
         while self._step < steps:
-            predictions += self._advance()
+            predictions += self._advance(None)
         self.reset()
         return predictions
 
@@ -144,13 +144,13 @@ class StreamRecognizer:
             for sensor in sensors:
                 sensor.skip(self._step)
 
-    def _advance(self) -> list[Prediction]:
+    def _advance(self, now_s: float | None) -> list[Prediction]:
         """One step through the encoder and, every `hop` steps, the window through the head."""
         window = self._manifest.window
         features, valid = dict(self._nothing), np.zeros((1, len(self._nothing)), np.float32)
         for column, spec in enumerate(self._manifest.modalities):
             if spec.name in self._sensors:
-                features[spec.name], valid[0, column] = self._sensors[spec.name].take(self._step)
+                features[spec.name], valid[0, column] = self._sensors[spec.name].take(self._step, now_s)
         token = self._recognizer.encode(features, valid) if valid.any() else self._no_token
         if valid.any():
             self._heard_step = self._step

@@ -63,6 +63,7 @@ class DatasetInfo:
     window: WindowSpec
     citation: str = ""
     licence: str = ""
+    caveats: tuple[str, ...] = ()
 
     def modality(self, name: str) -> ModalitySpec:
         """The declaration of one modality; DataError if the data set has none of that name."""

@@ -115,13 +115,19 @@ def _progress_bar() -> tuple[Progress, Callable[[], None]]:
         from tqdm import tqdm
     except ModuleNotFoundError:
         return (lambda have, total: None), (lambda: None)
-    bar: Any = tqdm(unit="B", unit_scale=True, unit_divisor=1024, leave=False)
+    bars: list[Any] = []
 
     def show(have: int, total: int | None) -> None:
-        bar.total = total
-        bar.update(have - bar.n)
+        if not bars or have < bars[0].n:  # the next file
+            close()
+            bars.append(tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, leave=False))
+        bars[0].update(have - bars[0].n)
 
-    return show, bar.close
+    def close() -> None:
+        while bars:
+            bars.pop().close()
+
+    return show, close
 
 
 def fetch_action(argv: list[str]) -> int:

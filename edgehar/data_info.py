@@ -5,24 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.clip import Clip, Dataset, natural_key
-
-
-def duration_s(clip: Clip, dataset: Dataset) -> float:
-    """Seconds a recording lasts, by its timestamps or else by the nominal rate of its sensors."""
-    lengths_s = [0.0]
-    for spec in dataset.info.modalities:
-        if len(clip.times_s.get(spec.name, ())):
-            lengths_s.append(float(clip.times_s[spec.name][-1]))
-        elif spec.name in clip.signals:
-            lengths_s.append(len(clip.signals[spec.name]) / spec.rate_hz)
-    return max(lengths_s)
+from edgehar.clip import Dataset, natural_key
+from edgehar.recordings_check import duration_s
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
     """What `edgehar data info` says, as plain values for JSON."""
     info = dataset.info
-    durations_s = [duration_s(clip, dataset) for clip in dataset.clips]
+    durations_s = [duration_s(clip, info.modalities) for clip in dataset.clips]
     sensors: list[dict[str, Any]] = []
     for spec in info.modalities:
         marks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]

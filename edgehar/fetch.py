@@ -1,6 +1,6 @@
 """Public data sets from their publishers: resumed, checked against the publisher's checksum, unpacked with care.
 
-UTD-MHAD's publisher states no checksum; then the one received is shown, to compare between machines.
+For UTD-MHAD no published checksum is known; the one received is shown instead, to compare between machines.
 SP-SW-HAR lies on Zenodo, whose record states an MD5 of each file.
 """
 
@@ -35,7 +35,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Archive:
-    """One zip file of a publisher; checksum as "algorithm:hex", or None where the publisher states none."""
+    """One zip file of a publisher; checksum as "algorithm:hex", or None where no published one is known."""
 
     url: str
     file_name: str
@@ -113,6 +113,11 @@ def _is_final(problem: Exception) -> bool:
     return isinstance(problem, urllib.error.URLError) and isinstance(problem.reason, ssl.SSLCertVerificationError)
 
 
+def _reason(problem: Exception) -> str:
+    """What went wrong, without urllib's wrapping."""
+    return str(problem).removeprefix("<urlopen error ").removesuffix(">")
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -159,8 +164,8 @@ def _receive_patiently(archive: Archive, advice: str, part: Path, report: Report
             vain = 0 if _size(part) > most else vain + 1
             most = max(most, _size(part))
             if vain == TRIES or _is_final(problem):
-                raise DataError(f"{archive.url}: {problem}; expected a zip file; {advice}") from None
-            report(f"{archive.url}: {problem}; trying again")
+                raise DataError(f"{archive.url}: {_reason(problem)}; expected a zip file; {advice}") from None
+            report(f"{archive.url}: {_reason(problem)}; trying again")
             if vain:
                 time.sleep(PAUSE_S)
 
@@ -175,13 +180,13 @@ def checksum_problem(path: Path, checksum: str | None, report: Report) -> str:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
-    received = f"{digest.name} {digest.hexdigest()}"
+    name, received = path.name.removesuffix(".part"), f"{digest.name} {digest.hexdigest()}"
     if checksum is None:
-        report(f"{path.name}: {received}, as received; the publisher states no checksum to compare it with")
+        report(f"{name}: {received}, as received; no published checksum is known to compare it with")
     elif digest.hexdigest() != expected.lower():
         return f"{received}; expected {expected}, as published"
     else:
-        report(f"{path.name}: {received}, as published")
+        report(f"{name}: {received}, as published")
     return ""
 
 

@@ -6,7 +6,7 @@ Each function takes the course of a movement and a manner of four numbers, see `
 import numpy as np
 
 from edgehar.body import Doubles
-from edgehar.curves import Channels, Course, both, ease, held, through
+from edgehar.curves import Channels, Course, both, held, through
 
 
 def punch(course: Course, manner: Doubles) -> Channels:
@@ -50,19 +50,23 @@ def throw(course: Course, manner: Doubles) -> Channels:
         weight=(0, 7, 0, -6, -7, 0),
         knee=(0, 14, 16, 20, 18 + 6 * manner[3], 0),
     )
-    return both("hip_flexion", 0.5 * arc["knee"]) | both("knee_flexion", arc["knee"]) | {
-        "right_shoulder_flexion": arc["flexion"],
-        "right_shoulder_abduction": arc["abduction"],
-        "right_shoulder_twist": arc["twist"],
-        "right_elbow_flexion": arc["elbow"],
-        "left_shoulder_flexion": arc["balance"],
-        "left_elbow_flexion": 0.5 * np.abs(arc["balance"]),
-        "trunk_twist": 0.6 * arc["turn"],
-        "pelvis_twist": 0.4 * arc["turn"],
-        "trunk_flexion": arc["lean"],
-        "right_hip_abduction": arc["weight"],
-        "left_hip_abduction": -arc["weight"],
-    }
+    return (
+        both("hip_flexion", 0.5 * arc["knee"])
+        | both("knee_flexion", arc["knee"])
+        | {
+            "right_shoulder_flexion": arc["flexion"],
+            "right_shoulder_abduction": arc["abduction"],
+            "right_shoulder_twist": arc["twist"],
+            "right_elbow_flexion": arc["elbow"],
+            "left_shoulder_flexion": arc["balance"],
+            "left_elbow_flexion": 0.5 * np.abs(arc["balance"]),
+            "trunk_twist": 0.6 * arc["turn"],
+            "pelvis_twist": 0.4 * arc["turn"],
+            "trunk_flexion": arc["lean"],
+            "right_hip_abduction": arc["weight"],
+            "left_hip_abduction": -arc["weight"],
+        }
+    )
 
 
 def wave(course: Course, manner: Doubles) -> Channels:
@@ -81,6 +85,7 @@ def wave(course: Course, manner: Doubles) -> Channels:
 
 
 def clap(course: Course, manner: Doubles) -> Channels:
+    """Clapping before the belly or before the chest, with bent or stretched arms."""
     up = held(course.progress)
     apart = 0.5 - 0.5 * np.cos(2 * np.pi * course.cycle)
     wide = (26 + 8 * manner[0]) * apart

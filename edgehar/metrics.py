@@ -28,7 +28,8 @@ def wilson(correct: float, total: int) -> tuple[float, float]:
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     low, high = share + z * z / (2 * total) - spread, share + z * z / (2 * total) + spread
     weight = 1 + z * z / total
-    return max(low / weight, 0.0), min(high / weight, 1.0)
+    # Rounding must not put the share itself outside.
+    return max(min(low / weight, share), 0.0), min(max(high / weight, share), 1.0)
 
 
 def score(

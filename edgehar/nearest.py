@@ -1,6 +1,6 @@
 """The yardstick: one nearest neighbour on prepared windows, no learning at all.
 
-    python -m edgehar.nearest --data simulated
+python -m edgehar.nearest --data simulated
 """
 
 import json

@@ -62,7 +62,7 @@ _POSTURE: dict[tuple[str, int], tuple[float, float]] = {
     ("shoulder_centre", 0): (2.0, 4.0),
     ("shoulder", 0): (1.0, 4.0),
     ("shoulder", 1): (8.0, 3.0),
-    ("shoulder", 2): (8.0, 7.0),
+    ("shoulder", 2): (8.0, 4.0),
     ("elbow", 0): (13.0, 5.0),
     ("elbow", 2): (12.0, 9.0),
     ("hip", 1): (3.0, 1.5),

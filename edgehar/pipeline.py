@@ -32,6 +32,7 @@ class PipelineOptions:
     out: str = option("runs/pipeline", "folder of the run")
     preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
     seed: int = option(0, "reproduces the run")
+    update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps")
     bench_runs: int = option(500, "timed runs per figure of the benchmark")
     data: DataOptions = group(DataOptions)
@@ -77,12 +78,15 @@ def run(options: PipelineOptions) -> dict[str, Any]:
     """Run what has to be run and write results.json; returns its content."""
     if options.preset not in PRESETS:
         raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
-    folder = Path(options.out)
+    folder, arguments = Path(options.out), data_arguments(options.data)
+    # What is wrong with the recordings or the split is said before anything is written.
+    dataset = options.data.load()
+    options.data.make_split(dataset)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
-        arguments = data_arguments(options.data)
-        stages = plan(folder, options.preset, options.seed, options.macs, options.bench_runs, arguments)
+        training = ("--preset", options.preset, "--update-share", str(options.update_share))
+        stages = plan(folder, training, options.seed, options.macs, options.bench_runs, arguments)
         key = digest_of([__version__, options.data.fingerprint()])
         records: list[dict[str, Any]] = []
         again = False
@@ -100,19 +104,30 @@ def run(options: PipelineOptions) -> dict[str, Any]:
                 entry = {"name": stage.name, "key": key, "seconds": seconds, "products": products}
                 write_json(record, entry)
             records.append(read_json(record) | {"skipped": skipped})
-        results = write_results(folder, options, stages, records)
+        command = " ".join(("edgehar pipeline", "--out", options.out, *training, *arguments))
+        about = to_json(options) | {"command": f"{command} --seed {options.seed} --macs {options.macs}"}
+        results = write_results(folder, about, dataset, stages, records)
         sys.stdout.write(f"[report] edgehar report {folder}\n")
         call("report", [str(folder)])
     return results
 
 
+def summary(results: dict[str, Any], out: str) -> str:
+    """The counts and where to read on, for people."""
+    lines = [f"{results['dataset']['test_windows']} windows of subjects never trained on, right answers:"]
+    for model, entry in results["evaluation"].items():
+        low, high = entry["wilson95"]
+        lines.append(
+            f"  {model:<14}{entry['correct']:>5}/{entry['total']}  {100 * entry['accuracy']:6.2f} %"
+            f"   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+        )
+    return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the pipeline and say where the results are."""
     options = parse(PipelineOptions, argv, "edgehar pipeline", __doc__ or "")
-    results = run(options)
-    for model, entry in results["evaluation"].items():
-        sys.stdout.write(f"{model:<14}{entry['correct']}/{entry['total']}  {100 * entry['accuracy']:.2f} %\n")
-    sys.stdout.write(f"results: {options.out}/results.json   page: {options.out}/report.html\n")
+    sys.stdout.write(summary(run(options), options.out))
     return 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
-from edgehar.modality import WindowSpec
+from edgehar.modality import ModalitySpec, WindowSpec
 from edgehar.recordings_header import (
     DEFAULT_HOP,
     DEFAULT_STEP_S,
@@ -189,17 +189,11 @@ def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]
     return signals
 
 
-def _duration_s(clip: Clip, header: Header) -> float:
-    return max(
-        (
-            float(clip.times_s[spec.name][-1])
-            if spec.name in clip.times_s
-            else len(clip.signals[spec.name]) / spec.rate_hz
-            for spec in header.specs
-            if spec.name in clip.signals
-        ),
-        default=0.0,
-    )
+def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
+    """Seconds a recording lasts: by its timestamps, else by the nominal rate of the first sensor it has."""
+    if clip.times_s:
+        return max(float(times[-1]) for times in clip.times_s.values())
+    return next((len(clip.signals[spec.name]) / spec.rate_hz for spec in specs if spec.name in clip.signals), 0.0)
 
 
 def _info(header: Header, durations_s: list[float]) -> DatasetInfo:
@@ -258,17 +252,17 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
     if listed:
         problems += _strangers(root, header, listed)
     read = [(row, *_clip(root, row, header, problems)) for row in rows]
-    durations_s = [_duration_s(clip, header) for _, clip, _ in read]
+    durations_s = [duration_s(clip, header.specs) for _, clip, _ in read]
     info = _info(header, durations_s)
-    for (row, clip, segments), duration_s in zip(read, durations_s, strict=True):
+    for (row, clip, segments), length_s in zip(read, durations_s, strict=True):
         if header.kind != "continuous" or not clip.signals:
             continue
-        if duration_s < info.window.length_s:
-            message = f"recording {row.recording!r} lasts {duration_s:.3g} s, less than a window of "
+        if length_s < info.window.length_s:
+            message = f"recording {row.recording!r} lasts {length_s:.3g} s, less than a window of "
             message += f"{info.window.length_s:.3g} s; leave it out or declare a shorter window"
             problems.append(Problem(str(root / INDEX_NAME), row.line, message))
         for line, segment in segments:
-            if segment.end_s > duration_s + info.window.step_s:
-                message = f"ends at {segment.end_s} s, the recording at {duration_s:.3f} s; end it earlier"
+            if segment.end_s > length_s + info.window.step_s:
+                message = f"ends at {segment.end_s} s, the recording at {length_s:.3f} s; end it earlier"
                 problems.append(Problem(str(root / SEGMENTS_FOLDER / f"{row.recording}.csv"), line, message))
     return (None if problems else Dataset(info, tuple(clip for _, clip, _ in read))), problems

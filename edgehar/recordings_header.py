@@ -25,6 +25,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
     "joints": (list,), "parents": (list,), "vertical": (int,), "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
+_WORDS: dict[tuple[type, ...], str] = {
+    (str,): "text",
+    (int,): "a whole number",
+    (int, float): "a number",
+    (list,): "a list",
+}
 _MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
 _MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical")
 _WINDOW_KEYS = ("steps", "step_s", "hop")
@@ -87,8 +93,7 @@ class _Finder:
                 continue
             fits = isinstance(value, kinds) and not isinstance(value, bool)
             if not fits or (isinstance(value, float) and not math.isfinite(value)):
-                expected = " or ".join(kind.__name__ for kind in kinds)
-                self.add(f"{where}: {key} is {value!r}; expected {expected}; correct it", key)
+                self.add(f"{where}: {key} is {value!r}; expected {_WORDS[kinds]}; correct it", key)
         return len(self.problems) == before
 
 
@@ -162,7 +167,7 @@ def read_header(path: Path) -> tuple[Header | None, list[Problem]]:
         finder.add(f"{found}; expected {FORMAT!r} version {FORMAT_VERSION}; see docs/own-data.md", "format")
         return None, finder.problems
     finder.keys(entry, _KEYS, _REQUIRED, "top level")
-    for key in ("name", "licence", "citation"):
+    for key in ("licence", "citation"):
         if not isinstance(entry.get(key, ""), str):
             finder.add(f"{key} is {entry[key]!r}; expected text", key)
     if entry.get("kind") not in tuple(KINDS):

@@ -15,15 +15,16 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
 .note, figcaption { color: #52606d; font-size: .92rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem .35rem 0; text-align: right; border-bottom: 1px solid #e4e7eb; white-space: nowrap; }
+th, td { padding: .35rem 1.4rem .35rem 0; text-align: right; border-bottom: 1px solid #e4e7eb; white-space: nowrap; }
 th { font-weight: 600; color: #52606d; font-size: .88rem; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-tr.delivered td { font-weight: 650; background: #ebf4ff; }
+th:first-child, td:first-child { text-align: left; padding-left: .4rem; position: sticky; left: 0; background: #fff; }
+th:last-child, td:last-child { padding-right: .4rem; }
+tr.delivered td, tr.delivered td:first-child { font-weight: 650; background: #ebf4ff; }
 figure { margin: 0; }
 img { display: block; max-width: 100%; height: auto; }
 .grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
 .grid img { width: 100%; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.2rem; margin: 0; }
+dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.2rem; margin: 1rem 0 0; }
 dt { color: #52606d; }
 dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .9rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
@@ -79,7 +80,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], delivered: int | N
 
 def definitions(entries: Iterable[tuple[str, str]]) -> str:
     """A list of names and values; entries without a value are left out."""
-    pairs = [f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in entries if value]
+    pairs = [f"<dt>{escaped(name.replace('_', ' '))}</dt><dd>{escaped(value)}</dd>" for name, value in entries if value]
     return "<dl>\n" + "\n".join(pairs) + "\n</dl>\n" if pairs else ""
 
 
@@ -89,7 +90,8 @@ def image(svg: bytes, alternative: str, caption: str = "", width_rem: float = 0)
     size = f' style="width:{width_rem:g}rem;max-width:none"' if width_rem else ""
     below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
     picture = f'<img src="data:image/svg+xml;base64,{source}" alt="{escaped(alternative)}"{size}>'
-    return f'<figure class="wide">{picture}{below}</figure>\n'
+    scrolled = ' class="wide" tabindex="0"' if width_rem else ""
+    return f"<figure{scrolled}>{picture}{below}</figure>\n"
 
 
 def page(title: str, body: str) -> str:

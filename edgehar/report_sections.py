@@ -190,8 +190,9 @@ def example(results: Entry, run: Path) -> str:
     chosen = entry_of(results, "example")
     if not chosen:
         return ""
-    said = f"recognised as {chosen['predicted']} with probability {chosen['score']:.3f}; it is {chosen['label']}"
-    words = f"<h2>One example</h2>\n<p>{escaped(said[0].upper() + said[1:])}.</p>\n"
+    verdict = "rightly" if chosen["predicted"] == chosen["label"] else f"but it is {chosen['label']}"
+    said = f"Recognised as {chosen['predicted']} with probability {chosen['score']:.3f}, {verdict}."
+    words = f"<h2>One example</h2>\n<p>{escaped(said)}</p>\n"
     if not chosen.get("file"):
         return words
     path = run / Path(chosen["file"]).name
@@ -205,7 +206,7 @@ def example(results: Entry, run: Path) -> str:
             "run the pipeline again"
         ) from None
     strip = report_plots.skeleton_strip(frames, parents, vertical)
-    return words + image(strip, f"Stick figures of one recording, {len(frames)} frames: {said}", width_rem=40)
+    return words + image(strip, f"Stick figures of one recording, {len(frames)} frames. {said}", width_rem=40)
 
 
 def provenance(results: Entry, run: Path) -> str:
@@ -215,6 +216,7 @@ def provenance(results: Entry, run: Path) -> str:
     words = definitions(
         [
             *((name, plain(results.get(name))) for name in ("command", "preset", "seed", "date")),
+            ("protocol", plain(results.get("protocol"))),
             ("split", plain(data.get("split"))),
             ("trained on subjects", plain(data.get("train_subjects"))),
             ("tested on subjects", plain(data.get("test_subjects"))),
@@ -222,6 +224,7 @@ def provenance(results: Entry, run: Path) -> str:
             ("recordings", plain(data.get("citation"))),
             ("versions", ", ".join(f"{name} {version}" for name, version in entry_of(results, "versions").items())),
             ("git commit", plain(results.get("git_commit"))),
+            ("peak memory, MB", plain(results.get("peak_resident_mb"))),
         ]
     )
     commands = definitions((plain(stage["name"]), plain(stage.get("command"))) for stage in list_of(results, "stages"))

@@ -53,8 +53,7 @@ class SimulatorConfig:
         unknown = [name for name in self.activities if name not in ACTIVITIES]
         if unknown or len(set(self.activities)) != len(self.activities):
             raise ConfigError(
-                f"simulator: activities {', '.join(self.activities)}; expected each once, "
-                f"of {', '.join(ACTIVITIES)}"
+                f"simulator: activities {', '.join(self.activities)}; expected each once, of {', '.join(ACTIVITIES)}"
             )
 
     @property
@@ -83,7 +82,7 @@ def _record(
         drift = rng.uniform(-0.005, 0.005)
         offset_s = rng.uniform(0, 0.04)
         period_s = (1 + drift) / spec.rate_hz
-        true_s = late_s + np.arange(int((seconds - late_s) / period_s)) * period_s
+        true_s = late_s + np.arange(int((seconds - late_s) / period_s), dtype=np.float64) * period_s
         within_s = true_s + _MARGIN_S
         if spec.is_skeleton:
             signals[spec.name] = watched(at_times(motion.positions, within_s, config.rate_hz), rig, config.noise, rng)
@@ -155,6 +154,7 @@ def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, tria
     angles: Doubles = np.zeros((len(time_s), 20, 3))
     lift: Doubles = np.zeros(len(time_s))
     heading_deg = np.full(len(time_s), subject.heading_deg)
+    turned_deg = 0.0
     segments: list[Segment] = []
     for activity, start_s, length_s in zip(plan, starts_s, lengths_s, strict=True):
         since_s = time_s - start_s
@@ -163,9 +163,11 @@ def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, tria
         weight = ease(since_s[near] / _TRANSITION_S + 1) - ease((since_s[near] - length_s) / _TRANSITION_S)
         angles[near] += weight[:, None, None] * pose.angles_deg
         lift[near] += weight * pose.lift_m
-        heading_deg += rng.normal(0, 18) * ease(since_s / length_s) - 0.5 * (heading_deg - subject.heading_deg) * ease(
-            since_s / _TRANSITION_S
-        )
+        if not ACTIVITIES[activity].flat_feet:
+            # People turn while they walk, to a new heading about their usual one.
+            goal_deg = float(rng.normal(0, 35))
+            heading_deg += (goal_deg - turned_deg) * ease(since_s / length_s)
+            turned_deg = goal_deg
         segments.append(Segment(float(start_s), float(start_s + length_s), config.labels.index(activity)))
     motion = embody(Pose(angles, lift), subject, time_s, config.rate_hz, heading_deg, rng)
     signals, times_s = _record(motion, total_s, rig, config, rng)

@@ -60,18 +60,20 @@ def _scoring(run: Path, data: tuple[str, ...], model: str, folder: str, precisio
     return Stage(f"evaluate-{name}", "evaluate", arguments, (result,), model=name)
 
 
-def plan(run: Path, preset: str, seed: int, macs: float, bench_runs: int, data: tuple[str, ...]) -> list[Stage]:
+def plan(
+    run: Path, training: tuple[str, ...], seed: int, macs: float, bench_runs: int, data: tuple[str, ...]
+) -> list[Stage]:
     """Every stage of a run, in order.
 
     Args:
         run: folder of the run.
-        preset: sizes and lengths of the trainings.
+        training: the options that say how large and how long the trainings are, as typed.
         seed: of every training.
         macs: share of the multiply-adds the pruned student keeps.
         bench_runs: timed runs per figure.
         data: the options that name the recordings, as typed.
     """
-    common = ("--preset", preset, "--seed", str(seed))
+    common = (*training, "--seed", str(seed))
     # Evaluation reads sensors and split from the package; it is told only where the recordings are.
     source = data[: data.index("--modalities")] if "--modalities" in data else data
     source = source[: source.index("--split")] if "--split" in source else source

@@ -33,6 +33,10 @@ INFO = DatasetInfo(
     citation="C. Chen, R. Jafari, N. Kehtarnavaz: UTD-MHAD: A Multimodal Dataset for Human Action Recognition "
     "Utilizing a Depth Camera and a Wearable Inertial Sensor. IEEE ICIP 2015.",
     licence="no licence stated; published by the University of Texas at Dallas for research use with citation",
+    caveats=(
+        "The one inertial sensor is on the right wrist for actions 1-21 and on the right thigh for 22-27, "
+        "so its placement alone gives away part of the class.",
+    ),
 )
 SENSOR_FOLDERS = {"skeleton": "Skeleton", "inertial": "Inertial"}
 """Modality -> the folder its files lie in."""

@@ -1,4 +1,4 @@
-"""Activities of the whole body: standing, walking, jogging, sitting, squatting, bending, jumping, kicking.
+"""Activities of the whole body: standing, walking, sitting, squatting, bending, jumping, kicking.
 
 Each function takes the course of a movement and a manner of four numbers, see `edgehar.activities`.
 """
@@ -10,6 +10,7 @@ from edgehar.curves import GRAVITY_MPS2, LIFT, Channels, Course, both, pulse, th
 
 
 def stand(course: Course, manner: Doubles) -> Channels:
+    """Standing with the weight going from foot to foot; arms hanging, folded or akimbo."""
     shift = np.sin(2 * np.pi * 0.35 * course.cycle)
     folded, akimbo = 75 * max(manner[0] - 0.2, 0.0), 60 * max(-manner[0] - 0.4, 0.0)
     still = np.ones_like(shift)
@@ -53,6 +54,7 @@ def _gait(course: Course, hip: float, swing: float, stance: float, push: float, 
 
 
 def walk(course: Course, manner: Doubles) -> Channels:
+    """Walking: stride, arm swing and bend of the elbows differ."""
     arm = (18 + 9 * manner[0]) * np.cos(2 * np.pi * (course.cycle + 0.5))
     bend = 14 + 6 * manner[1]
     forward = np.ones_like(arm)
@@ -66,6 +68,7 @@ def walk(course: Course, manner: Doubles) -> Channels:
 
 
 def jog(course: Course, manner: Doubles) -> Channels:
+    """Jogging with bent elbows and a short flight at every step."""
     arm = (26 + 10 * manner[0]) * np.cos(2 * np.pi * (course.cycle + 0.5))
     forward = np.ones_like(arm)
     heels = 78 + 16 * manner[3]
@@ -105,14 +108,17 @@ def _seat(progress: Doubles, manner: Doubles, lean_at: float) -> Channels:
 
 
 def sit_down(course: Course, manner: Doubles) -> Channels:
+    """Sitting down on a chair and staying there."""
     return _seat(course.progress, manner, 0.62)
 
 
 def stand_up(course: Course, manner: Doubles) -> Channels:
+    """Getting up from a chair."""
     return _seat(1 - course.progress, manner, 0.70)
 
 
 def squat(course: Course, manner: Doubles) -> Channels:
+    """Squatting with the arms stretched out before the body, or left to hang."""
     depth, lean, arms = 98 + 14 * manner[0], 26 + 8 * manner[1], 45 + 45 * manner[2]
     hold = 0.06 + 0.04 * manner[3]
     move = through(
@@ -158,6 +164,7 @@ def bend(course: Course, manner: Doubles) -> Channels:
 
 
 def jump(course: Course, manner: Doubles) -> Channels:
+    """A jump on the spot with a swing of the arms; in the air the body falls freely."""
     height_m = 0.20 + 0.07 * manner[0]
     flight = min(np.sqrt(8 * height_m / GRAVITY_MPS2) / course.seconds, 0.34)
     # What the time in the air allows, if the movement is very short.
@@ -185,6 +192,7 @@ def jump(course: Course, manner: Doubles) -> Channels:
 
 
 def kick(course: Course, manner: Doubles) -> Channels:
+    """A kick with the right leg, from the knee or from the hip."""
     height, snap = 68 + 16 * manner[0], 48 + 34 * manner[1]
     swing = through(
         course.progress,

@@ -7,7 +7,11 @@ its steps at once, a stream on the new step only. Calibration and parity arrays 
 """
 
 import io
+import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +48,7 @@ class ExportOptions:
     checkpoint: str = positional("folder of a student or pruned checkpoint")
     out: str = option(MISSING, "folder of the edge package to write")
     name: str | None = option(None, "name of the model in the package (data set and kind)")
-    windows: int = option(64, "dreamed windows for calibration, and as many for parity")
+    windows: int = option(32, "dreamed windows for calibration, and as many for parity")
     seed: int = option(0, "reproduces the dreamed windows")
 
 
@@ -61,20 +65,35 @@ class StepEncoder(nn.Module):
         return self.encoder(dict(zip(self.encoder.names, inputs, strict=False)), inputs[-1])
 
 
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's remarks on its own insides (torchvision, deprecations) from a user's terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
     """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
     free = torch.export.Dim(rows, min=1)
     buffer = io.BytesIO()
-    program = torch.onnx.export(
-        module.eval(),
-        inputs,
-        input_names=names,
-        output_names=[output],
-        opset_version=OPSET,
-        dynamo=True,
-        dynamic_shapes=({0: free},) if len(inputs) == 1 else (tuple({0: free} for _ in inputs),),
-        verbose=False,
-    )
+    with quiet_exporter():
+        program = torch.onnx.export(
+            module.eval(),
+            inputs,
+            input_names=names,
+            output_names=[output],
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=({0: free},) if len(inputs) == 1 else (tuple({0: free} for _ in inputs),),
+            verbose=False,
+        )
     assert program is not None
     program.save(buffer)
     graph = onnx.load_from_string(buffer.getvalue())

@@ -80,7 +80,10 @@ def remove(student: Lite, share: float, inputs: Inputs, width: bool) -> Cut:
     for block in [*encoder.blocks, *head.blocks]:
         ratios[block.feedforward.expand] = share
     heads = {block.attention.qkv: block.attention.heads for block in head.blocks}
-    ratios |= dict.fromkeys(heads, max(share, 1e-6))
+    # One head of a block always stays; the library rounds up, hence the small step down.
+    fewer = {qkv: min(int(share * count), count - 1) / count for qkv, count in heads.items()}
+    head_ratios: dict[nn.Module, float] = {qkv: ratio - 1e-6 for qkv, ratio in fewer.items() if ratio > 0}
+    ratios |= head_ratios
     roots = {id(block.feedforward.contract) for block in encoder.blocks} | {id(w) for w in encoder.widen.values()}
     before = encoder.norm.weight.shape[0]
     pruner = torch_pruning.pruner.BasePruner(
@@ -92,14 +95,14 @@ def remove(student: Lite, share: float, inputs: Inputs, width: bool) -> Cut:
         num_heads=dict(heads),
         prune_num_heads=True,
         prune_head_dims=False,
-        head_pruning_ratio=share,
+        head_pruning_ratio_dict=dict(head_ratios),
         ignored_layers=[head.classifier],
         unwrapped_parameters=[(entry, 0) for entry in encoder.missing.values()] + [(head.place, 1)],
         forward_fn=lambda model, given: model(*given).logits,
     )
     pruner.step()
     for block in head.blocks:
-        block.attention.heads = pruner.num_heads[block.attention.qkv]
+        block.attention.heads = block.attention.qkv.out_features // (3 * block.attention.head_dim)
     kept = torch.ones(before, dtype=torch.bool)
     modules = dict(smaller.named_modules())
     for name, _, removed in pruner.DG.pruning_history():

@@ -4,6 +4,7 @@
     CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,13 +62,12 @@ def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
         WindowSpec(**entry["window"]),
         entry["citation"],
         entry["licence"],
+        tuple(entry["caveats"]),
     )
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint folder, whole or not at all."""
-    import json
-
     with atomic_folder(path) as folder:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, folder / "weights.safetensors")
         entry = {

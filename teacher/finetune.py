@@ -114,6 +114,7 @@ def main(argv: list[str] | None = None) -> int:
             "macs": count_macs(teacher, *example(data.train, crew.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
+            "train_windows": len(labelled),
             "options": asdict(options),
         }
         save_checkpoint(

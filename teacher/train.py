@@ -34,6 +34,7 @@ class TrainConfig:
     """How a network is trained."""
 
     updates: int = option(1500, "optimiser steps")
+    update_share: float = option(1.0, "share of these steps to do, for a quick look")
     batch: int = option(32, "windows per update, over all processes")
     learning_rate: float = option(1e-3, "peak learning rate")
     weight_decay: float = option(0.05, "decoupled weight decay")
@@ -43,6 +44,11 @@ class TrainConfig:
     bf16: bool = option(False, "compute in bfloat16")
     compile: bool = option(False, "compile the network (pays on a GPU)")
     save_every_s: float = option(20.0, "seconds between two saves for resuming")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps that are really done."""
+        return round(self.updates * self.update_share)
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,10 @@ class Crew:
 
 def learning_rate_at(update: int, config: TrainConfig) -> float:
     """Linear rise over the warm-up, then half a cosine down to zero."""
-    rise = max(1, round(config.updates * config.warmup))
+    rise = max(1, round(config.steps * config.warmup))
     if update < rise:
         return config.learning_rate * (update + 1) / rise
-    share = (update - rise) / max(1, config.updates - rise)
+    share = (update - rise) / max(1, config.steps - rise)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
@@ -161,8 +167,8 @@ def train(
     Returns:
         Points of the training curve: update and mean loss since the point before.
     """
-    if config.updates <= 0 or config.batch < crew.world:
-        raise ConfigError(f"{what}: {config.updates} updates of {config.batch} windows; expected more of either")
+    if config.steps <= 0 or config.batch < crew.world:
+        raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, crew.world, key])
@@ -171,12 +177,12 @@ def train(
     if config.compile:
         wrapped = torch.compile(wrapped)  # type: ignore[assignment]
     model.train()
-    stride = max(1, config.updates // 60)
+    stride = max(1, config.steps // 60)
     # The running mean since the last point is part of the curve: a resumed run draws the same one.
     recent: list[float] = []
     saved_s = time.monotonic()
     bar = tqdm(
-        range(start, config.updates), desc=what, initial=start, total=config.updates, unit="update",
+        range(start, config.steps), desc=what, initial=start, total=config.steps, unit="update",
         disable=crew.rank != 0, mininterval=1.0, dynamic_ncols=True,
     )  # fmt: skip
     for update in bar:
@@ -197,7 +203,7 @@ def train(
             for name, tensor in model.state_dict().items():
                 average[name].lerp_(tensor, 1 - decay) if tensor.is_floating_point() else average[name].copy_(tensor)
         recent.append(float(loss.detach()))
-        if (update + 1) % stride == 0 or update + 1 == config.updates:
+        if (update + 1) % stride == 0 or update + 1 == config.steps:
             history.append({"update": update + 1, "loss": sum(recent) / len(recent)})
             recent.clear()
             bar.set_postfix(loss=f"{history[-1]['loss']:.3f}", refresh=False)

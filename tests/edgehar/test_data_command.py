@@ -71,7 +71,9 @@ def test_info_json(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     }
 
 
-def test_convert_some_subjects_to_csv_and_back(capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path) -> None:
+def test_convert_some_subjects_to_csv_and_back(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
     out_folder = tmp_path / "csv"
     code, out, _ = run(capsys, "convert", str(folder), "--out", str(out_folder), "--subjects", "s2", "--csv")
     assert (code, out) == (0, f"{out_folder}: 1 recordings of 1 subjects written\n")

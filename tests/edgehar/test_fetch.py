@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
+        """Listen on a free port."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.ranges = True
@@ -110,7 +111,7 @@ def test_a_whole_file_and_its_checksum_is_shown(server: Server, tmp_path: Path) 
     assert get(server, tmp_path, None, lines).read_bytes() == CONTENT
     assert lines == [
         f"x.zip: sha256 {hashlib.sha256(CONTENT).hexdigest()}, as received; "
-        "the publisher states no checksum to compare it with"
+        "no published checksum is known to compare it with"
     ]
     assert get(server, tmp_path).read_bytes() == CONTENT
     assert len(server.seen) == 1  # the second time nothing is asked of the server
@@ -207,7 +208,9 @@ def test_utd_mhad_lands_where_it_is_read(server: Server, tmp_path: Path) -> None
 
 
 def test_sp_sw_har_from_its_record(server: Server, tmp_path: Path) -> None:
-    archive = zipped({"geo-1/DATA/s01/s01_01_sp.csv": b"x", "geo-1/DATA/subjects_info.csv": b"", "geo-1/README.md": b""})
+    archive = zipped(
+        {"geo-1/DATA/s01/s01_01_sp.csv": b"x", "geo-1/DATA/subjects_info.csv": b"", "geo-1/README.md": b""}
+    )
     md5 = hashlib.md5(archive, usedforsecurity=False).hexdigest()
     entry = {"key": "geo/v1.zip", "checksum": f"md5:{md5}", "links": {"self": server.address + "/files/v1.zip"}}
     server.files["/record"] = json.dumps({"files": [entry, {**entry, "key": "readme.pdf"}]}).encode()

@@ -1,10 +1,13 @@
 """The checker finds every problem of a folder, each at its line, and passes what can be used."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgehar.errors import DataError
 from edgehar.recordings import load
@@ -117,7 +120,7 @@ def test_blank_lines_inside_are_columns_missing(tmp_path: Path) -> None:
         ({"modalities": []}, "expected a list of at least one sensor"),
         ({"modalities": ["watch"]}, "found 'watch'; expected an object"),
         ({"modalities": [WATCH, WATCH]}, "declared 2 times"),
-        ({"modalities": [WATCH | {"channels": "3"}]}, "channels is '3'; expected int"),
+        ({"modalities": [WATCH | {"channels": "3"}]}, "channels is '3'; expected a whole number"),
         ({"modalities": [WATCH | {"channels": 4}]}, "4 channels in groups of 3"),
         ({"modalities": [WATCH | {"rate_hz": float("nan")}]}, "rate_hz is nan"),
         ({"modalities": [WATCH | {"rate": 20}]}, "unknown key 'rate'"),
@@ -133,7 +136,9 @@ def test_blank_lines_inside_are_columns_missing(tmp_path: Path) -> None:
     ],
 )
 def test_header(tmp_path: Path, change: dict[str, object], found: str) -> None:
-    problems = found_in(write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS}, **change))
+    problems = found_in(
+        write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS}, **change)
+    )
     assert found in problems[0]
     assert problems[0].startswith("recordings.json:")
 
@@ -231,3 +236,36 @@ def test_a_skeleton_of_any_shape(tmp_path: Path) -> None:
     assert dataset is not None
     assert dataset.info.modalities[0].root == 2
     np.testing.assert_array_equal(dataset.clips[0].signals["hand"], joints.reshape(4, 9))
+
+
+def test_the_example_in_the_documentation_is_a_good_folder(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"`mine/(\S+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 5
+    for name, content in blocks:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert found_in(tmp_path) == []
+    assert [clip.name for clip in load(tmp_path).clips] == ["r1", "r2"]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["recordings.json", "index.csv", "watch/r1.csv", "segments/r1.csv"]),
+    position=st.integers(0, 400),
+    text=st.sampled_from(["", '"', ",", "\n", "\x00", "9", "-", "e9", "null", "{", "[]", "\ufeff", "nan", "99999"]),
+)
+def test_a_damaged_file_gives_problems_never_another_error(tmp_path: Path, name: str, position: int, text: str) -> None:
+    files = {
+        "index.csv": INDEX + "r1,ann,1,\n",
+        "watch/r1.csv": "time_s,a,b,c\n" + "".join(f"{row / 20},1,2,3\n" for row in range(60)),
+        "segments/r1.csv": "start_s,end_s,label\n0,1,wave\n1,2,rest\n",
+    }
+    skeleton = WATCH | {"joints": ["a"], "parents": [0], "patch": 2, "group": 3, "vertical": 0}
+    window = {"steps": 4, "step_s": 0.1, "hop": 1}
+    root = write_folder(tmp_path, files, kind="continuous", modalities=[skeleton], window=window)
+    whole = (root / name).read_text(encoding="utf-8")
+    at = position % len(whole)
+    (root / name).write_text(whole[:at] + text + whole[at + 1 :], encoding="utf-8")
+    dataset, problems = survey(root)
+    assert (dataset is None) == bool(problems)

@@ -11,117 +11,20 @@ import pytest
 from edgehar.cli import main as command
 from edgehar.clip import natural_key
 from edgehar.modality import KINECT_PARENTS
-
-LABELS = (
-    "swipe left", "swipe right", "wave", "clap", "throw", "arm cross", "basketball shoot", "draw x",
-    "draw circle (clockwise)", "draw circle (counter-clockwise)", "draw triangle", "bowling", "boxing",
-    "baseball swing", "tennis swing", "arm curl", "tennis serve", "push", "knock", "catch", "pick up and throw",
-    "jog", "walk", "sit to stand", "stand to sit", "lunge", "squat",
-)  # fmt: skip
-
-
-def score(generator: np.random.Generator, accuracy: float) -> dict[str, Any]:
-    confusion = np.zeros((27, 27), int)
-    for true in range(27):
-        for _ in range(16):
-            taken = (
-                true if generator.random() < accuracy else int(generator.integers(max(true - 2, 0), min(true + 3, 27)))
-            )
-            confusion[true, taken] += 1
-    correct, total = int(np.trace(confusion)), int(confusion.sum())
-    subjects = {f"s{number}": {"correct": correct // 4, "total": total // 4} for number in (2, 4, 6, 8)}
-    return {
-        "correct": correct,
-        "total": total,
-        "accuracy": correct / total,
-        "wilson95": [correct / total - 0.02, correct / total + 0.01],
-        "macro_f1": correct / total - 0.001,
-        "confusion": confusion.tolist(),
-        "per_subject": subjects,
-        "per_class": {label: {"correct": int(confusion[k, k]), "total": 16} for k, label in enumerate(LABELS)},
-    }
-
-
-def history(generator: np.random.Generator, updates: int, accuracy: bool) -> list[dict[str, float]]:
-    points = []
-    for update in range(0, updates + 1, updates // 40):
-        point = {"update": update, "loss": 3.3 * np.exp(-3 * update / updates) + 0.05 * generator.random()}
-        point["learning_rate"] = 1e-3 * (1 - update / updates)
-        if accuracy:
-            point["train_accuracy"] = 1 - 0.96 * np.exp(-4 * update / updates)
-        points.append({name: float(value) for name, value in point.items()})
-    return points
+from tests.edgehar.run_results import full_results, small_results
 
 
 @pytest.fixture
 def results() -> dict[str, Any]:
-    generator = np.random.default_rng(0)
-    accuracies = {"teacher": 0.985, "student": 0.98, "student-int8": 0.975, "pruned": 0.95, "pruned-int8": 0.945}
-    stages = [
-        {"name": "pretrain", "seconds": 912.4, "skipped": True, "command": "edgehar pretrain --data utd-mhad",
-         "parameters": 1831043, "macs": 31457280, "history": history(generator, 2000, False)},
-        {"name": "finetune", "seconds": 604.0, "skipped": False, "command": "edgehar finetune", "parameters": 1834527,
-         "macs": 31460001, "model": "teacher", "history": history(generator, 1200, True)},
-        {"name": "distill", "seconds": 1803.9, "skipped": False, "command": "edgehar distill", "parameters": 97416,
-         "macs": 2764800, "model": "student", "history": history(generator, 4000, True)},
-        {"name": "prune", "seconds": 71.2, "skipped": False, "command": "edgehar prune", "parameters": 51208,
-         "macs": 1402880, "model": "pruned"},
-        {"name": "export", "seconds": 4.25, "skipped": False, "command": "edgehar export", "bytes": 412345},
-        {"name": "quantize", "seconds": 8.5, "skipped": False, "command": "edgehar quantize", "bytes": 139876,
-         "model": "student-int8"},
-        {"name": "verify", "seconds": 1.5, "skipped": False, "command": "edgehar verify"},
-    ]  # fmt: skip
-    return {
-        "format": "edgehar-results",
-        "format_version": 1,
-        "command": "edgehar pipeline --data utd-mhad --preset base --seed 7",
-        "preset": "base",
-        "seed": 7,
-        "date": "2026-11-21",
-        "versions": {"python": "3.11.7", "torch": "2.13.0", "onnxruntime": "1.31.1"},
-        "git_commit": "0123456789abcdef0123456789abcdef01234567",
-        "dataset": {
-            "name": "UTD-MHAD",
-            "labels": list(LABELS),
-            "modalities": ["skeleton", "inertial"],
-            "split": "odd-even",
-            "train_subjects": ["s1", "s3", "s5", "s7"],
-            "test_subjects": ["s2", "s4", "s6", "s8"],
-            "train_windows": 431,
-            "test_windows": 430,
-            "citation": "C. Chen, R. Jafari, N. Kehtarnavaz, UTD-MHAD, IEEE ICIP 2015",
-            "caveats": ["The inertial sensor is on the wrist for actions 1-21 and on the thigh for 22-27."],
-        },
-        "stages": stages,
-        "evaluation": {name: score(generator, accuracy) for name, accuracy in accuracies.items()},
-        "delivered": "student-int8",
-        "benchmark": {
-            "results": [
-                {"precision": "fp32", "what": "hop", "median_ms": 0.1042, "p95_ms": 0.1321, "p99_ms": 0.2205},
-                {"precision": "int8", "what": "hop", "median_ms": 0.0817, "p95_ms": 0.0993, "p99_ms": 0.1788},
-            ],
-            "cold_start_ms": 119.25,
-            "resident_mb": 60.5,
-            "provider": "CPUExecutionProvider",
-            "device": {"machine": "x86_64", "cores": 2, "processor": "a processor"},
-        },
-        "example": {"file": "example.npz", "label": "wave", "predicted": "wave", "score": 0.9731},
-    }
+    return full_results()
 
 
 def write_run(folder: Path, results: dict[str, Any]) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results))
     generator = np.random.default_rng(1)
-    rest = np.zeros((20, 3), np.float32)
-    rest[:, 1] = [
-        0.75, 0.55, 0.2, 0.1, 0.5, 0.25, 0.0, -0.1, 0.5, 0.25, 0.0, -0.1, 0.0, -0.4, -0.8, -0.85, 0.0, -0.4, -0.8, -0.85,
-    ]  # fmt: skip
-    rest[:, 0] = [
-        0, 0, 0, 0, -0.2, -0.25, -0.28, -0.29, 0.2, 0.25, 0.28, 0.29, -0.1, -0.12, -0.12, -0.14, 0.1, 0.12, 0.12, 0.14,
-    ]  # fmt: skip
-    walk = np.cumsum(generator.normal(0, 0.008, (60, 20, 3)), axis=0)
-    frames = (rest + walk).astype(np.float32)
+    rest = generator.normal(0, 0.3, (20, 3)) + np.linspace(0.8, -0.8, 20)[:, None] * [0, 1, 0]
+    frames = (rest + np.cumsum(generator.normal(0, 0.01, (60, 20, 3)), axis=0)).astype(np.float32)
     np.savez(folder / "example.npz", frames=frames, parents=np.asarray(KINECT_PARENTS), vertical=1)
     return folder
 
@@ -215,6 +118,7 @@ def test_the_commonest_confusion_is_named_first(tmp_path: Path, results: dict[st
 
 
 def test_a_label_is_text_and_never_markup(tmp_path: Path, results: dict[str, Any]) -> None:
+    results = small_results(results)
     nasty = '<b>bold</b> & "quoted" $\\frac$ <script>alert(1)</script>'
     results["dataset"]["labels"][0] = nasty
     results["dataset"]["name"] = nasty
@@ -231,6 +135,7 @@ def test_a_label_is_text_and_never_markup(tmp_path: Path, results: dict[str, Any
 
 
 def test_labels_in_any_script_are_shown(tmp_path: Path, results: dict[str, Any]) -> None:
+    results = small_results(results)
     results["dataset"]["labels"][0] = "挥手"
     results["evaluation"]["student-int8"]["per_class"] = {"挥手": {"correct": 1, "total": 2}}
     assert "挥手" in Reader(report(write_run(tmp_path / "run", results))).text
@@ -256,6 +161,7 @@ OPTIONAL = [
 
 @pytest.mark.parametrize("path", OPTIONAL, ids=".".join)
 def test_what_is_missing_is_left_out(tmp_path: Path, results: dict[str, Any], path: tuple[str, ...]) -> None:
+    results = small_results(results)
     parent = results
     for name in path[:-1]:
         parent = parent[name]
@@ -269,11 +175,13 @@ def test_what_is_missing_is_left_out(tmp_path: Path, results: dict[str, Any], pa
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path, results: dict[str, Any]) -> None:
+    results = small_results(results)
     folder = write_run(tmp_path / "run", results)
     assert report(folder) == report(folder)
 
 
 def test_subjects_keep_their_order(tmp_path: Path, results: dict[str, Any]) -> None:
+    results = small_results(results)
     people = {f"s{number}": {"correct": 1, "total": 2} for number in range(1, 24)}
     results["evaluation"] = {"student": results["evaluation"]["student"] | {"per_subject": people}}
     shown = Reader(report(write_run(tmp_path / "run", results))).text
@@ -315,6 +223,7 @@ def test_no_run_there_gives_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_damaged_example_gives_one_line(
     tmp_path: Path, results: dict[str, Any], capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
+    results = small_results(results)
     folder = write_run(tmp_path / "run", results)
     example = folder / "example.npz"
     parents, frames = np.asarray(KINECT_PARENTS), np.zeros((5, 20, 3), np.float32)
@@ -336,6 +245,7 @@ def test_a_damaged_example_gives_one_line(
 
 
 def test_lost_joints_do_not_stop_the_strip(tmp_path: Path, results: dict[str, Any]) -> None:
+    results = small_results(results)
     folder = write_run(tmp_path / "run", results)
     frames = np.random.default_rng(2).normal(size=(3, 20, 3)).astype(np.float32)
     frames[0, 7] = np.nan

@@ -72,7 +72,7 @@ def test_a_clip_may_lack_a_sensor(tmp_path: Path) -> None:
 
 def test_depth_path(tmp_path: Path) -> None:
     write_clip(tmp_path)
-    with pytest.raises(DataError, match="unpack Depth.zip"):
+    with pytest.raises(DataError, match=r"unpack Depth\.zip"):
         utd_mhad.depth_path(tmp_path, "a3_s2_t1")
     (tmp_path / "Depth").mkdir()
     (tmp_path / "Depth" / "a3_s2_t1_depth.mat").touch()
@@ -116,7 +116,7 @@ def test_wrong_folders_and_names(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither Skeleton/ nor Inertial/"):
         utd_mhad.load(tmp_path)
     (tmp_path / "Skeleton").mkdir()
-    with pytest.raises(DataError, match="no .mat file"):
+    with pytest.raises(DataError, match=r"no \.mat file"):
         utd_mhad.load(tmp_path)
     write_clip(tmp_path, "a28_s1_t1")
     with pytest.raises(DataError, match="action 28; expected 1 to 27"):

@@ -1,0 +1,145 @@
+"""Prove a package: whole files, readable graphs, the promised interface, the right answers.
+
+    edgehar verify PACKAGE
+    python deploy/verify.py PACKAGE --json
+
+The exit code is 0 if every check passed and 2 if one failed.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deploy.agreement import PARITY_TOLERANCE, SAME_ANSWER_FLOOR, Arrays, agreement, parity_arrays, parity_error
+from deploy.graph import Graph, expected_interface
+from deploy.recognizer import Recognizer
+from deploy.tensorrt import can_inspect, int8_problems
+from deploy.wire import graph_facts
+from edgehar.cli import guarded
+from edgehar.config import option, parse, positional
+from edgehar.errors import EdgeharError
+from edgehar.package import CARD, EdgePackage, model_card
+
+LARGEST_OPSET, LARGEST_IR = 18, 10
+"""What TensorRT 10 and onnxruntime 1.18 and later read."""
+PASSED, FAILED, SKIPPED = "ok", "FAILED", "skipped"
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """Options of `edgehar verify`."""
+
+    package: str = positional("folder of the edge package")
+    json: bool = option(False, "print one JSON document instead of the table")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table: what was checked, "ok", "FAILED" or "skipped", and what was found."""
+
+    name: str
+    result: str
+    found: str
+
+
+def _check(name: str, passed: bool, found: str) -> Check:
+    return Check(name, PASSED if passed else FAILED, found)
+
+
+def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
+    """Format and interface of both graphs of a precision."""
+    for part in package.manifest.graphs[precision]:
+        path, name = package.graph(part, precision), f"{precision} {part}"
+        facts = graph_facts(path.read_bytes())
+        opset = facts.opsets.get("", 0)
+        yield _check(f"{name} opset", 0 < opset <= LARGEST_OPSET, f"{opset}, at most {LARGEST_OPSET}")
+        yield _check(f"{name} IR version", facts.ir_version <= LARGEST_IR, f"{facts.ir_version}, at most {LARGEST_IR}")
+        yield _check(f"{name} weights inside", not facts.external_data, "external data" if facts.external_data else "")
+        found, expected = Graph(path).interface, expected_interface(package.manifest, part)
+        fits = found.fits(expected)
+        yield _check(f"{name} interface", fits, str(found) if fits else f"{found}; expected {expected}")
+
+
+def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Iterator[Check]:
+    """Answers of a precision: fp32 against torch, INT8 against fp32, anything else for information."""
+    recognizer = Recognizer(package, precision)
+    if precision == "fp32":
+        for output, difference in parity_error(recognizer, arrays).items():
+            found = f"largest difference {difference:.2g}, at most {PARITY_TOLERANCE:g}"
+            yield _check(f"fp32 {output} = torch", difference <= PARITY_TOLERANCE, found)
+        return
+    if "fp32" not in package.manifest.graphs:
+        yield Check(f"{precision} = fp32", SKIPPED, "the package has no fp32 graphs")
+        return
+    measured = agreement(recognizer, Recognizer(package, "fp32"), arrays)
+    found = (
+        f"same answer on {measured['same_answer']:.1%} of {measured['windows']} windows, at least "
+        f"{SAME_ANSWER_FLOOR:.0%}; logits differ by up to {measured['largest_logit_difference']:.3g}"
+    )
+    yield _check(f"{precision} = fp32", measured["same_answer"] >= SAME_ANSWER_FLOOR, found)
+
+
+def check_tensorrt(package: EdgePackage) -> Iterator[Check]:
+    """TensorRT's rules for the INT8 graphs."""
+    if "int8" not in package.manifest.graphs:
+        yield Check("int8 for TensorRT", SKIPPED, "the package has no int8 graphs")
+    elif package.manifest.metrics.get("int8", {}).get("recipe") == "dynamic":
+        yield Check("int8 for TensorRT", SKIPPED, "dynamic recipe: for onnxruntime only")
+    elif not can_inspect():
+        yield Check("int8 for TensorRT", SKIPPED, "needs the onnx package: pip install 'edgehar[quantize]'")
+    else:
+        problems = [problem for part in ("encoder", "head") for problem in int8_problems(package.graph(part, "int8"))]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        yield _check("int8 for TensorRT", not problems, problems[0] + more if problems else "zero points 0, int8 only")
+
+
+def check_card(package: EdgePackage) -> Check:
+    """The model card says what the manifest says."""
+    path = package.path / CARD
+    same = path.is_file() and path.read_text(encoding="utf-8") == model_card(package.manifest)
+    return _check(CARD, same, "as the manifest" if same else "is not what the manifest gives; export the model again")
+
+
+def verify(path: Path) -> list[Check]:
+    """Every check of a package; a PackageError ends the list as its last, failed check."""
+    checks: list[Check] = []
+    try:
+        package = EdgePackage.open(path)
+        files = package.manifest.files
+        size = sum(facts["bytes"] for facts in files.values())
+        checks.append(_check("checksums", True, f"{len(files)} files, {size} bytes"))
+        checks.append(check_card(package))
+        arrays = parity_arrays(package)
+        for precision in package.manifest.graphs:
+            checks += check_graphs(package, precision)
+            checks += check_answers(package, precision, arrays)
+        checks += check_tensorrt(package)
+    except EdgeharError as problem:
+        checks.append(_check("package", False, str(problem)))
+    return checks
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table, or JSON; exit code 0 or 2."""
+    config = parse(VerifyConfig, argv, "edgehar verify", (__doc__ or "").partition("\n")[0])
+    checks = verify(Path(config.package))
+    failed = [check for check in checks if check.result == FAILED]
+    if config.json:
+        document = {"package": config.package, "passed": not failed, "checks": [asdict(check) for check in checks]}
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            sys.stdout.write(f"{check.name:<{width}}  {check.result:<7}  {check.found}".rstrip() + "\n")
+    if failed:
+        sys.stderr.write(
+            f"edgehar: {config.package}: {len(failed)} of {len(checks)} checks failed: {failed[0].found}\n"
+        )
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,129 @@
+"""The few bytes of the ONNX format that a board must read or write without the `onnx` package.
+
+ONNX files are protocol buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag, number and
+kind, then a varint or a length and bytes. The field numbers below are those of onnx/onnx.proto.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgehar.clip import Floats
+from edgehar.errors import PackageError
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
+OPSET_DOMAIN, OPSET_VERSION = 1, 2
+GRAPH_NODE, GRAPH_NAME, GRAPH_CONSTANT, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
+NODE_INPUT, NODE_OUTPUT, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 4, 5
+ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 5, 6
+TENSOR_SHAPE, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
+FLOAT = 1
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """What a file says of itself: IR version, operator set per domain ("" is ONNX's own), and external weights."""
+
+    ir_version: int
+    opsets: dict[str, int]
+    external_data: bool
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if not byte & 0x80:
+            return value, place
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(number, value) of each field of one message; ValueError or IndexError if it is cut off or no message."""
+    place = 0
+    while place < len(data):
+        tag, place = _varint(data, place)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, place = _varint(data, place)
+            yield number, value
+            continue
+        size, place = _varint(data, place) if kind == BYTES else ({FIXED64: 8, FIXED32: 4}.get(kind, -1), place)
+        if size < 0 or place + size > len(data):
+            raise ValueError(f"field {number} goes beyond the end of the file")
+        yield number, data[place : place + size]
+        place += size
+
+
+def _parts(data: bytes, number: int) -> list[bytes]:
+    return [value for found, value in fields(data) if found == number and isinstance(value, bytes)]
+
+
+def _is_external(tensor: bytes) -> bool:
+    return any(number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and value) for number, value in fields(tensor))
+
+
+def _has_external(graph: bytes) -> bool:
+    """True if a weight of the graph, of a constant node or of a graph within it lies in another file."""
+    if any(_is_external(tensor) for tensor in _parts(graph, GRAPH_CONSTANT)):
+        return True
+    attributes = [attribute for node in _parts(graph, GRAPH_NODE) for attribute in _parts(node, NODE_ATTRIBUTE)]
+    return any(
+        any(map(_is_external, _parts(attribute, ATTRIBUTE_TENSOR)))
+        or any(map(_has_external, _parts(attribute, ATTRIBUTE_GRAPH)))
+        for attribute in attributes
+    )
+
+
+def graph_facts(data: bytes) -> GraphFacts:
+    """Read an ONNX file's facts; raises PackageError if it is cut off or no ONNX file."""
+    try:
+        ir_version = [value for number, value in fields(data) if number == MODEL_IR and isinstance(value, int)]
+        opsets: dict[str, int] = {}
+        for entry in _parts(data, MODEL_OPSET):
+            values = dict(fields(entry))
+            domain, version = values.get(OPSET_DOMAIN, b""), values.get(OPSET_VERSION, 0)
+            if isinstance(domain, bytes) and isinstance(version, int):
+                opsets[domain.decode()] = version
+        external = any(map(_has_external, _parts(data, MODEL_GRAPH)))
+        return GraphFacts(ir_version[0], opsets, external)
+    except (ValueError, IndexError, RecursionError) as problem:
+        raise PackageError(f"no ONNX file ({problem}); expected a whole graph; copy the package again") from None
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def field(number: int, value: int | str | bytes) -> bytes:
+    """One encoded field; the inverse of `fields`."""
+    if isinstance(value, int):
+        return _encode_varint(number << 3 | VARINT) + _encode_varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return _encode_varint(number << 3 | BYTES) + _encode_varint(len(data)) + data
+
+
+def _value(name: str, *shape: int) -> bytes:
+    """ValueInfoProto of a float tensor: name, type.tensor_type.{elem_type, shape.dim.dim_value}."""
+    dimensions = b"".join(field(1, field(1, size)) for size in shape)
+    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dimensions)))
+
+
+def matmul_model(weight: Floats, rows: int) -> bytes:
+    """An ONNX file with one node, product = left (rows, n) @ weight (n, m), for measuring a machine's peak."""
+    inner, columns = weight.shape
+    node = field(NODE_INPUT, "left") + field(NODE_INPUT, "weight") + field(NODE_OUTPUT, "product")
+    tensor = field(TENSOR_SHAPE, inner) + field(TENSOR_SHAPE, columns) + field(TENSOR_TYPE, FLOAT)
+    tensor += field(TENSOR_NAME, "weight") + field(TENSOR_RAW, weight.astype("<f4").tobytes())
+    graph = field(GRAPH_NODE, node + field(NODE_KIND, "MatMul")) + field(GRAPH_NAME, "peak")
+    graph += field(GRAPH_CONSTANT, tensor)
+    graph += field(GRAPH_INPUT, _value("left", rows, inner)) + field(GRAPH_OUTPUT, _value("product", rows, columns))
+    return field(MODEL_IR, 8) + field(MODEL_GRAPH, graph) + field(MODEL_OPSET, field(OPSET_VERSION, 13))

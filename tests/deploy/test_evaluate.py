@@ -1,0 +1,120 @@
+"""An evaluation counts the test subjects' labelled windows, right by right, with what the board runs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy import evaluate
+from deploy.recognizer import Recognizer
+from edgehar import datasets
+from edgehar.clip import Clip, Dataset, Segment
+from edgehar.errors import ConfigError, DataError, SplitError
+from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
+
+
+def make_clip(name: str, subject: str, seed: int, label: int | None) -> Clip:
+    generator = np.random.default_rng(seed)
+    signals = {
+        spec.name: (generator.standard_normal((int(2 * spec.rate_hz), spec.channels)).cumsum(0) / 10).astype(np.float32)
+        for spec in (SKELETON, INERTIAL)
+    }
+    times_s = {spec.name: np.arange(len(signals[spec.name])) / spec.rate_hz for spec in (SKELETON, INERTIAL)}
+    valid = {key: np.ones(len(values), bool) for key, values in signals.items()}
+    return Clip(name, subject, "1", signals, valid, label, times_s)
+
+
+def answered_dataset(recognizer: Recognizer, wrong: int) -> Dataset:
+    """Clips of four subjects labelled with what the package says, but for the first `wrong` ones of subject s2."""
+    clips: list[Clip] = []
+    for subject in ("s1", "s2", "s3", "s4"):
+        for take in range(4):
+            clip = make_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
+            label = recognizer.manifest.labels.index(recognizer.predict_clip(clip)[0].label)
+            if subject == "s2" and take < wrong:
+                label = (label + 1) % len(recognizer.manifest.labels)
+            clips.append(replace(clip, label=label))
+    return Dataset(recognizer.manifest.info, tuple(clips))
+
+
+@pytest.fixture(scope="module")
+def recognizer(clip_package: Path) -> Recognizer:
+    return deploy.load(clip_package)
+
+
+def test_right_answers_of_test_subjects_are_counted(recognizer: Recognizer) -> None:
+    result = evaluate.evaluate(recognizer, answered_dataset(recognizer, wrong=3), "odd-even")
+    assert (result["correct"], result["total"]) == (5, 8)
+    assert result["per_subject"] == {"s2": {"correct": 1, "total": 4}, "s4": {"correct": 4, "total": 4}}
+    assert result["wilson95"][0] < 5 / 8 < result["wilson95"][1]
+    everyone = evaluate.evaluate(recognizer, answered_dataset(recognizer, wrong=3), "all")
+    assert (everyone["correct"], everyone["total"]) == (13, 16)
+    assert "5 of 8 windows right" in evaluate.summary(result)
+
+
+def test_a_sensor_that_is_not_fed_counts_as_missing(recognizer: Recognizer) -> None:
+    dataset = answered_dataset(recognizer, wrong=0)
+    without = Dataset(
+        dataset.info,
+        tuple(
+            replace(
+                clip, signals={"inertial": clip.signals["inertial"]}, times_s={"inertial": clip.times_s["inertial"]}
+            )
+            for clip in dataset.clips
+        ),
+    )
+    fed = evaluate.evaluate(recognizer, dataset, "odd-even", ("inertial",))
+    assert fed == evaluate.evaluate(recognizer, without, "odd-even", ("inertial",))
+    assert fed["modalities"] == ["inertial"]
+    assert fed["correct"] < 8
+
+
+def test_unlabelled_windows_are_left_out(sliding_package: Path) -> None:
+    recognizer = deploy.load(sliding_package)
+    clip = replace(make_clip("long", "s2", 1, None), segments=(Segment(0.0, 1.0, 2),))
+    other = replace(make_clip("other", "s1", 2, None), segments=(Segment(0.0, 1.0, 2),))
+    result = evaluate.evaluate(recognizer, Dataset(recognizer.manifest.info, (clip, other)), "odd-even")
+    windows = recognizer.predict_clip(clip)
+    assert result["total"] == sum(window.end_s <= 1.25 for window in windows)
+    assert result["per_class"]["throw"]["total"] == result["total"]
+
+
+def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
+    dataset = answered_dataset(recognizer, wrong=0)
+    with pytest.raises(DataError, match="labels"):
+        evaluate.evaluate(recognizer, replace(dataset, info=replace(dataset.info, labels=("a", "b"))), "all")
+    slow = replace(dataset.info, modalities=(SKELETON, replace(INERTIAL, rate_hz=10.0)))
+    with pytest.raises(DataError, match="convert the recordings"):
+        evaluate.evaluate(recognizer, replace(dataset, info=slow), "all")
+    with pytest.raises(DataError, match="radar"):
+        evaluate.evaluate(recognizer, dataset, "all", ("radar",))
+    with pytest.raises(SplitError, match="no subject"):
+        evaluate.evaluate(recognizer, dataset, "loso:s9")
+
+
+def test_a_package_that_names_no_data_asks_for_it(tmp_path: Path) -> None:
+    write_tiny_package(tmp_path / "package", provenance={"seed": 1})
+    with pytest.raises(ConfigError, match="give --data and --split"):
+        evaluate.main([str(tmp_path / "package")])
+
+
+def test_real_clips_from_the_command_line(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info = datasets.load("utd-mhad", data_root).info
+    package = tmp_path / "package"
+    write_tiny_package(
+        package,
+        specs=info.modalities,
+        labels=info.labels,
+        steps=info.window.steps,
+        step_s=info.window.step_s,
+        provenance={"data": "utd-mhad", "split": "odd-even"},
+    )
+    capsys.readouterr()
+    assert evaluate.main([str(package), "--root", str(data_root), "--json", str(tmp_path / "result.json")]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result == json.loads((tmp_path / "result.json").read_text())
+    assert result["total"] == 430
+    assert set(result["per_subject"]) == {"s2", "s4", "s6", "s8"}

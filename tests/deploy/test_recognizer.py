@@ -1,0 +1,210 @@
+"""A recogniser answers for any subset of sensors, refuses what it cannot use, and agrees with its network."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy.recognizer import Recognizer
+from edgehar.clip import Clip
+from edgehar.errors import ConfigError, DataError, PackageError
+from edgehar.package import EdgePackage, amend_package
+from edgehar.windows import cut
+from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
+
+
+def recording(seconds: float = 2.0, seed: int = 0) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    return {
+        spec.name: generator.standard_normal((int(seconds * spec.rate_hz), spec.channels)).cumsum(0) / 10
+        for spec in (SKELETON, INERTIAL)
+    }
+
+
+@pytest.fixture(scope="module")
+def clip_recognizer(clip_package: Path) -> Recognizer:
+    return deploy.load(clip_package)
+
+
+@pytest.fixture(scope="module")
+def sliding_recognizer(sliding_package: Path) -> Recognizer:
+    return deploy.load(sliding_package)
+
+
+def test_graphs_give_what_the_network_gives(tmp_path: Path) -> None:
+    _, network = write_tiny_package(tmp_path / "package")
+    recognizer = deploy.load(tmp_path / "package")
+    arrays = recognizer.package.arrays("parity.npz")
+    token = recognizer.encode(arrays, arrays["valid"])
+    np.testing.assert_allclose(token, network.encoder(arrays, arrays["valid"]), atol=1e-5)
+    np.testing.assert_allclose(recognizer.classify(arrays["tokens"]), network.head(arrays["tokens"]), atol=1e-4)
+
+
+def test_a_clip_is_one_window_with_probabilities_that_sum_to_1(clip_recognizer: Recognizer) -> None:
+    prediction = clip_recognizer.predict(recording())
+    assert prediction.label in clip_recognizer.manifest.labels
+    assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert prediction.score == pytest.approx(prediction.probabilities.max())
+    assert len(clip_recognizer.predict_windows(recording())) == 1
+
+
+def test_a_skeleton_may_come_as_joints(clip_recognizer: Recognizer) -> None:
+    signals = recording()
+    flat = clip_recognizer.predict(signals)
+    joints = clip_recognizer.predict(signals | {"skeleton": signals["skeleton"].reshape(-1, 20, 3)})
+    np.testing.assert_array_equal(flat.probabilities, joints.probabilities)
+
+
+@pytest.mark.parametrize("kept", ["skeleton", "inertial"])
+def test_one_sensor_is_enough_and_a_lost_one_counts_as_absent(clip_recognizer: Recognizer, kept: str) -> None:
+    signals = recording()
+    alone = clip_recognizer.predict({kept: signals[kept]})
+    other = next(name for name in signals if name != kept)
+    lost = clip_recognizer.predict({kept: signals[kept], other: np.full_like(signals[other], np.nan)})
+    np.testing.assert_array_equal(alone.probabilities, lost.probabilities)
+    both = clip_recognizer.predict(signals)
+    assert np.abs(both.probabilities - alone.probabilities).max() > 1e-3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e38, -1e300, None])
+def test_a_value_that_no_sensor_gives_loses_its_sample_only(clip_recognizer: Recognizer, bad: Any) -> None:
+    signals = recording()
+    rows = signals["inertial"].tolist()
+    rows[10][2] = bad
+    marked = signals["inertial"].copy()
+    marked[10] = np.nan
+    found = clip_recognizer.predict(signals | {"inertial": rows})
+    expected = clip_recognizer.predict(signals | {"inertial": marked})
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    assert np.isfinite(found.probabilities).all()
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [
+        {},
+        {"gyroscope": np.zeros((10, 3))},
+        {"inertial": np.zeros((10, 5))},
+        {"inertial": np.zeros((0, 6))},
+        {"inertial": np.zeros(6)},
+        {"inertial": np.zeros((6, 10))},
+        {"inertial": np.zeros((2, 10, 6))},
+        {"inertial": np.full((10, 6), np.nan)},
+        {"inertial": [[1, 2, 3, 4, 5, 6], [1, 2]]},
+        {"inertial": "text"},
+        {"inertial": [["a"] * 6]},
+        {"inertial": None},
+        {"inertial": {"a": 1}},
+        {"inertial": [[10**400] * 6]},
+    ],
+    ids=lambda signals: str(signals)[:40],
+)
+def test_unusable_signals_are_refused(clip_recognizer: Recognizer, signals: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        clip_recognizer.predict(signals)
+
+
+def test_a_long_recording_gives_a_window_per_hop(sliding_recognizer: Recognizer) -> None:
+    windows = sliding_recognizer.predict_windows(recording(3.0))
+    step_s = sliding_recognizer.manifest.window.step_s
+    np.testing.assert_allclose(np.diff([window.start_s for window in windows]), 2 * step_s)
+    assert windows[0].start_s == 0
+    assert windows[0].end_s == pytest.approx(6 * step_s)
+    mean = sliding_recognizer.predict(recording(3.0))
+    np.testing.assert_allclose(mean.probabilities, np.mean([one.probabilities for one in windows], 0), atol=1e-6)
+    assert (mean.start_s, mean.end_s) == (windows[0].start_s, windows[-1].end_s)
+
+
+def test_given_times_may_start_anywhere_and_say_what_nominal_ones_say(sliding_recognizer: Recognizer) -> None:
+    signals = recording(3.0)
+    times = {spec.name: 1.7e9 + np.arange(len(signals[spec.name])) / spec.rate_hz for spec in (SKELETON, INERTIAL)}
+    nominal, given = sliding_recognizer.predict_windows(signals), sliding_recognizer.predict_windows(signals, times)
+    assert [window.start_s for window in given] == pytest.approx([1.7e9 + window.start_s for window in nominal])
+    for one, other in zip(nominal, given, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-3)  # 1.7e9 s leaves microseconds
+
+
+def test_a_window_that_heard_nothing_has_no_prediction(sliding_recognizer: Recognizer) -> None:
+    signals = recording(6.0)
+    for spec in (SKELETON, INERTIAL):
+        signals[spec.name][int(2 * spec.rate_hz) : int(4.5 * spec.rate_hz)] = np.nan
+    windows = sliding_recognizer.predict_windows(signals)
+    assert not any(window.start_s > 2.2 and window.end_s < 4.3 for window in windows)
+    assert any(window.end_s <= 2.0 for window in windows)
+    assert any(window.start_s >= 4.5 for window in windows)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"inertial": np.arange(99) / 50},
+        {"inertial": -np.arange(100) / 50},
+        {"inertial": np.full(100, np.nan)},
+        {"inertial": ["now"] * 100},
+        {},
+        {"skeleton": np.arange(100) / 50},
+    ],
+    ids=["too few", "backwards", "not finite", "text", "none", "of another sensor"],
+)
+def test_unusable_times_are_refused(sliding_recognizer: Recognizer, times: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        sliding_recognizer.predict({"inertial": recording()["inertial"]}, times)
+
+
+def test_times_are_refused_where_clips_are_stretched(clip_recognizer: Recognizer) -> None:
+    with pytest.raises(DataError, match="leave the times out"):
+        clip_recognizer.predict({"inertial": np.zeros((10, 6))}, {"inertial": np.arange(10)})
+
+
+def test_a_recording_shorter_than_a_window_is_refused(sliding_recognizer: Recognizer) -> None:
+    with pytest.raises(DataError, match="longer recordings"):
+        sliding_recognizer.predict(recording(0.4))
+
+
+def test_many_windows_at_once_are_what_each_is_alone(sliding_recognizer: Recognizer) -> None:
+    signals = {name: values.astype(np.float32) for name, values in recording(8.0).items()}
+    clip = Clip(
+        "long",
+        "s1",
+        "1",
+        signals,
+        {name: np.ones(len(values), bool) for name, values in signals.items()},
+        times_s={spec.name: np.arange(len(signals[spec.name])) / spec.rate_hz for spec in (SKELETON, INERTIAL)},
+    )
+    windows = cut([clip], sliding_recognizer.manifest.info, sliding_recognizer.manifest.normalisation)
+    together = sliding_recognizer.predict_prepared(windows)
+    for place in range(len(windows)):
+        alone = sliding_recognizer.predict_prepared(windows.take(np.asarray([place])))
+        np.testing.assert_allclose(together[place], alone[0], atol=1e-5)
+
+
+def test_int8_is_the_default_after_quantising_and_close_to_fp32(int8_package: Path) -> None:
+    int8, fp32 = deploy.load(int8_package), deploy.load(int8_package, "fp32")
+    assert int8.precision == "int8"
+    difference = np.abs(int8.predict(recording()).probabilities - fp32.predict(recording()).probabilities)
+    assert 0 < difference.max() < 0.1
+
+
+def test_what_runs_is_reported(clip_package: Path) -> None:
+    assert deploy.load(clip_package).providers == ("CPUExecutionProvider",)
+    with pytest.warns(RuntimeWarning, match="asked for CUDAExecutionProvider"):
+        recognizer = deploy.load(clip_package, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert recognizer.providers == ("CPUExecutionProvider",)
+    with pytest.raises(ConfigError, match="choose of these"):
+        deploy.load(clip_package, providers=["Abacus"])
+    with pytest.raises(ConfigError, match="threads"):
+        deploy.load(clip_package, threads=0)
+    with pytest.raises(PackageError, match="no encoder in precision 'int4'"):
+        deploy.load(clip_package, "int4")
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", None], ids=["empty", "text", "other interface"])
+def test_a_graph_that_is_none_is_refused_though_its_checksum_is_right(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "package"
+    write_tiny_package(path)
+    amend_package(path, {"encoder.fp32.onnx": content or (path / "head.fp32.onnx")})
+    EdgePackage.open(path)
+    with pytest.raises(PackageError):
+        deploy.load(path)

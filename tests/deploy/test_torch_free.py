@@ -1,0 +1,71 @@
+"""The board side needs numpy and onnxruntime and nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = """
+import importlib, importlib.abc, json, pkgutil, sys
+
+FORBIDDEN = {"torch", "torch_pruning", "teacher", "student", "scipy", "safetensors", "onnxscript", "matplotlib", "tqdm"}
+FORBIDDEN |= set(sys.argv[3:])
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in FORBIDDEN:
+            raise ImportError(f"{name} is not on the board")
+        return None
+
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+import deploy, edgehar
+imported = []
+for package in (edgehar, deploy):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if module.name == "deploy.quantize" and "onnx" in FORBIDDEN:
+            continue
+        importlib.import_module(module.name)
+        imported.append(module.name)
+recognizer = deploy.load(sys.argv[1])
+prediction = recognizer.predict({"inertial": np.zeros((100, 6)), "skeleton": np.ones((60, 20, 3))})
+stream = deploy.StreamRecognizer(recognizer, modalities=["inertial"])
+streamed = stream.push("inertial", np.zeros((200, 6)), np.arange(200) / 50)
+from deploy.verify import verify
+checks = {check.name: check.result for check in verify(__import__("pathlib").Path(sys.argv[2]))}
+print(json.dumps({"imported": imported, "label": prediction.label, "streamed": len(streamed), "checks": checks}))
+"""
+
+
+def on_the_board(clip_package: Path, int8_package: Path, *forbidden: str) -> dict[str, object]:
+    command = [sys.executable, "-c", PROGRAM, str(clip_package), str(int8_package), *forbidden]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def test_everything_imports_and_predicts_without_torch(clip_package: Path, int8_package: Path) -> None:
+    found = on_the_board(clip_package, int8_package)
+    assert {"edgehar.package", "deploy.quantize", "deploy.stream"} <= set(found["imported"])  # type: ignore[arg-type]
+    assert found["streamed"]
+    assert set(found["checks"].values()) == {"ok"}  # type: ignore[attr-defined]
+
+
+def test_without_onnx_only_the_look_inside_graphs_is_skipped(clip_package: Path, int8_package: Path) -> None:
+    found = on_the_board(clip_package, int8_package, "onnx")
+    skipped = {name for name, result in found["checks"].items() if result != "ok"}  # type: ignore[attr-defined]
+    assert skipped == {"int8 for TensorRT"}
+
+
+def test_quantising_without_onnx_says_what_to_install(clip_package: Path) -> None:
+    program = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "from edgehar.cli import main; sys.exit(main(['quantize', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", program, str(clip_package)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert answer.returncode == 2
+    assert "pip install 'edgehar[quantize]'" in answer.stderr
+    assert answer.stderr.count("\n") == 1

@@ -1,0 +1,221 @@
+"""A package is read whole or refused with one clear line; the first format version loads forever."""
+
+import contextlib
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy import load
+from edgehar.errors import PackageError
+from edgehar.package import EdgePackage, Manifest, amend_package, model_card, write_package
+from tests.deploy.tiny_package import write_tiny_package
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "package_v1"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "package"
+    write_tiny_package(path)
+    return path
+
+
+def edit(package: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the manifest by hand."""
+    entry = json.loads((package / "manifest.json").read_text())
+    change(entry)
+    (package / "manifest.json").write_text(json.dumps(entry))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    manifest, _ = write_tiny_package(tmp_path / "package")
+    found = EdgePackage.open(tmp_path / "package").manifest
+    assert found.labels == manifest.labels
+    assert found.modalities == manifest.modalities
+    assert found.window == manifest.window
+    assert found.macs == manifest.macs
+    for name, scale in manifest.normalisation.scale.items():
+        np.testing.assert_array_equal(found.normalisation.scale[name], scale)
+    assert json.loads(json.dumps(found.to_json())) == json.loads((tmp_path / "package/manifest.json").read_text())
+
+
+def test_golden_package_loads_and_answers_as_it_always_did() -> None:
+    recognizer = load(GOLDEN)
+    expected = json.loads((GOLDEN.parent / "package_v1_answers.json").read_text())
+    assert recognizer.manifest.labels == tuple(expected["labels"])
+    times = np.arange(expected["samples"]) / recognizer.manifest.modalities[0].rate_hz
+    signal = np.stack([np.sin(times * (channel + 1)) for channel in range(3)], axis=1)
+    found = [window.probabilities for window in recognizer.predict_windows({"watch": signal})]
+    np.testing.assert_allclose(found, expected["probabilities"], atol=1e-4)
+
+
+def test_golden_manifest_is_written_as_it_was() -> None:
+    entry = json.loads((GOLDEN / "manifest.json").read_text())
+    assert json.loads(json.dumps(Manifest.from_json(entry).to_json())) == entry
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "changed byte": lambda path: flip(path / "head.fp32.onnx"),
+    "truncated graph": lambda path: (path / "encoder.fp32.onnx").write_bytes(
+        (path / "encoder.fp32.onnx").read_bytes()[:-100]
+    ),
+    "missing file": lambda path: (path / "parity.npz").unlink(),
+    "missing manifest": lambda path: (path / "manifest.json").unlink(),
+    "manifest is no JSON": lambda path: (path / "manifest.json").write_text("{"),
+    "manifest is a list": lambda path: (path / "manifest.json").write_text("[]"),
+    "manifest is binary": lambda path: (path / "manifest.json").write_bytes(b"\xff\xfe\x00"),
+    "manifest is nested without end": lambda path: (path / "manifest.json").write_text("[" * 100_000),
+    "manifest with NaN": lambda path: edit(path, lambda entry: entry["window"].update(step_s=float("nan"))),
+    "unknown version": lambda path: edit(path, lambda entry: entry.update(format_version=2)),
+    "version as text": lambda path: edit(path, lambda entry: entry.update(format_version="1")),
+    "another format": lambda path: edit(path, lambda entry: entry.update(format="zip")),
+    "missing key": lambda path: edit(path, lambda entry: entry.pop("labels")),
+    "unknown key": lambda path: edit(path, lambda entry: entry.update(colour="red")),
+    "wrong type": lambda path: edit(path, lambda entry: entry.update(token_dim="16")),
+    "bool for a number": lambda path: edit(path, lambda entry: entry.update(parameters=True)),
+    "labels that are no text": lambda path: edit(path, lambda entry: entry.update(labels=[1, 2])),
+    "same label twice": lambda path: edit(path, lambda entry: entry.update(labels=["a", "a"])),
+    "modality named like an input": lambda path: edit(path, lambda e: e["modalities"][0].update(name="valid")),
+    "modality with a wrong type": lambda path: edit(path, lambda e: e["modalities"][0].update(channels="60")),
+    "modality that contradicts itself": lambda path: edit(path, lambda e: e["modalities"][0].update(channels=61)),
+    "unknown window kind": lambda path: edit(path, lambda entry: entry["window"].update(kind="round")),
+    "scale of 0": lambda path: edit(path, lambda entry: entry["normalisation"].update(inertial=[[0, 1], [1, 1]])),
+    "scale of wrong shape": lambda path: edit(path, lambda entry: entry["normalisation"].update(inertial=[[1, 1]])),
+    "scale that is no number": lambda path: edit(path, lambda e: e["normalisation"].update(inertial=[["x", 1]])),
+    "graph without a head": lambda path: edit(path, lambda entry: entry["graphs"]["fp32"].pop("head")),
+    "unknown default precision": lambda path: edit(path, lambda entry: entry.update(default_precision="int4")),
+    "graph that is not listed": lambda path: edit(path, lambda entry: entry["files"].pop("head.fp32.onnx")),
+    "stray graph": lambda path: shutil.copy(path / "head.fp32.onnx", path / "other.onnx"),
+    "file outside the folder": lambda path: lead_outside(path),
+    "absolute file": lambda path: edit(path, lambda entry: entry["files"].update({"/etc/hostname": FACTS})),
+    "symbolic link": lambda path: link(path / "head.fp32.onnx"),
+    "size that is no number": lambda path: edit(path, lambda e: e["files"]["parity.npz"].update(bytes="1")),
+}
+FACTS = {"sha256": "0" * 64, "bytes": 1}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def lead_outside(package: Path) -> None:
+    shutil.copy(package / "head.fp32.onnx", package.parent / "head.onnx")
+
+    def change(entry: dict[str, Any]) -> None:
+        entry["graphs"]["fp32"]["head"] = "../head.onnx"
+        entry["files"]["../head.onnx"] = entry["files"].pop("head.fp32.onnx")
+
+    edit(package, change)
+    (package / "head.fp32.onnx").unlink()
+
+
+def link(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere.onnx")
+    path.symlink_to(path.parent.parent / "elsewhere.onnx")
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_refused_in_one_line(package: Path, damage: str) -> None:
+    DAMAGE[damage](package)
+    with pytest.raises(PackageError) as refused:
+        EdgePackage.open(package)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_command_refuses_damage_with_exit_code_2(package: Path) -> None:
+    flip(package / "head.fp32.onnx")
+    command = [sys.executable, "-m", "edgehar.cli", "run", str(package), "--input", "inertial=nothing.csv"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=GOLDEN.parents[2])
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1
+    assert "sha256" in answer.stderr
+    assert answer.stdout == ""
+
+
+@settings(max_examples=60)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner)))
+def test_any_value_in_any_place_is_read_or_refused(value: Any) -> None:
+    entry = json.loads((GOLDEN / "manifest.json").read_text())
+    for key in entry:
+        with contextlib.suppress(PackageError):
+            Manifest.from_json({**entry, key: value})
+
+
+def test_arrays_are_never_unpickled(package: Path) -> None:
+    np.savez(package / "calibration.npz", tokens=np.asarray([{"a": 1}], object))
+    data = (package / "calibration.npz").read_bytes()
+    (package / "calibration.npz").unlink()
+    amendment: dict[str, bytes | Path] = {"calibration.npz": data}
+    files: dict[str, bytes | Path] = {
+        path.name: path for path in package.iterdir() if path.name not in ("manifest.json", "MODEL_CARD.md")
+    }
+    manifest = Manifest.from_json(json.loads((package / "manifest.json").read_text()))
+    write_package(package, manifest, files | amendment)
+    with pytest.raises(PackageError, match="not readable arrays"):
+        EdgePackage.open(package).arrays("calibration.npz")
+
+
+def test_card_is_the_manifest_and_nothing_else(package: Path) -> None:
+    manifest = EdgePackage.open(package).manifest
+    assert (package / "MODEL_CARD.md").read_text() == model_card(manifest)
+    assert str(manifest.parameters) in model_card(manifest)
+    assert manifest.files["head.fp32.onnx"]["sha256"] in model_card(manifest)
+
+
+def test_amending_changes_only_what_is_asked(package: Path) -> None:
+    before = contents(package)
+    amend_package(package, {}, metrics={"accuracy": 0.5, "wilson95": [0.4, 0.6], "confusion": [[1, 2], [3, 4]]})
+    after = contents(package)
+    assert EdgePackage.open(package).manifest.metrics["accuracy"] == 0.5
+    assert "| wilson95 | 0.4, 0.6 |" in after["MODEL_CARD.md"].decode()
+    assert {name for name in after if after[name] != before[name]} == {"manifest.json", "MODEL_CARD.md"}
+
+
+@pytest.mark.parametrize("name", ["../outside.onnx", "manifest.json", ".hidden", "a/b.onnx"])
+def test_only_plain_names_can_be_added(package: Path, name: str) -> None:
+    before = contents(package)
+    with pytest.raises(PackageError, match="cannot hold"):
+        amend_package(package, {name: b""})
+    assert contents(package) == before
+
+
+def test_a_folder_that_is_no_package_is_never_replaced(package: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letters.txt").write_text("dear")
+    with pytest.raises(PackageError, match="no edge package"):
+        write_tiny_package(home)
+    assert (home / "letters.txt").read_text() == "dear"
+
+
+def test_a_full_disk_leaves_the_package_as_it_was(package: Path) -> None:
+    before = contents(package)
+    answer = subprocess.run(
+        [sys.executable, "-m", "edgehar.cli", "quantize", str(package)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=GOLDEN.parents[2],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    assert answer.returncode == 2
+    assert "File too large" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert contents(package) == before
+    assert [path.name for path in package.parent.iterdir()] == [package.name]

@@ -1,0 +1,90 @@
+import torch
+from bodies import SPECS, windows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teacher.augment import AugmentConfig, augment, lose_modalities, mix, resample_time, rotation
+
+STILL = AugmentConfig(
+    heading_deg=0, tilt_deg=0, mounting_deg=0, size=0, tempo=0, crop=0, warp=0, shift=0, noise=0,
+    lost_joint=0, lost_step=0, lost_modality=0,
+)  # fmt: skip
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_no_augmentation_changes_nothing():
+    features, valid = windows()
+    same, still_valid = augment(features, valid, SPECS, STILL, generator())
+    for spec in SPECS:
+        torch.testing.assert_close(same[spec.name], features[spec.name], atol=1e-5, rtol=1e-5)
+        assert torch.equal(valid[spec.name], still_valid[spec.name])
+
+
+def test_rotations_are_rotations():
+    turn = rotation(torch.randn(20, 3, generator=generator()))
+    torch.testing.assert_close(turn @ turn.transpose(1, 2), torch.eye(3).expand(20, 3, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(turn), torch.ones(20), atol=1e-5, rtol=0)
+
+
+def test_heading_keeps_heights_and_lengths():
+    from dataclasses import replace
+
+    features, valid = windows()
+    turned, _ = augment(features, valid, SPECS, replace(STILL, heading_deg=40.0), generator())
+    before, after = features["skeleton"], turned["skeleton"]
+    torch.testing.assert_close(after[..., 1], before[..., 1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(after[..., :3].norm(dim=-1), before[..., :3].norm(dim=-1), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(after[..., 0], before[..., 0])
+
+
+@given(seed=st.integers(0, 200))
+def test_a_window_never_loses_its_last_modality(seed: int):
+    _, valid = windows(16)
+    valid["inertial"][3] = False
+    left = lose_modalities(valid, ["skeleton", "inertial"], 0.9, generator(seed))
+    present = torch.stack([left[name].any(1) for name in left], 1)
+    assert present.any(1).all()
+
+
+def test_what_is_lost_is_zero_and_marked():
+    features, valid = windows(64)
+    lost, shown = augment(features, valid, SPECS, AugmentConfig(lost_step=0.3, lost_modality=0.5), generator())
+    for spec in SPECS:
+        assert (lost[spec.name][~shown[spec.name]] == 0).all()
+        assert 0.05 < shown[spec.name].float().mean() < 0.95
+
+
+def test_same_seed_same_windows():
+    features, valid = windows()
+    one, _ = augment(features, valid, SPECS, AugmentConfig(), generator(7))
+    other, _ = augment(features, valid, SPECS, AugmentConfig(), generator(7))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_resampling_a_line_stays_on_the_line():
+    frames = torch.arange(10.0)[None, :, None]
+    position = torch.tensor([[0.0, 0.5, 3.25, 9.0]])
+    torch.testing.assert_close(resample_time(frames, position)[0, :, 0], position[0])
+
+
+def test_mixed_targets_are_distributions_and_own_part_is_heavier():
+    features, valid = windows(16)
+    target = torch.eye(5)[torch.arange(16) % 5]
+    _, _, mixed = mix(features, valid, target, 0.5, generator())
+    torch.testing.assert_close(mixed.sum(1), torch.ones(16))
+    assert ((mixed * target).sum(1) >= 0.5 - 1e-6).all()
+
+
+def test_a_partner_without_the_modality_leaves_it_as_it_was():
+    features, valid = windows(2)
+    valid["inertial"][1] = False
+    features["inertial"][1] = 0
+    target = torch.eye(5)[:2]
+    for seed in range(6):
+        mixed, both, _ = mix(features, valid, target, 0.5, generator(seed))
+        torch.testing.assert_close(mixed["inertial"][0], features["inertial"][0])
+        assert both["inertial"][0].all()
+        assert not both["inertial"][1].any()

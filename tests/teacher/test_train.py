@@ -1,0 +1,142 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from edgehar.errors import ConfigError
+from teacher.loader import batch_rows, update_generator
+from teacher.train import Crew, TrainConfig, learning_rate_at, train
+
+ALONE = Crew(0, 1, torch.device("cpu"))
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+import torch
+from torch import distributed
+from teacher.train import Crew, TrainConfig, train
+
+def main(out, progress, updates, pause_s):
+    import time
+    crew = Crew.join()
+    torch.manual_seed(3)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.GELU(), torch.nn.Linear(16, 3))
+    inputs = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(40) % 3
+    def loss_of(network, rows, generator):
+        time.sleep(pause_s)
+        index = torch.as_tensor(rows)
+        noisy = inputs[index] + 0.1 * torch.randn(len(index), 6, generator=generator)
+        return torch.nn.functional.cross_entropy(network(crew.share(noisy)), crew.share(labels[index]))
+    config = TrainConfig(updates=updates, batch=8, save_every_s=0.0)
+    history = train(model, loss_of, 40, config, 5, crew, "test", Path(progress) if progress else None)
+    if crew.world > 1:
+        losses = torch.tensor([point["loss"] for point in history])
+        distributed.all_reduce(losses)
+        losses /= crew.world
+        for point, loss in zip(history, losses.tolist()): point["loss"] = loss
+    if crew.rank == 0:
+        weights = {name: tensor.tolist() for name, tensor in model.state_dict().items()}
+        Path(out).write_text(json.dumps({"history": history, "weights": weights}))
+    if crew.world > 1:
+        distributed.destroy_process_group()
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "training.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def run_script(script: Path, *arguments: str) -> dict[str, object]:
+    out = script.parent / "out.json"
+    subprocess.run([sys.executable, str(script), str(out), *arguments], check=True, capture_output=True)
+    return json.loads(out.read_text())
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(script: Path):
+    undisturbed = run_script(script, "", "80", "0")
+    progress = script.parent / "progress"
+    victim = subprocess.Popen(
+        [sys.executable, str(script), str(script.parent / "never.json"), str(progress), "80", "0.02"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not progress.is_file() and victim.poll() is None:
+        time.sleep(0.01)
+    os.kill(victim.pid, signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL
+    assert not (script.parent / "never.json").exists()
+    assert run_script(script, str(progress), "80", "0") == undisturbed
+
+
+def test_two_processes_give_the_losses_of_one(script: Path):
+    alone = run_script(script, "", "20", "0")
+    out = script.parent / "two.json"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(script), str(out), "", "20", "0"], check=True, capture_output=True, env=environment)
+    together = json.loads(out.read_text())
+    for one, two in zip(alone["history"], together["history"], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
+    for name, weights in alone["weights"].items():
+        torch.testing.assert_close(torch.tensor(together["weights"][name]), torch.tensor(weights), atol=1e-5, rtol=1e-4)
+
+
+def test_a_save_of_another_training_is_not_resumed(tmp_path: Path):
+    progress = tmp_path / "progress"
+
+    def train_once(seed: int) -> list[float]:
+        torch.manual_seed(0)
+        model = nn.Linear(2, 2)
+        data = torch.eye(2).repeat(8, 1)
+
+        def loss_of(network: nn.Module, rows: object, generator: torch.Generator) -> torch.Tensor:
+            return network(data[torch.as_tensor(rows)] + torch.randn(4, 2, generator=generator)).square().mean()
+
+        config = TrainConfig(updates=6, batch=4, save_every_s=0.0)
+        return [point["loss"] for point in train(model, loss_of, 16, config, seed, ALONE, "t", progress)]
+
+    first = train_once(0)
+    assert progress.is_file()
+    assert len(train_once(1)) == len(first)
+    assert train_once(1) != first
+
+
+def test_an_epoch_shows_every_window_once():
+    rows = [row for update in range(5) for row in batch_rows(40, 8, update, seed=2).tolist()]
+    assert sorted(rows) == list(range(40))
+    assert batch_rows(40, 8, 5, seed=2).tolist() != rows[:8]
+    assert len(batch_rows(3, 8, 0, seed=0)) == 3
+
+
+def test_random_numbers_follow_from_seed_and_update():
+    assert torch.equal(torch.rand(3, generator=update_generator(1, 2)), torch.rand(3, generator=update_generator(1, 2)))
+    assert not torch.equal(
+        torch.rand(3, generator=update_generator(1, 2)), torch.rand(3, generator=update_generator(2, 1))
+    )
+
+
+def test_learning_rate_rises_then_falls_to_nothing():
+    config = TrainConfig(updates=100, warmup=0.1, learning_rate=1.0)
+    rates = [learning_rate_at(update, config) for update in range(100)]
+    assert max(rates) == rates[9] == 1.0
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_no_updates_is_an_error():
+    with pytest.raises(ConfigError, match="0 updates"):
+        train(nn.Linear(1, 1), lambda *_: torch.zeros(()), 4, TrainConfig(updates=0), 0, ALONE, "t")

@@ -1,0 +1,135 @@
+"""The `edgehar` command: its verbs, their pinned --help, and what it says when something is missing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgehar import __version__
+from edgehar.cli import EXTRAS, VERBS, main, usage
+from edgehar.data_command import ACTIONS
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden" / "help"
+UPDATE = "EDGEHAR_UPDATE_GOLDEN"
+
+
+def compare(name: str, shown: str) -> None:
+    """Hold a text against its golden file; with EDGEHAR_UPDATE_GOLDEN=1 the file is rewritten instead."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get(UPDATE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(shown, encoding="utf-8")
+    expected = path.read_text(encoding="utf-8") if path.is_file() else "(no golden file)"
+    assert shown == expected, (
+        f"if the change is meant: {UPDATE}=1 python -m pytest tests/test_cli.py, then read the diff"
+    )
+
+
+def code_of(arguments: list[str]) -> object:
+    """Exit code of the command, whichever way it ends."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return ended.code
+
+
+@pytest.mark.parametrize(
+    "words", [*([verb] for verb in VERBS), *(["data", action] for action in ACTIONS)], ids="-".join
+)
+def test_help_of_a_verb_is_as_pinned(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert code_of([*words, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: edgehar {' '.join(words)}")
+    compare("-".join(words), shown)
+
+
+def test_usage_is_as_pinned(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert main([]) == 0
+    assert shown == capsys.readouterr().out == usage() + "\n"
+    compare("edgehar", shown)
+
+
+def test_no_golden_file_outlives_its_verb() -> None:
+    known = {"edgehar", *VERBS, *(f"data-{action}" for action in ACTIONS)}
+    assert {path.stem for path in GOLDEN.glob("*.txt")} <= known
+
+
+def test_every_verb_is_in_the_usage() -> None:
+    for verb in VERBS:
+        assert re.search(rf"^  {verb} ", usage(), re.MULTILINE)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"edgehar {__version__}\n"
+
+
+def test_an_unknown_verb_gives_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fly"]) == 2
+    shown = capsys.readouterr().err
+    assert "unknown verb 'fly'" in shown
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_unknown_option_ends_with_code_2(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of([verb, "--no-such-option"]) == 2
+    assert f"edgehar {verb}" in capsys.readouterr().err
+
+
+REFUSE = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+from edgehar.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "verb", "extra"),
+    [("torch", "pretrain", "train"), ("torch", "distill", "train"), ("onnxruntime", "verify", "runtime")],
+)
+def test_a_missing_extra_is_named(module: str, verb: str, extra: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.run(
+        [sys.executable, "-c", REFUSE, module, verb, "--help"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert f"pip install 'edgehar[{extra}]'" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_the_extra_that_is_named_installs_what_is_missing() -> None:
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    extras = text.partition("[project.optional-dependencies]")[2].partition("\n[project.scripts]")[0]
+    for module, extra in EXTRAS.items():
+        listed = re.search(rf"^{extra} = \[(.*?)\]$", extras, re.MULTILINE | re.DOTALL)
+        assert listed is not None
+        assert re.search(rf'"{module.replace("_", "-")}[>=]', listed[1]), f"{module} is not in [{extra}]"
+
+
+def test_the_command_runs_as_a_module() -> None:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "edgehar.cli", "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert run.stdout == f"edgehar {__version__}\n"

@@ -1,0 +1,145 @@
+"""The whole way on a small simulated data set in edgehar's own format, killed in the middle and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from edgehar import recordings
+from edgehar.simulated import SimulatorConfig, simulate
+
+SHORT = ["--preset", "tiny", "--update-share", "0.2", "--split", "list:s1,s3:s2"]
+
+
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own") / "data"
+    config = SimulatorConfig(subjects=3, trials=3, activities=("walk", "wave", "squat", "clap"))
+    recordings.write(simulate(config), folder)
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "edgehar.cli", *arguments]
+
+
+def pipeline(data: Path, out: Path) -> list[str]:
+    return command("pipeline", "--data", str(data), "--out", str(out), *SHORT)
+
+
+def edgehar(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    done = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def results(run: Path) -> dict[str, Any]:
+    return json.loads((run / "results.json").read_text())
+
+
+def test_a_run_leaves_results_a_page_and_two_packages(undisturbed: Path):
+    found = results(undisturbed)
+    assert list(found["evaluation"]) == ["teacher", "student", "student-int8", "pruned", "pruned-int8"]
+    for score in found["evaluation"].values():
+        assert score["total"] == 12
+        assert score["correct"] == sum(row[number] for number, row in enumerate(score["confusion"]))
+    by_name = {stage["name"]: stage for stage in found["stages"]}
+    assert by_name["export-pruned"]["macs"] <= 0.7 * by_name["export"]["macs"]
+    assert by_name["pretrain"]["history"][-1]["loss"] < by_name["pretrain"]["history"][0]["loss"]
+    page = (undisturbed / "report.html").read_text()
+    assert "walk" in page
+    assert "<img" in page
+
+
+def test_the_packages_count_is_the_one_in_results(undisturbed: Path):
+    done = edgehar("evaluate", str(undisturbed / "package"))
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    score = results(undisturbed)["evaluation"]["student-int8"]
+    assert {key: said[key] for key in score} == score
+
+
+def test_nothing_is_done_twice(own_data: Path, undisturbed: Path):
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("weights.safetensors")}
+    done = subprocess.run(pipeline(own_data, undisturbed), capture_output=True, text=True, check=True)
+    assert done.stdout.count("(done before)") == len(results(undisturbed)["stages"])
+    assert before == {path: path.stat().st_mtime_ns for path in undisturbed.rglob("weights.safetensors")}
+
+
+@pytest.mark.parametrize("stage", ["teacher", "student"])
+def test_a_killed_run_ends_as_an_undisturbed_one(stage: str, own_data: Path, undisturbed: Path, tmp_path: Path):
+    out = tmp_path / "killed"
+    log = (tmp_path / "log").open("w+")
+    victim = subprocess.Popen(pipeline(own_data, out), stdout=log, stderr=log)
+    while not (out / f".{stage}.lock").exists():
+        assert victim.poll() is None
+        time.sleep(0.01)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert not (out / stage).exists()
+    done = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "(done before)" in done.stdout
+    assert results(out)["evaluation"] == results(undisturbed)["evaluation"]
+    for name in ("teacher", "student", "pruned"):
+        one, other = (load_file(run / name / "weights.safetensors") for run in (out, undisturbed))
+        assert one.keys() == other.keys()
+        assert all((one[key] == other[key]).all() for key in one)
+
+
+def test_two_runs_into_one_folder_are_refused(own_data: Path, tmp_path: Path):
+    out = tmp_path / "shared"
+    first = subprocess.Popen(pipeline(own_data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / ".shared.lock").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        while not (out / "config.json").exists():
+            time.sleep(0.01)
+        second = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 2
+    assert "another run is writing here" in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+
+
+def test_one_sensor_alone_goes_all_the_way(own_data: Path, tmp_path: Path):
+    out = tmp_path / "wrist"
+    only = ["--modalities", "wrist", "--update-share", "0.05"]
+    done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert results(out)["dataset"]["modalities"] == ["wrist"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "nowhere"], "neither a known data set nor a folder"),
+        (["--data", "utd-mhad", "--root", "nowhere"], "nowhere"),
+        (["--split", "list:s1,s2:s2,s3"], "s2 is in training and test"),
+        (["--modalities", "radar"], "radar"),
+        (["--preset", "huge"], "huge"),
+        (["--update-share", "0"], "0 updates"),
+    ],
+)
+def test_bad_options_are_one_line_and_nothing_is_left(arguments: list[str], said: str, own_data: Path, tmp_path: Path):
+    done = subprocess.run([*pipeline(own_data, tmp_path / "run"), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "pretrained").exists()
