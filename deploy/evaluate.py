@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.recognizer import Recognizer, load
+from deploy.recognizer import Recognizer, load, softmax
 from edgehar import datasets
 from edgehar.cli import guarded
 from edgehar.clip import Dataset
@@ -37,7 +37,7 @@ class EvaluateConfig:
     precision: str | None = option(None, "precision to run; the package's default if none is given")
     modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
     threads: int = option(1, "onnxruntime's threads")
-    json: str | None = option(None, "also write the result to this file")
+    json: str | None = option(None, "also write the result, and every window's prediction, to this file")
 
 
 def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]) -> None:
@@ -67,6 +67,9 @@ def evaluate(recognizer: Recognizer, dataset: Dataset, split: str, modalities: t
         split: name of a split, or "all" for every subject.
         modalities: those fed, all of the package's if empty; the others count as missing.
 
+    Returns:
+        What was fed, the score, and every window's prediction.
+
     Raises DataError or SplitError if the data does not fit the package or the split.
     """
     manifest = recognizer.manifest
@@ -85,13 +88,27 @@ def evaluate(recognizer: Recognizer, dataset: Dataset, split: str, modalities: t
     ]
     windows = cut(clips, manifest.info, manifest.normalisation).labelled()
     logits = recognizer.predict_prepared(windows)
+    answer, scores = logits.argmax(axis=1), softmax(logits).max(axis=1)
+    rows = zip(windows.clip, windows.start_s, windows.end_s, windows.label, answer, scores, strict=True)
+    predictions: list[dict[str, Any]] = [
+        {
+            "clip": str(clip),
+            "start_s": float(start_s),
+            "end_s": float(end_s),
+            "label": manifest.labels[label],
+            "predicted": manifest.labels[predicted],
+            "score": float(certainty),
+        }
+        for clip, start_s, end_s, label, predicted, certainty in rows
+    ]
     return {
         "data": dataset.info.name,
         "split": split,
         "precision": recognizer.precision,
         "modalities": list(fed),
         "providers": list(recognizer.providers),
-        **score(windows.label, logits.argmax(axis=1), windows.subject, manifest.labels),
+        **score(windows.label, answer, windows.subject, manifest.labels),
+        "predictions": predictions,
     }
 
 
@@ -120,7 +137,8 @@ def main(argv: list[str] | None = None) -> int:
     result = {"package": config.package, **evaluate(recognizer, dataset, split, config.modalities)}
     if config.json is not None:
         write_json(Path(config.json), result)
-    sys.stdout.write(summary(result) + "\n" + json.dumps(result) + "\n")
+    counted = {key: value for key, value in result.items() if key != "predictions"}
+    sys.stdout.write(summary(result) + "\n" + json.dumps(counted) + "\n")
     return 0
 
 

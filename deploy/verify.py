@@ -14,8 +14,8 @@ from pathlib import Path
 
 from deploy.agreement import PARITY_TOLERANCE, SAME_ANSWER_FLOOR, Arrays, agreement, parity_arrays, parity_error
 from deploy.graph import Graph, expected_interface
+from deploy.int8_rules import can_inspect, int8_problems
 from deploy.recognizer import Recognizer
-from deploy.tensorrt import can_inspect, int8_problems
 from deploy.wire import graph_facts
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional

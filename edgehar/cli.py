@@ -1,6 +1,6 @@
 """The `edgehar` command: one table of verbs, each imported when it is called.
 
-    edgehar quickstart
+edgehar quickstart
 """
 
 import errno
@@ -28,8 +28,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("deploy.evaluate:main", "accuracy of a package on a data set, without torch"),
     "report": ("edgehar.report:main", "render a run's results.json as one HTML page"),
 }
-EXTRAS = {"torch": "train", "torch_pruning": "train", "safetensors": "train", "onnxscript": "train", "tqdm": "train"}
-EXTRAS |= {"onnx": "quantize", "onnxruntime": "runtime", "matplotlib": "report"}
+EXTRAS = {
+    "torch": "train",
+    "torch_pruning": "train",
+    "safetensors": "train",
+    "onnxscript": "train",
+    "tqdm": "train",
+    "onnx": "quantize",
+    "onnxruntime": "runtime",
+    "matplotlib": "report",
+}
+"""Module -> the extra that installs it."""
 
 
 def usage() -> str:

@@ -53,10 +53,10 @@ def _add_options(parser: argparse.ArgumentParser, config_type: Any) -> None:
         if dataclasses.is_dataclass(kind):
             _add_options(parser, kind)
             continue
-        shown = field.default
+        shown: Any = field.default
         help_text = str(field.metadata.get("help", ""))
         if shown not in (None, "", (), dataclasses.MISSING) and not isinstance(shown, bool):
-            help_text += f" ({','.join(map(str, shown)) if isinstance(shown, tuple) else shown})"
+            help_text += f" ({','.join(map(str, shown)) if many else shown})"
         arguments: dict[str, Any] = {"help": help_text.replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind is bool:
             arguments["action"] = argparse.BooleanOptionalAction

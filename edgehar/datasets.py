@@ -5,6 +5,7 @@ The modules that read the data are imported when their data set is asked for.
 
 import os
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from edgehar import __version__
@@ -51,6 +52,14 @@ def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
     )
 
 
+@cache
+def _simulated() -> Dataset:
+    """The default simulated recordings, made once per process: a pipeline asks for them at every stage."""
+    from edgehar.simulated import SimulatorConfig, simulate
+
+    return simulate(SimulatorConfig())
+
+
 def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] = ()) -> Dataset:
     """Load a data set.
 
@@ -77,9 +86,7 @@ def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] 
 
             dataset = recordings.load(folder)
         case _:
-            from edgehar.simulated import SimulatorConfig, simulate
-
-            dataset = simulate(SimulatorConfig())
+            dataset = _simulated()
     return select(dataset, modalities)
 
 

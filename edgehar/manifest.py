@@ -96,6 +96,8 @@ class Manifest:
         _require(set(self.macs) == {"step", "head", "window"}, f"macs {sorted(self.macs)}", "step, head and window")
         _require(set(self.normalisation.scale) == set(names), "normalisation", "scales for each modality")
         for spec in self.modalities:
+            rooted = not spec.joints or any(joint == parent for joint, parent in enumerate(spec.parents))
+            _require(rooted, f"skeleton {spec.name} without a root", "a joint that is its own parent")
             scale = self.normalisation.scale[spec.name]
             usable = scale.shape == (spec.groups, 2) and bool(np.isfinite(scale).all() and (scale > 0).all())
             _require(usable, f"scale of {spec.name}", f"{spec.groups} pairs of numbers above 0")
@@ -140,7 +142,10 @@ class Manifest:
         specs = [_typed(spec, MODALITY_TYPES, "modality") for spec in fields["modalities"]]
         window = _typed(fields["window"], WINDOW_TYPES, "window")
         _typed(fields["macs"], {"step": int, "head": int, "window": int}, "macs")
-        _require(all(isinstance(label, str) for label in fields["labels"]), "labels", "strings")
+        for texts in (fields["labels"], *(spec["joints"] for spec in specs)):
+            _require(all(isinstance(text, str) for text in texts), "a label or joint that is no text", "strings")
+        for spec in specs:
+            _require(all(type(parent) is int for parent in spec["parents"]), "parents", "whole numbers")
         for precision, parts in fields["graphs"].items():
             _typed(parts, dict.fromkeys(PARTS, str), f"graphs of {precision}")
         for name, facts in fields["files"].items():

@@ -117,7 +117,8 @@ def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]
         manifest: what it promises; `files` in it is filled in here.
         files: name -> bytes, or a file to copy: at least the graphs, calibration.npz and parity.npz.
     """
-    if path.exists() and not (path / MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
+    empty = path.is_dir() and all(found.name == ".lock" for found in path.iterdir())
+    if path.exists() and not empty and not (path / MANIFEST).is_file():
         raise PackageError(f"{path}: exists and is no edge package; expected a new folder; choose another --out")
     lacking = sorted(manifest.needed_files - set(files))
     odd = sorted(name for name in files if not _is_plain(name) or name in (MANIFEST, CARD))

@@ -57,7 +57,9 @@ def is_done(record: Path, key: str) -> bool:
     try:
         entry = read_json(record)
         same = entry["key"] == key
-        return same and all(Path(name).is_file() and sha256(Path(name)) == was for name, was in entry["products"].items())
+        return same and all(
+            Path(name).is_file() and sha256(Path(name)) == was for name, was in entry["products"].items()
+        )
     except (EdgeharError, KeyError, TypeError, AttributeError):
         return False
 

@@ -167,7 +167,9 @@ def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Fl
     used = features[step_valid].astype(np.float64)  # (steps, P, G, F)
     if not len(used):
         return np.ones((spec.groups, 2), np.float32)
-    square = np.stack([(used[..., : spec.group] ** 2).mean((0, 1, 3)), (used[..., spec.group :] ** 2).mean((0, 1, 3))], 1)
+    square = np.stack(
+        [(used[..., : spec.group] ** 2).mean((0, 1, 3)), (used[..., spec.group :] ** 2).mean((0, 1, 3))], 1
+    )
     if spec.is_skeleton:
         square = np.broadcast_to(square.mean(0), square.shape)
     return np.sqrt(np.maximum(square, 1e-12)).astype(np.float32)

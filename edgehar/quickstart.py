@@ -1,6 +1,6 @@
 """The whole way on simulated sensors, in a few minutes: train, shrink, package, verify, measure, answer.
 
-    edgehar quickstart
+edgehar quickstart
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A run's results as one HTML page that needs nothing beside itself.
 
-    edgehar report runs/quickstart
+edgehar report runs/quickstart
 """
 
 import sys

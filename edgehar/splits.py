@@ -80,9 +80,7 @@ def make_split(name: str, subjects: tuple[str, ...]) -> Split:
     if kind == "list" and rest.count(":") == 1:
         train, test = rest.split(":")
         return Split(name, _listed(train, subjects, name), _listed(test, subjects, name))
-    raise SplitError(
-        f"split {name!r} is unknown; expected odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER"
-    )
+    raise SplitError(f"split {name!r} is unknown; expected odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER")
 
 
 def leave_one_out(subjects: tuple[str, ...], outer: str = "") -> tuple[str, ...]:

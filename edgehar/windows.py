@@ -83,10 +83,14 @@ def clip_steps(
     steps = int(last_s / step_s + 1e-9)
     for spec in info.modalities:
         frame_s = step_s / spec.patch
-        grid_s = np.arange(steps * spec.patch) * frame_s
+        grid_s = np.arange(steps * spec.patch, dtype=np.float64) * frame_s
         if spec.name in clip.signals:
             frames, frame_valid = resample(
-                clip.signals[spec.name], clip.valid[spec.name], clip.times_s[spec.name], grid_s, MAX_GAP_FRAMES * frame_s
+                clip.signals[spec.name],
+                clip.valid[spec.name],
+                clip.times_s[spec.name],
+                grid_s,
+                MAX_GAP_FRAMES * frame_s,
             )
         else:
             frames, frame_valid = np.zeros((len(grid_s), spec.channels), np.float32), np.zeros(len(grid_s), bool)

@@ -1,6 +1,6 @@
 """Train the lite student from the teacher: its soft predictions, its features, and the labels.
 
-    python student/distill.py --teacher runs/demo/teacher --out runs/demo/student
+python student/distill.py --teacher runs/demo/teacher --out runs/demo/student
 """
 
 import sys
@@ -25,7 +25,15 @@ from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import Teacher, TeacherConfig
 from teacher.stage import (
-    LossOf, cross_entropy, example, follow, load_stage_data, one_hot, report_score, score_on, workplace,
+    LossOf,
+    cross_entropy,
+    example,
+    follow,
+    load_stage_data,
+    one_hot,
+    report_score,
+    score_on,
+    workplace,
 )  # fmt: skip
 from teacher.train import Crew, TrainConfig, train
 
@@ -57,7 +65,7 @@ class DistillOptions:
 
 LENGTHS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 400, "learning_rate": 4e-3, "average": 0.98},
-    "base": {"updates": 3000, "learning_rate": 3e-3},
+    "base": {"updates": 2000, "learning_rate": 3e-3},
     "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "average": 0.999},
 }
 
@@ -132,9 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         model = Apprentice(student, 2 * sizes.dim, sizes.dim).to(crew.device)
         history = train(
             model,
-            distill_loss(
-                to_tensors(labelled, crew.device), teacher, student, options.augment, options.distill, crew
-            ),
+            distill_loss(to_tensors(labelled, crew.device), teacher, student, options.augment, options.distill, crew),
             len(labelled),
             options.train,
             options.seed,

@@ -10,12 +10,11 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -66,7 +65,7 @@ class StepEncoder(nn.Module):
 
 
 @contextmanager
-def quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Generator[None, None, None]:
     """Keep the exporter's remarks on its own insides (torchvision, deprecations) from a user's terminal."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -82,7 +81,6 @@ def quiet_exporter() -> Iterator[None]:
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
     """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
     free = torch.export.Dim(rows, min=1)
-    buffer = io.BytesIO()
     with quiet_exporter():
         program = torch.onnx.export(
             module.eval(),
@@ -95,8 +93,7 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
             verbose=False,
         )
     assert program is not None
-    program.save(buffer)
-    graph = onnx.load_from_string(buffer.getvalue())
+    graph = program.model_proto
     opsets = {entry.domain: entry.version for entry in graph.opset_import}
     if opsets.get("", 0) != OPSET or graph.ir_version > MOST_IR:
         raise CheckpointError(
@@ -177,9 +174,10 @@ def main(argv: list[str] | None = None) -> int:
         checkpoint = load_checkpoint(Path(options.checkpoint), ("student", "pruned"))
         name = options.name or f"{checkpoint.info.name}-{checkpoint.kind}"
         manifest = write(checkpoint, out, name, options.windows, options.seed)
+    macs = manifest.macs
     sys.stdout.write(
-        f"package {out}: {manifest.parameters:,} parameters, "
-        f"{manifest.macs['window']:,} multiply-adds per window, {manifest.macs['step'] + manifest.macs['head']:,} per hop\n"
+        f"package {out}: {manifest.parameters:,} parameters, {macs['window']:,} multiply-adds per window, "
+        f"{macs['step'] + macs['head']:,} per step of a stream\n"
     )
     return 0
 

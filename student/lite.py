@@ -6,7 +6,8 @@ tokens, and a whole clip goes through the very same functions.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +84,11 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.narrow = nn.Linear(config.width, config.token)
 
+    @property
+    def parts(self) -> list[EncoderBlock]:
+        """The blocks, with their type."""
+        return cast(list[EncoderBlock], list(self.blocks))
+
     def trace(self, features: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Tokens and the outputs of the blocks.
 
@@ -93,13 +99,12 @@ class Encoder(nn.Module):
         Returns:
             (..., D) tokens and (..., W) for every block.
         """
-        fused: Tensor | None = None
+        parts: list[Tensor] = []
         for number, name in enumerate(self.names):
             there = valid[..., number : number + 1]
             seen = self.widen[name](functional.gelu(self.stem[name](features[name])))
-            part = seen * there + self.missing[name] * (1 - there)
-            fused = part if fused is None else fused + part
-        assert fused is not None
+            parts.append(seen * there + self.missing[name] * (1 - there))
+        fused = reduce(torch.add, parts)
         outputs: list[Tensor] = []
         for block in self.blocks:
             fused = block(fused)
@@ -123,6 +128,11 @@ class Head(nn.Module):
         )
         self.norm = nn.LayerNorm(config.token)
         self.classifier = nn.Linear(config.token, classes)
+
+    @property
+    def parts(self) -> list[Block]:
+        """The blocks, with their type."""
+        return cast(list[Block], list(self.blocks))
 
     def trace(self, tokens: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """(B, S, D) -> logits (B, K), pooled features (B, D) and the outputs of the blocks."""

@@ -13,7 +13,10 @@ def soft_targets(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
         temperature: T; the loss is multiplied by T^2 so that its gradients keep their size.
     """
     return temperature**2 * functional.kl_div(
-        (student / temperature).log_softmax(1), (teacher / temperature).log_softmax(1), reduction="batchmean", log_target=True
+        (student / temperature).log_softmax(1),
+        (teacher / temperature).log_softmax(1),
+        reduction="batchmean",
+        log_target=True,
     )
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch_pruning
@@ -77,31 +77,31 @@ def remove(student: Lite, share: float, inputs: Inputs, width: bool) -> Cut:
     ratios: dict[nn.Module, float] = {encoder.stem[name]: share for name in encoder.names}
     if width:
         ratios[encoder.widen[encoder.names[0]]] = share
-    for block in [*encoder.blocks, *head.blocks]:
+    for block in [*encoder.parts, *head.parts]:
         ratios[block.feedforward.expand] = share
-    heads = {block.attention.qkv: block.attention.heads for block in head.blocks}
+    heads = {block.attention.qkv: block.attention.heads for block in head.parts}
     # One head of a block always stays; the library rounds up, hence the small step down.
     fewer = {qkv: min(int(share * count), count - 1) / count for qkv, count in heads.items()}
     head_ratios: dict[nn.Module, float] = {qkv: ratio - 1e-6 for qkv, ratio in fewer.items() if ratio > 0}
     ratios |= head_ratios
-    roots = {id(block.feedforward.contract) for block in encoder.blocks} | {id(w) for w in encoder.widen.values()}
+    roots = {id(block.feedforward.contract) for block in encoder.parts} | {id(w) for w in encoder.widen.values()}
     before = encoder.norm.weight.shape[0]
     pruner = torch_pruning.pruner.BasePruner(
         smaller,
-        inputs,
+        cast(Any, inputs),
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=0.0,
-        pruning_ratio_dict=ratios,
-        num_heads=dict(heads),
+        pruning_ratio_dict=cast(Any, ratios),
+        num_heads=cast(Any, dict(heads)),
         prune_num_heads=True,
         prune_head_dims=False,
-        head_pruning_ratio_dict=dict(head_ratios),
+        head_pruning_ratio_dict=cast(Any, dict(head_ratios)),
         ignored_layers=[head.classifier],
-        unwrapped_parameters=[(entry, 0) for entry in encoder.missing.values()] + [(head.place, 1)],
+        unwrapped_parameters=cast(Any, [*((entry, 0) for entry in encoder.missing.values()), (head.place, 1)]),
         forward_fn=lambda model, given: model(*given).logits,
     )
     pruner.step()
-    for block in head.blocks:
+    for block in head.parts:
         block.attention.heads = block.attention.qkv.out_features // (3 * block.attention.head_dim)
     kept = torch.ones(before, dtype=torch.bool)
     modules = dict(smaller.named_modules())
@@ -132,7 +132,9 @@ def remove_to(student: Lite, macs_share: float, inputs: Inputs, width: bool) -> 
     return best
 
 
-def recovery_loss(unpruned: Lite, dreamer: Dreamer, kept_width: Tensor, batch: int, temperature: float, crew: Crew) -> LossOf:
+def recovery_loss(
+    unpruned: Lite, dreamer: Dreamer, kept_width: Tensor, batch: int, temperature: float, crew: Crew
+) -> LossOf:
     """Match block outputs on the channels that stayed, deeper blocks weighing more, and the predictions."""
     encoder_blocks = len(unpruned.encoder.blocks)
 

@@ -148,7 +148,9 @@ def mix(
     share = np.random.default_rng(seed).beta(strength, strength, batch)
     weight = torch.as_tensor(np.maximum(share, 1 - share), dtype=target.dtype, device=target.device)
     mixed_target = target * weight[:, None] + target[partner] * (1 - weight[:, None])
-    both = {name: flags & flags[partner] | ~flags[partner].any(1, keepdim=True) & flags for name, flags in valid.items()}
+    both = {
+        name: flags & flags[partner] | ~flags[partner].any(1, keepdim=True) & flags for name, flags in valid.items()
+    }
     wide = weight[:, None, None, None, None]
     mixed: dict[str, Tensor] = {}
     for name, tokens in features.items():

@@ -1,7 +1,7 @@
 """A trained network on disk: weights in safetensors, everything else in JSON, no pickle.
 
-    CHECKPOINT/weights.safetensors   parameters
-    CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
+CHECKPOINT/weights.safetensors   parameters
+CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
 """
 
 import json
@@ -69,7 +69,9 @@ def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint folder, whole or not at all."""
     with atomic_folder(path) as folder:
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, folder / "weights.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, folder / "weights.safetensors"
+        )
         entry = {
             "format": "edgehar-checkpoint",
             "format_version": FORMAT_VERSION,
@@ -94,7 +96,8 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         entry = read_json(path / "checkpoint.json")
         if entry.get("format_version") != FORMAT_VERSION:
             raise CheckpointError(
-                f"{path}: checkpoint version {entry.get('format_version')}; this edgehar reads {FORMAT_VERSION}; train again"
+                f"{path}: checkpoint version {entry.get('format_version')}; this edgehar reads "
+                f"version {FORMAT_VERSION}; train again"
             )
         if entry["kind"] not in kinds:
             raise CheckpointError(f"{path}: holds a {entry['kind']} checkpoint; expected {expected}")

@@ -1,6 +1,6 @@
 """Fine-tune the teacher on labelled windows, with an auxiliary head per modality.
 
-    python teacher/finetune.py --pretrained runs/demo/pretrained --out runs/demo/teacher
+python teacher/finetune.py --pretrained runs/demo/pretrained --out runs/demo/teacher
 """
 
 import sys
@@ -22,7 +22,15 @@ from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import PRESETS, Teacher, TeacherConfig
 from teacher.stage import (
-    LossOf, cross_entropy, example, follow, load_stage_data, one_hot, report_score, score_on, workplace,
+    LossOf,
+    cross_entropy,
+    example,
+    follow,
+    load_stage_data,
+    one_hot,
+    report_score,
+    score_on,
+    workplace,
 )  # fmt: skip
 from teacher.train import Crew, TrainConfig, train
 
@@ -52,7 +60,7 @@ class FinetuneOptions:
 
 LENGTHS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 250, "learning_rate": 2e-3, "average": 0.98},
-    "base": {"updates": 1200},
+    "base": {"updates": 1500},
     "large": {"updates": 20_000, "batch": 256, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
 }
 

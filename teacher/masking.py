@@ -49,9 +49,7 @@ def keep_some(batch: int, count: int, ratio: float, generator: torch.Generator) 
     return order[:, :kept].sort(1).values
 
 
-def spatial_temporal(
-    batch: int, steps: int, groups: int, config: MaskingConfig, generator: torch.Generator
-) -> Visible:
+def spatial_temporal(batch: int, steps: int, groups: int, config: MaskingConfig, generator: torch.Generator) -> Visible:
     """Joint-level and frame-level masking together, drawn anew for every sample."""
     return Visible(
         keep_some(batch, steps, config.step_ratio, generator),

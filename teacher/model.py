@@ -23,7 +23,7 @@ class TeacherConfig:
 
     joint_dim: int = option(32, "channels of a joint token")
     joint_heads: int = option(4, "attention heads over joints")
-    joint_blocks: int = option(2, "blocks of attention over joints within a step")
+    joint_blocks: int = option(1, "blocks of attention over joints within a step")
     dim: int = option(128, "channels of a step token")
     heads: int = option(4, "attention heads over time")
     time_blocks: int = option(3, "blocks of attention over time, per modality")

@@ -1,7 +1,7 @@
 """What every training stage shares: recordings in, windows of the training subjects as tensors, scores out."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class StageData:
 
 
 @contextmanager
-def workplace(out: Path, crew: Crew) -> Iterator[Path]:
+def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
     """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done."""
     progress = out.with_name(f".{out.name}.progress")
     with locked(out) if crew.rank == 0 else nullcontext():

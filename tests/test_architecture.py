@@ -68,9 +68,9 @@ def test_no_path_of_one_machine_is_in_a_file() -> None:
     private = re.compile(r"(?<![\w.~/-])/(?:home/\w|Users/\w|root/|work/|workspace/|mnt/\w|opt/\w|tmp/\w)")
     found: list[str] = []
     for path in tracked_files():
-        if path == Path(__file__) or path.suffix in (".png", ".npz", ".onnx", ".safetensors"):
+        if path == Path(__file__):
             continue
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="ignore").splitlines()
         found += [f"{path}:{number}: {line}" for number, line in enumerate(lines, 1) if private.search(line)]
     assert found == []
 

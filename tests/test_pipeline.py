@@ -138,7 +138,9 @@ def test_one_sensor_alone_goes_all_the_way(own_data: Path, tmp_path: Path):
     ],
 )
 def test_bad_options_are_one_line_and_nothing_is_left(arguments: list[str], said: str, own_data: Path, tmp_path: Path):
-    done = subprocess.run([*pipeline(own_data, tmp_path / "run"), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*pipeline(own_data, tmp_path / "run"), *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

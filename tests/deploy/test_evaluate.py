@@ -115,6 +115,9 @@ def test_real_clips_from_the_command_line(data_root: Path, tmp_path: Path, capsy
     capsys.readouterr()
     assert evaluate.main([str(package), "--root", str(data_root), "--json", str(tmp_path / "result.json")]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert result == json.loads((tmp_path / "result.json").read_text())
-    assert result["total"] == 430
+    written = json.loads((tmp_path / "result.json").read_text())
+    predictions = written.pop("predictions")
+    assert result == written
+    assert result["total"] == len(predictions) == 430
+    assert result["correct"] == sum(entry["label"] == entry["predicted"] for entry in predictions)
     assert set(result["per_subject"]) == {"s2", "s4", "s6", "s8"}

@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 import deploy
-from deploy import quantize, tensorrt, verify
+from deploy import int8_rules, quantize, verify
 from deploy.wire import graph_facts, matmul_model
 from edgehar.cli import call, guarded
 from edgehar.errors import ConfigError, PackageError
@@ -68,7 +68,7 @@ def test_dynamic_recipe_replaces_the_static_graphs(package: Path, capsys: pytest
     assert document["agreement_with_fp32"]["same_answer"] >= 0.9
     checks = {check.name: check for check in verify.verify(package)}
     assert checks["int8 for TensorRT"].result == verify.SKIPPED
-    assert tensorrt.int8_problems(package / "encoder.int8.onnx")
+    assert int8_rules.int8_problems(package / "encoder.int8.onnx")
 
 
 def test_graphs_that_torch_exports_are_digested(tmp_path: Path) -> None:
@@ -181,14 +181,14 @@ def test_weights_in_another_file_are_found(tmp_path: Path, int8_package: Path) -
 
 def test_tensorrt_rules_are_checked_node_by_node(package: Path) -> None:
     path = package / "head.int8.onnx"
-    assert tensorrt.int8_problems(path) == []
+    assert int8_rules.int8_problems(path) == []
 
     def problem(name: str, array: Any) -> str:
         model: Any = onnx.load(path)
         place = next(i for i, tensor in enumerate(model.graph.initializer) if tensor.name == name)
         model.graph.initializer[place].CopyFrom(numpy_helper.from_array(array, name))
         onnx.save(model, package / "changed.onnx")
-        return "\n".join(tensorrt.int8_problems(package / "changed.onnx"))
+        return "\n".join(int8_rules.int8_problems(package / "changed.onnx"))
 
     weight = np.full((16, 16), -128, np.int8)
     assert "weight of -128" in problem("query_quantized", weight)

@@ -97,7 +97,7 @@ def offline(recognizer: Recognizer, recording: Recording) -> list[Prediction]:
         return []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(recordings(), st.lists(st.floats(0, 3), max_size=12))
 def test_any_chopping_says_what_the_whole_recording_says(
     recognizer: Recognizer, recording: Recording, cuts_s: list[float]
@@ -110,7 +110,7 @@ def test_any_chopping_says_what_the_whole_recording_says(
     assert_same(streamed(patient, sample_by_sample(recording)), expected)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(recordings())
 def test_in_order_of_time_the_usual_lateness_is_enough(recognizer: Recognizer, recording: Recording) -> None:
     start_s = min(float(times[0]) for times in recording.times_s.values())

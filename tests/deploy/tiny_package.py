@@ -52,17 +52,17 @@ def random_weights(specs: tuple[ModalitySpec, ...], width: int, classes: int, se
     """Weights that make answers differ clearly between windows."""
     generator = np.random.default_rng(seed)
 
-    def normal(*shape: int) -> Array:
-        return (generator.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+    def normal(*shape: int, scale: float = 1.0) -> Array:
+        return (scale * generator.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
 
     project = {spec.name: normal(spec.patch * spec.groups * spec.features, width) for spec in specs}
     return Weights(
         project,
         normal(len(specs), width),
         normal(width, width),
-        normal(width, width) / 8,  # attention that is no hard choice, or INT8 would rightly differ
+        normal(width, width, scale=1 / 8),  # attention that is no hard choice, or INT8 would rightly differ
         normal(width, width),
-        8 * normal(width, classes),
+        normal(width, classes, scale=8),
         normal(classes),
     )
 

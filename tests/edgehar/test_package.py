@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from deploy import load
 from edgehar.errors import PackageError
@@ -92,6 +90,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "modality named like an input": lambda path: edit(path, lambda e: e["modalities"][0].update(name="valid")),
     "modality with a wrong type": lambda path: edit(path, lambda e: e["modalities"][0].update(channels="60")),
     "modality that contradicts itself": lambda path: edit(path, lambda e: e["modalities"][0].update(channels=61)),
+    "skeleton without a root": lambda path: edit(path, lambda e: e["modalities"][0]["parents"].__setitem__(3, 2)),
     "unknown window kind": lambda path: edit(path, lambda entry: entry["window"].update(kind="round")),
     "scale of 0": lambda path: edit(path, lambda entry: entry["normalisation"].update(inertial=[[0, 1], [1, 1]])),
     "scale of wrong shape": lambda path: edit(path, lambda entry: entry["normalisation"].update(inertial=[[1, 1]])),
@@ -148,13 +147,47 @@ def test_command_refuses_damage_with_exit_code_2(package: Path) -> None:
     assert answer.stdout == ""
 
 
-@settings(max_examples=60)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner)))
-def test_any_value_in_any_place_is_read_or_refused(value: Any) -> None:
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x",
+    [],
+    [[]],
+    [None],
+    ["x"],
+    [1.5],
+    {},
+    {"x": None},
+    {"x": []},
+]
+
+
+def places(entry: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) within a JSON document."""
+    items = list(entry.items() if isinstance(entry, dict) else enumerate(entry))
+    inner = [place for _, value in items if isinstance(value, dict | list) for place in places(value)]
+    return [(entry, key) for key, _ in items] + inner
+
+
+def test_any_value_in_any_place_is_read_or_refused() -> None:
+    # A skeleton's manifest, so that joints and parents are among the places.
     entry = json.loads((GOLDEN / "manifest.json").read_text())
-    for key in entry:
-        with contextlib.suppress(PackageError):
-            Manifest.from_json({**entry, key: value})
+    parents = [0, 0, 1]
+    entry["modalities"][0] |= {"channels": 9, "joints": ["hip", "knee", "foot"], "parents": parents}
+    entry["normalisation"]["watch"] = [[1.0, 1.0]] * 3
+    assert Manifest.from_json(entry).modalities[0].root == 0
+    for container, key in places(entry):
+        before = container[key]
+        for value in ODD_VALUES:
+            container[key] = value
+            with contextlib.suppress(PackageError):
+                Manifest.from_json(entry)
+        container[key] = before
 
 
 def test_arrays_are_never_unpickled(package: Path) -> None:

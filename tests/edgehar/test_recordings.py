@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,8 +160,8 @@ def test_load_names_the_first_problem_and_counts_the_rest(tmp_path: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
-def clip_of(values: np.ndarray, **changes: str) -> Dataset:
-    fields = {"name": "r1", "subject": "ann", "trial": "1"} | changes
+def clip_of(values: np.ndarray, **changes: Any) -> Dataset:
+    fields: dict[str, Any] = {"name": "r1", "subject": "ann", "trial": "1"} | changes
     clip = Clip(**fields, signals={"watch": values.astype(np.float32)}, valid={"watch": np.ones(len(values), bool)})
     info = DatasetInfo("mine", (ModalitySpec("watch", 3, "g", 20, 1),), ("wave",), WindowSpec("clip", 4, 0.1))
     return Dataset(info, (clip,))

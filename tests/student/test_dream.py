@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import torch
 from bodies import SPECS, STEPS
@@ -23,7 +25,7 @@ def recorded(count: int = 40) -> Windows:
     return Windows(features, valid, rest.astype(np.int64), rest.astype(str), rest.astype(str), rest, rest)
 
 
-def dreamer(**changes: float) -> Dreamer:
+def dreamer(**changes: Any) -> Dreamer:
     return Dreamer(measure_statistics(recorded(), SPECS), SPECS, STEPS, DreamConfig(**changes))
 
 

@@ -15,8 +15,9 @@ def tiny_student() -> Lite:
 
 
 def test_base_student_is_small_and_its_hop_cheap():
-    from bodies import INERTIAL, SKELETON
     from dataclasses import replace
+
+    from bodies import INERTIAL, SKELETON
 
     specs = (SKELETON, replace(INERTIAL, patch=12))
     student = Lite(LiteConfig(), specs, 16, 27)

@@ -1,4 +1,5 @@
 import copy
+from typing import Any, cast
 
 import pytest
 import torch
@@ -37,12 +38,13 @@ def test_a_pruned_network_is_the_unpruned_one_with_those_units_masked(share: flo
     pairs = [
         (b.feedforward.expand, b.feedforward.contract, s.feedforward.expand)
         for part, cut in ((masked.encoder, small.encoder), (masked.head, small.head))
-        for b, s in zip(part.blocks, cut.blocks, strict=True)
+        for b, s in zip(part.parts, cut.parts, strict=True)
     ]
-    pairs += [(masked.encoder.stem[n], masked.encoder.widen[n], small.encoder.stem[n]) for n in masked.encoder.names]
+    whole_stem, whole_widen, small_stem = masked.encoder.stem, masked.encoder.widen, small.encoder.stem
+    pairs += [cast(Any, (whole_stem[name], whole_widen[name], small_stem[name])) for name in masked.encoder.names]
     for before, after, cut in pairs:
         after.weight.data[:, ~rows_that_stayed(before.bias.data, cut.bias.data)] = 0
-    for block, cut in zip(masked.head.blocks, small.head.blocks, strict=True):
+    for block, cut in zip(masked.head.parts, small.head.parts, strict=True):
         attention = block.attention
         value_bias = attention.qkv.bias.data.reshape(3, -1)[2]
         stayed = rows_that_stayed(value_bias, cut.attention.qkv.bias.data)

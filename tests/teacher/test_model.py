@@ -39,9 +39,7 @@ def test_the_encoder_cannot_see_what_masking_hides():
     teacher = tiny_teacher()
     features, valid = windows()
     generator = torch.Generator().manual_seed(1)
-    visible = {
-        spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS
-    }
+    visible = {spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS}
     scrambled = {}
     for spec in SPECS:
         hidden = visible[spec.name].hidden(STEPS, spec.groups)  # (B, S, G)
@@ -58,8 +56,7 @@ def test_seeing_everything_is_the_same_with_and_without_a_grid():
     teacher = tiny_teacher()
     features, valid = windows()
     everything = {
-        spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(0.0, 0.0), torch.Generator())
-        for spec in SPECS
+        spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(0.0, 0.0), torch.Generator()) for spec in SPECS
     }
     _, together, _ = teacher.encode(features, valid)
     _, gridded, _ = teacher.encode(features, valid, everything)
@@ -81,9 +78,7 @@ def test_every_parameter_of_the_masked_autoencoder_learns():
     features, valid = windows(8)
     valid["inertial"][0] = False
     generator = torch.Generator().manual_seed(1)
-    visible = {
-        spec.name: spatial_temporal(8, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS
-    }
+    visible = {spec.name: spatial_temporal(8, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS}
     model(features, valid, visible).backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     heads = ("teacher.classifier", "teacher.norm", "teacher.modality_head", "teacher.modality_norm")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def run_script(script: Path, *arguments: str) -> dict[str, object]:
+def run_script(script: Path, *arguments: str) -> dict[str, Any]:
     out = script.parent / "out.json"
     subprocess.run([sys.executable, str(script), str(out), *arguments], check=True, capture_output=True)
     return json.loads(out.read_text())

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, windows
+
+import deploy
+from edgehar.clip import DatasetInfo
+from edgehar.errors import CheckpointError
+from edgehar.modality import WindowSpec
+from edgehar.package import EdgePackage
+from edgehar.preprocess import Normalisation
+from edgehar.windows import Windows
+from student.export import write
+from student.lite import PRESETS, Lite, LiteConfig
+from student.prune import remove
+from student.rebuild import rebuild
+from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+
+def trained(kind: str) -> Checkpoint:
+    torch.manual_seed(0)
+    student = Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
+    for entry in student.encoder.missing.values():
+        torch.nn.init.normal_(entry)
+    if kind == "pruned":
+        student = remove(student, 0.4, windows(2), width=True).student
+    info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1), "cite me", "a licence")
+    statistics = {
+        spec.name: {
+            "mean": [0.0] * spec.channels,
+            "covariance": np.eye(spec.channels).tolist(),
+            "motion": [1.0] * spec.channels,
+        }
+        for spec in SPECS
+    }
+    data = {"data": "simulated", "root": None, "split": "odd-even", "modalities": ["skeleton", "inertial"]}
+    facts = {"statistics": statistics, "options": {"seed": 0}}
+    normalisation = Normalisation.identity(SPECS)
+    network = PRESETS["tiny"]
+    return Checkpoint(kind, network, info, normalisation, data, [], facts, student.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["student", "pruned"])
+def test_onnx_says_what_torch_says(kind: str, tmp_path: Path):
+    checkpoint = trained(kind)
+    write(checkpoint, tmp_path / "package", "model", windows=4, seed=0)
+    features, valid = windows(7, seed=3)
+    valid["inertial"][2] = False
+    valid["skeleton"][4, 3:] = False
+    with torch.no_grad():
+        expected = rebuild(checkpoint)(features, valid).logits.numpy()
+    rest = np.zeros(7)
+    prepared = Windows(
+        {name: tensor.numpy() for name, tensor in features.items()},
+        {name: tensor.numpy() for name, tensor in valid.items()},
+        rest.astype(np.int64), rest.astype(str), rest.astype(str), rest, rest,
+    )  # fmt: skip
+    found = deploy.load(tmp_path / "package").predict_prepared(prepared)
+    assert np.abs(found - expected).max() <= 1e-4
+
+
+def test_a_package_holds_what_the_board_needs_and_nothing_that_leads_back(tmp_path: Path):
+    write(trained("student"), tmp_path / "package", "model", windows=4, seed=0)
+    package = EdgePackage.open(tmp_path / "package")
+    manifest = package.manifest
+    assert [spec.name for spec in manifest.modalities] == [SKELETON.name, INERTIAL.name]
+    assert manifest.macs["window"] == STEPS * manifest.macs["step"] + manifest.macs["head"]
+    for part in ("encoder", "head"):
+        graph = onnx.load(package.graph(part, "fp32"))
+        assert graph.opset_import[0].version == 18
+        assert graph.ir_version <= 10
+        assert not any(entry.external_data for entry in graph.graph.initializer)
+    assert str(Path.home()) not in json.dumps(manifest.to_json())
+    assert manifest.provenance["root"] is None
+
+
+def test_a_checkpoint_survives_the_disk(tmp_path: Path):
+    checkpoint = trained("pruned")
+    save_checkpoint(tmp_path / "pruned", checkpoint)
+    again = load_checkpoint(tmp_path / "pruned", ("student", "pruned"))
+    assert (again.info, again.network, again.facts) == (checkpoint.info, checkpoint.network, checkpoint.facts)
+    assert all(torch.equal(tensor, again.weights[name]) for name, tensor in checkpoint.weights.items())
+
+
+@pytest.mark.parametrize("harm", ["missing", "truncated", "kind", "version", "json"])
+def test_a_damaged_checkpoint_is_a_clear_error(harm: str, tmp_path: Path):
+    folder = tmp_path / "student"
+    save_checkpoint(folder, trained("student"))
+    described = folder / "checkpoint.json"
+    match harm:
+        case "missing":
+            described.unlink()
+        case "truncated":
+            weights = folder / "weights.safetensors"
+            weights.write_bytes(weights.read_bytes()[:1000])
+        case "kind":
+            described.write_text(described.read_text().replace('"kind": "student"', '"kind": "teacher"'))
+        case "version":
+            described.write_text(described.read_text().replace('"format_version": 1', '"format_version": 99'))
+        case _:
+            described.write_text("{")
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder, ("student",))
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
