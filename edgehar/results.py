@@ -122,8 +122,9 @@ def write_results(
     """Gather everything a run measured into results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
     evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
-    delivered = "student-int8"
-    scored = next(stage for stage in stages if stage.model == delivered)
+    scored = next(stage for stage in stages if stage.model == "student-int8")
+    default = read_json(folder / "package" / "manifest.json")["default_precision"]
+    delivered = "student-int8" if default == "int8" else "student"
     info = dataset.info
     results: dict[str, Any] = {
         "format": "edgehar-results",
