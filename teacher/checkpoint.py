@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from edgehar import __version__
 from edgehar.clip import DatasetInfo
@@ -69,9 +69,8 @@ def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint folder, whole or not at all."""
     with atomic_folder(path) as folder:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, folder / "weights.safetensors"
-        )
+        tensors = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
+        (folder / "weights.safetensors").write_bytes(save(tensors))
         entry = {
             "format": "edgehar-checkpoint",
             "format_version": FORMAT_VERSION,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
@@ -97,7 +97,7 @@ def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def _save_progress(
@@ -110,7 +110,8 @@ def _save_progress(
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
     metadata = {"key": key, "update": str(update), "history": json.dumps(history)}
     with atomic_file(path) as temporary:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        # Written by Python itself, so that a full disk is the OSError that it is everywhere else.
+        temporary.write_bytes(save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, metadata))
 
 
 def _load_progress(

@@ -145,3 +145,21 @@ def test_bad_options_are_one_line_and_nothing_is_left(arguments: list[str], said
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "pretrained").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root to mount a small disk")
+def test_a_full_disk_is_one_line_and_leaves_no_half_checkpoint(own_data: Path, tmp_path: Path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("cannot mount a small disk here")
+    try:
+        done = subprocess.run(pipeline(own_data, disk / "run"), capture_output=True, text=True, check=False)
+        left = [path.name for path in (disk / "run").iterdir()]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert done.returncode == 2
+    assert "No space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "pretrained" not in left

@@ -68,6 +68,9 @@ def test_every_file_that_is_linked_exists():
 
 def test_the_tables_are_those_of_the_result_files():
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tools/results_table.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(REPOSITORY / "tools/results_table.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

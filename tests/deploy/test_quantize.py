@@ -104,6 +104,8 @@ def test_disagreement_is_recorded_and_keeps_fp32(package: Path, capsys: pytest.C
     manifest = EdgePackage.open(package).manifest
     assert manifest.metrics["int8"]["agreement_with_fp32"]["same_answer"] < 0.95
     assert manifest.default_precision == "fp32"
+    assert not failed(package)  # nobody gets int8 without asking for it
+    amend_package(package, {}, default_precision="int8")
     assert set(failed(package)) == {"int8 = fp32"}
 
 
