@@ -35,6 +35,7 @@ class PipelineOptions:
     update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps")
     bench_runs: int = option(500, "timed runs per figure of the benchmark")
+    until: str | None = option(None, "stop after this stage (pretrain, finetune, distill, prune, export, ...)")
     data: DataOptions = group(DataOptions)
 
 
@@ -64,7 +65,7 @@ def is_done(record: Path, key: str) -> bool:
         return False
 
 
-def run_stage(stage: Stage, record: Path) -> float:
+def run_stage(stage: Stage) -> float:
     """Call the stage's verb; seconds taken. Raises EdgeharError if it ends with another code than 0."""
     started_s = time.monotonic()
     code = call(stage.verb, list(stage.arguments))
@@ -76,38 +77,63 @@ def run_stage(stage: Stage, record: Path) -> float:
     return time.monotonic() - started_s
 
 
-def run(options: PipelineOptions) -> dict[str, Any]:
-    """Run what has to be run and write results.json; returns its content."""
+def chosen_stages(options: PipelineOptions) -> list[Stage]:
+    """The stages of a run, up to the one to stop after; raises ConfigError for an unknown preset or stage."""
     if options.preset not in PRESETS:
         raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
-    folder, arguments = Path(options.out), data_arguments(options.data)
+    training: tuple[str, ...] = ("--preset", options.preset)
+    if options.update_share != 1:
+        training += ("--update-share", str(options.update_share))
+    data = data_arguments(options.data)
+    stages = plan(Path(options.out), training, options.seed, options.macs, options.bench_runs, data)
+    names = [stage.name for stage in stages]
+    if options.until is not None and options.until not in names:
+        raise ConfigError(f"--until {options.until}: expected a stage: {', '.join(names)}")
+    return stages if options.until is None else stages[: names.index(options.until) + 1]
+
+
+def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, Any]]:
+    """Run every stage that is not done yet; the records of all of them."""
+    records: list[dict[str, Any]] = []
+    again = False
+    for number, stage in enumerate(stages, 1):
+        key = digest_of([key, stage.verb, stage.arguments])
+        record = folder / "stages" / f"{stage.name}.json"
+        # Once one stage ran, what follows it runs too: quantising, for one, changes a package in place.
+        skipped = not again and is_done(record, key)
+        sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
+        sys.stdout.flush()
+        if not skipped:
+            again = True
+            seconds = run_stage(stage)
+            products = {str(path): sha256(path) for path in stage.products}
+            write_json(record, {"name": stage.name, "key": key, "seconds": seconds, "products": products})
+        records.append(read_json(record) | {"skipped": skipped})
+    return records
+
+
+def command_of(options: PipelineOptions) -> str:
+    """What to type to get this run again."""
+    changed = {"seed": options.seed, "macs": options.macs, "out": options.out}
+    words = ["edgehar", "pipeline", *data_arguments(options.data), "--preset", options.preset]
+    if options.update_share != 1:
+        changed["update-share"] = options.update_share
+    return " ".join(words + [f"--{name} {value}" for name, value in changed.items()])
+
+
+def run(options: PipelineOptions) -> dict[str, Any] | None:
+    """Run what has to be run and write results.json; returns its content, or None if stopped before the end."""
+    stages, folder = chosen_stages(options), Path(options.out)
     # What is wrong with the recordings or the split is said before anything is written.
     dataset = options.data.load()
     options.data.make_split(dataset)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
-        training = ("--preset", options.preset, "--update-share", str(options.update_share))
-        stages = plan(folder, training, options.seed, options.macs, options.bench_runs, arguments)
-        key = digest_of([__version__, options.data.fingerprint()])
-        records: list[dict[str, Any]] = []
-        again = False
-        for number, stage in enumerate(stages, 1):
-            key = digest_of([key, stage.verb, stage.arguments])
-            record = folder / "stages" / f"{stage.name}.json"
-            # Once one stage ran, what follows it runs too: quantising, for one, changes a package in place.
-            skipped = not again and is_done(record, key)
-            sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
-            sys.stdout.flush()
-            if not skipped:
-                again = True
-                seconds = run_stage(stage, record)
-                products = {str(path): sha256(path) for path in stage.products}
-                entry = {"name": stage.name, "key": key, "seconds": seconds, "products": products}
-                write_json(record, entry)
-            records.append(read_json(record) | {"skipped": skipped})
-        command = " ".join(("edgehar pipeline", "--out", options.out, *training, *arguments))
-        about = to_json(options) | {"command": f"{command} --seed {options.seed} --macs {options.macs}"}
+        records = run_stages(stages, folder, digest_of([__version__, options.data.fingerprint()]))
+        if options.until is not None:
+            return None
+        about = to_json(options) | {"command": command_of(options)}
         results = write_results(folder, about, dataset, stages, records)
         sys.stdout.write(f"[report] edgehar report {folder}\n")
         call("report", [str(folder)])
@@ -129,7 +155,8 @@ def summary(results: dict[str, Any], out: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the pipeline and say where the results are."""
     options = parse(PipelineOptions, argv, "edgehar pipeline", __doc__ or "")
-    sys.stdout.write(summary(run(options), options.out))
+    results = run(options)
+    sys.stdout.write(summary(results, options.out) if results else f"stopped after {options.until}, as asked\n")
     return 0
 
 

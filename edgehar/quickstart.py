@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(QuickstartOptions, argv, "edgehar quickstart", __doc__ or "")
     data = DataOptions()
     results = run(PipelineOptions(out=options.out, preset="tiny", seed=options.seed, data=data))
+    assert results is not None  # nothing asked it to stop early
     unseen = results["dataset"]["test_subjects"][0]
     clip = next(clip.name for clip in data.load().clips if clip.subject == unseen)
     sys.stdout.write(f"\nThe packaged student answers for {clip}, of a person it never saw:\n")

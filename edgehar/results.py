@@ -36,12 +36,17 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from; None for an installed one."""
+    """Commit of the checkout this package runs from, and whether files differ from it; None for an installed one."""
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():
         return None
-    called = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return called.stdout.strip() or None
+
+    def git(*words: str) -> str:
+        called = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
+        return called.stdout.strip()
+
+    changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return git("rev-parse", "HEAD") + changed or None
 
 
 def checkpoint_facts(folder: Path) -> dict[str, Any]:

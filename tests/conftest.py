@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: where the real recordings are."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,14 @@ def data_root() -> Path:
     if not (root / "utd-mhad").is_dir() or not (root / "sp-sw-har").is_dir():
         pytest.skip(f"real recordings not found at {root}; set EDGEHAR_DATA to a folder with utd-mhad/ and sp-sw-har/")
     return root
+
+
+@pytest.fixture(scope="session")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `edgehar quickstart` was run."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgehar.cli", "quickstart"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder

@@ -40,9 +40,11 @@ def edgehar(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that went as far as pruning without a break."""
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    done = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+    done = subprocess.run([*pipeline(own_data, out), "--until", "prune"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "stopped after prune" in done.stdout
     return out
 
 
@@ -50,50 +52,62 @@ def results(run: Path) -> dict[str, Any]:
     return json.loads((run / "results.json").read_text())
 
 
-def test_a_run_leaves_results_a_page_and_two_packages(undisturbed: Path):
-    found = results(undisturbed)
+def test_a_run_leaves_results_a_page_and_two_packages(newcomer: Path):
+    run = newcomer / "runs/quickstart"
+    found = results(run)
     assert list(found["evaluation"]) == ["teacher", "student", "student-int8", "pruned", "pruned-int8"]
     for score in found["evaluation"].values():
-        assert score["total"] == 12
+        assert score["total"] == 4 * 14 * 4
         assert score["correct"] == sum(row[number] for number, row in enumerate(score["confusion"]))
     by_name = {stage["name"]: stage for stage in found["stages"]}
     assert by_name["export-pruned"]["macs"] <= 0.7 * by_name["export"]["macs"]
     assert by_name["pretrain"]["history"][-1]["loss"] < by_name["pretrain"]["history"][0]["loss"]
-    page = (undisturbed / "report.html").read_text()
-    assert "walk" in page
+    page = (run / "report.html").read_text()
+    assert "draw_circle" in page
     assert "<img" in page
+    assert {path.name for path in (run / "package").glob("*.onnx")} == {
+        f"{part}.{precision}.onnx" for part in ("encoder", "head") for precision in ("fp32", "int8")
+    }
 
 
-def test_the_packages_count_is_the_one_in_results(undisturbed: Path):
-    done = edgehar("evaluate", str(undisturbed / "package"))
+def test_the_packages_count_is_the_one_in_results(newcomer: Path):
+    run = newcomer / "runs/quickstart"
+    done = edgehar("evaluate", str(run / "package"), "--precision", "int8")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
-    score = results(undisturbed)["evaluation"]["student-int8"]
+    score = results(run)["evaluation"]["student-int8"]
     assert {key: said[key] for key in score} == score
 
 
-def test_nothing_is_done_twice(own_data: Path, undisturbed: Path):
+def test_nothing_is_done_twice_and_a_harmed_product_is_made_again(own_data: Path, undisturbed: Path):
+    again = [*pipeline(own_data, undisturbed), "--until", "prune"]
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("weights.safetensors")}
-    done = subprocess.run(pipeline(own_data, undisturbed), capture_output=True, text=True, check=True)
-    assert done.stdout.count("(done before)") == len(results(undisturbed)["stages"])
+    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    assert done.stdout.count("(done before)") == 4
     assert before == {path: path.stat().st_mtime_ns for path in undisturbed.rglob("weights.safetensors")}
+    weights = undisturbed / "pruned" / "weights.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-8])
+    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    assert done.stdout.count("(done before)") == 3
+    assert weights.read_bytes() == good
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_a_killed_run_ends_as_an_undisturbed_one(stage: str, own_data: Path, undisturbed: Path, tmp_path: Path):
+def test_a_run_killed_in_two_stages_ends_as_an_undisturbed_one(own_data: Path, undisturbed: Path, tmp_path: Path):
     out = tmp_path / "killed"
-    log = (tmp_path / "log").open("w+")
-    victim = subprocess.Popen(pipeline(own_data, out), stdout=log, stderr=log)
-    while not (out / f".{stage}.lock").exists():
-        assert victim.poll() is None
-        time.sleep(0.01)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    assert not (out / stage).exists()
-    done = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+    command = [*pipeline(own_data, out), "--until", "prune"]
+    for stage in ("teacher", "student"):
+        with (tmp_path / "log").open("w") as log:
+            victim = subprocess.Popen(command, stdout=log, stderr=log)
+        while not (out / f".{stage}.lock").exists():
+            assert victim.poll() is None
+            time.sleep(0.01)
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        assert not (out / stage).exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "(done before)" in done.stdout
-    assert results(out)["evaluation"] == results(undisturbed)["evaluation"]
+    assert done.stdout.count("(done before)") == 2
     for name in ("teacher", "student", "pruned"):
         one, other = (load_file(run / name / "weights.safetensors") for run in (out, undisturbed))
         assert one.keys() == other.keys()
@@ -118,7 +132,7 @@ def test_two_runs_into_one_folder_are_refused(own_data: Path, tmp_path: Path):
     assert len(second.stderr.strip().splitlines()) == 1
 
 
-def test_one_sensor_alone_goes_all_the_way(own_data: Path, tmp_path: Path):
+def test_own_recordings_of_one_sensor_go_all_the_way(own_data: Path, tmp_path: Path):
     out = tmp_path / "wrist"
     only = ["--modalities", "wrist", "--update-share", "0.05"]
     done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
@@ -134,6 +148,7 @@ def test_one_sensor_alone_goes_all_the_way(own_data: Path, tmp_path: Path):
         (["--split", "list:s1,s2:s2,s3"], "s2 is in training and test"),
         (["--modalities", "radar"], "radar"),
         (["--preset", "huge"], "huge"),
+        (["--until", "tomorrow"], "tomorrow"),
         (["--update-share", "0"], "0 updates"),
     ],
 )

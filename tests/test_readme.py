@@ -1,5 +1,6 @@
 """What README tells a newcomer to type works as it stands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -20,14 +21,6 @@ COMMANDS = [
 NEEDS_QUICKSTART = [line for line in COMMANDS if "runs/quickstart" in line]
 
 
-@pytest.fixture(scope="module")
-def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which quickstart was run."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    run(["quickstart"], folder)
-    return folder
-
-
 def run(words: list[str], folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "edgehar.cli", *words], cwd=folder, capture_output=True, text=True, check=False
@@ -37,8 +30,6 @@ def run(words: list[str], folder: Path) -> str:
 
 
 def test_quickstart_trains_a_student_that_is_far_better_than_chance(newcomer: Path):
-    import json
-
     results = json.loads((newcomer / "runs/quickstart/results.json").read_text())
     assert len(results["dataset"]["labels"]) == 14
     assert results["evaluation"]["student-int8"]["accuracy"] > 0.6

@@ -141,3 +141,21 @@ def test_learning_rate_rises_then_falls_to_nothing():
 def test_no_updates_is_an_error():
     with pytest.raises(ConfigError, match="0 updates"):
         train(nn.Linear(1, 1), lambda *_: torch.zeros(()), 4, TrainConfig(updates=0), 0, ALONE, "t")
+
+
+def test_bfloat16_learns_too():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 4))
+    inputs = torch.eye(4).repeat(8, 1)
+    seen: list[torch.dtype] = []
+
+    def loss_of(network: nn.Module, rows: Any, generator: torch.Generator) -> torch.Tensor:
+        logits = network(inputs[torch.as_tensor(rows)])
+        seen.append(logits.dtype)
+        return nn.functional.cross_entropy(logits.float(), torch.as_tensor(rows) % 4)
+
+    config = TrainConfig(updates=60, batch=16, learning_rate=0.02, average=0.9, bf16=True)
+    history = train(model, loss_of, 32, config, 0, ALONE, "t")
+    assert set(seen) == {torch.bfloat16}
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert model[0].weight.dtype == torch.float32
