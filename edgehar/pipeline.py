@@ -81,6 +81,12 @@ def chosen_stages(options: PipelineOptions) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError for an unknown preset or stage."""
     if options.preset not in PRESETS:
         raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
+    if options.seed < 0:
+        raise ConfigError(f"--seed {options.seed}: expected 0 or more")
+    if not 0 < options.macs < 1:
+        raise ConfigError(f"--macs {options.macs}: expected a share above 0 and below 1, such as 0.7")
+    if not options.update_share > 0:
+        raise ConfigError(f"--update-share {options.update_share}: expected a number above 0")
     training: tuple[str, ...] = ("--preset", options.preset)
     if options.update_share != 1:
         training += ("--update-share", str(options.update_share))

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgehar.config import option
+from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
-from teacher.layers import Block, FeedForward
+from teacher.layers import Block, FeedForward, check_sizes
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class LiteConfig:
     heads: int = option(4, "attention heads of the temporal head")
     head_blocks: int = option(1, "blocks of the temporal head")
     head_hidden: int = option(96, "feed-forward units of a head block")
+
+    def __post_init__(self) -> None:
+        """Refuse sizes no network has."""
+        check_sizes(self.token, self.heads)
+        sizes = (self.stem, self.width, self.hidden, self.head_hidden, self.encoder_blocks, self.head_blocks)
+        if min(sizes) < 1:
+            raise ConfigError(f"sizes and blocks {sizes} of the student; expected each above 0")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

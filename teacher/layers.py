@@ -11,6 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgehar.errors import ConfigError
+
+
+def check_sizes(dim: int, heads: int) -> None:
+    """Raise ConfigError unless `heads` attention heads share `dim` channels evenly."""
+    if dim <= 0 or heads <= 0 or dim % heads:
+        raise ConfigError(f"{heads} heads over {dim} channels; expected channels to be a multiple of heads, above 0")
+
 
 class Attention(nn.Module):
     """Multi-head self-attention over the second-to-last axis; heads may be fewer than dim / head_dim after pruning."""

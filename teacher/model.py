@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.config import option
+from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
-from teacher.layers import Block
+from teacher.layers import Block, check_sizes
 from teacher.masking import Visible
 from teacher.tokens import StepTokens
 
@@ -31,6 +32,18 @@ class TeacherConfig:
     fusion_tokens: int = option(4, "learned tokens that gather what the modalities say")
     feedforward: int = option(2, "feed-forward units per channel")
     drop_path: float = option(0.1, "chance of leaving a residual branch out for a sample")
+
+    def __post_init__(self) -> None:
+        """Refuse sizes no network has."""
+        check_sizes(self.joint_dim, self.joint_heads)
+        check_sizes(self.dim, self.heads)
+        if (
+            min(self.joint_blocks, self.time_blocks, self.fusion_blocks) < 0
+            or min(self.fusion_tokens, self.feedforward) < 1
+        ):
+            raise ConfigError("a number of blocks below 0, or of fusion tokens or feed-forward units below 1")
+        if not 0 <= self.drop_path < 1:
+            raise ConfigError(f"--drop-path {self.drop_path}: expected 0 to below 1")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

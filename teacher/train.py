@@ -45,6 +45,24 @@ class TrainConfig:
     compile: bool = option(False, "compile the network (pays on a GPU)")
     save_every_s: float = option(20.0, "seconds between two saves for resuming")
 
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        positive = {
+            "updates": self.updates,
+            "update-share": self.update_share,
+            "batch": self.batch,
+            "learning-rate": self.learning_rate,
+            "clip-norm": self.clip_norm,
+        }
+        for name, value in positive.items():
+            if not 0 < value < math.inf:
+                raise ConfigError(f"--{name} {value}: expected a number above 0")
+        if not 0 <= self.average < 1 or not 0 <= self.warmup <= 1 or not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(
+                f"--average {self.average}, --warmup {self.warmup}, --weight-decay {self.weight_decay}: "
+                "expected 0 to below 1, 0 to 1, and 0 or more"
+            )
+
     @property
     def steps(self) -> int:
         """Optimiser steps that are really done."""
@@ -170,6 +188,8 @@ def train(
     """
     if config.steps <= 0 or config.batch < crew.world:
         raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: expected 0 or more")
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, crew.world, key])
@@ -204,6 +224,8 @@ def train(
             for name, tensor in model.state_dict().items():
                 average[name].lerp_(tensor, 1 - decay) if tensor.is_floating_point() else average[name].copy_(tensor)
         recent.append(float(loss.detach()))
+        if not math.isfinite(recent[-1]):
+            raise ConfigError(f"{what}: the loss is {recent[-1]} at update {update + 1}; lower --learning-rate")
         if (update + 1) % stride == 0 or update + 1 == config.steps:
             history.append({"update": update + 1, "loss": sum(recent) / len(recent)})
             recent.clear()

@@ -149,7 +149,9 @@ def test_own_recordings_of_one_sensor_go_all_the_way(own_data: Path, tmp_path: P
         (["--modalities", "radar"], "radar"),
         (["--preset", "huge"], "huge"),
         (["--until", "tomorrow"], "tomorrow"),
-        (["--update-share", "0"], "0 updates"),
+        (["--update-share", "0"], "--update-share 0.0: expected a number above 0"),
+        (["--seed", "-1"], "--seed -1: expected 0 or more"),
+        (["--macs", "2"], "--macs 2.0"),
     ],
 )
 def test_bad_options_are_one_line_and_nothing_is_left(arguments: list[str], said: str, own_data: Path, tmp_path: Path):

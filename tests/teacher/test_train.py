@@ -138,9 +138,19 @@ def test_learning_rate_rises_then_falls_to_nothing():
     assert rates[-1] < 0.001
 
 
-def test_no_updates_is_an_error():
-    with pytest.raises(ConfigError, match="0 updates"):
-        train(nn.Linear(1, 1), lambda *_: torch.zeros(()), 4, TrainConfig(updates=0), 0, ALONE, "t")
+@pytest.mark.parametrize(
+    "wrong",
+    [{"updates": 0}, {"batch": 0}, {"learning_rate": float("nan")}, {"update_share": -1.0}, {"average": 1.0}],
+)
+def test_values_that_cannot_train_are_refused(wrong: dict[str, Any]):
+    with pytest.raises(ConfigError, match="expected"):
+        TrainConfig(**wrong)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_and_not_a_result():
+    model = nn.Linear(1, 1)
+    with pytest.raises(ConfigError, match="the loss is nan at update 1"):
+        train(model, lambda *_: model.weight.sum() * float("nan"), 4, TrainConfig(updates=3), 0, ALONE, "t")
 
 
 def test_bfloat16_learns_too():
