@@ -107,6 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     config = parse(RunConfig, argv, "edgehar run", (__doc__ or "").partition("\n")[0])
     recognizer = load(config.package, config.precision, config.threads, config.providers)
     if config.stdin:
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigError("--stdin: standard input is closed; expected JSON lines on it; pipe the sensors in")
         stream = StreamRecognizer(recognizer, config.modalities, config.smoothing, config.margin, config.lateness_s)
         predictions = stream_predictions(stream, sys.stdin.buffer, config.skip_bad)
     elif config.data is not None and config.clip is not None:

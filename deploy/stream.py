@@ -10,8 +10,10 @@ from deploy.recognizer import Recognizer, softmax
 from deploy.samples import as_samples, as_times
 from deploy.sensor import Sensor
 from edgehar.clip import Floats, Prediction
-from edgehar.errors import ConfigError
+from edgehar.errors import ConfigError, DataError
 
+LATEST_S = 1e10
+"""Seconds, three hundred years, up to which a time still resolves every sample; beyond, it is a clock gone wrong."""
 PAUSE_STEPS = 4
 """Silent steps in a row from which on they are skipped rather than computed."""
 
@@ -102,8 +104,13 @@ class StreamRecognizer:
         sensor = self._sensors[modality]
         values, valid = as_samples(samples, sensor.spec)
         times = as_times(times_s, len(values), modality) + self._offsets_s.get(modality, 0.0)
-        if self._origin_s is None:
-            self._origin_s = float(times[0])
+        start_s = float(times[0]) if self._origin_s is None else self._origin_s
+        if abs(start_s) > LATEST_S or float(times[-1]) - start_s > LATEST_S:
+            raise DataError(
+                f"{modality}: time {times[-1]:g} s in a stream that starts at {start_s:g} s; expected seconds within "
+                f"{LATEST_S:g} of it and of 0; check the clock's unit, and call reset() where a recording begins"
+            )
+        self._origin_s = start_s
         sensor.append(values, valid, times - self._origin_s)
         predictions: list[Prediction] = []
         self._skip_silence()

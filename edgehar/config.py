@@ -114,9 +114,9 @@ def parse(
         )
     _add_options(parser, config_type)
     given = vars(parser.parse_args(argv))
-    preset = given.pop("preset", default_preset)
+    chosen = presets[given.pop("preset", default_preset)] if presets else {}
     try:
-        return _build(config_type, (presets or {}).get(preset, {}) | given)
+        return _build(config_type, chosen | given)
     except (TypeError, ValueError) as problem:
         raise ConfigError(f"{prog}: {problem}; see {prog} --help") from None
 

@@ -17,9 +17,6 @@ FORMAT = "edgehar-package"
 FORMAT_VERSION = 1
 PARTS = ("encoder", "head")
 CALIBRATION, PARITY = "calibration.npz", "parity.npz"
-RESERVED_NAMES = ("valid", "token", "tokens", "logits")
-"""Names of the graphs' own inputs and outputs, which no modality may take."""
-
 MANIFEST_TYPES: dict[str, type] = {
     "name": str,
     "modalities": list,
@@ -90,7 +87,6 @@ class Manifest:
         """Refuse a manifest that contradicts itself."""
         names = [spec.name for spec in self.modalities]
         _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more different names")
-        _require(not set(names) & set(RESERVED_NAMES), f"modalities {names}", f"names other than {RESERVED_NAMES}")
         _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "different labels")
         _require(self.token_dim > 0, f"token_dim {self.token_dim}", "above 0")
         _require(set(self.macs) == {"step", "head", "window"}, f"macs {sorted(self.macs)}", "step, head and window")

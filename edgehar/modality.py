@@ -5,6 +5,9 @@ from typing import Any
 
 from edgehar.errors import DataError
 
+RESERVED_NAMES = ("valid", "token", "tokens", "logits")
+"""Names of the exported graphs' own inputs and outputs, which no modality may take."""
+
 
 @dataclass(frozen=True)
 class ModalitySpec:
@@ -36,6 +39,8 @@ class ModalitySpec:
         """Refuse a declaration that contradicts itself."""
         if not self.name.isidentifier():
             raise DataError(f"modality name {self.name!r}: expected letters, digits and '_'; rename it")
+        if self.name in RESERVED_NAMES:
+            raise DataError(f"modality name {self.name!r}: names a graph's own input or output; rename it")
         if self.channels <= 0 or self.group <= 0 or self.channels % self.group:
             raise DataError(
                 f"modality {self.name}: {self.channels} channels in groups of {self.group}; "

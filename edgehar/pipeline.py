@@ -23,6 +23,7 @@ from edgehar.results import write_results
 from edgehar.stages import Stage, plan
 
 PRESETS = ("tiny", "base", "large")
+FEWEST_BENCH_RUNS = 500
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,14 @@ def chosen_stages(options: PipelineOptions) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError for an unknown preset or stage."""
     if options.preset not in PRESETS:
         raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
-    if options.seed < 0:
-        raise ConfigError(f"--seed {options.seed}: expected 0 or more")
+    if not 0 <= options.seed < 2**31:
+        raise ConfigError(f"--seed {options.seed}: expected 0 or more, below 2^31")
     if not 0 < options.macs < 1:
         raise ConfigError(f"--macs {options.macs}: expected a share above 0 and below 1, such as 0.7")
+    if options.bench_runs < FEWEST_BENCH_RUNS:
+        raise ConfigError(
+            f"--bench-runs {options.bench_runs}: expected {FEWEST_BENCH_RUNS} or more for a 99th percentile"
+        )
     if not options.update_share > 0:
         raise ConfigError(f"--update-share {options.update_share}: expected a number above 0")
     training: tuple[str, ...] = ("--preset", options.preset)
@@ -100,13 +105,19 @@ def chosen_stages(options: PipelineOptions) -> list[Stage]:
 
 def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, Any]]:
     """Run every stage that is not done yet; the records of all of them."""
+    keys: dict[str, str] = {}
+    done: dict[str, bool] = {}
+    for stage in stages:
+        keys[stage.name] = key = digest_of([key, stage.verb, stage.arguments])
+        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
+        if stage.amends is not None and not done[stage.name]:
+            done[stage.amends] = False
     records: list[dict[str, Any]] = []
     again = False
     for number, stage in enumerate(stages, 1):
-        key = digest_of([key, stage.verb, stage.arguments])
-        record = folder / "stages" / f"{stage.name}.json"
-        # Once one stage ran, what follows it runs too: quantising, for one, changes a package in place.
-        skipped = not again and is_done(record, key)
+        key, record = keys[stage.name], folder / "stages" / f"{stage.name}.json"
+        # Once one stage ran, what follows it runs too.
+        skipped = not again and done[stage.name]
         sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
         sys.stdout.flush()
         if not skipped:
@@ -127,12 +138,27 @@ def command_of(options: PipelineOptions) -> str:
     return " ".join(words + [f"--{name} {value}" for name, value in changed.items()])
 
 
+def check_folder(folder: Path, data: DataOptions) -> None:
+    """Raise ConfigError if a run would mix with the recordings or with something that is no run."""
+    here = folder.resolve()
+    for recordings in (Path(place).resolve() for place in (data.data, data.root) if place and Path(place).is_dir()):
+        if here == recordings or recordings in here.parents:
+            raise ConfigError(f"--out {folder}: lies within the recordings in {recordings}; choose another folder")
+    if not folder.name or (folder.exists() and not (folder / "config.json").is_file() and not _is_empty(folder)):
+        raise ConfigError(f"--out {folder}: exists and is no run of the pipeline; nothing was changed; choose another")
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def run(options: PipelineOptions) -> dict[str, Any] | None:
     """Run what has to be run and write results.json; returns its content, or None if stopped before the end."""
     stages, folder = chosen_stages(options), Path(options.out)
     # What is wrong with the recordings or the split is said before anything is written.
     dataset = options.data.load()
     options.data.make_split(dataset)
+    check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))

@@ -15,6 +15,7 @@ class Stage:
         products: files that must be there, as this stage left them, for it to be skipped.
         checkpoint: folder of the checkpoint it writes, if it writes one.
         model: key of the score it gives, if it gives one.
+        amends: stage whose product this one changes in place, and which must run again if this one must.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Stage:
     products: tuple[Path, ...]
     checkpoint: Path | None = None
     model: str | None = None
+    amends: str | None = None
 
     @property
     def command(self) -> str:
@@ -44,10 +46,11 @@ def _packaging(run: Path, model: str, folder: str, bench_runs: int) -> list[Stag
     def graphs(precision: str) -> tuple[Path, ...]:
         return package / f"encoder.{precision}.onnx", package / f"head.{precision}.onnx"
 
+    rest = tuple(package / name for name in ("manifest.json", "calibration.npz", "parity.npz", "MODEL_CARD.md"))
     bench, where = measured / f"bench-{model}.json", str(package)
     return [
         Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32")),
-        Stage(f"quantize{suffix}", "quantize", (where,), graphs("int8")),
+        Stage(f"quantize{suffix}", "quantize", (where,), (*graphs("int8"), *rest), amends=f"export{suffix}"),
         Stage(f"verify{suffix}", "verify", (where,), ()),
         Stage(f"bench{suffix}", "bench", (where, "--runs", str(bench_runs), "--json", str(bench)), (bench,)),
     ]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.datasets import NAMES
 from edgehar.errors import CheckpointError
 from edgehar.files import locked
 from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
@@ -158,6 +159,8 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         metrics={"torch": known},
         provenance=checkpoint.data
         | {
+            # A path of the workstation means nothing on the board.
+            "data": checkpoint.data["data"] if checkpoint.data["data"] in NAMES else None,
             "root": None,
             "kind": checkpoint.kind,
             "seed": checkpoint.facts["options"]["seed"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edgehar.errors import CheckpointError
 from student.lite import Lite, LiteConfig
 from teacher.checkpoint import Checkpoint
 from teacher.layers import Attention
@@ -37,5 +38,11 @@ def rebuild(checkpoint: Checkpoint) -> Lite:
     sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
     info = checkpoint.info
     student = Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
-    fit_to(student, checkpoint.weights)
+    try:
+        fit_to(student, checkpoint.weights)
+    except (KeyError, RuntimeError, ValueError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise CheckpointError(f"weights that are no student's ({reason}); distil or prune again") from None
+    if "statistics" not in checkpoint.facts:
+        raise CheckpointError("checkpoint without the statistics that dreamed inputs are drawn from; distil again")
     return student.eval()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from edgehar.config import option
+from edgehar.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class MaskingConfig:
 
     joint_ratio: float = option(0.4, "share of joints hidden in every frame")
     step_ratio: float = option(0.5, "share of steps hidden in every joint")
+
+    def __post_init__(self) -> None:
+        """Refuse shares that hide nothing or more than everything."""
+        if not 0 <= self.joint_ratio <= 1 or not 0 <= self.step_ratio <= 1:
+            raise ConfigError(f"--joint-ratio {self.joint_ratio}, --step-ratio {self.step_ratio}: expected 0 to 1")
 
 
 @dataclass(frozen=True)

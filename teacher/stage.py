@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.clip import Dataset
-from edgehar.datasets import DataOptions
-from edgehar.errors import CheckpointError, DataError
+from edgehar.datasets import NAMES, DataOptions
+from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files import locked
 from edgehar.metrics import score
 from edgehar.preprocess import Normalisation
@@ -48,7 +48,14 @@ class StageData:
 
 @contextmanager
 def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
-    """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done."""
+    """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done.
+
+    Raises ConfigError if the folder cannot be written or holds something that is not a checkpoint.
+    """
+    if not out.name or out.name == "..":
+        raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
+    if out.exists() and not (out / "checkpoint.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
     progress = out.with_name(f".{out.name}.progress")
     with locked(out) if crew.rank == 0 else nullcontext():
         yield progress
@@ -60,13 +67,15 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     """Load, split and cut a data set; the test subjects are cut only to be scored in the end."""
     dataset = options.load()
     split = options.make_split(dataset)
+    if len(dataset.info.labels) < 2:
+        raise DataError(f"{dataset.info.name}: one label, {dataset.info.labels}; expected two or more to tell apart")
     scales = fit_normalisation(dataset, split.train) if normalisation is None else normalisation
     train = cut((clip for clip in dataset.clips if clip.subject in split.train), dataset.info, scales)
     test = cut((clip for clip in dataset.clips if clip.subject in split.test), dataset.info, scales).labelled()
     if not len(test):
         raise DataError(f"split {split.name}: no labelled window of a test subject; label some or choose another split")
     kept = {
-        "data": options.data,
+        "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
         "root": None if options.root is None else str(Path(options.root).resolve()),
         "modalities": [spec.name for spec in dataset.info.modalities],
         "split": split.name,
@@ -92,7 +101,7 @@ def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
             f"--split {options.split}: the checkpoint was trained with {before['split']}, and another split would "
             "show it its test subjects; leave the option out or train the earlier stage again"
         )
-    same = options.data in (defaults.data, before["data"])
+    same = options.data in (defaults.data, before["data"]) or str(Path(options.data).resolve()) == before["data"]
     return DataOptions(
         before["data"] if same else options.data,
         options.root or (before["root"] if same else None),

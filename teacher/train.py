@@ -53,6 +53,7 @@ class TrainConfig:
             "batch": self.batch,
             "learning-rate": self.learning_rate,
             "clip-norm": self.clip_norm,
+            "save-every-s": self.save_every_s + 1e-9,
         }
         for name, value in positive.items():
             if not 0 < value < math.inf:
@@ -188,8 +189,8 @@ def train(
     """
     if config.steps <= 0 or config.batch < crew.world:
         raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
-    if seed < 0:
-        raise ConfigError(f"--seed {seed}: expected 0 or more")
+    if not 0 <= seed < 2**31:
+        raise ConfigError(f"--seed {seed}: expected 0 or more, below 2^31")
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, crew.world, key])

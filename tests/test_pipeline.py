@@ -149,6 +149,7 @@ def test_own_recordings_of_one_sensor_go_all_the_way(own_data: Path, tmp_path: P
         (["--modalities", "radar"], "radar"),
         (["--preset", "huge"], "huge"),
         (["--until", "tomorrow"], "tomorrow"),
+        (["--bench-runs", "20"], "expected 500 or more"),
         (["--update-share", "0"], "--update-share 0.0: expected a number above 0"),
         (["--seed", "-1"], "--seed -1: expected 0 or more"),
         (["--macs", "2"], "--macs 2.0"),
@@ -180,3 +181,43 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_checkpoint(own_data: Path, t
     assert "No space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert "pretrained" not in left
+
+
+def test_the_preset_asked_for_is_the_one_that_runs(undisturbed: Path):
+    assert json.loads((undisturbed / "config.json").read_text())["preset"] == "tiny"
+    facts = json.loads((undisturbed / "teacher" / "checkpoint.json").read_text())
+    assert facts["network"]["dim"] == 48
+
+
+@pytest.mark.parametrize("verb", ["pretrain", "pipeline"])
+def test_what_is_no_result_is_never_replaced(verb: str, own_data: Path):
+    before = {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()}
+    done = edgehar(verb, "--data", str(own_data), "--preset", "tiny", "--out", str(own_data))
+    assert done.returncode == 2
+    assert "choose another" in done.stderr
+    assert before == {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "parity.npz", "encoder.int8.onnx"])
+def test_a_damaged_package_is_made_again(name: str, newcomer: Path):
+    from edgehar.pipeline import is_done
+    from edgehar.stages import plan
+
+    run = Path("runs/quickstart")
+    stages = {stage.name: stage for stage in plan(run, (), 0, 0.7, 500, ())}
+    quantize = stages["quantize"]
+    assert run / "package" / name in quantize.products
+    assert quantize.amends == "export"
+    record = newcomer / "runs/quickstart/stages/quantize.json"
+    key = json.loads(record.read_text())["key"]
+    here = Path.cwd()
+    os.chdir(newcomer)
+    harmed = newcomer / "runs/quickstart/package" / name
+    good = harmed.read_bytes()
+    try:
+        assert is_done(record, key)
+        harmed.write_bytes(good + b"x")
+        assert not is_done(record, key)
+    finally:
+        harmed.write_bytes(good)
+        os.chdir(here)

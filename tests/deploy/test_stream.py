@@ -265,3 +265,10 @@ def test_a_package_for_clips_streams_with_its_nominal_step(clip_package: Path) -
 def test_unusable_options_are_refused(recognizer: Recognizer, options: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected smoothing"):
         StreamRecognizer(recognizer, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("times_s", [[1e300], [0.0, 1e12]])
+def test_a_clock_gone_wrong_is_an_error_and_not_an_endless_wait(recognizer: Recognizer, times_s: list[float]) -> None:
+    stream = StreamRecognizer(recognizer)
+    with pytest.raises(DataError, match="check the clock's unit"):
+        stream.push("inertial", np.zeros((len(times_s), 6)), np.array(times_s))
