@@ -88,7 +88,7 @@ def test_a_pruned_network_comes_back_from_its_weights():
     small = remove(student(), 0.5, windows(2), width=True).student.eval()
     info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
     checkpoint = Checkpoint(
-        "pruned", {}, info, Normalisation.identity(SPECS), {}, [], {}, copy.deepcopy(small.state_dict())
+        "pruned", {}, info, Normalisation.identity(SPECS), {}, [], {"statistics": {}}, copy.deepcopy(small.state_dict())
     )
     again = rebuild(checkpoint)
     assert torch.equal(again(*windows(3)).logits, small(*windows(3)).logits)
