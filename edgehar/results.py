@@ -69,7 +69,8 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         entry["bytes"] = (stage.checkpoint / "weights.safetensors").stat().st_size
         entry["history"] = checkpoint["history"]
     if stage.verb in ("export", "quantize"):
-        entry["bytes"] = sum(path.stat().st_size for path in stage.products)
+        graphs = [path for path in stage.products if path.suffix == ".onnx"]
+        entry["bytes"] = sum(path.stat().st_size for path in graphs)
     if stage.verb == "export":
         manifest = read_json(stage.products[0].parent / "manifest.json")
         entry |= {"parameters": manifest["parameters"], "macs": manifest["macs"]["window"]}

@@ -62,6 +62,9 @@ def test_a_run_leaves_results_a_page_and_two_packages(newcomer: Path):
     by_name = {stage["name"]: stage for stage in found["stages"]}
     assert by_name["export-pruned"]["macs"] <= 0.7 * by_name["export"]["macs"]
     assert by_name["pretrain"]["history"][-1]["loss"] < by_name["pretrain"]["history"][0]["loss"]
+    for precision, stage in (("fp32", "export"), ("int8", "quantize")):
+        graphs = [run / "package" / f"{part}.{precision}.onnx" for part in ("encoder", "head")]
+        assert by_name[stage]["bytes"] == sum(path.stat().st_size for path in graphs)
     page = (run / "report.html").read_text()
     assert "draw_circle" in page
     assert "<img" in page

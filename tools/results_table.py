@@ -63,25 +63,25 @@ def section(name: str, run: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def rendered() -> dict[Path, str]:
-    """What README.md should say."""
-    sections = [section(name, run) for name, run in load_runs()]
-    readme = REPOSITORY / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
+def rendered(readme: str) -> str:
+    """What README.md should say, given what it says."""
+    before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = "\n\n".join(sections)
-    return {readme: f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"}
+    table = "\n\n".join(section(name, run) for name, run in load_runs())
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables, or say whether they differ."""
-    differing = [path for path, text in rendered().items() if path.read_text() != text]
+    readme = REPOSITORY / "README.md"
+    now = readme.read_text()
+    wanted = rendered(now)
     if "--check" in (sys.argv[1:] if argv is None else argv):
-        for path in differing:
-            sys.stderr.write(f"{path.name} differs from docs/results; run python tools/results_table.py\n")
-        return 1 if differing else 0
-    for path in differing:
-        path.write_text(rendered()[path])
+        if now != wanted:
+            sys.stderr.write("README.md differs from docs/results; run python tools/results_table.py\n")
+        return int(now != wanted)
+    if now != wanted:
+        readme.write_text(wanted)
     return 0
 
 
