@@ -161,3 +161,24 @@ def fit_normalisation(dataset: Dataset, subjects: Iterable[str]) -> Normalisatio
             for spec in info.modalities
         }
     )
+
+
+def stratified(label: NDArray[np.int64], share: float, draw: int) -> NDArray[np.intp]:
+    """Rows of a share of the windows, as evenly from every class as whole windows allow, at least one of each.
+
+    Args:
+        label: (N,) classes.
+        share: above 0 up to 1.
+        draw: which of the many such choices.
+    """
+    rng = np.random.default_rng(draw)
+    classes, counts = np.unique(label, return_counts=True)
+    quota = np.maximum(np.floor(share * counts), 1).astype(np.int64)
+    # What rounding left over goes to the classes that lost most by it; equals are decided by the draw.
+    lost = share * counts - quota
+    for place in np.lexsort((rng.random(len(classes)), -lost)):
+        if quota.sum() >= round(share * len(label)):
+            break
+        quota[place] += quota[place] < counts[place]
+    rows = [rng.permutation(np.flatnonzero(label == name))[:size] for name, size in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(rows))

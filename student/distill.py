@@ -1,4 +1,4 @@
-"""Train the lite student from the teacher: its soft predictions, its features, and the labels.
+"""Train the lite student from one teacher or several: their soft predictions, their features, and the labels.
 
 python student/distill.py --teacher runs/demo/teacher --out runs/demo/student
 """
@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
+from edgehar.errors import CheckpointError
 from student.dream import measure_statistics
 from student.lite import PRESETS, Lite, LiteConfig
 from student.losses import feature_regression, soft_targets
 from teacher.augment import AugmentConfig, augment, lose_modalities, mix
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.exchange import ExchangeConfig, Partners, exchange
+from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
 from teacher.layers import count_macs, count_parameters
-from teacher.loader import WindowTensors, to_tensors
-from teacher.model import Teacher, TeacherConfig
+from teacher.model import Teacher, TeacherConfig, TeacherOutput
 from teacher.stage import (
     LossOf,
     cross_entropy,
@@ -53,21 +55,51 @@ class DistillConfig:
 class DistillOptions:
     """Options of the stage."""
 
-    teacher: str = option(MISSING, "folder of the teacher checkpoint")
+    teacher: tuple[str, ...] = option(MISSING, "folder of the teacher checkpoint; of several, the mean counts")
     out: str = option(MISSING, "folder of the student checkpoint to write")
     seed: int = option(0, "reproduces the run")
     data: DataOptions = group(DataOptions)
     network: LiteConfig = group(LiteConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
+    exchange: ExchangeConfig = group(ExchangeConfig)
+    faults: FaultConfig = group(FaultConfig)
     distill: DistillConfig = group(DistillConfig)
 
 
 LENGTHS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 400, "learning_rate": 4e-3, "average": 0.98},
+    "nano": {"updates": 2000, "learning_rate": 3e-3},
     "base": {"updates": 2000, "learning_rate": 3e-3},
     "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "average": 0.999},
 }
+
+
+class Teachers(nn.Module):
+    """One teacher or several as one: mean logits, and the features of all side by side."""
+
+    def __init__(self, checkpoints: list[Checkpoint]) -> None:
+        """Rebuild them, frozen."""
+        super().__init__()
+        members: list[Teacher] = []
+        for checkpoint in checkpoints:
+            info = checkpoint.info
+            member = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
+            member.load_state_dict(checkpoint.weights)
+            members.append(member)
+        self.members = nn.ModuleList(members)
+        self.dim = sum(member.config.dim for member in members)
+        self.eval().requires_grad_(False)
+
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherOutput:
+        """As `Teacher`, without the heads of single modalities."""
+        outputs: list[TeacherOutput] = [member(features, valid) for member in self.members]
+        return TeacherOutput(
+            torch.stack([output.logits for output in outputs]).mean(0),
+            {},
+            torch.cat([output.fused for output in outputs], -1),
+            torch.cat([output.steps for output in outputs], -1),
+        )
 
 
 class Apprentice(nn.Module):
@@ -87,33 +119,47 @@ class Apprentice(nn.Module):
 
 
 def distill_loss(
-    windows: WindowTensors,
-    teacher: Teacher,
+    windows: FaultyWindows,
+    teachers: Teachers,
     student: Lite,
     augmentation: AugmentConfig,
+    exchanging: ExchangeConfig | None,
     config: DistillConfig,
     crew: Crew,
 ) -> LossOf:
-    """The teacher sees every modality of an augmented, mixed window; the student may lose one (KARMMA)."""
-    specs, classes = teacher.specs, teacher.classifier.out_features
+    """The teachers see sound, whole windows; the student sees the same with faults and lost sensors (KARMMA)."""
+    specs, classes = student.specs, student.head.classifier.out_features
     names = [spec.name for spec in specs]
     whole = replace(augmentation, lost_modality=0.0)
+    partners = Partners(windows.sound.label)
 
-    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid, label = windows.rows(rows)
+    def vary(
+        window: tuple[dict[str, Tensor], dict[str, Tensor], Tensor],
+        other: tuple[dict[str, Tensor], dict[str, Tensor], Tensor] | None,
+        generator: torch.Generator,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        features, valid, label = window
+        if other is not None and exchanging is not None:
+            features = exchange((features, valid), other[:2], specs, exchanging, generator)
         features, valid = augment(features, valid, specs, whole, generator)
         target = one_hot(label, classes, 0.0)
-        if config.mixup:
-            features, valid, target = mix(features, valid, target, config.mixup, generator)
-        fewer = valid if len(names) == 1 else lose_modalities(valid, names, augmentation.lost_modality, generator)
-        features, valid, fewer = crew.share_all(features), crew.share_all(valid), crew.share_all(fewer)
-        target = crew.share(target)
+        return mix(features, valid, target, config.mixup, generator) if config.mixup else (features, valid, target)
+
+    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
+        faulty = windows.rows(rows, generator)
+        other = None if exchanging is None else windows.sound.rows(partners.draw(rows, generator))
+        state = generator.get_state()
+        features, valid, target = vary(faulty, other, generator)
+        shown = valid if len(names) == 1 else lose_modalities(valid, names, augmentation.lost_modality, generator)
+        # The same random numbers again: what the teachers see differs from it by the faults alone.
+        generator.set_state(state)
+        sound, sound_valid, _ = vary(windows.sound.rows(rows), other, generator)
         with torch.no_grad():
-            known = teacher(features, valid)
-        lost = {name: tokens * fewer[name][..., None, None, None] for name, tokens in features.items()}
-        logits, fused, steps = model(lost, fewer)
+            known = teachers(crew.share_all(sound), crew.share_all(sound_valid))
+        seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
+        logits, fused, steps = model(crew.share_all(seen), crew.share_all(shown))
         loss = config.soft * soft_targets(logits, known.logits, config.temperature)
-        loss = loss + config.hard * cross_entropy(logits, target)
+        loss = loss + config.hard * cross_entropy(logits, crew.share(target))
         if config.feature:
             regression = feature_regression(fused, known.fused) + feature_regression(steps, known.steps)
             loss = loss + config.feature * regression
@@ -122,32 +168,46 @@ def distill_loss(
     return loss_of
 
 
+def agreeing(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
+    """The first of several teachers; raises CheckpointError unless all know the same data."""
+    if not checkpoints:
+        raise CheckpointError("--teacher names no folder; expected one or more, separated by commas")
+    first = checkpoints[0]
+    for folder, other in zip(folders, checkpoints, strict=True):
+        if (other.info, other.data) != (first.info, first.data):
+            raise CheckpointError(
+                f"--teacher {folder}: knows other recordings, sensors, activities or another split than {folders[0]}; "
+                "expected teachers of the same data; train it again"
+            )
+    return first
+
+
 def main(argv: list[str] | None = None) -> int:
     """Distil, score once on the test subjects, write the checkpoint."""
     presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
     options = parse(DistillOptions, argv, "edgehar distill", __doc__ or "", presets)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
-    before = load_checkpoint(Path(options.teacher), ("teacher",))
+    teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
+    before = agreeing(teachers_before, options.teacher)
     with workplace(out, crew) as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
-        info, labelled = data.dataset.info, data.train.labelled()
-        sizes = TeacherConfig(**before.network)
-        teacher = Teacher(sizes, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
-        teacher.load_state_dict(before.weights)
-        teacher.eval().requires_grad_(False)
+        info = data.dataset.info
+        windows = faulty_windows(data, options.faults, options.seed, crew.device)
+        exchanging = options.exchange if info.window.kind == "clip" else None
+        teachers = Teachers(teachers_before).to(crew.device)
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
-        model = Apprentice(student, 2 * sizes.dim, sizes.dim).to(crew.device)
+        model = Apprentice(student, 2 * teachers.dim, teachers.dim).to(crew.device)
         history = train(
             model,
-            distill_loss(to_tensors(labelled, crew.device), teacher, student, options.augment, options.distill, crew),
-            len(labelled),
+            distill_loss(windows, teachers, student, options.augment, exchanging, options.distill, crew),
+            len(windows.sound),
             options.train,
             options.seed,
             crew,
             "distill",
             progress,
-            [asdict(options), data.fingerprint, before.facts["options"]],
+            [asdict(options), data.fingerprint, [checkpoint.facts["options"] for checkpoint in teachers_before]],
         )
         if crew.rank != 0:
             return 0

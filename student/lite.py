@@ -23,11 +23,11 @@ from teacher.layers import Block, FeedForward, check_sizes
 class LiteConfig:
     """Sizes of the student."""
 
-    stem: int = option(96, "units of each modality's first layer")
-    width: int = option(96, "channels in the encoder")
+    stem: int = option(64, "units of each modality's first layer")
+    width: int = option(80, "channels in the encoder")
     encoder_blocks: int = option(2, "feed-forward blocks of the encoder")
-    hidden: int = option(96, "units of an encoder block")
-    token: int = option(48, "channels of the token a step becomes")
+    hidden: int = option(80, "units of an encoder block")
+    token: int = option(40, "channels of the token a step becomes")
     heads: int = option(4, "attention heads of the temporal head")
     head_blocks: int = option(1, "blocks of the temporal head")
     head_hidden: int = option(96, "feed-forward units of a head block")
@@ -42,6 +42,7 @@ class LiteConfig:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"stem": 24, "width": 32, "encoder_blocks": 1, "hidden": 32, "token": 32, "heads": 2, "head_hidden": 32},
+    "nano": {"stem": 24, "width": 36, "encoder_blocks": 1, "hidden": 40, "token": 28, "head_hidden": 40},
     "base": {},
     "large": {"stem": 192, "width": 192, "encoder_blocks": 3, "hidden": 384, "token": 96, "head_hidden": 192},
 }

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
+from edgehar.errors import ConfigError
+from edgehar.windows import stratified
 from teacher.augment import AugmentConfig, augment, mix
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.exchange import ExchangeConfig, Partners, exchange
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import PRESETS, Teacher, TeacherConfig
@@ -42,6 +45,15 @@ class LabelConfig:
     smoothing: float = option(0.1, "label smoothing")
     mixup: float = option(0.3, "Beta parameter of mixup; 0 mixes nothing")
     auxiliary: float = option(0.3, "weight of each modality's own head")
+    label_share: float = option(1.0, "share of the labelled training windows to use, the same of every activity")
+    label_draw: int = option(0, "which windows are in that share")
+
+    def __post_init__(self) -> None:
+        """Refuse shares out of range."""
+        if not 0 < self.label_share <= 1 or self.label_draw < 0:
+            raise ConfigError(
+                f"--label-share {self.label_share}, --label-draw {self.label_draw}: expected 0 to 1, 0 on"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class FinetuneOptions:
     network: TeacherConfig = group(TeacherConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
+    exchange: ExchangeConfig = group(ExchangeConfig)
     labels: LabelConfig = group(LabelConfig)
 
 
@@ -66,13 +79,22 @@ LENGTHS: dict[str, dict[str, Any]] = {
 
 
 def finetune_loss(
-    windows: WindowTensors, teacher: Teacher, augmentation: AugmentConfig, labels: LabelConfig, crew: Crew
+    windows: WindowTensors,
+    teacher: Teacher,
+    augmentation: AugmentConfig,
+    exchanging: ExchangeConfig | None,
+    labels: LabelConfig,
+    crew: Crew,
 ) -> LossOf:
     """Cross-entropy of the fused prediction plus `auxiliary` times that of each modality's own head."""
     classes = teacher.classifier.out_features
+    partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         features, valid, label = windows.rows(rows)
+        if exchanging is not None:
+            other = windows.rows(partners.draw(rows, generator))
+            features = exchange((features, valid), other[:2], teacher.specs, exchanging, generator)
         features, valid = augment(features, valid, teacher.specs, augmentation, generator)
         target = one_hot(label, classes, labels.smoothing)
         if labels.mixup:
@@ -99,13 +121,17 @@ def main(argv: list[str] | None = None) -> int:
     with workplace(out, crew) as progress:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
+        labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
+        exchanging = options.exchange if info.window.kind == "clip" else None
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
         if before is not None:
             teacher.load_state_dict(before.weights, strict=False)
         history = train(
             teacher,
-            finetune_loss(to_tensors(labelled, crew.device), teacher, options.augment, options.labels, crew),
+            finetune_loss(
+                to_tensors(labelled, crew.device), teacher, options.augment, exchanging, options.labels, crew
+            ),
             len(labelled),
             options.train,
             options.seed,

@@ -1,0 +1,69 @@
+"""Training windows and faulty copies of them: late, lost and noisy sensors, as `edgehar.faults` makes them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgehar.config import option
+from edgehar.errors import ConfigError
+from edgehar.faults import faulty_copy, signal_spread
+from edgehar.windows import Windows, cut
+from teacher.loader import WindowTensors, to_tensors
+from teacher.stage import StageData
+
+
+@dataclass(frozen=True)
+class FaultConfig:
+    """How much of what the student sees comes from faulty sensors."""
+
+    faulty_copies: int = option(6, "copies of the training recordings with faults of every kind; 0 makes none")
+    faulty_share: float = option(0.5, "share of the windows the student sees in a faulty copy")
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        if self.faulty_copies < 0 or not 0 <= self.faulty_share <= 1:
+            raise ConfigError(
+                f"--faulty-copies {self.faulty_copies}, --faulty-share {self.faulty_share}: expected 0 on, and 0 to 1"
+            )
+
+
+class FaultyWindows:
+    """Labelled training windows, sound and in faulty copies, row by row the same."""
+
+    def __init__(self, sound: WindowTensors, copies: list[WindowTensors], share: float) -> None:
+        """`share` of the rows asked for come from a copy."""
+        self.sound, self.copies, self.share = sound, copies, share if copies else 0.0
+        parts = [sound, *copies]
+        self._all = WindowTensors(
+            {name: torch.cat([part.features[name] for part in parts]) for name in sound.features},
+            {name: torch.cat([part.valid[name] for part in parts]) for name in sound.valid},
+            sound.label.repeat(len(parts)),
+        )
+
+    def rows(
+        self, rows: NDArray[np.intp], generator: torch.Generator
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Features, validity and labels of some windows, each sound or from one of the copies."""
+        faulty = (torch.rand(len(rows), generator=generator) < self.share).numpy()
+        copy = 1 + torch.randint(max(len(self.copies), 1), (len(rows),), generator=generator).numpy()
+        return self._all.rows(rows + len(self.sound) * np.where(faulty, copy, 0))
+
+
+def faulty_windows(data: StageData, config: FaultConfig, seed: int, device: torch.device) -> FaultyWindows:
+    """The labelled windows of the training subjects and their faulty copies; the copies follow from the seed."""
+    info = data.dataset.info
+    clips = [clip for clip in data.dataset.clips if clip.subject in data.split.train]
+    spread = signal_spread(clips)
+    generator = np.random.default_rng([seed, config.faulty_copies])
+
+    def tensors(windows: Windows) -> WindowTensors:
+        return to_tensors(windows.labelled(), device)
+
+    copies = [
+        tensors(cut(faulty_copy(clips, info.modalities, spread, generator), info, data.normalisation))
+        for _ in range(config.faulty_copies)
+    ]
+    return FaultyWindows(tensors(data.train), copies, config.faulty_share)
