@@ -2,28 +2,39 @@
 
     edgehar evaluate PACKAGE --data utd-mhad --root DIR
     python deploy/evaluate.py PACKAGE --modalities inertial --json result.json
+    edgehar evaluate PACKAGE --unknown
 
+Where the data set has activities that the package was never trained on, they are left out; --unknown also measures how
+well a low score tells their windows from the others.
 The last line is one JSON document.
 """
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.recognizer import Recognizer, load, softmax
+import numpy as np
+
+from deploy.confidence import confidence, detection
+from deploy.recognizer import Recognizer, load
 from edgehar import datasets
-from edgehar.cli import guarded
-from edgehar.clip import Dataset
+from edgehar.cli import call, guarded
+from edgehar.clip import Clip, Dataset
 from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
+from edgehar.manifest import Manifest
 from edgehar.metrics import score
 from edgehar.splits import make_split
-from edgehar.windows import cut
+from edgehar.windows import Windows, cut
 
 EVERY_SUBJECT = "all"
+SUITE = (
+    "\nWhole protocols, training included: edgehar evaluate --suite NAME; see edgehar evaluate --suite accuracy --help."
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,22 @@ class EvaluateConfig:
     split: str | None = option(None, "split whose test subjects count, or all; the package's own if none is given")
     precision: str | None = option(None, "precision to run; the package's default if none is given")
     modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
+    unknown: bool = option(False, "also score how well a low score detects activities it was never trained on")
+    faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
     threads: int = option(1, "onnxruntime's threads")
     json: str | None = option(None, "also write the result, and every window's prediction, to this file")
+
+
+def never_trained_on(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:
+    """Activities of the data set that the package does not know; none if the package knows others than these."""
+    labels = dataset.info.labels
+    strange = not set(manifest.labels) <= set(labels)
+    return () if strange else tuple(name for name in labels if name not in manifest.labels)
+
+
+def known_activities(manifest: Manifest, dataset: Dataset) -> Dataset:
+    """The data set without the activities that the package was never trained on, as in training `--without` them."""
+    return datasets.leave_out(dataset, never_trained_on(manifest, dataset))
 
 
 def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]) -> None:
@@ -58,37 +83,53 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]
             )
 
 
-def evaluate(recognizer: Recognizer, dataset: Dataset, split: str, modalities: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Score the labelled windows of a split's test subjects.
-
-    Args:
-        recognizer: the package.
-        dataset: its recordings.
-        split: name of a split, or "all" for every subject.
-        modalities: those fed, all of the package's if empty; the others count as missing.
-
-    Returns:
-        What was fed, the score, and every window's prediction.
-
-    Raises DataError or SplitError if the data does not fit the package or the split.
-    """
-    manifest = recognizer.manifest
-    fed = modalities or tuple(spec.name for spec in manifest.modalities)
-    recognizer.check_names(fed)
-    check_dataset(recognizer, dataset, fed)
-    subjects = dataset.subjects if split == EVERY_SUBJECT else make_split(split, dataset.subjects).test
-    clips = [
+def _labelled(recognizer: Recognizer, clips: Iterable[Clip], fed: tuple[str, ...]) -> Windows:
+    """Labelled windows of the clips, with only these sensors fed."""
+    narrowed = (
         replace(
             clip,
             signals={name: clip.signals[name] for name in clip.signals if name in fed},
             times_s={name: clip.times_s[name] for name in clip.times_s if name in fed},
         )
-        for clip in dataset.clips
-        if clip.subject in subjects
-    ]
-    windows = cut(clips, manifest.info, manifest.normalisation).labelled()
+        for clip in clips
+    )
+    return cut(narrowed, recognizer.manifest.info, recognizer.manifest.normalisation).labelled()
+
+
+def evaluate(
+    recognizer: Recognizer, dataset: Dataset, split: str, modalities: tuple[str, ...] = (), unknown: bool = False
+) -> dict[str, Any]:
+    """Score the labelled windows of a split's test subjects.
+
+    Args:
+        recognizer: the package.
+        dataset: its recordings; activities that the package was never trained on are left out.
+        split: name of a split, or "all" for every subject.
+        modalities: those fed, all of the package's if empty; the others count as missing.
+        unknown: also score how well a low score detects the activities that are left out.
+
+    Returns:
+        What was fed, the score (of the most probable class, whatever the package's threshold), how far its
+        probabilities can be believed, and every window's prediction.
+
+    Raises DataError, SplitError or ConfigError if the data does not fit the package, the split or `unknown`.
+    """
+    manifest = recognizer.manifest
+    fed = modalities or tuple(spec.name for spec in manifest.modalities)
+    recognizer.check_names(fed)
+    known = known_activities(manifest, dataset)
+    check_dataset(recognizer, known, fed)
+    subjects = known.subjects if split == EVERY_SUBJECT else make_split(split, known.subjects).test
+    windows = _labelled(recognizer, (clip for clip in known.clips if clip.subject in subjects), fed)
     logits = recognizer.predict_prepared(windows)
-    answer, scores = logits.argmax(axis=1), softmax(logits).max(axis=1)
+    answer, scores = logits.argmax(axis=1), recognizer.probabilities(logits).max(axis=1)
+    scored = score(windows.label, answer, windows.subject, manifest.labels)
+    strange = never_trained_on(manifest, dataset)
+    detected: dict[str, Any] = {}
+    if unknown:
+        others = _labelled(recognizer, (clip for clip in dataset.clips if clip.subject in subjects), fed)
+        others = others.take(np.isin(others.label, [dataset.info.labels.index(name) for name in strange]))
+        detected = {"unknown": detection(recognizer, strange, others, scores)}
     rows = zip(windows.clip, windows.start_s, windows.end_s, windows.label, answer, scores, strict=True)
     predictions: list[dict[str, Any]] = [
         {
@@ -107,7 +148,10 @@ def evaluate(recognizer: Recognizer, dataset: Dataset, split: str, modalities: t
         "precision": recognizer.precision,
         "modalities": list(fed),
         "providers": list(recognizer.providers),
-        **score(windows.label, answer, windows.subject, manifest.labels),
+        "without": list(strange),
+        **scored,
+        **confidence(recognizer, logits, windows.label),
+        **detected,
         "predictions": predictions,
     }
 
@@ -122,23 +166,49 @@ def summary(result: dict[str, Any]) -> str:
     ]
     for subject, count in result["per_subject"].items():
         lines.append(f"  {subject:<12}{count['correct']:>6} of {count['total']}")
+    if result["without"]:
+        lines.append(f"left out, as the package was never trained on them: {', '.join(result['without'])}")
+    lines.append(
+        f"expected calibration error {result['ece']:.4f}, negative log-likelihood {result['nll']:.4f}, "
+        f"temperature {result['temperature']:.4g}"
+    )
+    if "coverage" in result:
+        right = "" if result["selective_accuracy"] is None else f", {result['selective_accuracy']:.2%} of them right"
+        lines.append(f"{result['coverage']:.2%} of the windows answered{right}; the others unknown")
+    if "unknown" in result:
+        found = result["unknown"]
+        lines.append(
+            f"a low score tells {found['unknown_windows']} windows of {', '.join(found['activities'])} from "
+            f"{found['known_windows']} known ones: AUROC {found['auroc']:.4f}"
+        )
     return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the summary, then the result as JSON."""
-    config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0])
+    """Print the summary, then the result as JSON; with --suite, hand over to what trains and measures everything."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if any(word.partition("=")[0] == "--suite" for word in arguments):
+        return call("edgehar.suite:main", arguments)
+    config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + SUITE)
+    if config.faults and config.modalities:
+        raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
     recognizer = load(config.package, config.precision, config.threads)
     provenance = recognizer.manifest.provenance
     data, split = config.data or provenance.get("data"), config.split or provenance.get("split")
     if not isinstance(data, str) or not isinstance(split, str):
         raise ConfigError(f"{config.package}: its provenance names no data or no split; give --data and --split")
     dataset = datasets.load(data, config.root)
-    result = {"package": config.package, **evaluate(recognizer, dataset, split, config.modalities)}
+    result = {"package": config.package, **evaluate(recognizer, dataset, split, config.modalities, config.unknown)}
+    text = summary(result)
+    if config.faults:
+        from deploy import robustness  # not at the top: it builds on this module
+
+        result["faults"] = robustness.robustness(recognizer, known_activities(recognizer.manifest, dataset), split)
+        text += "\n" + robustness.summary(result["faults"])
     if config.json is not None:
         write_json(Path(config.json), result)
     counted = {key: value for key, value in result.items() if key != "predictions"}
-    sys.stdout.write(summary(result) + "\n" + json.dumps(counted) + "\n")
+    sys.stdout.write(text + "\n" + json.dumps(counted) + "\n")
     return 0
 
 

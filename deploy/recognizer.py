@@ -8,19 +8,14 @@ import numpy as np
 
 from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times
-from edgehar.clip import Clip, Floats, Prediction
+from edgehar.calibration import softmax
+from edgehar.clip import UNKNOWN, Clip, Floats, Prediction
 from edgehar.errors import DataError, PackageError
 from edgehar.package import EdgePackage
 from edgehar.windows import Windows, cut
 
 BATCH_STEPS = 4096
 """Steps computed at once when many windows are at hand; bounds memory on the board."""
-
-
-def softmax(logits: Floats) -> Floats:
-    """Probabilities along the last axis."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
 def load(
@@ -90,6 +85,11 @@ class Recognizer:
             )
         return logits
 
+    def probabilities(self, logits: Floats) -> Floats:
+        """Probabilities along the last axis, calibrated if the package is."""
+        calibration = self.manifest.calibration
+        return softmax(logits, 1.0 if calibration is None else calibration.temperature)
+
     def predict_prepared(self, windows: Windows) -> Floats:
         """Logits (N, K) of prepared windows, for evaluation."""
         steps = self.manifest.window.steps
@@ -121,7 +121,7 @@ class Recognizer:
                 f"of {', '.join(self._names)}; check the recording"
             )
         windows = windows.take(usable)
-        probabilities = softmax(self.predict_prepared(windows))
+        probabilities = self.probabilities(self.predict_prepared(windows))
         spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
         return [self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True)]
 
@@ -146,10 +146,17 @@ class Recognizer:
         mean = np.stack([window.probabilities for window in windows]).mean(axis=0, dtype=np.float32)  # (K,)
         return self.prediction(mean, windows[0].start_s, windows[-1].end_s)
 
-    def prediction(self, probabilities: Floats, start_s: float, end_s: float) -> Prediction:
-        """Name the most probable class of (K,) probabilities."""
-        best = int(np.argmax(probabilities))
-        return Prediction(self.manifest.labels[best], float(probabilities[best]), probabilities, start_s, end_s)
+    def prediction(self, probabilities: Floats, start_s: float, end_s: float, named: int | None = None) -> Prediction:
+        """Name the most probable class of (K,) probabilities, or the class `named`; "unknown" below the threshold."""
+        best = int(np.argmax(probabilities)) if named is None else named
+        score = float(probabilities[best])
+        label = self.manifest.labels[best] if self.answered(score) else UNKNOWN
+        return Prediction(label, score, probabilities, start_s, end_s)
+
+    def answered(self, score: float) -> bool:
+        """Whether a prediction with this score gets a label: always, unless the package stores a threshold."""
+        calibration = self.manifest.calibration
+        return calibration is None or calibration.threshold is None or score >= calibration.threshold
 
     @property
     def _names(self) -> tuple[str, ...]:

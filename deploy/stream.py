@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.recognizer import Recognizer, softmax
+from deploy.recognizer import Recognizer
 from deploy.samples import as_samples, as_times
 from deploy.sensor import Sensor
 from edgehar.clip import Floats, Prediction
@@ -30,7 +30,7 @@ class StreamRecognizer:
         recognizer: the opened package; one of kind "clip" slides here with the manifest's `step_s` and `hop`.
         modalities: sensors that are connected, so that none is waited for in vain; all of the package's if empty.
         smoothing: weight of the previous prediction's probabilities, 0 (none) to below 1.
-        margin: a new label replaces the previous one only if it is more probable by more than this.
+        margin: a new class replaces the previous one only if it is more probable by more than this.
         lateness_s: how long the slowest sensor is waited for, in seconds of the stream.
         start_s: where the first step begins on the stream's clock; at the first sample pushed if None.
         offsets_s: modality -> seconds added to its times, to bring its clock to the stream's.
@@ -80,7 +80,8 @@ class StreamRecognizer:
         # Written twice, S apart, so that the last S tokens always lie in a row.
         self._ring = np.repeat(self._no_token, 2 * window.steps, axis=0)  # (2 * S, D)
         self._heard_step = -window.steps  # last step with a valid modality
-        self._previous: Prediction | None = None
+        self._previous: Floats | None = None  # (K,) probabilities of the prediction before
+        self._named = 0  # the class it named, also where it said "unknown"
 
     def push(self, modality: str, samples: Any, times_s: Any) -> list[Prediction]:
         """Hand over the next samples of one sensor.
@@ -168,19 +169,17 @@ class StreamRecognizer:
         if first < 0 or first % window.hop or self._heard_step < first:
             return []
         tokens = self._ring[place + 1 : place + 1 + window.steps][None]  # (1, S, D), oldest first
-        return [self._smooth(softmax(self._recognizer.classify(tokens))[0], first)]
+        return [self._smooth(self._recognizer.probabilities(self._recognizer.classify(tokens))[0], first)]
 
     def _smooth(self, probabilities: Floats, first: int) -> Prediction:
         """The prediction of the window from step `first`, steadied by the one before."""
         previous = self._previous
         if previous is not None:
-            mixed = self._smoothing * previous.probabilities + (1 - self._smoothing) * probabilities
+            mixed = self._smoothing * previous + (1 - self._smoothing) * probabilities
             probabilities = mixed.astype(np.float32)
+        named = int(np.argmax(probabilities))
+        if previous is not None and 0 < self._margin >= float(probabilities[named]) - float(probabilities[self._named]):
+            named = self._named
+        self._previous, self._named = probabilities, named
         start_s = (self._origin_s or 0.0) + first * self._step_s
-        current = self._recognizer.prediction(probabilities, start_s, start_s + self._manifest.window.length_s)
-        if previous is not None and self._margin > 0:
-            held = float(current.probabilities[self._manifest.labels.index(previous.label)])
-            if current.score - held <= self._margin:
-                current = Prediction(previous.label, held, current.probabilities, current.start_s, current.end_s)
-        self._previous = current
-        return current
+        return self._recognizer.prediction(probabilities, start_s, start_s + self._manifest.window.length_s, named)

@@ -15,13 +15,16 @@ from edgehar.errors import EdgeharError
 VERBS: dict[str, tuple[str, str]] = {
     "quickstart": ("edgehar.quickstart:main", "everything on simulated sensors, in a few minutes"),
     "pipeline": ("edgehar.pipeline:main", "everything on a data set: train, shrink, export, verify, measure, report"),
+    "crossvalidate": ("edgehar.crossvalidate:main", "model selection: each training subject left out once"),
     "data": ("edgehar.data_command:main", "check, info, fetch, convert: recordings on disk"),
     "pretrain": ("teacher.pretrain:main", "masked pretraining of the teacher on unlabelled signals"),
     "finetune": ("teacher.finetune:main", "fine-tune the teacher on labels"),
     "distill": ("student.distill:main", "train the lite student from the teacher"),
     "prune": ("student.prune:main", "shrink a student without a single recording"),
+    "baseline": ("student.baselines:main", "nearest neighbour, MiniRocket, LSTM or TCN on the same windows"),
     "export": ("student.export:main", "write an edge package"),
     "quantize": ("deploy.quantize:main", "add INT8 graphs to a package"),
+    "calibrate": ("deploy.calibrate:main", "fit a package's probabilities to out-of-fold answers"),
     "verify": ("deploy.verify:main", "check a package: checksums, parity, precision"),
     "bench": ("deploy.benchmark:main", "measure latency, memory and cold start of a package"),
     "run": ("deploy.run:main", "recognise a recording or a live stream"),
@@ -37,6 +40,7 @@ EXTRAS = {
     "onnx": "quantize",
     "onnxruntime": "runtime",
     "matplotlib": "report",
+    "aeon": "baselines",
 }
 """Module -> the extra that installs it."""
 
@@ -44,7 +48,8 @@ EXTRAS = {
 def usage() -> str:
     """The help text: a line per verb."""
     lines = ["usage: edgehar VERB [options]     (edgehar VERB --help for a verb's own options)", ""]
-    lines += [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
+    width = max(map(len, VERBS)) + 1
+    lines += [f"  {verb:<{width}}{text}" for verb, (_, text) in VERBS.items()]
     return "\n".join(lines)
 
 
@@ -76,8 +81,8 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
 
 
 def call(verb: str, argv: list[str]) -> int:
-    """Import a verb's module and call it, errors and all."""
-    module, _, function = VERBS[verb][0].partition(":")
+    """Import the module of a verb, or of a "module:function" that is no verb, and call it, errors and all."""
+    module, _, function = (VERBS[verb][0] if verb in VERBS else verb).partition(":")
     main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
     return main(argv)
 

@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+UNKNOWN = "unknown"
+"""The label of a prediction whose score is below the package's threshold."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -92,8 +95,9 @@ class Prediction:
     """What the recogniser says of one window.
 
     Attributes:
-        label: name of the most probable class.
-        score: its probability.
+        label: name of the most probable class (a stream with a margin may hold the one before), or "unknown" where
+            the package stores a threshold and the score is below it; `probabilities` still tell which class that was.
+        score: probability of that class.
         probabilities: (K,) float32, in the order of the package's labels.
         start_s: start of the window in seconds.
         end_s: its end.

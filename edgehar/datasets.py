@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from edgehar import __version__
 from edgehar.clip import Clip, Dataset
 from edgehar.config import option
@@ -114,6 +116,50 @@ def select(dataset: Dataset, modalities: tuple[str, ...]) -> Dataset:
     return Dataset(replace(dataset.info, modalities=specs), tuple(narrowed(clip) for clip in dataset.clips))
 
 
+def leave_out(dataset: Dataset, activities: tuple[str, ...]) -> Dataset:
+    """Leave activities out altogether, as if nobody had recorded them; none if empty.
+
+    Clips of these activities go. In a continuous recording their segments go and the samples within count as lost, so
+    that training without labels does not see them either. The other labels move up.
+
+    Raises:
+        DataError: the data set has no activity of that name, or fewer than two stay.
+    """
+    if not activities:
+        return dataset
+    labels = dataset.info.labels
+    strangers = [name for name in activities if name not in labels]
+    if strangers:
+        raise DataError(
+            f"activity {', '.join(strangers)}: {dataset.info.name} has {', '.join(labels)}; choose among those"
+        )
+    kept = tuple(name for name in labels if name not in activities)
+    if len(kept) < 2:
+        raise DataError(
+            f"{dataset.info.name}: {len(labels)} activities, all but {len(kept)} left out; expected two or more to "
+            "stay; leave out fewer"
+        )
+    place = {old: kept.index(name) for old, name in enumerate(labels) if name in kept}
+
+    def lessened(clip: Clip) -> Clip:
+        gone = [span for span in clip.segments if span.label not in place]
+        valid = dict(clip.valid)
+        for name, times_s in clip.times_s.items() if gone else ():
+            within = np.any([(times_s >= span.start_s) & (times_s < span.end_s) for span in gone], axis=0)
+            valid[name] = valid[name] & ~within
+        return replace(
+            clip,
+            valid=valid,
+            label=None if clip.label is None else place[clip.label],
+            segments=tuple(replace(span, label=place[span.label]) for span in clip.segments if span.label in place),
+        )
+
+    caveat = f"Left out altogether: {', '.join(name for name in labels if name in activities)}."
+    info = replace(dataset.info, labels=kept, caveats=(*dataset.info.caveats, caveat))
+    clips = (clip for clip in dataset.clips if clip.label is None or clip.label in place)
+    return Dataset(info, tuple(lessened(clip) for clip in clips))
+
+
 def _used_folders(kind: str, folder: Path) -> list[Path]:
     """The folders whose files the loader of this data set reads."""
     match kind:
@@ -167,14 +213,16 @@ class DataOptions:
     root: str | None = option(None, f"folder with the recordings of a named data set, else ${ROOT_VARIABLE}")
     modalities: tuple[str, ...] = option((), "use only these sensors")
     split: str | None = option(None, "odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER; a default per data set")
+    without: tuple[str, ...] = option((), "activities left out altogether, neither trained on nor scored")
 
     def load(self) -> Dataset:
-        """The data set with the chosen modalities; raises DataError."""
-        return load(self.data, self.root, self.modalities)
+        """The data set with the chosen modalities and activities; raises DataError."""
+        return leave_out(load(self.data, self.root, self.modalities), self.without)
 
     def fingerprint(self) -> str:
         """Changes when a file of the data set or a choice made here does."""
-        return digest_of([fingerprint(self.data, self.root), self.modalities, self.split])
+        choices = [self.modalities, self.split, *([sorted(self.without)] if self.without else [])]
+        return digest_of([fingerprint(self.data, self.root), *choices])
 
     def make_split(self, dataset: Dataset) -> Split:
         """The split asked for, or the data set's default; raises SplitError.

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgehar.clip import DatasetInfo
+from edgehar.calibration import Calibration
+from edgehar.clip import UNKNOWN, DatasetInfo
 from edgehar.errors import EdgeharError, PackageError
 from edgehar.modality import ModalitySpec, WindowSpec
 from edgehar.preprocess import Normalisation
@@ -66,6 +67,7 @@ class Manifest:
         metrics: what was measured, by whom it was measured.
         provenance: how the model came about ("data", "split", seeds, versions).
         licence: terms of use.
+        calibration: of the probabilities; None, and then not written, for a package that was not calibrated.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     provenance: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     licence: str = ""
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Refuse a manifest that contradicts itself."""
@@ -101,6 +104,8 @@ class Manifest:
             _require(set(parts) == set(PARTS), f"graphs of {precision}: {sorted(parts)}", "an encoder and a head")
         found = f"default precision {self.default_precision!r} of {sorted(self.graphs)}"
         _require(self.default_precision in self.graphs, found, "one of the graphs' precisions")
+        named = self.calibration is not None and self.calibration.threshold is not None and UNKNOWN in self.labels
+        _require(not named, f"a threshold and a label {UNKNOWN!r}", "one of the two")
 
     @property
     def info(self) -> DatasetInfo:
@@ -119,6 +124,9 @@ class Manifest:
         entry["labels"] = list(self.labels)
         entry["window"] = dataclasses.asdict(self.window)
         entry["normalisation"] = self.normalisation.to_json()
+        del entry["calibration"]
+        if self.calibration is not None:
+            entry["calibration"] = self.calibration.to_json()
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **entry}
 
     @staticmethod
@@ -134,6 +142,8 @@ class Manifest:
                 "update edgehar or export the model again"
             )
         del fields["format"]
+        calibrated = "calibration" in fields
+        calibration = fields.pop("calibration", None)
         fields = _typed(fields, MANIFEST_TYPES, "manifest")
         specs = [_typed(spec, MODALITY_TYPES, "modality") for spec in fields["modalities"]]
         window = _typed(fields["window"], WINDOW_TYPES, "window")
@@ -151,7 +161,7 @@ class Manifest:
             fields["labels"] = tuple(fields["labels"])
             fields["window"] = WindowSpec(**window)
             fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
-            return Manifest(**fields)
+            return Manifest(**fields, calibration=Calibration.from_json(calibration) if calibrated else None)
         except PackageError:
             raise
         except (EdgeharError, TypeError, ValueError) as problem:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from edgehar.calibration import BINS, Calibration
+from edgehar.clip import UNKNOWN
 from edgehar.manifest import Manifest
 
 INLINE_VALUES = 4
@@ -40,6 +42,30 @@ def flatten(entry: Any, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, _shown(entry))]
 
 
+def _calibration(calibration: Calibration) -> list[str]:
+    """What was fitted and measured, in words and as a table."""
+    people = len(calibration.subjects)
+    lines = [
+        f"Probabilities are of logits divided by {calibration.temperature:.6g}, fitted on {calibration.windows} "
+        f"windows of {people} training subject{'s' * (people != 1)}, each answered by a network not trained on "
+        "them.",
+        "",
+    ]
+    if calibration.threshold is not None and calibration.coverage is not None:
+        lines += [
+            f'Below a score of {calibration.threshold:.6g} the answer is "{UNKNOWN}"; at least '
+            f"{calibration.coverage:.2%} of these windows reach it.",
+            "",
+        ]
+    return lines + _table(
+        ("on these windows", "before", "after"),
+        [
+            (f"expected calibration error, {BINS} bins", *map(_shown, (calibration.ece_before, calibration.ece_after))),
+            ("negative log-likelihood", *map(_shown, (calibration.nll_before, calibration.nll_after))),
+        ],
+    )
+
+
 def model_card(manifest: Manifest) -> str:
     """Markdown for people, from nothing but the manifest."""
     window = manifest.window
@@ -76,13 +102,20 @@ def model_card(manifest: Manifest) -> str:
     lines += ["## Measured", ""]
     metrics = flatten(manifest.metrics)
     lines += _table(("measure", "value"), list(metrics)) if metrics else ["Nothing was measured yet.", ""]
+    calibration = manifest.calibration
+    if calibration is not None:
+        lines += ["## Calibration", "", *_calibration(calibration)]
     lines += ["## How it came about", ""]
     provenance = flatten(manifest.provenance)
     lines += _table(("fact", "value"), list(provenance)) if provenance else ["Not recorded.", ""]
     lines += ["## Licence", "", manifest.licence or "Not stated.", ""]
     lines += ["## Limits", ""]
+    if calibration is not None and calibration.threshold is not None:
+        answers = f'- It names one of the labels above or says "{UNKNOWN}"; what it never learned can still score high.'
+    else:
+        answers = "- It names one of the labels above for every window, also when the person does something else."
     lines += [
-        "- It names one of the labels above for every window, also when the person does something else.",
+        answers,
         "- It was measured on the data named above only; other people, sensors or placements can do worse.",
         "- Not for medical or safety decisions.",
     ]

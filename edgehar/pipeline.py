@@ -49,6 +49,8 @@ def data_arguments(options: DataOptions) -> tuple[str, ...]:
         arguments += ("--split", options.split)
     if options.modalities:
         arguments += ("--modalities", ",".join(options.modalities))
+    if options.without:
+        arguments += ("--without", ",".join(options.without))
     return arguments
 
 
@@ -110,6 +112,8 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
     for stage in stages:
         keys[stage.name] = key = digest_of([key, stage.verb, stage.arguments])
         done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
+    # Last first: what a stage amends may itself amend what an earlier one left.
+    for stage in reversed(stages):
         if stage.amends is not None and not done[stage.name]:
             done[stage.amends] = False
     records: list[dict[str, Any]] = []

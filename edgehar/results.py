@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import resource
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def git_commit() -> str | None:
 
     changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     return git("rev-parse", "HEAD") + changed or None
+
+
+def portable(words: Sequence[str]) -> str:
+    """A command without what belongs to one machine: no --root, absolute paths by their last part."""
+    kept = list(words)
+    while "--root" in kept:
+        place = kept.index("--root")
+        del kept[place : place + 2]
+    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in kept)
 
 
 def checkpoint_facts(folder: Path) -> dict[str, Any]:

@@ -29,38 +29,71 @@ class Stage:
     @property
     def command(self) -> str:
         """What a person would type."""
-        return " ".join(("edgehar", self.verb, *self.arguments))
+        module, _, function = self.verb.partition(":")
+        return " ".join((*(("python", "-m", module) if function else ("edgehar", self.verb)), *self.arguments))
 
 
-def _training(run: Path, verb: str, folder: str, arguments: tuple[str, ...], model: str | None = None) -> Stage:
+def training_stage(
+    run: Path, verb: str, folder: str, arguments: tuple[str, ...], model: str | None = None, name: str = ""
+) -> Stage:
+    """A stage that writes a checkpoint into a folder of the run."""
     checkpoint = run / folder
     products = (checkpoint / "weights.safetensors", checkpoint / "checkpoint.json")
-    return Stage(verb, verb, (*arguments, "--out", str(checkpoint)), products, checkpoint, model)
+    return Stage(name or verb, verb, (*arguments, "--out", str(checkpoint)), products, checkpoint, model)
 
 
-def _packaging(run: Path, model: str, folder: str, bench_runs: int) -> list[Stage]:
-    """Export, quantise, verify and measure one network."""
-    package, measured = run / folder, run / "measured"
+def packaging_stages(run: Path, model: str, folder: str, out_of_fold: str | None = None) -> list[Stage]:
+    """Export and quantise one network, and calibrate it if there are out-of-fold answers."""
+    package, where = run / folder, str(run / folder)
     suffix = "" if model == "student" else f"-{model}"
 
     def graphs(precision: str) -> tuple[Path, ...]:
         return package / f"encoder.{precision}.onnx", package / f"head.{precision}.onnx"
 
-    rest = tuple(package / name for name in ("manifest.json", "calibration.npz", "parity.npz", "MODEL_CARD.md"))
-    bench, where = measured / f"bench-{model}.json", str(package)
+    arrays = (package / "calibration.npz", package / "parity.npz")
+    about = (package / "manifest.json", package / "MODEL_CARD.md")
+    export = Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32"))
+    left = (*graphs("int8"), *arrays, *(about if out_of_fold is None else ()))
+    quantize = Stage(f"quantize{suffix}", "quantize", (where,), left, amends=export.name)
+    if out_of_fold is None:
+        return [export, quantize]
+    fit = (where, "--out-of-fold", out_of_fold)
+    return [export, quantize, Stage(f"calibrate{suffix}", "calibrate", fit, about, amends=quantize.name)]
+
+
+def proving_stages(run: Path, model: str, folder: str, bench_runs: int) -> list[Stage]:
+    """Verify and measure one network's package."""
+    where, bench = str(run / folder), run / "measured" / f"bench-{model}.json"
+    suffix = "" if model == "student" else f"-{model}"
     return [
-        Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32")),
-        Stage(f"quantize{suffix}", "quantize", (where,), (*graphs("int8"), *rest), amends=f"export{suffix}"),
         Stage(f"verify{suffix}", "verify", (where,), ()),
         Stage(f"bench{suffix}", "bench", (where, "--runs", str(bench_runs), "--json", str(bench)), (bench,)),
     ]
 
 
-def _scoring(run: Path, data: tuple[str, ...], model: str, folder: str, precision: str) -> Stage:
-    name = model if precision == "fp32" else f"{model}-{precision}"
+def scoring_stage(
+    run: Path, source: tuple[str, ...], folder: str, precision: str, name: str, more: tuple[str, ...] = ()
+) -> Stage:
+    """Score a package on its test subjects; the result is `measured/evaluate-NAME.json`."""
     result = run / "measured" / f"evaluate-{name}.json"
-    arguments = (str(run / folder), *data, "--precision", precision, "--json", str(result))
+    arguments = (str(run / folder), *source, *more, "--precision", precision, "--json", str(result))
     return Stage(f"evaluate-{name}", "evaluate", arguments, (result,), model=name)
+
+
+def answering_stage(run: Path, source: tuple[str, ...], folder: str) -> Stage:
+    """Keep a checkpoint's answers on its test subjects, with all sensors and with each alone."""
+    result = run / "measured" / f"answers-{folder}.npz"
+    arguments = (str(run / folder), *source, "--out", str(result))
+    return Stage(f"answers-{folder}", "student.answers:main", arguments, (result,))
+
+
+def source_of(data: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the options that name the recordings, those that say where they are.
+
+    What reads a package or a checkpoint finds sensors, split and activities there.
+    """
+    choices = [data.index(option) for option in ("--split", "--modalities", "--without") if option in data]
+    return data[: min(choices, default=len(data))]
 
 
 def plan(
@@ -77,17 +110,17 @@ def plan(
         data: the options that name the recordings, as typed.
     """
     common = (*training, "--seed", str(seed))
-    # Evaluation reads sensors and split from the package; it is told only where the recordings are.
-    source = data[: data.index("--modalities")] if "--modalities" in data else data
-    source = source[: source.index("--split")] if "--split" in source else source
+    source = source_of(data)
     return [
-        _training(run, "pretrain", "pretrained", (*common, *data)),
-        _training(run, "finetune", "teacher", (*common, "--pretrained", str(run / "pretrained")), "teacher"),
-        _training(run, "distill", "student", (*common, "--teacher", str(run / "teacher")), "student"),
-        _training(run, "prune", "pruned", (str(run / "student"), *common, "--macs", str(macs))),
-        *_packaging(run, "student", "package", bench_runs),
-        *_packaging(run, "pruned", "package-pruned", bench_runs),
-        _scoring(run, source, "student", "package", "int8"),
-        _scoring(run, source, "pruned", "package-pruned", "fp32"),
-        _scoring(run, source, "pruned", "package-pruned", "int8"),
+        training_stage(run, "pretrain", "pretrained", (*common, *data)),
+        training_stage(run, "finetune", "teacher", (*common, "--pretrained", str(run / "pretrained")), "teacher"),
+        training_stage(run, "distill", "student", (*common, "--teacher", str(run / "teacher")), "student"),
+        training_stage(run, "prune", "pruned", (str(run / "student"), *common, "--macs", str(macs))),
+        *packaging_stages(run, "student", "package"),
+        *proving_stages(run, "student", "package", bench_runs),
+        *packaging_stages(run, "pruned", "package-pruned"),
+        *proving_stages(run, "pruned", "package-pruned", bench_runs),
+        scoring_stage(run, source, "package", "int8", "student-int8"),
+        scoring_stage(run, source, "package-pruned", "fp32", "pruned"),
+        scoring_stage(run, source, "package-pruned", "int8", "pruned-int8"),
     ]

@@ -31,7 +31,7 @@ from student.rebuild import rebuild
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
-from teacher.stage import LossOf, load_stage_data, report_score, score_on, workplace
+from teacher.stage import LossOf, follow, load_stage_data, report_score, score_on, workplace
 from teacher.train import Crew, TrainConfig, train
 
 Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -198,10 +198,7 @@ def main(argv: list[str] | None = None) -> int:
         }
         facts["seconds"] = time.monotonic() - started_s
         if options.score:
-            source = DataOptions(
-                before.data["data"], before.data["root"], tuple(before.data["modalities"]), before.data["split"]
-            )
-            data = load_stage_data(source, before.normalisation)
+            data = load_stage_data(follow(DataOptions(), before.data), before.normalisation)
             facts["evaluation"] = score_on(pruned, data.test, info.labels, crew.device)
         save_checkpoint(
             out,

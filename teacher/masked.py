@@ -2,23 +2,41 @@
 
 Asymmetric masked autoencoder (MAE, arXiv 2111.06377) on the visible grid of spatial-temporal masking
 (SkeletonMAE, arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2).
+Two differently augmented and masked views of a window are contrasted on top (MAViL, arXiv 2212.08071).
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from teacher.contrast import FUSED, START_LOG_SCALE, Projection, agreement_loss
 from teacher.layers import Block
 from teacher.masking import Visible
 from teacher.model import Teacher
 
 
-class MaskedAutoencoder(nn.Module):
-    """A teacher's encoder with one light decoder per modality; the decoders are dropped after pretraining."""
+class View(NamedTuple):
+    """One augmented, masked look at a batch.
 
-    def __init__(self, teacher: Teacher, steps: int, width: int = 64) -> None:
-        """Decoders of `width` channels and one block."""
+    Attributes:
+        features: modality -> (B, S, P, G, F).
+        valid: modality -> (B, S) bool.
+        visible: modality -> what the encoder may see.
+    """
+
+    features: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    visible: dict[str, Visible]
+
+
+class MaskedAutoencoder(nn.Module):
+    """A teacher's encoder with light decoders and projections, which are dropped after pretraining."""
+
+    def __init__(self, teacher: Teacher, steps: int, width: int = 64, contrast: float = 0.0) -> None:
+        """Decoders of `width` channels and one block; `contrast` weighs the agreement of two views."""
         super().__init__()
-        self.teacher, self.steps = teacher, steps
+        self.teacher, self.steps, self.contrast = teacher, steps, contrast
         dim = teacher.config.dim
         names = [spec.name for spec in teacher.specs]
         self.narrow = nn.ModuleDict({name: nn.Linear(dim, width) for name in names})
@@ -28,28 +46,42 @@ class MaskedAutoencoder(nn.Module):
         self.predict = nn.ModuleDict(
             {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
         )
+        if contrast:
+            self.project = nn.ModuleDict({name: Projection(dim) for name in names} | {FUSED: Projection(2 * dim)})
+            self.log_scale = nn.Parameter(torch.tensor(START_LOG_SCALE))
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor], visible: dict[str, Visible]) -> Tensor:
+    def forward(self, views: list[View]) -> Tensor:
+        """Mean reconstruction error of the views, plus the weighted disagreement of the two; scalar."""
+        losses: list[Tensor] = []
+        embedded: list[dict[str, Tensor]] = []
+        for view in views:
+            alone, together, fusion = self.teacher.encode(view.features, view.valid, view.visible)
+            losses.append(self.reconstruction(together, view))
+            if self.contrast:
+                pooled = self.teacher.pooled(alone, together, fusion)
+                embedded.append({name: self.project[name](features) for name, features in pooled.items()})
+        loss = torch.stack(losses).mean()
+        return loss + self.contrast * agreement_loss(embedded, self.log_scale) if self.contrast else loss
+
+    def reconstruction(self, together: dict[str, Tensor], view: View) -> Tensor:
         """Mean squared error of the hidden, valid tokens' motion; scalar.
 
         Args:
-            features: modality -> (B, S, P, G, F).
-            valid: modality -> (B, S) bool.
-            visible: modality -> what the encoder may see.
+            together: modality -> (B, Sv, D) encoded visible steps.
+            view: what was encoded.
         """
-        _, together, _ = self.teacher.encode(features, valid, visible)
         losses: list[Tensor] = []
         for spec in self.teacher.specs:
-            name = spec.name
+            name, visible = spec.name, view.visible[spec.name]
             narrow = self.narrow[name](together[name])  # (B, Sv, W)
             batch, _, width = narrow.shape
             everywhere = self.hidden_step[name].to(narrow.dtype).expand(batch, self.steps, -1).clone()
-            everywhere = everywhere.scatter(1, visible[name].steps[:, :, None].expand(-1, -1, width), narrow)
+            everywhere = everywhere.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), narrow)
             decoded = self.predict[name](self.decoder[name](everywhere + self.place[name]))
             decoded = decoded.reshape(batch, self.steps, spec.groups, spec.patch * spec.group)
-            target = motion_target(features[name], spec.group)  # (B, S, G, P*3)
+            target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
             error = (decoded - target).square().mean(-1)  # (B, S, G)
-            counted = visible[name].hidden(self.steps, spec.groups) & valid[name][..., None]
+            counted = visible.hidden(self.steps, spec.groups) & view.valid[name][..., None]
             losses.append((error * counted).sum() / counted.sum().clamp(min=1))
         return torch.stack(losses).mean()
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgehar.config import option
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
+from teacher.contrast import FUSED
 from teacher.layers import Block, check_sizes
 from teacher.masking import Visible
 from teacher.tokens import StepTokens
@@ -136,10 +137,14 @@ class Teacher(nn.Module):
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherOutput:
         """Classify a batch; arguments as in `encode`."""
         alone, together, gathered = self.encode(features, valid)
+        pooled = self.pooled(alone, together, gathered)
+        fused = pooled.pop(FUSED)
+        auxiliary = {name: self.modality_head[name](features) for name, features in pooled.items()}
         steps = torch.stack([together[spec.name] for spec in self.specs]).mean(0)  # (B, S, D)
-        fused = self.norm(torch.cat([gathered.mean(1), steps.mean(1)], 1))
-        auxiliary = {
-            spec.name: self.modality_head[spec.name](self.modality_norm[spec.name](alone[spec.name].mean(1)))
-            for spec in self.specs
-        }
         return TeacherOutput(self.classifier(fused), auxiliary, fused, steps)
+
+    def pooled(self, alone: dict[str, Tensor], together: dict[str, Tensor], gathered: Tensor) -> dict[str, Tensor]:
+        """What the heads read of what `encode` gives: modality -> (B, D) of it alone, `FUSED` -> (B, 2 * D) of all."""
+        pooled = {name: self.modality_norm[name](tokens.mean(1)) for name, tokens in alone.items()}
+        everywhere = torch.stack([tokens.mean(1) for tokens in together.values()]).mean(0)  # (B, D)
+        return pooled | {FUSED: self.norm(torch.cat([gathered.mean(1), everywhere], 1))}

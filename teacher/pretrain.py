@@ -24,8 +24,8 @@ from teacher.augment import AugmentConfig, augment
 from teacher.checkpoint import Checkpoint, save_checkpoint
 from teacher.layers import count_parameters
 from teacher.loader import WindowTensors, to_tensors
-from teacher.masked import MaskedAutoencoder
-from teacher.masking import MaskingConfig, Visible, spatial_temporal
+from teacher.masked import MaskedAutoencoder, View
+from teacher.masking import MaskingConfig, Visible, visible_grids
 from teacher.model import PRESETS, Teacher, TeacherConfig
 from teacher.stage import LossOf, load_stage_data, workplace
 from teacher.train import Crew, TrainConfig, train
@@ -38,6 +38,7 @@ class PretrainOptions:
     out: str = option(MISSING, "folder of the pretrained checkpoint to write")
     seed: int = option(0, "reproduces the run")
     decoder_width: int = option(64, "channels of the light decoders")
+    contrast: float = option(1.0, "weight of the contrast between two masked views; 0 computes one view only")
     data: DataOptions = group(DataOptions)
     network: TeacherConfig = group(TeacherConfig)
     masking: MaskingConfig = group(MaskingConfig)
@@ -53,22 +54,27 @@ LENGTHS: dict[str, dict[str, Any]] = {
 
 
 def pretrain_loss(
-    windows: WindowTensors, teacher: Teacher, masking: MaskingConfig, augmentation: AugmentConfig, crew: Crew
+    windows: WindowTensors,
+    teacher: Teacher,
+    masking: MaskingConfig,
+    augmentation: AugmentConfig,
+    views: int,
+    crew: Crew,
 ) -> LossOf:
-    """Error of the hidden tokens' motion on augmented windows; what is lost on purpose is left to the masking."""
+    """The loss of augmented, masked views of a batch; what is lost on purpose is left to the masking."""
     whole = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
 
-    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid, label = windows.rows(rows)
+    def look(rows: NDArray[Any], generator: torch.Generator) -> View:
+        features, valid, _ = windows.rows(rows)
         features, valid = augment(features, valid, teacher.specs, whole, generator)
-        visible: dict[str, Visible] = {}
-        for spec in teacher.specs:
-            steps = valid[spec.name].shape[1]
-            grid = spatial_temporal(len(label), steps, spec.groups, masking, generator)
-            visible[spec.name] = Visible(
-                crew.share(grid.steps).to(crew.device), crew.share(grid.groups).to(crew.device)
-            )
-        return model(crew.share_all(features), crew.share_all(valid), visible)
+        visible = {
+            name: Visible(crew.share(grid.steps).to(crew.device), crew.share(grid.groups).to(crew.device))
+            for name, grid in visible_grids(features, teacher.specs, masking, generator).items()
+        }
+        return View(crew.share_all(features), crew.share_all(valid), visible)
+
+    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
+        return model([look(rows, generator) for _ in range(views)])
 
     return loss_of
 
@@ -83,10 +89,11 @@ def main(argv: list[str] | None = None) -> int:
         info = data.dataset.info
         torch.manual_seed(options.seed)
         teacher = Teacher(options.network, info.modalities, info.window.steps, len(info.labels))
-        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width).to(crew.device)
+        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width, options.contrast).to(crew.device)
+        views = 2 if options.contrast else 1
         history = train(
             model,
-            pretrain_loss(to_tensors(data.train, crew.device), teacher, options.masking, options.augment, crew),
+            pretrain_loss(to_tensors(data.train, crew.device), teacher, options.masking, options.augment, views, crew),
             len(data.train),
             options.train,
             options.seed,
@@ -114,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-HEADS = ("classifier.", "norm.", "modality_head.", "modality_norm.")
+HEADS = ("classifier.", "modality_head.")
 """Parts of the teacher that pretraining does not touch."""
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class StageData:
         normalisation: measured on the training subjects.
         train: windows of the training subjects, unlabelled ones included.
         test: labelled windows of the test subjects.
-        options: name, root, split and subjects, as kept in checkpoints.
+        options: name, root, sensors, activities left out, split and subjects, as kept in checkpoints.
         fingerprint: changes when a file of the data set does.
     """
 
@@ -78,6 +78,7 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
         "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
         "root": None if options.root is None else str(Path(options.root).resolve()),
         "modalities": [spec.name for spec in dataset.info.modalities],
+        "without": list(options.without),
         "split": split.name,
         "train_subjects": list(split.train),
         "test_subjects": list(split.test),
@@ -101,12 +102,19 @@ def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
             f"--split {options.split}: the checkpoint was trained with {before['split']}, and another split would "
             "show it its test subjects; leave the option out or train the earlier stage again"
         )
+    without: list[str] = before.get("without", [])  # checkpoints from before this option lack it
+    if options.without and set(options.without) != set(without):
+        raise CheckpointError(
+            f"--without {','.join(options.without)}: the checkpoint was trained without {','.join(without) or 'none'}; "
+            "leave the option out or train the earlier stage again"
+        )
     same = options.data in (defaults.data, before["data"]) or str(Path(options.data).resolve()) == before["data"]
     return DataOptions(
         before["data"] if same else options.data,
         options.root or (before["root"] if same else None),
         tuple(before["modalities"]),
         before["split"],
+        tuple(without),
     )
 
 

@@ -1,8 +1,13 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teacher.masking import MaskingConfig, keep_some, spatial_temporal
+from edgehar.errors import ConfigError
+from edgehar.utd_mhad import INERTIAL, SKELETON
+from teacher.masking import KINDS, MaskingConfig, Visible, keep_some, visible_grids
+
+SPECS = (SKELETON, INERTIAL)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -18,19 +23,57 @@ def test_kept_numbers_are_ascending_distinct_and_as_many_as_asked(count: int, ra
     assert (kept.diff(dim=1) > 0).all()
 
 
+def grids(batch: int, config: MaskingConfig, seed: int = 0) -> dict[str, Visible]:
+    features = {
+        spec.name: torch.randn(batch, 16, spec.patch, spec.groups, spec.features, generator=generator(seed + 1))
+        for spec in SPECS
+    }
+    return visible_grids(features, SPECS, config, generator(seed))
+
+
 def test_joint_level_and_frame_level_masking_act_together():
-    visible = spatial_temporal(4, 16, 20, MaskingConfig(joint_ratio=0.4, step_ratio=0.5), generator())
+    visible = grids(4, MaskingConfig(joint_ratio=0.4, step_ratio=0.5))["skeleton"]
     hidden = visible.hidden(16, 20)
     assert hidden.shape == (4, 16, 20)
     # 8 of 16 steps and 12 of 20 joints stay: the visible tokens are exactly that grid.
     assert (~hidden).sum((1, 2)).tolist() == [8 * 12] * 4
-    joint_hidden_always = hidden.all(1).sum(1)
-    step_hidden_whole = hidden.all(2).sum(1)
-    assert joint_hidden_always.tolist() == [8] * 4
-    assert step_hidden_whole.tolist() == [8] * 4
+    assert hidden.all(1).sum(1).tolist() == [8] * 4
+    assert hidden.all(2).sum(1).tolist() == [8] * 4
 
 
-def test_every_sample_is_masked_differently():
-    visible = spatial_temporal(8, 16, 20, MaskingConfig(), generator())
-    assert len({tuple(row.tolist()) for row in visible.steps}) > 1
-    assert len({tuple(row.tolist()) for row in visible.groups}) > 1
+@pytest.mark.parametrize(("kind", "steps", "groups"), [("joint", 16, 12), ("frame", 8, 20), ("motion", 8, 12)])
+def test_each_kind_keeps_its_share(kind: str, steps: int, groups: int):
+    visible = grids(4, MaskingConfig(kind))["skeleton"]
+    assert visible.steps.shape == (4, steps)
+    assert visible.groups.shape == (4, groups)
+
+
+def test_modality_masking_hides_one_sensor_and_not_always_the_same():
+    hidden: set[str] = set()
+    for seed in range(12):
+        seen = grids(3, MaskingConfig("modality"), seed)
+        alone = [name for name, grid in seen.items() if grid.steps.shape[1] == 1]
+        assert len(alone) == 1
+        assert seen[alone[0]].groups.shape[1] == 1
+        hidden.update(alone)
+    assert hidden == {"skeleton", "inertial"}
+
+
+def test_motion_masking_hides_what_moves_more_often():
+    features = {spec.name: torch.zeros(400, 16, spec.patch, spec.groups, spec.features) for spec in SPECS}
+    features["skeleton"][:, :, :, 7, 3:] = 5.0  # one joint moves, in its motion features
+    kept = visible_grids(features, SPECS, MaskingConfig("motion"), generator())["skeleton"].groups
+    share = [float((kept == joint).any(1).float().mean()) for joint in (7, 8)]
+    assert share[0] < share[1] - 0.15
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sample_is_masked_differently(kind: str):
+    visible = grids(8, MaskingConfig(kind))["skeleton"]
+    rows = torch.cat([visible.steps, visible.groups], 1)
+    assert len({tuple(row.tolist()) for row in rows}) > 1
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ConfigError, match="expected one of joint"):
+        MaskingConfig("random")

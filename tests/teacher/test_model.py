@@ -3,8 +3,8 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
 from teacher.layers import Block, count_macs, count_parameters
-from teacher.masked import MaskedAutoencoder, motion_target
-from teacher.masking import MaskingConfig, spatial_temporal
+from teacher.masked import MaskedAutoencoder, View, motion_target
+from teacher.masking import MaskingConfig, visible_grids
 from teacher.model import PRESETS, Teacher, TeacherConfig
 
 
@@ -39,7 +39,7 @@ def test_the_encoder_cannot_see_what_masking_hides():
     teacher = tiny_teacher()
     features, valid = windows()
     generator = torch.Generator().manual_seed(1)
-    visible = {spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS}
+    visible = visible_grids(features, SPECS, MaskingConfig(), generator)
     scrambled = {}
     for spec in SPECS:
         hidden = visible[spec.name].hidden(STEPS, spec.groups)  # (B, S, G)
@@ -55,9 +55,7 @@ def test_the_encoder_cannot_see_what_masking_hides():
 def test_seeing_everything_is_the_same_with_and_without_a_grid():
     teacher = tiny_teacher()
     features, valid = windows()
-    everything = {
-        spec.name: spatial_temporal(3, STEPS, spec.groups, MaskingConfig(0.0, 0.0), torch.Generator()) for spec in SPECS
-    }
+    everything = visible_grids(features, SPECS, MaskingConfig(joint_ratio=0.0, step_ratio=0.0), torch.Generator())
     _, together, _ = teacher.encode(features, valid)
     _, gridded, _ = teacher.encode(features, valid, everything)
     for spec in SPECS:
@@ -72,17 +70,23 @@ def test_motion_target_is_normalised_per_token():
     torch.testing.assert_close(target.var(-1, unbiased=False), torch.ones(3, STEPS, 20), atol=1e-3, rtol=0)
 
 
-def test_every_parameter_of_the_masked_autoencoder_learns():
-    teacher = tiny_teacher()
-    model = MaskedAutoencoder(teacher, STEPS, 16).train()
-    features, valid = windows(8)
+def view(count: int, seed: int) -> View:
+    features, valid = windows(count)
     valid["inertial"][0] = False
-    generator = torch.Generator().manual_seed(1)
-    visible = {spec.name: spatial_temporal(8, STEPS, spec.groups, MaskingConfig(), generator) for spec in SPECS}
-    model(features, valid, visible).backward()
+    generator = torch.Generator().manual_seed(seed)
+    visible = visible_grids(features, SPECS, MaskingConfig(), generator)
+    return View(features, valid, visible)
+
+
+@pytest.mark.parametrize("contrast", [0.0, 1.0])
+def test_every_parameter_of_the_masked_autoencoder_learns(contrast: float):
+    model = MaskedAutoencoder(tiny_teacher(), STEPS, 16, contrast).train()
+    model([view(8, 1), view(8, 2)]).backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    heads = ("teacher.classifier", "teacher.norm", "teacher.modality_head", "teacher.modality_norm")
-    assert all(name.startswith(heads) for name in without), without
+    heads = ("teacher.classifier", "teacher.modality_head")
+    unused = heads if contrast else (*heads, "teacher.norm", "teacher.modality_norm")
+    assert all(name.startswith(unused) for name in without), without
+    assert any(name.startswith("teacher.norm") for name in without) == (contrast == 0)
 
 
 def test_large_preset_is_a_large_model_and_base_is_not():

@@ -1,0 +1,66 @@
+"""How the networks of cross-validation and of the suites are trained: sizes, lengths, and any option of each stage."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgehar.config import option
+from edgehar.errors import ConfigError
+from edgehar.pipeline import PRESETS
+from edgehar.stages import Stage, training_stage
+
+LAST = ("finetune", "distill")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of pretraining, fine-tuning and distillation."""
+
+    preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
+    update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
+    pretrain: str = option("", "more options of edgehar pretrain, as one word: --pretrain='--updates 1200'")
+    finetune: str = option("", "more options of edgehar finetune, as one word")
+    distill: str = option("", "more options of edgehar distill, as one word")
+
+    def __post_init__(self) -> None:
+        """Refuse what no stage would take."""
+        if self.preset not in PRESETS:
+            raise ConfigError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
+        if not self.update_share > 0:
+            raise ConfigError(f"--update-share {self.update_share}: expected a number above 0")
+        for verb in ("pretrain", "finetune", "distill"):
+            self.more(verb)
+
+    def more(self, verb: str) -> tuple[str, ...]:
+        """What the user adds to a stage; raises ConfigError for quotes that do not end."""
+        try:
+            return tuple(shlex.split(str(getattr(self, verb))))
+        except ValueError as problem:
+            raise ConfigError(f"--{verb} {getattr(self, verb)!r}: {problem}; close the quotes") from None
+
+    def share(self) -> tuple[str, ...]:
+        """How much shorter every training is, as typed."""
+        return () if self.update_share == 1 else ("--update-share", str(self.update_share))
+
+    def options(self, verb: str) -> tuple[str, ...]:
+        """The options of a stage: preset, length, and what the user adds, which wins."""
+        return ("--preset", self.preset, *self.share(), *self.more(verb))
+
+    def stages(self, run: Path, data: tuple[str, ...], seed: int, until: str = LAST[-1]) -> list[Stage]:
+        """Pretrain and fine-tune the teacher and, unless told to stop there, distil the student."""
+        seeded = ("--seed", str(seed))
+        before, teacher = str(run / "pretrained"), str(run / "teacher")
+        tuned = (*self.options("finetune"), *seeded, "--pretrained", before)
+        distilled = (*self.options("distill"), *seeded, "--teacher", teacher)
+        stages = [
+            training_stage(run, "pretrain", "pretrained", (*self.options("pretrain"), *seeded, *data)),
+            training_stage(run, "finetune", "teacher", tuned, "teacher"),
+            training_stage(run, "distill", "student", distilled, "student"),
+        ]
+        return stages if until == LAST[-1] else stages[:-1]
+
+    def words(self) -> list[str]:
+        """What to type for this recipe."""
+        words = ["--preset", self.preset, *self.share()]
+        typed = {verb: str(getattr(self, verb)) for verb in ("pretrain", "finetune", "distill")}
+        return words + [f"--{verb}={shlex.quote(more)}" for verb, more in typed.items() if more]

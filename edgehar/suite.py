@@ -1,0 +1,166 @@
+"""The protocols behind every published figure: each run trains, measures and leaves one JSON file.
+
+    edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
+    edgehar evaluate --suite loso,labels --data utd-mhad
+
+accuracy   default split, all sensors: teacher, student and nano student, each sensor alone, 25 faults
+sensors    networks trained for one sensor
+loso       each subject left out once          folds      subjects dealt into folds
+labels     few labels, with and without pretraining
+baselines  other methods on the same windows   unknown    activities left out of training, told by a low score
+
+A result file whose configuration is the one asked for is not measured again; delete it to do so. A run that was killed
+goes on where it stopped.
+"""
+
+import resource
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, cast
+
+from edgehar import __version__
+from edgehar.cli import guarded
+from edgehar.clip import Dataset
+from edgehar.config import parse, to_json
+from edgehar.errors import EdgeharError
+from edgehar.files import digest_of, locked, read_json, sha256, write_json
+from edgehar.pipeline import check_folder, data_arguments, run_stages
+from edgehar.results import checkpoint_facts, git_commit, portable, stage_entry, versions
+from edgehar.suite_plan import Run, SuiteOptions, plan_runs
+from edgehar.suite_scores import collect, train_windows
+
+FORMAT = "edgehar-run"
+FORMAT_VERSION = 1
+PROTOCOL = (
+    "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. Quantising "
+    "and parity use dreamed inputs; calibration uses out-of-fold answers on training subjects."
+)
+ELSEWHERE = ("data", "out", "pretrained", "teacher", "seed")
+"""Options of a stage that are paths, or said elsewhere in the file."""
+
+
+def key_of(run: Run, options: SuiteOptions) -> str:
+    """Digest of what was asked for, wherever it is run: every option of every stage, and the files read beside."""
+    stages = [portable([word.removeprefix(str(run.folder)) for word in stage.arguments]) for stage in run.stages]
+    beside = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
+    return digest_of([FORMAT_VERSION, run.name, stages, beside])
+
+
+def is_there(path: Path, key: str) -> bool:
+    """Whether a result file has this configuration."""
+    try:
+        found: Any = read_json(path)
+    except EdgeharError:
+        return False
+    entry = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return entry.get("format") == FORMAT and entry.get("key") == key
+
+
+def command_of(run: Run, options: SuiteOptions) -> str:
+    """What to type to get this file again."""
+    words = ["edgehar", "evaluate", "--suite", run.suite, *data_arguments(options.data), *options.recipe.words()]
+    if run.suite == "folds":
+        words += ["--folds", str(options.folds)]
+    if run.suite == "labels":
+        words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
+    if run.suite == "unknown":
+        words += ["--left-out", str(options.left_out)]
+    for name, path in (("--out-of-fold", options.out_of_fold), ("--out-of-fold-nano", options.out_of_fold_nano)):
+        words += [name, path] if path is not None and run.suite == "accuracy" else []
+    return portable([*words, "--seeds", str(run.seed)])
+
+
+def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
+    """The options of the suite, and of every training as they were resolved."""
+    trainings: dict[str, Any] = {}
+    for stage in run.stages:
+        if stage.checkpoint is not None and not stage.name.startswith("finetune-"):
+            resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
+            trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
+    return {"recipe": to_json(options.recipe), "trainings": trainings}
+
+
+def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
+    """Do what is not done yet of a run; returns the content of its result file."""
+    check_folder(run.folder, run.data)
+    with locked(run.folder):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_json(run.folder / "config.json", to_json(options))
+        records = run_stages(list(run.stages), run.folder, digest_of([__version__, run.data.fingerprint()]))
+        entries = [stage_entry(stage, record) for stage, record in zip(run.stages, records, strict=True)]
+        measured = collect(run)
+    for entry, stage in zip(entries, run.stages, strict=True):
+        for name in ("history", "skipped", "model"):
+            entry.pop(name, None)
+        entry["command"] = portable(stage.command.split(" "))
+    info, split = dataset.info, run.data.make_split(dataset)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "suite": run.suite,
+        "key": key,
+        "command": command_of(run, options),
+        "preset": options.recipe.preset,
+        "seed": run.seed,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "protocol": PROTOCOL,
+        "config": config_of(run, options),
+        "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "dataset": {
+            "name": info.name,
+            "labels": list(info.labels),
+            "modalities": [spec.name for spec in info.modalities],
+            "split": split.name,
+            "train_subjects": list(split.train),
+            "test_subjects": list(split.test),
+            "train_windows": train_windows(dataset, split),
+            "test_windows": measured.pop("test_windows"),
+            "citation": info.citation,
+            "caveats": list(info.caveats),
+        },
+        "stages": entries,
+        **measured,
+    }
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The counts of a run, for people."""
+    lines = [
+        f"  {name:<14}{fed:<24}{found['correct']}/{found['total']}  {100 * found['accuracy']:.2f} %"
+        for name, network in {**result.get("networks", {}), **result.get("baselines", {})}.items()
+        for fed, found in network["scores"].items()
+    ]
+    lines += [
+        f"  {100 * entry['share']:g} % of the labels, {'pretrained' if entry['pretrained'] else 'from scratch'}, draw "
+        f"{entry['draw']}: {entry['correct']}/{entry['total']}"
+        for entry in result.get("labels", [])
+    ]
+    if "unknown" in result:
+        found = result["unknown"]
+        lines.append(f"  {', '.join(found['activities'])} left out: AUROC {found['auroc']:.4f}")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what has to be run; a line for every figure."""
+    options = parse(SuiteOptions, argv, "edgehar evaluate --suite", __doc__ or "")
+    whole = options.data.load()
+    runs = plan_runs(options, whole)
+    for number, run in enumerate(runs, 1):
+        path, key = Path(options.results) / f"{run.name}.json", key_of(run, options)
+        done = is_there(path, key)
+        before = "   (measured before)" if done else "   (another configuration: again)" if path.is_file() else ""
+        sys.stdout.write(f"({number}/{len(runs)}) {path}{before}\n")
+        sys.stdout.flush()
+        if not done:
+            result = measure(run, options, run.data.load(), key)
+            write_json(path, result)
+            sys.stdout.write(summary(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,211 @@
+"""The plan of a suite: which runs it has, and the stages of each."""
+
+import re
+from dataclasses import MISSING, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgehar.answers import fed_name, feeds
+from edgehar.clip import Dataset
+from edgehar.config import group, option
+from edgehar.datasets import DEFAULT_FOLDS, DataOptions, default_split
+from edgehar.errors import ConfigError
+from edgehar.pipeline import data_arguments
+from edgehar.recipe import Recipe
+from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
+
+SEEDS = {"accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5}
+"""Suite -> how many seeds it has where none are given."""
+
+OWN_SPLITS = ("loso", "folds")
+BASELINES = ("nearest", "minirocket", "lstm", "tcn")
+NANO_OF_TINY = ("--stem", "16", "--width", "16", "--hidden", "16", "--token", "16")
+"""The nano student beside the tiny networks, which no preset of its own describes."""
+
+
+@dataclass(frozen=True)
+class SuiteOptions:
+    """Options of `edgehar evaluate --suite`."""
+
+    suite: tuple[str, ...] = option(MISSING, f"which: {', '.join(SEEDS)}")
+    seeds: tuple[int, ...] = option((), "seeds to run; as many from 0 as a suite asks for if none are given")
+    only: tuple[str, ...] = option((), "only these subjects (loso), sensors (sensors) or folds (folds: 0of5)")
+    folds: int = option(DEFAULT_FOLDS, "how many folds the suite folds deals the subjects into")
+    shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
+    draws: int = option(5, "how often each share is drawn")
+    left_out: int = option(3, "activities that the suite unknown leaves out")
+    out_of_fold: str | None = option(None, "the student's answers from cross-validation, to calibrate it (accuracy)")
+    out_of_fold_nano: str | None = option(None, "the nano student's answers, to calibrate that")
+    runs: str = option("runs/suite", "folder for checkpoints and packages")
+    results: str = option("docs/results", "folder for the result files")
+    data: DataOptions = group(DataOptions)
+    recipe: Recipe = group(Recipe)
+
+    def __post_init__(self) -> None:
+        """Refuse what no suite can do."""
+        strange = [name for name in self.suite if name not in SEEDS]
+        if strange or not self.suite:
+            raise ConfigError(f"--suite {','.join(strange) or 'without a name'}: expected some of {', '.join(SEEDS)}")
+        if any(not 0 <= seed < 2**31 for seed in self.seeds):
+            raise ConfigError(f"--seeds {','.join(map(str, self.seeds))}: expected 0 or more, below 2^31")
+        if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
+            raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} make their own; leave it out")
+        if self.data.without and "unknown" in self.suite:
+            raise ConfigError("--without: the suite unknown draws what it leaves out; leave the option away")
+        if not self.shares or any(not 0 < share <= 1 for share in self.shares) or self.draws < 1:
+            raise ConfigError(f"--shares {self.shares}, --draws {self.draws}: expected shares of 0 to 1, and 1 or more")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One result file.
+
+    Attributes:
+        name: of the file, without its ending.
+        suite: it belongs to.
+        seed: of every training.
+        folder: of its checkpoints and packages.
+        data: recordings, with the run's own split, sensors and activities.
+        stages: in order.
+    """
+
+    name: str
+    suite: str
+    seed: int
+    folder: Path
+    data: DataOptions
+    stages: tuple[Stage, ...]
+
+
+def drawn_activities(labels: tuple[str, ...], count: int, seed: int) -> tuple[str, ...]:
+    """The activities a draw leaves out, in the order of the labels; raises ConfigError if too few would stay."""
+    if not 1 <= count <= len(labels) - 2:
+        raise ConfigError(f"--left-out {count}: expected 1 to {len(labels) - 2} of {len(labels)} activities")
+    drawn: list[int] = np.random.default_rng(seed).permutation(len(labels))[:count].tolist()
+    return tuple(labels[place] for place in sorted(drawn))
+
+
+def _nano(folder: Path, recipe: Recipe, seed: int) -> Stage:
+    """Distil the nano student; options that the user adds to the student's distillation are not its own."""
+    tiny = recipe.preset == "tiny"
+    sizes = ("--preset", "tiny", *NANO_OF_TINY) if tiny else ("--preset", "nano")
+    arguments = (*sizes, *recipe.share(), "--seed", str(seed), "--teacher", str(folder / "teacher"))
+    return training_stage(folder, "distill", "nano", arguments, "nano", "distill-nano")
+
+
+def _scoring(
+    folder: Path, source: tuple[str, ...], model: str, precision: str, sensors: tuple[str, ...], more: tuple[str, ...]
+) -> list[Stage]:
+    """Score a package with all sensors (and whatever `more` asks for), then with each alone."""
+    package = "package" if model == "student" else f"package-{model}"
+    key = f"{model}-fp32" if model == "student" and precision == "fp32" else model
+    stages: list[Stage] = []
+    for place, fed in enumerate(feeds(sensors)):
+        wanted = ("--modalities", ",".join(fed)) if place else more
+        stages.append(scoring_stage(folder, source, package, precision, f"{key}.{fed_name(fed)}", wanted))
+    return stages
+
+
+def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, suite: str) -> list[Stage]:
+    """Train, package and score what a suite compares."""
+    data = data_arguments(run)
+    source = source_of(data)
+    with_nano = suite in ("accuracy", "loso", "folds")
+    stages = options.recipe.stages(folder, data, seed)
+    stages += [_nano(folder, options.recipe, seed)] if with_nano else []
+    calibrated = options.out_of_fold if suite == "accuracy" else None
+    stages += packaging_stages(folder, "student", "package", calibrated)
+    if with_nano:
+        nano_calibrated = options.out_of_fold_nano if suite == "accuracy" else None
+        stages += packaging_stages(folder, "nano", "package-nano", nano_calibrated)
+    stages.append(answering_stage(folder, source, "teacher"))
+    sensors = run.modalities
+    if suite == "unknown":
+        return [
+            *stages,
+            scoring_stage(folder, source, "package", "int8", f"student.{fed_name(sensors)}", ("--unknown",)),
+        ]
+    faults = ("--faults",) if suite == "accuracy" else ()
+    stages += _scoring(folder, source, "student", "fp32", sensors, ())
+    stages += _scoring(folder, source, "student", "int8", sensors, faults)
+    stages += _scoring(folder, source, "nano", "int8", sensors, faults) if with_nano else []
+    return stages
+
+
+def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
+    """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed."""
+    recipe, data = options.recipe, data_arguments(run)
+    stages = [
+        training_stage(
+            folder, "pretrain", "pretrained", (*recipe.options("pretrain"), "--seed", str(seed), *data)
+        )
+    ]  # fmt: skip
+    for share in options.shares:
+        for draw in range(options.draws):
+            few = ("--label-share", str(share), "--label-draw", str(draw), "--seed", str(seed + draw))
+            for start, origin in (("pretrained", ("--pretrained", str(folder / "pretrained"))), ("scratch", data)):
+                name = f"finetune-{share:g}-{draw}-{start}"
+                arguments = (*recipe.options("finetune"), *few, *origin)
+                stages.append(training_stage(folder, "finetune", name, arguments, name=name))
+    return stages
+
+
+def _baselines(recipe: Recipe, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
+    """Everything this project is compared with, on the same windows."""
+    stages: list[Stage] = []
+    preset = ("--preset", "tiny" if recipe.preset == "tiny" else "base", *recipe.share())
+    for kind in BASELINES:
+        result = folder / "measured" / f"baseline-{kind}.json"
+        arguments = (kind, *preset, *data_arguments(run), "--seed", str(seed), "--out", str(result))
+        stages.append(Stage(f"baseline-{kind}", "baseline", arguments, (result,)))
+    return stages
+
+
+def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) -> dict[str, DataOptions]:
+    """What the name of each run says -> its recordings."""
+    sensors = tuple(spec.name for spec in dataset.info.modalities)
+    data = replace(options.data, modalities=sensors)
+    match suite:
+        case "sensors":
+            return {name: replace(data, modalities=(name,)) for name in sensors}
+        case "loso":
+            return {name: replace(data, split=f"loso:{name}") for name in dataset.subjects}
+        case "folds":
+            folds = [f"{fold}of{options.folds}" for fold in range(options.folds)]
+            return {fold: replace(data, split=f"fold:{fold}") for fold in folds}
+        case "unknown":
+            left_out = drawn_activities(dataset.info.labels, options.left_out, seed)
+            return {fed_name(sensors): replace(data, without=left_out)}
+        case _:
+            return {fed_name(sensors): data}
+
+
+def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
+    """Every run of the suites asked for; raises ConfigError or SplitError for what cannot be run."""
+    runs: list[Run] = []
+    for suite in options.suite:
+        for seed in options.seeds or range(SEEDS[suite]):
+            for variant, data in _variants(options, dataset, suite, seed).items():
+                if options.only and suite in ("sensors", *OWN_SPLITS) and variant not in options.only:
+                    continue
+                own = options.data.split not in (None, default_split(options.data.data))
+                narrowed = suite in OWN_SPLITS and options.data.modalities
+                parts = [dataset.info.name, suite, variant, *([fed_name(data.modalities)] if narrowed else [])]
+                parts += [str(options.data.split)] if own else []
+                parts += [options.recipe.preset] if options.recipe.preset != "base" else []
+                parts += [f"share{options.recipe.update_share:g}"] if options.recipe.update_share != 1 else []
+                name = re.sub(r"[^\w.+-]+", "_", "-".join((*parts, f"seed{seed}")))
+                folder = Path(options.runs) / name
+                data.make_split(dataset)
+                match suite:
+                    case "labels":
+                        stages = _labels(options, folder, data, seed)
+                    case "baselines":
+                        stages = _baselines(options.recipe, folder, data, seed)
+                    case _:
+                        stages = _networks(options, folder, data, seed, suite)
+                runs.append(Run(name, suite, seed, folder, data, tuple(stages)))
+    if not runs:
+        raise ConfigError(f"--only {','.join(options.only)}: no run of {', '.join(options.suite)} is called so")
+    return runs

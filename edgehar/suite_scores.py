@@ -1,0 +1,117 @@
+"""The figures of a suite's run, gathered from the files that its stages left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgehar.answers import read_answers, scores
+from edgehar.clip import Dataset
+from edgehar.files import read_json
+from edgehar.preprocess import Normalisation
+from edgehar.results import SCORE_KEYS, checkpoint_facts
+from edgehar.splits import Split
+from edgehar.suite_plan import Run
+from edgehar.windows import cut
+
+CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy")
+
+
+def brief(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A score without every window's prediction, its confusion matrix as the list of pairs that were confused."""
+    kept = {key: result[key] for key in (*SCORE_KEYS, *CONFIDENCE_KEYS) if key in result and key != "confusion"}
+    labels = list(result["per_class"])
+    kept["confused"] = [
+        {"true": labels[true], "predicted": labels[predicted], "count": count}
+        for true, row in enumerate(result["confusion"])
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    ]
+    return kept
+
+
+def _teacher(folder: Path) -> dict[str, Any]:
+    checkpoint = folder / "teacher"
+    facts = checkpoint_facts(checkpoint)["facts"]
+    answered = scores(read_answers(folder / "measured" / "answers-teacher.npz"))
+    return {
+        "precision": "fp32",
+        "parameters": facts["parameters"],
+        "macs": facts["macs"],
+        "bytes": (checkpoint / "weights.safetensors").stat().st_size,
+        "scores": {fed: brief(found) for fed, found in answered.items()},
+    }
+
+
+def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every network that was scored as a package, and what the suite `unknown` found."""
+    networks: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    for stage in run.stages:
+        if stage.verb != "evaluate" or stage.model is None:
+            continue
+        result, (key, _, fed) = read_json(stage.products[0]), stage.model.partition(".")
+        package, precision = Path(stage.arguments[0]), result["precision"]
+        manifest = read_json(package / "manifest.json")
+        graphs = [package / f"{part}.{precision}.onnx" for part in ("encoder", "head")]
+        facts: dict[str, Any] = {
+            "precision": precision,
+            "parameters": manifest["parameters"],
+            "macs": manifest["macs"]["window"],
+            "bytes": sum(path.stat().st_size for path in graphs),
+            "scores": {},
+        }
+        networks.setdefault(key, facts)["scores"][fed] = brief(result)
+        if "faults" in result:
+            networks[key]["faults"] = result["faults"]
+        unknown |= result.get("unknown", {})
+    return networks, unknown
+
+
+def _labels(run: Run) -> list[dict[str, Any]]:
+    """The score of every fine-tuning on a share of the labels."""
+    entries: list[dict[str, Any]] = []
+    for stage in run.stages:
+        if stage.verb != "finetune" or stage.checkpoint is None:
+            continue
+        facts = checkpoint_facts(stage.checkpoint)["facts"]
+        options, found = facts["options"], facts["evaluation"]
+        entries.append(
+            {
+                "share": options["labels"]["label_share"],
+                "draw": options["labels"]["label_draw"],
+                "seed": options["seed"],
+                "pretrained": options["pretrained"] is not None,
+                "train_windows": facts["train_windows"],
+                **{key: found[key] for key in ("correct", "total", "accuracy", "per_subject")},
+            }
+        )
+    return entries
+
+
+def collect(run: Run) -> dict[str, Any]:
+    """What a run measured: networks, labels, baselines or unknown, and how many windows were scored."""
+    match run.suite:
+        case "labels":
+            labels = _labels(run)
+            return {"labels": labels, "test_windows": labels[0]["total"]}
+        case "baselines":
+            documents = {stage.arguments[0]: read_json(stage.products[0]) for stage in run.stages}
+            baselines = {
+                kind: {key: document[key] for key in ("parameters", "macs", "seconds")}
+                | {"scores": {fed: brief(found) for fed, found in document["scores"].items()}}
+                for kind, document in documents.items()
+            }
+            every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
+            return {"baselines": baselines, "test_windows": every[0]["total"]}
+        case _:
+            networks, unknown = _packaged(run)
+            teacher = _teacher(run.folder)
+            windows = next(iter(teacher["scores"].values()))["total"]
+            found: dict[str, Any] = {"networks": {"teacher": teacher, **networks}, "test_windows": windows}
+            return found | ({"unknown": unknown} if unknown else {})
+
+
+def train_windows(dataset: Dataset, split: Split) -> int:
+    """Labelled windows of the training subjects."""
+    clips = (clip for clip in dataset.clips if clip.subject in split.train)
+    return len(cut(clips, dataset.info, Normalisation.identity(dataset.info.modalities)).labelled())

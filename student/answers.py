@@ -1,0 +1,79 @@
+"""A checkpoint's logits on its test subjects, with all sensors and with each one alone.
+
+python student/answers.py runs/demo/student --out runs/demo/answers.npz
+
+A teacher's checkpoint will do as well. `edgehar crossvalidate` and `edgehar evaluate --suite` score what this writes.
+"""
+
+import sys
+from dataclasses import MISSING, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgehar.answers import Answers, fed_name, feeds, scores, write_answers
+from edgehar.cli import guarded
+from edgehar.config import group, option, parse, positional
+from edgehar.datasets import DataOptions
+from edgehar.windows import Windows
+from student.rebuild import rebuild
+from teacher.checkpoint import Checkpoint, load_checkpoint
+from teacher.model import Teacher, TeacherConfig
+from teacher.stage import follow, load_stage_data, predict
+
+
+@dataclass(frozen=True)
+class AnswersOptions:
+    """Options of the command."""
+
+    checkpoint: str = positional("folder of a teacher, student or pruned checkpoint")
+    out: str = option(MISSING, "file to write (.npz)")
+    data: DataOptions = group(DataOptions)
+
+
+def network_of(checkpoint: Checkpoint) -> nn.Module:
+    """The trained network, whichever kind it is."""
+    if checkpoint.kind != "teacher":
+        return rebuild(checkpoint)
+    info = checkpoint.info
+    teacher = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
+    teacher.load_state_dict(checkpoint.weights)
+    return teacher
+
+
+def fed_only(windows: Windows, fed: tuple[str, ...]) -> Windows:
+    """The same windows with the other sensors missing."""
+    return replace(
+        windows,
+        features={name: array * np.float32(name in fed) for name, array in windows.features.items()},
+        valid={name: array & (name in fed) for name, array in windows.valid.items()},
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Predict every labelled window of the test subjects and write the logits."""
+    options = parse(AnswersOptions, argv, "python -m student.answers", __doc__ or "")
+    checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
+    data = load_stage_data(follow(options.data, checkpoint.data), checkpoint.normalisation)
+    network, windows, device = network_of(checkpoint), data.test, torch.device("cpu")
+    sensors = tuple(spec.name for spec in checkpoint.info.modalities)
+    answers = Answers(
+        tuple(fed_name(fed) for fed in feeds(sensors)),
+        np.stack([predict(network, fed_only(windows, fed), device) for fed in feeds(sensors)]),
+        windows.label,
+        windows.subject,
+        windows.clip,
+        windows.start_s,
+        checkpoint.info.labels,
+        sensors,
+    )
+    write_answers(Path(options.out), answers)
+    for fed, found in scores(answers).items():
+        sys.stdout.write(f"{checkpoint.kind}, fed {fed}: {found['correct']}/{found['total']} correct\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

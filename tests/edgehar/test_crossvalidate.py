@@ -1,0 +1,151 @@
+"""Model selection sees the training subjects of the outer split only, and leaves what calibration reads."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deploy.calibrate import read_out_of_fold
+from edgehar import recordings
+from edgehar.clip import Clip, Dataset
+from edgehar.simulated import SimulatorConfig, simulate
+
+SHORT = ("--preset", "tiny", "--update-share", "0.1")
+OUTER = ("--outer", "odd-even")
+
+
+def small_dataset() -> Dataset:
+    return simulate(SimulatorConfig(subjects=4, trials=2, activities=("walk", "wave", "squat")))
+
+
+def scrambled(clip: Clip) -> Clip:
+    """The same recording with other values, if it is one of an outer test subject."""
+    if clip.subject not in ("s2", "s4"):
+        return clip
+    rng = np.random.default_rng(0)
+    drawn = {name: rng.normal(size=values.shape).astype(np.float32) for name, values in clip.signals.items()}
+    return replace(clip, signals=drawn)
+
+
+def crossvalidate(data: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "edgehar.cli", "crossvalidate", "--data", str(data), "--out", str(out), *more]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own") / "data"
+    recordings.write(small_dataset(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("runs") / "cv"
+    done = crossvalidate(data, out, *SHORT, *OUTER)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out, done.stdout
+
+
+def result_of(out: Path) -> dict[str, Any]:
+    return json.loads((out / "cv.json").read_text())
+
+
+def test_every_training_subject_is_left_out_once_and_counted(finished: tuple[Path, str]) -> None:
+    out, said = finished
+    result = result_of(out)
+    assert [(fold["subject"], fold["split"]) for fold in result["folds"]] == [
+        ("s1", "odd-even/loso:s1"),
+        ("s3", "odd-even/loso:s3"),
+    ]
+    assert [fold["train_subjects"] for fold in result["folds"]] == [["s3"], ["s1"]]
+    for network in ("teacher", "student"):
+        assert set(result["total"][network]) == {"skeleton+wrist+thigh", "skeleton", "wrist", "thigh"}
+        for fed, total in result["total"][network].items():
+            wrong = [error for error in result["errors"] if (error["network"], error["fed"]) == (network, fed)]
+            assert total["total"] == 2 * 3 * 2
+            assert total["correct"] == total["total"] - len(wrong)
+            assert all(error["true"] != error["predicted"] for error in wrong)
+            assert f"{total['correct']}/{total['total']}" in said
+    assert {error["clip"].split("_")[-2] for error in result["errors"]} <= {"s1", "s3"}
+
+
+def test_the_folds_test_scores_are_those_of_the_checkpoints(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    for fold in result_of(out)["folds"]:
+        for network in ("teacher", "student"):
+            checkpoint = json.loads((out / fold["subject"] / network / "checkpoint.json").read_text())
+            assert checkpoint["data"]["test_subjects"] == [fold["subject"]]
+            counted = fold["networks"][network]["scores"]["skeleton+wrist+thigh"]
+            assert counted["correct"] == checkpoint["facts"]["evaluation"]["correct"]
+
+
+def test_out_of_fold_answers_are_the_students_on_training_subjects(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    answers = read_out_of_fold(out / "out_of_fold.npz")
+    assert answers.subjects == ("s1", "s3")
+    assert answers.modalities == ("skeleton", "wrist", "thigh")
+    assert answers.labels == ("walk", "wave", "squat")
+    right = int((answers.logits.argmax(axis=1) == answers.label).sum())
+    assert right == result_of(out)["total"]["student"]["skeleton+wrist+thigh"]["correct"]
+
+
+def test_the_outer_test_subjects_leave_no_trace(finished: tuple[Path, str], tmp_path: Path) -> None:
+    """With their recordings replaced by noise, every count, every error and every logit is the same."""
+    out, _ = finished
+    dataset = small_dataset()
+    other = tmp_path / "other"
+    recordings.write(replace(dataset, clips=tuple(scrambled(clip) for clip in dataset.clips)), other)
+    done = crossvalidate(other, tmp_path / "cv", *SHORT, *OUTER)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = result_of(out), result_of(tmp_path / "cv")
+    assert one["errors"] == two["errors"]
+    assert one["total"] == two["total"]
+    with np.load(out / "out_of_fold.npz") as first, np.load(tmp_path / "cv" / "out_of_fold.npz") as second:
+        np.testing.assert_array_equal(first["logits"], second["logits"])
+
+
+def test_another_student_keeps_the_teachers(data: Path, finished: tuple[Path, str], tmp_path: Path) -> None:
+    before, _ = finished
+    teachers = {subject: (before / subject / "teacher/weights.safetensors").read_bytes() for subject in ("s1", "s3")}
+    copied = tmp_path / "cv"
+    done = crossvalidate(data, copied, *SHORT, *OUTER, "--folds", "s3", "--until", "finetune")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not (copied / "out_of_fold.npz").exists()
+    assert list(result_of(copied)["total"]) == ["teacher"]
+    weights = copied / "s3/teacher/weights.safetensors"
+    assert weights.read_bytes() == teachers["s3"]
+    trained = weights.stat().st_mtime_ns
+    more = "--distill=--updates 50 --width 16"
+    done = crossvalidate(data, copied, *SHORT, *OUTER, "--folds", "s3", more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("(done before)") == 2
+    assert weights.stat().st_mtime_ns == trained
+    checkpoint = json.loads((copied / "s3/student/checkpoint.json").read_text())
+    assert checkpoint["network"]["width"] == 16
+    assert "--distill='--updates 50 --width 16'" in result_of(copied)["command"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--folds", "s2"), "--folds s2: expected some of s1, s3"),
+        (("--split", "odd-even"), "give --outer instead"),
+        (("--until", "prune"), "--until prune: expected finetune or distill"),
+        (("--distill", "--width '8"), "close the quotes"),
+        (("--outer", "list:s1:s2"), "0 training"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_leaves_nothing(
+    more: tuple[str, ...], said: str, data: Path, tmp_path: Path
+) -> None:
+    done = crossvalidate(data, tmp_path / "cv", *SHORT, *OUTER, *more)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "cv").exists()

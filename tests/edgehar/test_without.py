@@ -1,0 +1,115 @@
+"""Activities left out are gone: no clip, no segment, no sample, no label; and every stage hears of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgehar import recordings
+from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.datasets import DataOptions, leave_out, load
+from edgehar.errors import DataError
+from edgehar.modality import ModalitySpec, WindowSpec
+from edgehar.pipeline import data_arguments
+from edgehar.preprocess import Normalisation
+from edgehar.stages import plan
+from edgehar.windows import cut
+
+WATCH = ModalitySpec("watch", 3, "g", 20, 1)
+LABELS = ("wave", "clap", "walk", "sit")
+
+
+def signal(samples: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((samples, 3)).astype(np.float32)
+
+
+def clips() -> Dataset:
+    made = tuple(
+        Clip(f"{subject}_{label}", subject, "1", {"watch": signal(8)}, {"watch": np.ones(8, bool)}, label)
+        for subject in ("s1", "s2", "s3", "s4")
+        for label in (*range(len(LABELS)), None)
+    )
+    return Dataset(DatasetInfo("mine", (WATCH,), LABELS, WindowSpec("clip", 4, 0.1)), made)
+
+
+def continuous() -> Dataset:
+    """Four seconds: one of each activity."""
+    times_s = np.arange(81) / 20
+    segments = tuple(Segment(float(label), label + 1.0, label) for label in range(4))
+    clip = Clip("r", "s1", "1", {"watch": signal(81)}, {"watch": times_s != 0.5}, None, {"watch": times_s}, segments)
+    return Dataset(DatasetInfo("mine", (WATCH,), LABELS, WindowSpec("sliding", 10, 0.05)), (clip,))
+
+
+def test_clips_go_and_the_other_labels_move_up() -> None:
+    dataset = clips()
+    assert leave_out(dataset, ()) is dataset
+    found = leave_out(dataset, ("sit", "clap"))
+    assert found.info.labels == ("wave", "walk")
+    names = {clip.name: None if clip.label is None else found.info.labels[clip.label] for clip in found.clips}
+    assert names == {
+        f"s{subject}_{label}": None if label is None else LABELS[label]
+        for subject in range(1, 5)
+        for label in (0, 2, None)
+    }
+    assert found.info.caveats == ("Left out altogether: clap, sit.",)
+    assert dataset.info.caveats == ()
+
+
+def test_segments_go_and_their_samples_count_as_lost() -> None:
+    dataset = continuous()
+    found = leave_out(dataset, ("clap",))
+    (clip,) = found.clips
+    assert clip.segments == (Segment(0, 1, 0), Segment(2, 3, 1), Segment(3, 4, 2))
+    times_s = clip.times_s["watch"]
+    expected = (times_s != 0.5) & ~((times_s >= 1) & (times_s < 2))
+    np.testing.assert_array_equal(clip.valid["watch"], expected)
+    assert dataset.clips[0].valid["watch"].sum() == 80
+    windows = cut(found.clips, found.info, Normalisation.identity((WATCH,)))
+    within = (windows.start_s >= 1) & (windows.end_s <= 2)
+    assert within.any()
+    assert (windows.label[within] == -1).all()
+    inner = (windows.start_s >= 1.05) & (windows.end_s <= 1.9)  # what lies at the edges may be bridged from outside
+    assert not windows.valid["watch"][inner].any()
+    assert set(windows.label[~within].tolist()) == {-1, 0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("fly",), "activity fly: mine has wave, clap, walk, sit"),
+        (("clap", "fly", "run"), "fly, run"),
+        (("wave", "clap", "walk"), "all but 1 left out; expected two or more to stay"),
+        (LABELS, "all but 0 left out"),
+    ],
+)
+def test_what_cannot_be_left_out(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        leave_out(clips(), names)
+
+
+def test_the_option_narrows_what_is_loaded_and_changes_the_fingerprint(tmp_path: Path) -> None:
+    recordings.write(replace(clips(), clips=clips().clips[:4]), tmp_path / "mine")
+    whole = DataOptions(str(tmp_path / "mine"))
+    less = replace(whole, without=("clap", "wave"))
+    assert [clip.name for clip in less.load().clips] == ["s1_2", "s1_3"]
+    assert less.load().info.labels == ("walk", "sit")
+    assert whole.load().info == load(whole.data).info
+    assert whole.fingerprint() != less.fingerprint() == replace(less, without=("wave", "clap")).fingerprint()
+    with pytest.raises(DataError, match="fly"):
+        replace(whole, without=("fly",)).load()
+
+
+def test_a_pipeline_passes_it_on_to_training_and_evaluation_reads_the_package() -> None:
+    options = DataOptions("recorded", root="there", split="odd-even", modalities=("watch",), without=("clap", "sit"))
+    for chosen in (options, replace(options, split=None, modalities=()), replace(options, modalities=())):
+        data = data_arguments(chosen)
+        assert data[-2:] == ("--without", "clap,sit")
+        stages = {stage.name: stage for stage in plan(Path("run"), (), 0, 0.7, 500, data)}
+        assert stages["pretrain"].arguments[-4:-2] == ("--without", "clap,sit")
+        scoring = [stage for name, stage in stages.items() if name.startswith("evaluate")]
+        assert len(scoring) == 3
+        for stage in scoring:
+            assert stage.arguments[1:5] == ("--data", "recorded", "--root", "there")
+            assert not {"--without", "--split", "--modalities"} & set(stage.arguments)
+    assert "--without" not in data_arguments(replace(options, without=()))

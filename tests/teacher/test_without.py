@@ -1,0 +1,53 @@
+"""What was left out is kept in checkpoints, and a later stage leaves out the same."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgehar import recordings
+from edgehar.clip import Clip, Dataset, DatasetInfo
+from edgehar.datasets import DataOptions
+from edgehar.errors import CheckpointError
+from edgehar.modality import ModalitySpec, WindowSpec
+from teacher.stage import follow, load_stage_data
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    spec = ModalitySpec("watch", 3, "g", 20, 1)
+    random = np.random.default_rng(0)
+    clips = tuple(
+        Clip(f"s{subject}_{label}", f"s{subject}", "1", {"watch": random.standard_normal((8, 3)).astype(np.float32)},
+             {"watch": np.ones(8, bool)}, label)
+        for subject in range(1, 5)
+        for label in range(4)
+    )  # fmt: skip
+    info = DatasetInfo("mine", (spec,), ("wave", "clap", "walk", "sit"), WindowSpec("clip", 4, 0.1))
+    recordings.write(Dataset(info, clips), tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_stages_agree_on_what_is_left_out(folder: Path):
+    options = DataOptions(str(folder), split="odd-even", without=("clap",))
+    data = load_stage_data(options)
+    assert data.dataset.info.labels == ("wave", "walk", "sit")
+    assert sorted(data.train.label.tolist()) == sorted(data.test.label.tolist()) == [0, 0, 1, 1, 2, 2]
+    assert not any(name.endswith("_1") for name in [*data.train.clip, *data.test.clip])
+    assert data.options["without"] == ["clap"]
+    for asked in (DataOptions(), DataOptions(str(folder)), DataOptions(str(folder), without=("clap",))):
+        followed = follow(asked, data.options)
+        assert followed.without == ("clap",)
+        assert load_stage_data(followed, data.normalisation).train.label.tolist() == data.train.label.tolist()
+    for other in (("wave",), ("clap", "wave")):
+        with pytest.raises(CheckpointError, match="the checkpoint was trained without clap"):
+            follow(DataOptions(without=other), data.options)
+
+
+def test_a_checkpoint_from_before_the_option_left_nothing_out(folder: Path):
+    kept: dict[str, Any] = load_stage_data(DataOptions(str(folder), split="odd-even")).options
+    assert kept.pop("without") == []
+    assert follow(DataOptions(), kept).without == ()
+    with pytest.raises(CheckpointError, match="trained without none"):
+        follow(DataOptions(without=("clap",)), kept)
