@@ -59,7 +59,7 @@ def test_every_file_that_is_linked_exists():
 
 def test_the_tables_are_those_of_the_result_files():
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tools/results_table.py"), "--check"],
+        [sys.executable, str(REPOSITORY / "tools/results.py"), "--check"],
         capture_output=True,
         text=True,
         check=False,

@@ -37,7 +37,7 @@ def test_without_copies_everything_is_sound(pool: FaultyWindows) -> None:
     assert all(torch.equal(tokens, pool.sound.features[name][:10]) for name, tokens in features.items())
 
 
-@pytest.mark.parametrize("wrong", [{"faulty_copies": -1}, {"faulty_share": 1.2}])
-def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(("copies", "share"), [(-1, 0.5), (2, 1.2)])
+def test_numbers_out_of_range_are_refused(copies: int, share: float) -> None:
     with pytest.raises(ConfigError, match="expected 0 on"):
-        FaultConfig(**wrong)
+        FaultConfig(copies, share)
