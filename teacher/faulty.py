@@ -26,7 +26,8 @@ class FaultConfig:
         """Refuse numbers out of range."""
         if self.faulty_copies < 0 or not 0 <= self.faulty_share <= 1:
             raise ConfigError(
-                f"--faulty-copies {self.faulty_copies}, --faulty-share {self.faulty_share}: expected 0 on, and 0 to 1"
+                f"--faulty-copies {self.faulty_copies}, --faulty-share {self.faulty_share}: "
+                "expected a whole number from 0, and 0 to 1"
             )
 
 

@@ -52,7 +52,8 @@ class LabelConfig:
         """Refuse shares out of range."""
         if not 0 < self.label_share <= 1 or self.label_draw < 0:
             raise ConfigError(
-                f"--label-share {self.label_share}, --label-draw {self.label_draw}: expected 0 to 1, 0 on"
+                f"--label-share {self.label_share}, --label-draw {self.label_draw}: "
+                "expected above 0 up to 1, and a whole number from 0"
             )
 
 

@@ -7,6 +7,7 @@ On several processes (NCCL on GPUs, gloo on CPUs), with the losses of one:
     torchrun --nproc-per-node 2 teacher/pretrain.py --out runs/demo/pretrained
 """
 
+import math
 import sys
 import time
 from dataclasses import MISSING, asdict, dataclass, replace
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
+from edgehar.errors import ConfigError
 from teacher.augment import AugmentConfig, augment
 from teacher.checkpoint import Checkpoint, save_checkpoint
 from teacher.layers import count_parameters
@@ -44,6 +46,13 @@ class PretrainOptions:
     masking: MaskingConfig = group(MaskingConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what no pretraining has."""
+        if self.decoder_width < 4 or self.decoder_width % 4:
+            raise ConfigError(f"--decoder-width {self.decoder_width}: expected a multiple of 4, the decoders' heads")
+        if not 0 <= self.contrast < math.inf:
+            raise ConfigError(f"--contrast {self.contrast}: expected 0 or more")
 
 
 LENGTHS: dict[str, dict[str, Any]] = {
@@ -117,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
                 "pretrained", asdict(options.network), info, data.normalisation, data.options, history, facts, weights
             ),
         )
-    sys.stdout.write(f"pretrained: error of hidden motion {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n")
+    sys.stdout.write(f"pretrained: loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n")
     return 0
 
 

@@ -39,5 +39,5 @@ def test_without_copies_everything_is_sound(pool: FaultyWindows) -> None:
 
 @pytest.mark.parametrize(("copies", "share"), [(-1, 0.5), (2, 1.2)])
 def test_numbers_out_of_range_are_refused(copies: int, share: float) -> None:
-    with pytest.raises(ConfigError, match="expected 0 on"):
+    with pytest.raises(ConfigError, match="expected a whole number from 0"):
         FaultConfig(copies, share)
