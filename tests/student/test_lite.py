@@ -2,6 +2,7 @@ import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
+from edgehar.utd_mhad import INFO
 from student.lite import PRESETS, Lite, LiteConfig
 from teacher.layers import count_macs, count_parameters
 
@@ -14,18 +15,14 @@ def tiny_student() -> Lite:
     return student
 
 
-def test_base_student_is_small_and_its_hop_cheap():
-    from dataclasses import replace
-
-    from bodies import INERTIAL, SKELETON
-
-    specs = (SKELETON, replace(INERTIAL, patch=12))
-    student = Lite(LiteConfig(), specs, 16, 27)
-    assert count_parameters(student) <= 150_000
-    step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in specs}
-    hop = count_macs(student.encoder, step, torch.ones(1, 2)) + count_macs(student.head, torch.zeros(1, 16, 48))
-    window = 16 * count_macs(student.encoder, step, torch.ones(1, 2)) + count_macs(student.head, torch.zeros(1, 16, 48))
-    assert hop <= window / 4
+@pytest.mark.parametrize(("preset", "largest", "share"), [("base", 100_000, 0.25), ("nano", 30_000, 0.3)])
+def test_students_are_small_and_their_hop_cheap(preset: str, largest: int, share: float):
+    student = Lite(LiteConfig(**PRESETS[preset]), INFO.modalities, INFO.window.steps, len(INFO.labels))
+    assert count_parameters(student) <= largest
+    step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in INFO.modalities}
+    encoder = count_macs(student.encoder, step, torch.ones(1, 2))
+    head = count_macs(student.head, torch.zeros(1, INFO.window.steps, student.config.token))
+    assert encoder + head <= share * (INFO.window.steps * encoder + head)
 
 
 def test_a_token_needs_nothing_outside_its_step():
