@@ -9,7 +9,7 @@ labels alone and is scored once on the test subjects, as it is after the last up
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,20 @@ from edgehar.cli import guarded
 from edgehar.config import group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, DataError
-from edgehar.files import locked, read_json, write_json
+from edgehar.files import read_json, write_json
 from edgehar.metrics import score
 from edgehar.nearest import nearest_neighbour
 from edgehar.windows import Windows
 from student.answers import fed_only
 from student.baseline_networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
 from student.rocket import minirocket
-from teacher.augment import AugmentConfig, augment, mix
-from teacher.exchange import ExchangeConfig, Partners, exchange
+from teacher.augment import AugmentConfig
+from teacher.exchange import ExchangeConfig, Partners
 from teacher.layers import count_parameters
 from teacher.loader import WindowTensors, to_tensors
-from teacher.stage import LossOf, StageData, cross_entropy, load_stage_data, one_hot, report_score, score_on
+from teacher.stage import LossOf, StageData, cross_entropy, held, load_stage_data, report_score, score_on
 from teacher.train import Crew, TrainConfig, train
+from teacher.vary import Variation
 
 KINDS = ("nearest", "minirocket", "lstm", "tcn")
 FORMAT = "edgehar-baseline"
@@ -115,28 +116,17 @@ def place_of(out: Path, crew: Crew) -> Generator[Path, None, None]:
         found = read_json(out) if out.is_file() and out.suffix == ".json" else None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ConfigError(f"--out {out}: exists and is no baseline's result; nothing was changed; choose another")
-    progress = out.with_name(f".{out.name}.progress")
-    with locked(out) if crew.rank == 0 else nullcontext():
+    with held(out, crew) as progress:
         yield progress
-        if crew.rank == 0:
-            progress.unlink(missing_ok=True)
 
 
-def supervised_loss(windows: WindowTensors, data: StageData, options: BaselineOptions, crew: Crew) -> LossOf:
+def supervised_loss(windows: WindowTensors, variation: Variation, crew: Crew) -> LossOf:
     """Cross-entropy against softened labels of windows that are varied as they are for teacher and student."""
-    info = data.dataset.info
-    specs, classes = info.modalities, len(info.labels)
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid, label = windows.rows(rows)
-        if info.window.kind == "clip":
-            other = windows.rows(partners.draw(rows, generator))
-            features = exchange((features, valid), other[:2], specs, options.exchange, generator)
-        features, valid = augment(features, valid, specs, options.augment, generator)
-        target = one_hot(label, classes, options.labels.smoothing)
-        if options.labels.mixup:
-            features, valid, target = mix(features, valid, target, options.labels.mixup, generator)
+        other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
+        features, valid, target = variation.apply(windows.rows(rows), other, generator)
         output = model(crew.share_all(features), crew.share_all(valid))
         return cross_entropy(output.logits, crew.share(target))
 
@@ -154,7 +144,8 @@ def measure_network(
     else:
         model = Tcn(options.tcn, info.modalities, len(info.labels))
     model = model.to(crew.device)
-    loss_of = supervised_loss(to_tensors(labelled, crew.device), data, options, crew)
+    variation = Variation(info, options.augment, options.exchange, options.labels.smoothing, options.labels.mixup)
+    loss_of = supervised_loss(to_tensors(labelled, crew.device), variation, crew)
     key = [asdict(options), data.fingerprint]
     history = train(model, loss_of, len(labelled), options.train, options.seed, crew, options.kind, progress, key)
     scores = {

@@ -20,9 +20,9 @@ from edgehar.errors import CheckpointError
 from student.dream import measure_statistics
 from student.lite import PRESETS, Lite, LiteConfig
 from student.losses import feature_regression, soft_targets
-from teacher.augment import AugmentConfig, augment, lose_modalities, mix
+from teacher.augment import AugmentConfig, lose_modalities
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.exchange import ExchangeConfig, Partners, exchange
+from teacher.exchange import ExchangeConfig, Partners
 from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
 from teacher.layers import count_macs, count_parameters
 from teacher.model import Teacher, TeacherConfig, TeacherOutput
@@ -32,12 +32,12 @@ from teacher.stage import (
     example,
     follow,
     load_stage_data,
-    one_hot,
     report_score,
     score_on,
     workplace,
 )  # fmt: skip
 from teacher.train import Crew, TrainConfig, train
+from teacher.vary import Variation
 
 
 @dataclass(frozen=True)
@@ -121,39 +121,24 @@ class Apprentice(nn.Module):
 def distill_loss(
     windows: FaultyWindows,
     teachers: Teachers,
-    student: Lite,
-    augmentation: AugmentConfig,
-    exchanging: ExchangeConfig | None,
+    variation: Variation,
+    lost_modality: float,
     config: DistillConfig,
     crew: Crew,
 ) -> LossOf:
     """The teachers see sound, whole windows; the student sees the same with faults and lost sensors (KARMMA)."""
-    specs, classes = student.specs, student.head.classifier.out_features
-    names = [spec.name for spec in specs]
-    whole = replace(augmentation, lost_modality=0.0)
+    names = [spec.name for spec in variation.info.modalities]
     partners = Partners(windows.sound.label)
-
-    def vary(
-        window: tuple[dict[str, Tensor], dict[str, Tensor], Tensor],
-        other: tuple[dict[str, Tensor], dict[str, Tensor], Tensor] | None,
-        generator: torch.Generator,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        features, valid, label = window
-        if other is not None and exchanging is not None:
-            features = exchange((features, valid), other[:2], specs, exchanging, generator)
-        features, valid = augment(features, valid, specs, whole, generator)
-        target = one_hot(label, classes, 0.0)
-        return mix(features, valid, target, config.mixup, generator) if config.mixup else (features, valid, target)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         faulty = windows.rows(rows, generator)
-        other = None if exchanging is None else windows.sound.rows(partners.draw(rows, generator))
+        other = windows.sound.rows(partners.draw(rows, generator)) if variation.exchanges else None
         state = generator.get_state()
-        features, valid, target = vary(faulty, other, generator)
-        shown = valid if len(names) == 1 else lose_modalities(valid, names, augmentation.lost_modality, generator)
+        features, valid, target = variation.apply(faulty, other, generator)
+        shown = valid if len(names) == 1 else lose_modalities(valid, names, lost_modality, generator)
         # The same random numbers again: what the teachers see differs from it by the faults alone.
         generator.set_state(state)
-        sound, sound_valid, _ = vary(windows.sound.rows(rows), other, generator)
+        sound, sound_valid, _ = variation.apply(windows.sound.rows(rows), other, generator)
         with torch.no_grad():
             known = teachers(crew.share_all(sound), crew.share_all(sound_valid))
         seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
@@ -193,14 +178,17 @@ def main(argv: list[str] | None = None) -> int:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info
         windows = faulty_windows(data, options.faults, options.seed, crew.device)
-        exchanging = options.exchange if info.window.kind == "clip" else None
+        # Lost sensors are the student's alone.
+        whole = replace(options.augment, lost_modality=0.0)
+        variation = Variation(info, whole, options.exchange, 0.0, options.distill.mixup)
+        lost_modality = options.augment.lost_modality
         teachers = Teachers(teachers_before).to(crew.device)
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
         model = Apprentice(student, 2 * teachers.dim, teachers.dim).to(crew.device)
         history = train(
             model,
-            distill_loss(windows, teachers, student, options.augment, exchanging, options.distill, crew),
+            distill_loss(windows, teachers, variation, lost_modality, options.distill, crew),
             len(windows.sound),
             options.train,
             options.seed,

@@ -36,7 +36,8 @@ class FaultyWindows:
 
     def __init__(self, sound: WindowTensors, copies: list[WindowTensors], share: float) -> None:
         """`share` of the rows asked for come from a copy."""
-        self.sound, self.copies, self.share = sound, copies, share if copies else 0.0
+        self.sound, self.share = sound, share if copies else 0.0
+        self._copies = max(len(copies), 1)
         parts = [sound, *copies]
         self._all = WindowTensors(
             {name: torch.cat([part.features[name] for part in parts]) for name in sound.features},
@@ -49,7 +50,7 @@ class FaultyWindows:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
         """Features, validity and labels of some windows, each sound or from one of the copies."""
         faulty = (torch.rand(len(rows), generator=generator) < self.share).numpy()
-        copy = 1 + torch.randint(max(len(self.copies), 1), (len(rows),), generator=generator).numpy()
+        copy = 1 + torch.randint(self._copies, (len(rows),), generator=generator).numpy()
         return self._all.rows(rows + len(self.sound) * np.where(faulty, copy, 0))
 
 

@@ -18,9 +18,9 @@ from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.windows import stratified
-from teacher.augment import AugmentConfig, augment, mix
+from teacher.augment import AugmentConfig
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.exchange import ExchangeConfig, Partners, exchange
+from teacher.exchange import ExchangeConfig, Partners
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import PRESETS, Teacher, TeacherConfig
@@ -30,12 +30,12 @@ from teacher.stage import (
     example,
     follow,
     load_stage_data,
-    one_hot,
     report_score,
     score_on,
     workplace,
 )  # fmt: skip
 from teacher.train import Crew, TrainConfig, train
+from teacher.vary import Variation
 
 
 @dataclass(frozen=True)
@@ -79,33 +79,19 @@ LENGTHS: dict[str, dict[str, Any]] = {
 }
 
 
-def finetune_loss(
-    windows: WindowTensors,
-    teacher: Teacher,
-    augmentation: AugmentConfig,
-    exchanging: ExchangeConfig | None,
-    labels: LabelConfig,
-    crew: Crew,
-) -> LossOf:
+def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float, crew: Crew) -> LossOf:
     """Cross-entropy of the fused prediction plus `auxiliary` times that of each modality's own head."""
-    classes = teacher.classifier.out_features
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid, label = windows.rows(rows)
-        if exchanging is not None:
-            other = windows.rows(partners.draw(rows, generator))
-            features = exchange((features, valid), other[:2], teacher.specs, exchanging, generator)
-        features, valid = augment(features, valid, teacher.specs, augmentation, generator)
-        target = one_hot(label, classes, labels.smoothing)
-        if labels.mixup:
-            features, valid, target = mix(features, valid, target, labels.mixup, generator)
+        other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
+        features, valid, target = variation.apply(windows.rows(rows), other, generator)
         valid, target = crew.share_all(valid), crew.share(target)
         output = model(crew.share_all(features), valid)
         loss = cross_entropy(output.logits, target)
         for name, logits in output.modality_logits.items():
             present = valid[name].any(1).float()
-            loss = loss + labels.auxiliary * cross_entropy(logits, target * present[:, None])
+            loss = loss + auxiliary * cross_entropy(logits, target * present[:, None])
         return loss
 
     return loss_of
@@ -123,16 +109,15 @@ def main(argv: list[str] | None = None) -> int:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
-        exchanging = options.exchange if info.window.kind == "clip" else None
+        labels = options.labels
+        variation = Variation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
         if before is not None:
             teacher.load_state_dict(before.weights, strict=False)
         history = train(
             teacher,
-            finetune_loss(
-                to_tensors(labelled, crew.device), teacher, options.augment, exchanging, options.labels, crew
-            ),
+            finetune_loss(to_tensors(labelled, crew.device), variation, labels.auxiliary, crew),
             len(labelled),
             options.train,
             options.seed,

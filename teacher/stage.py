@@ -47,6 +47,16 @@ class StageData:
 
 
 @contextmanager
+def held(out: Path, crew: Crew) -> Generator[Path, None, None]:
+    """Keep others from writing `out`, and yield the file for resuming, which goes when the work is done."""
+    progress = out.with_name(f".{out.name}.progress")
+    with locked(out) if crew.rank == 0 else nullcontext():
+        yield progress
+        if crew.rank == 0:
+            progress.unlink(missing_ok=True)
+
+
+@contextmanager
 def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
     """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done.
 
@@ -56,11 +66,8 @@ def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
         raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
     if out.exists() and not (out / "checkpoint.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
-    progress = out.with_name(f".{out.name}.progress")
-    with locked(out) if crew.rank == 0 else nullcontext():
+    with held(out, crew) as progress:
         yield progress
-        if crew.rank == 0:
-            progress.unlink(missing_ok=True)
 
 
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
