@@ -1,6 +1,8 @@
 """A network's logits on windows of subjects it was not trained on, as a file: who computes is not who scores."""
 
+import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +62,9 @@ def write_answers(path: Path, answers: Answers) -> None:
 def read_answers(path: Path) -> Answers:
     """Read such a file; raises DataError if it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             found: dict[str, Any] = {name: archive[name] for name in Answers.__dataclass_fields__}
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         raise DataError(f"{path}: no readable answers ({problem}); run the same command again") from None
     for name in ("fed", "labels", "modalities"):
         found[name] = tuple(map(str, found[name]))

@@ -24,6 +24,12 @@ def positional(help_text: str, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"help": help_text, "positional": True})
 
 
+def check_seed(*seeds: int, name: str = "seed") -> None:
+    """Raise ConfigError unless every seed is one that numpy and torch both take."""
+    if any(not 0 <= seed < 2**31 for seed in seeds):
+        raise ConfigError(f"--{name} {','.join(map(str, seeds))}: expected 0 or more, below 2^31")
+
+
 def group(config_type: type[T]) -> T:
     """A field that holds a group of options, with the group's own defaults."""
     return dataclasses.field(default_factory=config_type)  # type: ignore[return-value]

@@ -20,7 +20,7 @@ from edgehar import __version__
 from edgehar.answers import Answers, errors, read_answers, scores
 from edgehar.cli import guarded
 from edgehar.clip import Dataset, natural_key
-from edgehar.config import group, option, parse, to_json
+from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.files import atomic_file, digest_of, locked, write_json
@@ -53,8 +53,7 @@ class CrossvalidateOptions:
             raise ConfigError(f"--until {self.until}: expected {' or '.join(LAST)}")
         if self.data.split is not None:
             raise ConfigError(f"--split {self.data.split}: the folds are the splits here; give --outer instead")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigError(f"--seed {self.seed}: expected 0 or more, below 2^31")
+        check_seed(self.seed)
 
 
 def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]:

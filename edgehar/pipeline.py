@@ -15,7 +15,7 @@ from typing import Any
 
 from edgehar import __version__
 from edgehar.cli import call, guarded
-from edgehar.config import group, option, parse, to_json
+from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
@@ -84,8 +84,7 @@ def chosen_stages(options: PipelineOptions) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError for an unknown preset or stage."""
     if options.preset not in PRESETS:
         raise ConfigError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
-    if not 0 <= options.seed < 2**31:
-        raise ConfigError(f"--seed {options.seed}: expected 0 or more, below 2^31")
+    check_seed(options.seed)
     if not 0 < options.macs < 1:
         raise ConfigError(f"--macs {options.macs}: expected a share above 0 and below 1, such as 0.7")
     if options.bench_runs < FEWEST_BENCH_RUNS:

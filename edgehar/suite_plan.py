@@ -8,7 +8,7 @@ import numpy as np
 
 from edgehar.answers import fed_name, feeds
 from edgehar.clip import Dataset
-from edgehar.config import group, option
+from edgehar.config import check_seed, group, option
 from edgehar.datasets import DEFAULT_FOLDS, DataOptions, default_split
 from edgehar.errors import ConfigError
 from edgehar.pipeline import data_arguments
@@ -47,8 +47,7 @@ class SuiteOptions:
         strange = [name for name in self.suite if name not in SEEDS]
         if strange or not self.suite:
             raise ConfigError(f"--suite {','.join(strange) or 'without a name'}: expected some of {', '.join(SEEDS)}")
-        if any(not 0 <= seed < 2**31 for seed in self.seeds):
-            raise ConfigError(f"--seeds {','.join(map(str, self.seeds))}: expected 0 or more, below 2^31")
+        check_seed(*self.seeds, name="seeds")
         if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
             raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} make their own; leave it out")
         if self.data.without and "unknown" in self.suite:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from edgehar.answers import fed_name, feeds
 from edgehar.cli import guarded
-from edgehar.config import group, option, parse, positional
+from edgehar.config import check_seed, group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import read_json, write_json
@@ -76,8 +76,7 @@ class BaselineOptions:
         """Refuse a baseline nobody wrote."""
         if self.kind not in KINDS:
             raise ConfigError(f"baseline {self.kind!r} is unknown; expected one of {', '.join(KINDS)}")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigError(f"--seed {self.seed}: expected 0 or more, below 2^31")
+        check_seed(self.seed)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

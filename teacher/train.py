@@ -21,7 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from edgehar.config import option
+from edgehar.config import check_seed, option
 from edgehar.errors import ConfigError
 from edgehar.files import atomic_file, digest_of
 from teacher.loader import batch_rows, update_generator
@@ -189,8 +189,7 @@ def train(
     """
     if config.steps <= 0 or config.batch < crew.world:
         raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
-    if not 0 <= seed < 2**31:
-        raise ConfigError(f"--seed {seed}: expected 0 or more, below 2^31")
+    check_seed(seed)
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, crew.world, key])
