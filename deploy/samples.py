@@ -30,14 +30,16 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
     return np.where(valid[:, None], cleaned, 0).astype(np.float32), valid
 
 
-def as_times(times_s: Any, samples: int, name: str) -> Times:
-    """Timestamps to (T,) float64; raises DataError unless there is one per sample, finite and not decreasing."""
+def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:
+    """Timestamps to (T,) float64; raises DataError unless there is one per sample, finite and, if `in_order`, so."""
     try:
         times = np.asarray(times_s, np.float64).reshape(-1)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name}: the times are not numbers; expected seconds, one per sample") from None
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")
-    if not np.isfinite(times).all() or (np.diff(times) < 0).any():
-        raise DataError(f"{name}: times are not finite or go back; expected seconds in order; sort the samples")
+    if not np.isfinite(times).all():
+        raise DataError(f"{name}: times are not finite; expected seconds")
+    if in_order and (np.diff(times) < 0).any():
+        raise DataError(f"{name}: times go back; expected seconds in order; sort the samples")
     return times

@@ -3,7 +3,6 @@
 import numpy as np
 
 from edgehar.clip import Bools, Floats, Times
-from edgehar.errors import DataError
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, prepare, resample
 
@@ -19,16 +18,24 @@ class Sensor:
         spec: the modality.
         frame_s: seconds between two frames of the grid.
         normalisation: scales of the features.
+        reorder_s: how far behind the newest a sample may come and still count; longer to settle by as much.
+
+    Attributes:
+        late: samples that came after their frames had been taken, or were retracted.
     """
 
-    def __init__(self, spec: ModalitySpec, frame_s: float, normalisation: Normalisation) -> None:
+    def __init__(
+        self, spec: ModalitySpec, frame_s: float, normalisation: Normalisation, reorder_s: float = 0.0
+    ) -> None:
         """Start with nothing heard."""
         self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
+        self.reorder_s, self.late = reorder_s, 0
         self.longest_gap_s = MAX_GAP_FRAMES * frame_s
         self._times_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
         self._valid: Bools = np.zeros(0, bool)
         self._before: tuple[Floats, bool] | None = None
+        self._taken_s = -np.inf  # time of the last frame that was taken
 
     @property
     def newest_s(self) -> float:
@@ -36,32 +43,35 @@ class Sensor:
         return float(self._times_s[-1]) if len(self._times_s) else -np.inf
 
     def append(self, values: Floats, valid: Bools, times_s: Times) -> None:
-        """Add samples (n, C) in order of time; of samples with the same time the last counts.
-
-        Raises DataError if they go back behind the newest sample.
-        """
-        if times_s[0] < self.newest_s:
-            raise DataError(
-                f"{self.spec.name}: {self.newest_s - times_s[0]:.3f} s behind its previous sample; expected times in "
-                "order; sort the samples, or reset the stream if the sensor's clock was set back"
-            )
-        times = np.concatenate([self._times_s, times_s])
+        """Add samples (n, C) in any order; of samples with the same time the last to come counts."""
+        self.late += int(np.count_nonzero(times_s <= self._taken_s))
+        times, mask = np.concatenate([self._times_s, times_s]), np.concatenate([self._valid, valid])
+        everything = np.concatenate([self._values, values])
+        if (np.diff(times) < 0).any():
+            order = np.argsort(times, kind="stable")
+            times, mask, everything = times[order], mask[order], everything[order]
         last_of_its_time = np.append(np.diff(times) > 0, True)
-        mask = np.concatenate([self._valid, valid])
         keep = last_of_its_time & mask
         keep[-1] = True  # says how far the sensor has come, even if lost
-        self._times_s, self._valid = times[keep], mask[keep]
-        self._values = np.concatenate([self._values, values])[keep]
+        self._times_s, self._valid, self._values = times[keep], mask[keep], everything[keep]
+
+    def retract(self, from_s: float) -> None:
+        """Forget the samples from this time on: the clock that gave them was ahead of its time."""
+        kept = int(np.searchsorted(self._times_s, from_s))
+        self.late += len(self._times_s) - kept
+        self._times_s, self._values, self._valid = self._times_s[:kept], self._values[:kept], self._valid[:kept]
 
     def settled(self, step: int) -> bool:
         """True if the sensor has passed this step and no later sample can change the step's frames."""
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
-        if self.newest_s < last_frame_s + 2 * self.frame_s - 1e-9:
+        sure_s = self.newest_s - self.reorder_s  # nothing that counts comes before it
+        if sure_s < last_frame_s + 2 * self.frame_s - 1e-9:
             return False
-        known = self._times_s[:-1]  # settled, and valid by construction
+        # All but the newest are valid by construction.
+        known = self._times_s[:-1] if not self.reorder_s else self._times_s[:-1][self._times_s[:-1] <= sure_s]
         if not len(known):
-            return self.newest_s - last_frame_s > self.longest_gap_s
-        return known[-1] >= last_frame_s or self.newest_s - known[-1] > self.longest_gap_s
+            return sure_s - last_frame_s > self.longest_gap_s
+        return known[-1] >= last_frame_s or sure_s - known[-1] > self.longest_gap_s
 
     def take(self, step: int, now_s: float | None) -> tuple[Floats, bool]:
         """Features (1, P, G, F) of a step and whether it is valid; steps are taken in order, each once.
@@ -82,7 +92,8 @@ class Sensor:
         frames, frame_valid = resample(values, valid, times_s, grid_s, self.longest_gap_s)
         features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._before)
         self._before = frames[-1], bool(frame_valid[-1])
-        self._forget(grid_s[-1])
+        self._taken_s = float(grid_s[-1])
+        self._forget(self._taken_s)
         return features, bool(step_valid[0])
 
     def empty_until(self, step: int) -> float:
@@ -97,6 +108,7 @@ class Sensor:
     def skip(self, step: int) -> None:
         """Go on at this step, past steps without a valid frame."""
         self._before = np.zeros(self.spec.channels, np.float32), False
+        self._taken_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._forget(step * self.spec.patch * self.frame_s)
 
     def _forget(self, before_s: float) -> None:

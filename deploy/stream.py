@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy.clock import Clock, Samples
 from deploy.recognizer import Recognizer
 from deploy.samples import as_samples, as_times
 from deploy.sensor import Sensor
@@ -25,13 +26,18 @@ class StreamRecognizer:
     `lateness_s` more: a sensor that is later than that counts as lost for the step. As long as none is, the
     predictions do not depend on how the samples are cut into pushes, and they are those of
     `Recognizer.predict_windows` on the whole recording. A window without one valid step has no prediction.
+    Samples may come twice or out of order: of those with the same time the last to come counts, and one that comes
+    too late for its step is lost. A clock that leaps is doubted first; see `deploy.clock`.
 
     Args:
         recognizer: the opened package; one of kind "clip" slides here with the manifest's `step_s` and `hop`.
         modalities: sensors that are connected, so that none is waited for in vain; all of the package's if empty.
         smoothing: weight of the previous prediction's probabilities, 0 (none) to below 1.
         margin: a new class replaces the previous one only if it is more probable by more than this.
-        lateness_s: how long the slowest sensor is waited for, in seconds of the stream.
+        lateness_s: how long the slowest sensor is waited for, in seconds of the stream, and by how much a sensor's
+            clock may leap without being doubted; infinity waits for ever and believes every clock.
+        reorder_s: how far a sample may come behind a newer one of its sensor and change nothing; each step waits as
+            long.
         start_s: where the first step begins on the stream's clock; at the first sample pushed if None.
         offsets_s: modality -> seconds added to its times, to bring its clock to the stream's.
     """
@@ -43,20 +49,22 @@ class StreamRecognizer:
         smoothing: float = 0.0,
         margin: float = 0.0,
         lateness_s: float = 0.5,
+        reorder_s: float = 0.0,
         start_s: float | None = None,
         offsets_s: dict[str, float] | None = None,
     ) -> None:
         """Check the options and start with nothing heard."""
-        if not 0 <= smoothing < 1 or not margin >= 0 or not lateness_s >= 0:
+        if not 0 <= smoothing < 1 or not margin >= 0 or not lateness_s >= reorder_s or not reorder_s >= 0:
             raise ConfigError(
-                f"smoothing {smoothing}, margin {margin}, lateness {lateness_s} s; "
-                "expected smoothing in [0, 1) and the others at least 0"
+                f"smoothing {smoothing}, margin {margin}, lateness {lateness_s} s, reorder {reorder_s} s; "
+                "expected smoothing in [0, 1), the others at least 0, and no more reordering than lateness"
             )
         self._recognizer, self._manifest = recognizer, recognizer.manifest
         self._connected = tuple(modalities) or tuple(spec.name for spec in self._manifest.modalities)
         self._offsets_s = dict(offsets_s or {})
         recognizer.check_names((*self._connected, *self._offsets_s))
-        self._smoothing, self._margin, self._lateness_s = smoothing, margin, lateness_s
+        self._smoothing, self._margin = smoothing, margin
+        self._lateness_s, self._reorder_s = lateness_s, reorder_s
         self._start_s = start_s
         self._step_s = self._manifest.window.step_s
         nothing = {
@@ -72,10 +80,11 @@ class StreamRecognizer:
         window, normalisation = self._manifest.window, self._manifest.normalisation
         self._origin_s = self._start_s
         self._sensors = {
-            spec.name: Sensor(spec, window.step_s / spec.patch, normalisation)
+            spec.name: Sensor(spec, window.step_s / spec.patch, normalisation, self._reorder_s)
             for spec in self._manifest.modalities
             if spec.name in self._connected
         }
+        self._clocks = {name: Clock(self._lateness_s) for name in self._sensors}
         self._step = 0
         # Written twice, S apart, so that the last S tokens always lie in a row.
         self._ring = np.repeat(self._no_token, 2 * window.steps, axis=0)  # (2 * S, D)
@@ -89,13 +98,13 @@ class StreamRecognizer:
         Args:
             modality: which sensor.
             samples: (n, C), or (n, G, 3) for a skeleton; values that are not finite mark a lost sample.
-            times_s: (n,) seconds on the sensor's clock, not decreasing over all its pushes.
+            times_s: (n,) seconds on the sensor's clock.
 
         Returns:
             The predictions that these samples complete, in order; often none.
 
-        Raises DataError, with the stream as it was before, for an unknown modality, a wrong shape
-        or times that go back.
+        Raises DataError, with the stream as it was before, for an unknown modality, a wrong shape or times that are
+        no seconds.
         """
         self._recognizer.check_names([modality])
         if modality not in self._sensors:
@@ -104,34 +113,57 @@ class StreamRecognizer:
             )
         sensor = self._sensors[modality]
         values, valid = as_samples(samples, sensor.spec)
-        times = as_times(times_s, len(values), modality) + self._offsets_s.get(modality, 0.0)
+        times = as_times(times_s, len(values), modality, in_order=False) + self._offsets_s.get(modality, 0.0)
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
-        if abs(start_s) > LATEST_S or float(times[-1]) - start_s > LATEST_S:
+        farthest_s = float(times[np.argmax(np.abs(times - start_s))])
+        if abs(start_s) > LATEST_S or abs(farthest_s - start_s) > LATEST_S:
             raise DataError(
-                f"{modality}: time {times[-1]:g} s in a stream that starts at {start_s:g} s; expected seconds within "
+                f"{modality}: time {farthest_s:g} s in a stream that starts at {start_s:g} s; expected seconds within "
                 f"{LATEST_S:g} of it and of 0; check the clock's unit, and call reset() where a recording begins"
             )
         self._origin_s = start_s
-        sensor.append(values, valid, times - self._origin_s)
+        predictions: list[Prediction] = []
+        for believed in self._clocks[modality].admit(Samples(values, valid, times - start_s), self._others_s(modality)):
+            if believed.times_s[0] < sensor.newest_s - self._lateness_s:
+                sensor.retract(float(believed.times_s[0]))
+            sensor.append(*believed)
+            predictions += self._catch_up()
+        return predictions
+
+    def flush(self) -> list[Prediction]:
+        """Compute the whole steps that are left at the end of a recording, then start afresh."""
+        predictions: list[Prediction] = []
+        for name, sensor in self._sensors.items():
+            for believed in self._clocks[name].settle(self._others_s(name)):
+                sensor.append(*believed)
+                predictions += self._catch_up()
+        newest_s = self._newest_s()
+        steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
+        while self._step < steps:
+            predictions += self._advance(None)
+        self.reset()
+        return predictions
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """How many samples of each sensor came after their step had been computed, or had a time not to be believed."""
+        return {name: sensor.late + self._clocks[name].lost for name, sensor in self._sensors.items()}
+
+    def _newest_s(self) -> float:
+        return max(sensor.newest_s for sensor in self._sensors.values())
+
+    def _others_s(self, modality: str) -> float:
+        """Newest time of the other sensors; minus infinity if none was heard."""
+        return max((sensor.newest_s for name, sensor in self._sensors.items() if name != modality), default=-math.inf)
+
+    def _catch_up(self) -> list[Prediction]:
+        """Compute every step that is due."""
         predictions: list[Prediction] = []
         self._skip_silence()
         while self._is_due():
             predictions += self._advance(self._newest_s())
             self._skip_silence()
         return predictions
-
-    def flush(self) -> list[Prediction]:
-        """Compute the whole steps that are left at the end of a recording, then start afresh."""
-        newest_s = self._newest_s()
-        steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
-        predictions: list[Prediction] = []
-        while self._step < steps:
-            predictions += self._advance(None)
-        self.reset()
-        return predictions
-
-    def _newest_s(self) -> float:
-        return max(sensor.newest_s for sensor in self._sensors.values())
 
     def _is_due(self) -> bool:
         frame_s = max(sensor.frame_s for sensor in self._sensors.values())

@@ -1,0 +1,194 @@
+"""Whether a sensor's times can be believed: a leap is doubted until the sensor itself or the other sensors decide it.
+
+A sensor's clock may be set anew, start from zero after a power cut, or be wrong for a while. Samples are aligned by
+time, so one clock that leaps an hour ahead would otherwise make every other sensor an hour late.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from edgehar.clip import Bools, Floats, Times
+
+MOST_DOUBTED = 16_384
+"""Samples held back at most while a leap is doubted; a clock that stands still would fill the memory otherwise."""
+
+
+class Samples(NamedTuple):
+    """Samples of one sensor.
+
+    Attributes:
+        values: (n, C).
+        valid: (n,) bool.
+        times_s: (n,) seconds.
+    """
+
+    values: Floats
+    valid: Bools
+    times_s: Times
+
+    def last(self) -> "Samples":
+        """The last one."""
+        return Samples(self.values[-1:], self.valid[-1:], self.times_s[-1:])
+
+    def part(self, first: int, last: int) -> "Samples":
+        """Those from `first` to before `last`."""
+        return Samples(self.values[first:last], self.valid[first:last], self.times_s[first:last])
+
+    def later(self, seconds: float) -> "Samples":
+        """The same, `seconds` later."""
+        return self._replace(times_s=self.times_s + seconds)
+
+
+@dataclass
+class Doubt:
+    """Samples held back since a leap, on the sensor's own clock, and how far the other sensors had come by then."""
+
+    runs: list[Samples]
+    others_s: float
+
+    @property
+    def first_s(self) -> float:
+        """Time of the first sample held back."""
+        return float(self.runs[0].times_s[0])
+
+    @property
+    def count(self) -> int:
+        """How many samples are held back."""
+        return sum(len(run.times_s) for run in self.runs)
+
+    def span_s(self) -> float:
+        """How far the sensor has come since."""
+        return max(float(run.times_s.max()) for run in self.runs) - self.first_s
+
+    def advance_s(self, others_s: float) -> float:
+        """How far the other sensors have come since."""
+        return others_s - self.others_s if np.isfinite(self.others_s) else 0.0
+
+
+class Clock:
+    """One sensor's times, brought to the stream's.
+
+    A time more than `patience_s` behind the sensor's newest, or ahead of it, is a leap. It is believed as soon as it
+    leads to where the other sensors are, give or take `patience_s`. Otherwise the samples are held back until they span
+    `patience_s`: if the others meanwhile went on as before, the clock was set anew, and the sensor goes on from where
+    they were when it leapt; if they kept silent, a leap ahead was a pause, and after a leap back the sensor goes on
+    from its newest sample. Should the old time come back, it is believed again at once, and what was held back is lost.
+
+    Args:
+        patience_s: see above; infinity believes every time, as a recording's should be.
+
+    Attributes:
+        lost: samples that were held back and never believed.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        """Start with nothing heard."""
+        self._patience_s, self.lost = patience_s, 0
+        self._heard_s = -np.inf  # newest time of the present run, on the sensor's clock
+        self._newest_s = -np.inf  # newest time that was believed, on the stream's clock
+        self._offset_s = 0.0  # from the sensor's clock to the stream's
+        self._doubt: Doubt | None = None
+
+    def admit(self, samples: Samples, others_s: float) -> list[Samples]:
+        """The samples that can be believed by now, on the stream's clock; of those held back earlier, too.
+
+        Args:
+            samples: the next ones, on the sensor's clock.
+            others_s: newest time of the other sensors, on the stream's clock; minus infinity if there is none.
+        """
+        if not np.isfinite(self._patience_s):
+            return [samples]
+        believed: list[Samples] = []
+        for run, leapt in self._runs(samples):
+            offset_s = self._plausible(float(run.times_s[0]), others_s) if leapt else None
+            if offset_s is not None or (not leapt and self._doubt is None):
+                self._drop()
+                believed.append(self._believe(run, self._offset_s if offset_s is None else offset_s))
+            elif leapt or self._doubt is None:
+                self._drop()
+                self._doubt = Doubt([run], others_s)
+            else:
+                self._doubt.runs.append(run)
+            believed += self._decide(others_s)
+        return believed
+
+    def settle(self, others_s: float) -> list[Samples]:
+        """What is still held back at the end of a recording, unless it looks like a clock gone wrong."""
+        doubt = self._doubt
+        if doubt is None or doubt.first_s + self._offset_s < self._newest_s or doubt.advance_s(others_s) > 0:
+            self._drop()
+            return []
+        self._doubt = None
+        return [self._believe(run, self._offset_s) for run in doubt.runs]
+
+    def _runs(self, samples: Samples) -> Iterator[tuple[Samples, bool]]:
+        """The samples cut at leaps, and whether each run begins with one."""
+        times = samples.times_s
+        before = np.maximum.accumulate(np.append(self._heard_s, times))
+        first, leapt, heard_s = 0, False, self._heard_s
+        ahead = times - before[:-1]
+        if not np.isfinite(before[0]):
+            ahead[0] = 0.0
+        if (np.abs(ahead) <= self._patience_s).all():
+            self._heard_s = float(before[-1])
+            yield samples, False
+            return
+        for place, time_s in enumerate(times.tolist()):
+            if np.isfinite(heard_s) and abs(time_s - heard_s) > self._patience_s:
+                if place > first:
+                    self._heard_s = heard_s
+                    yield samples.part(first, place), leapt
+                first, leapt, heard_s = place, True, time_s
+            heard_s = max(heard_s, time_s)
+        self._heard_s = heard_s
+        yield samples.part(first, len(times)), leapt
+
+    def _plausible(self, time_s: float, others_s: float) -> float | None:
+        """The offset by which a time after a leap fits the stream: that of before, or none at all; None if neither."""
+        for offset_s in (self._offset_s, 0.0):
+            here_s = time_s + offset_s
+            earliest_s, latest_s = (self._newest_s, np.inf)
+            if np.isfinite(others_s):
+                earliest_s, latest_s = min(self._newest_s, others_s), others_s + self._patience_s
+            if earliest_s - self._patience_s <= here_s <= latest_s:
+                return offset_s
+        return None
+
+    def _believe(self, run: Samples, offset_s: float) -> Samples:
+        self._offset_s = offset_s
+        moved = run.later(offset_s) if offset_s else run
+        newest_s = float(moved.times_s.max())
+        # A clock that was found ahead of its time is not measured by what it said then.
+        self._newest_s = (
+            newest_s if moved.times_s[0] < self._newest_s - self._patience_s else max(newest_s, self._newest_s)
+        )
+        return moved
+
+    def _drop(self) -> None:
+        """Give up what is held back."""
+        self.lost += 0 if self._doubt is None else self._doubt.count
+        self._doubt = None
+
+    def _decide(self, others_s: float) -> list[Samples]:
+        """End the doubt once the others have caught up, or what is held back spans `patience_s`."""
+        doubt = self._doubt
+        if doubt is None:
+            return []
+        if doubt.count > MOST_DOUBTED:
+            self._drop()
+            self._doubt = Doubt([doubt.runs[-1].last()], others_s)
+            return []
+        offset_s, span_s = self._plausible(doubt.first_s, others_s), doubt.span_s()
+        if offset_s is None and span_s < self._patience_s:
+            return []
+        if offset_s is None:
+            offset_s = self._offset_s
+            if doubt.advance_s(others_s) >= span_s / 2:
+                offset_s = max(doubt.others_s, self._newest_s) - doubt.first_s
+            elif doubt.first_s + offset_s < self._newest_s:
+                offset_s = self._newest_s - doubt.first_s
+        self._doubt = None
+        return [self._believe(run, offset_s) for run in doubt.runs]

@@ -1,0 +1,86 @@
+"""Predictions become activities with a beginning and an end."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.segments import Activity, Segmenter
+from edgehar.clip import UNKNOWN, Prediction
+from edgehar.errors import ConfigError
+
+WINDOW_S, HOP_S = 2.0, 0.5
+
+
+def predictions(labels: str, start_s: float = 0.0) -> list[Prediction]:
+    """One per hop: w, s and j are labels, ? is unknown, and a blank is a window without a prediction."""
+    names = {"w": "walk", "s": "sit", "j": "jog", "?": UNKNOWN}
+    return [
+        Prediction(
+            names[letter],
+            0.8,
+            np.full(3, 1 / 3, np.float32),
+            start_s + place * HOP_S,
+            start_s + place * HOP_S + WINDOW_S,
+        )
+        for place, letter in enumerate(labels)
+        if letter != " "
+    ]
+
+
+def spans(found: list[Activity]) -> list[tuple[str, float, float]]:
+    return [(one.label, one.start_s, one.end_s) for one in found]
+
+
+def segmented(labels: str, shortest_s: float = 0.0) -> list[Activity]:
+    segmenter = Segmenter(shortest_s)
+    return segmenter.push(predictions(labels)) + segmenter.flush()
+
+
+def test_an_activity_changes_half_way_between_the_middles_of_two_windows() -> None:
+    assert spans(segmented("wwwwss")) == [("walk", 0.0, 2.75), ("sit", 2.75, 4.5)]
+    assert spans(segmented("w")) == [("walk", 0.0, WINDOW_S)]
+    assert segmented("") == []
+
+
+def test_a_slip_belongs_to_the_activity_around_it() -> None:
+    assert [one[0] for one in spans(segmented("wwwwswwww"))] == ["walk", "sit", "walk"]
+    assert spans(segmented("wwwwswwww", shortest_s=2.0)) == [("walk", 0.0, 6.0)]
+    # The time of a slip goes to what was before it, and a slip at the end is no activity either.
+    assert spans(segmented("wwwwsjjjjjj", shortest_s=2.0)) == [("walk", 0.0, 3.25), ("jog", 3.25, 7.0)]
+    assert spans(segmented("wwwws", shortest_s=2.0)) == [("walk", 0.0, 4.0)]
+
+
+def test_unknown_time_belongs_to_no_activity() -> None:
+    assert spans(segmented("ww??ss")) == [("walk", 0.0, 1.75), ("sit", 2.75, 4.5)]
+    assert segmented("????") == []
+
+
+def test_a_pause_ends_an_activity_where_its_last_window_ends() -> None:
+    assert spans(segmented("ww        ww")) == [("walk", 0.0, 2.5), ("walk", 5.0, 7.5)]
+
+
+def test_an_activity_comes_as_soon_as_the_next_has_lasted() -> None:
+    segmenter = Segmenter(1.5)
+    came = [place for place, one in enumerate(predictions("wwwwssss")) if segmenter.push([one])]
+    assert came == [5]  # the first window that reaches 1.5 s beyond the change at 2.75 s ends at 4.5 s
+    assert segmenter.current is not None
+    assert segmenter.current.label == "sit"
+    segmenter.flush()
+    assert segmenter.current is None
+
+
+@given(st.text("wsj? ", max_size=40), st.sampled_from([0.0, 1.0, 3.0]))
+def test_activities_are_in_order_and_inside_the_recording(labels: str, shortest_s: float) -> None:
+    given_predictions = predictions(labels)
+    found = segmented(labels, shortest_s)
+    edges = [edge for one in found for edge in (one.start_s, one.end_s)]
+    assert edges == sorted(edges)
+    assert all(one.end_s > one.start_s and one.label != UNKNOWN for one in found)
+    if found:
+        assert given_predictions[0].start_s <= edges[0] <= edges[-1] <= given_predictions[-1].end_s
+
+
+def test_a_negative_duration_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected 0 or more"):
+        Segmenter(-1.0)
