@@ -4,7 +4,7 @@ A sensor's clock may be set anew, start from zero after a power cut, or be wrong
 time, so one clock that leaps an hour ahead would otherwise make every other sensor an hour late.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from edgehar.clip import Bools, Floats, Times
 
 MOST_DOUBTED = 16_384
 """Samples held back at most while a leap is doubted; a clock that stands still would fill the memory otherwise."""
+
+STRAGGLING_S = 10.0
+"""How far behind the newest a sample may be that was only held up on the way."""
 
 
 class Samples(NamedTuple):
@@ -71,11 +74,13 @@ class Doubt:
 class Clock:
     """One sensor's times, brought to the stream's.
 
-    A time more than `patience_s` behind the sensor's newest, or ahead of it, is a leap. It is believed as soon as it
-    leads to where the other sensors are, give or take `patience_s`. Otherwise the samples are held back until they span
-    `patience_s`: if the others meanwhile went on as before, the clock was set anew, and the sensor goes on from where
-    they were when it leapt; if they kept silent, a leap ahead was a pause, and after a leap back the sensor goes on
-    from its newest sample. Should the old time come back, it is believed again at once, and what was held back is lost.
+    A time more than `patience_s` behind the sensor's newest, or ahead of it, is a leap. A leap ahead is believed as
+    soon as the other sensors are there, give or take `patience_s`: the sensor was away. Otherwise samples are held
+    back until they span `patience_s`, and given up at once should the old time come back. Then, if the others went on
+    meanwhile, the clock was set anew, and the sensor goes on from where they are. If they kept silent, a leap ahead was
+    a pause, and after a leap back of more than `STRAGGLING_S` the sensor goes on where it had been; a shorter one may
+    be samples that were held up on the way, which are given up once the sensor has come past them. Whatever was
+    decided, a clock that agrees with another sensor's for `patience_s` is right as it is.
 
     Args:
         patience_s: see above; infinity believes every time, as a recording's should be.
@@ -90,29 +95,37 @@ class Clock:
         self._heard_s = -np.inf  # newest time of the present run, on the sensor's clock
         self._newest_s = -np.inf  # newest time that was believed, on the stream's clock
         self._offset_s = 0.0  # from the sensor's clock to the stream's
+        self._agreed_s = np.inf  # since when it has agreed with another sensor's clock
         self._doubt: Doubt | None = None
 
-    def admit(self, samples: Samples, others_s: float) -> list[Samples]:
+    @property
+    def heard_s(self) -> float:
+        """What the sensor's own clock says, right or wrong; minus infinity before the first sample."""
+        return self._heard_s
+
+    def admit(self, samples: Samples, others_s: float, clocks_s: Iterable[float] = ()) -> list[Samples]:
         """The samples that can be believed by now, on the stream's clock; of those held back earlier, too.
 
         Args:
             samples: the next ones, on the sensor's clock.
             others_s: newest time of the other sensors, on the stream's clock; minus infinity if there is none.
+            clocks_s: what the clocks of the other sensors say.
         """
         if not np.isfinite(self._patience_s):
             return [samples]
         believed: list[Samples] = []
+        others = np.asarray([*clocks_s], np.float64)
         for run, leapt in self._runs(samples):
-            offset_s = self._plausible(float(run.times_s[0]), others_s) if leapt else None
-            if offset_s is not None or (not leapt and self._doubt is None):
+            agreed = self._has_agreed(run, leapt, others)
+            if self._goes_on(run) or (leapt and self._was_away(run, others_s)) or not (leapt or self._doubt):
                 self._drop()
-                believed.append(self._believe(run, self._offset_s if offset_s is None else offset_s))
+                believed.append(self._believe(run, self._offset_s))
             elif leapt or self._doubt is None:
                 self._drop()
                 self._doubt = Doubt([run], others_s)
             else:
                 self._doubt.runs.append(run)
-            believed += self._decide(others_s)
+            believed += self._decide(others_s, agreed)
         return believed
 
     def settle(self, others_s: float) -> list[Samples]:
@@ -128,43 +141,51 @@ class Clock:
         """The samples cut at leaps, and whether each run begins with one."""
         times = samples.times_s
         before = np.maximum.accumulate(np.append(self._heard_s, times))
-        first, leapt, heard_s = 0, False, self._heard_s
-        ahead = times - before[:-1]
-        if not np.isfinite(before[0]):
-            ahead[0] = 0.0
+        ahead = times - before[:-1]  # infinite for the first sample of all, which is judged like one after a leap
         if (np.abs(ahead) <= self._patience_s).all():
             self._heard_s = float(before[-1])
             yield samples, False
             return
+        first, leapt, heard_s = 0, False, self._heard_s
         for place, time_s in enumerate(times.tolist()):
-            if np.isfinite(heard_s) and abs(time_s - heard_s) > self._patience_s:
+            if abs(time_s - heard_s) > self._patience_s:
                 if place > first:
-                    self._heard_s = heard_s
                     yield samples.part(first, place), leapt
                 first, leapt, heard_s = place, True, time_s
             heard_s = max(heard_s, time_s)
         self._heard_s = heard_s
         yield samples.part(first, len(times)), leapt
 
-    def _plausible(self, time_s: float, others_s: float) -> float | None:
-        """The offset by which a time after a leap fits the stream: that of before, or none at all; None if neither."""
+    def _has_agreed(self, run: Samples, leapt: bool, clocks_s: Times) -> bool:
+        """Whether the sensor's own clock has agreed with another one for as long as a leap is doubted."""
+        newest_s = float(run.times_s.max())
+        if leapt or not (np.abs(clocks_s - newest_s) <= self._patience_s).any():
+            self._agreed_s = np.inf
+        if (np.abs(clocks_s - newest_s) <= self._patience_s).any():
+            self._agreed_s = min(self._agreed_s, float(run.times_s[0]))
+        return newest_s - self._agreed_s >= self._patience_s
+
+    def _goes_on(self, run: Samples) -> bool:
+        """Whether a run begins where the sensor was, on the stream's clock or, from now on, on its own."""
         for offset_s in (self._offset_s, 0.0):
-            here_s = time_s + offset_s
-            earliest_s, latest_s = (self._newest_s, np.inf)
-            if np.isfinite(others_s):
-                earliest_s, latest_s = min(self._newest_s, others_s), others_s + self._patience_s
-            if earliest_s - self._patience_s <= here_s <= latest_s:
-                return offset_s
-        return None
+            if abs(float(run.times_s[0]) + offset_s - self._newest_s) <= self._patience_s:
+                self._offset_s = offset_s
+                return True
+        return False
+
+    def _was_away(self, run: Samples, others_s: float) -> bool:
+        """Whether a run after a leap ahead, or the first one, begins where the others are by now."""
+        here_s = float(run.times_s[0]) + self._offset_s
+        first_of_all = not np.isfinite(self._newest_s) and not np.isfinite(others_s)
+        return first_of_all or self._newest_s < here_s <= others_s + self._patience_s
 
     def _believe(self, run: Samples, offset_s: float) -> Samples:
         self._offset_s = offset_s
         moved = run.later(offset_s) if offset_s else run
         newest_s = float(moved.times_s.max())
         # A clock that was found ahead of its time is not measured by what it said then.
-        self._newest_s = (
-            newest_s if moved.times_s[0] < self._newest_s - self._patience_s else max(newest_s, self._newest_s)
-        )
+        back = moved.times_s[0] < self._newest_s - self._patience_s
+        self._newest_s = newest_s if back else max(newest_s, self._newest_s)
         return moved
 
     def _drop(self) -> None:
@@ -172,23 +193,30 @@ class Clock:
         self.lost += 0 if self._doubt is None else self._doubt.count
         self._doubt = None
 
-    def _decide(self, others_s: float) -> list[Samples]:
-        """End the doubt once the others have caught up, or what is held back spans `patience_s`."""
+    def _decide(self, others_s: float, agreed: bool) -> list[Samples]:
+        """End the doubt once the clock has agreed, the others followed it ahead, or what is held back spans enough."""
         doubt = self._doubt
+        if agreed:
+            self._offset_s, self._doubt = 0.0, None
+            return [] if doubt is None else [self._believe(run, 0.0) for run in doubt.runs]
         if doubt is None:
             return []
         if doubt.count > MOST_DOUBTED:
             self._drop()
             self._doubt = Doubt([doubt.runs[-1].last()], others_s)
             return []
-        offset_s, span_s = self._plausible(doubt.first_s, others_s), doubt.span_s()
-        if offset_s is None and span_s < self._patience_s:
+        here_s = doubt.first_s + self._offset_s
+        followed = self._newest_s < here_s <= others_s + self._patience_s
+        if not followed and doubt.span_s() < self._patience_s:
             return []
-        if offset_s is None:
-            offset_s = self._offset_s
-            if doubt.advance_s(others_s) >= span_s / 2:
-                offset_s = max(doubt.others_s, self._newest_s) - doubt.first_s
-            elif doubt.first_s + offset_s < self._newest_s:
-                offset_s = self._newest_s - doubt.first_s
+        offset_s = self._offset_s
+        if not followed and doubt.advance_s(others_s) >= doubt.span_s() / 2:
+            offset_s = others_s - doubt.first_s - doubt.span_s()
+        elif here_s < self._newest_s - STRAGGLING_S:
+            offset_s = self._newest_s - doubt.first_s
+        elif here_s < self._newest_s:
+            return []  # samples that were held up on the way look like this, too
+        elif doubt.first_s >= self._newest_s:
+            offset_s = 0.0  # after a pause nothing speaks against the sensor's own clock
         self._doubt = None
         return [self._believe(run, offset_s) for run in doubt.runs]

@@ -42,7 +42,7 @@ class Segmenter:
     Between two overlapping windows that name different labels the activity changes half-way between their middles; an
     activity after a pause begins where its first window does, and one before a pause ends where its last window does.
     A label that does not last for `shortest_s` is taken for a slip, and its time goes to the activity before it.
-    Time whose label is "unknown" belongs to no activity.
+    Time whose label is "unknown" belongs to no activity. A stream whose clock goes back begins a new activity.
 
     Args:
         shortest_s: how long a new label must last to end the activity before it.
@@ -77,7 +77,7 @@ class Segmenter:
     def _add(self, one: Prediction) -> list[Activity]:
         ended: list[Activity] = []
         last, start_s = self._last, one.start_s
-        if last is not None and one.start_s <= last.end_s:
+        if last is not None and last.start_s <= one.start_s <= last.end_s:
             start_s = (last.start_s + last.end_s + one.start_s + one.end_s) / 4
         elif last is not None:
             ended += self._close()

@@ -123,10 +123,14 @@ class StreamRecognizer:
             )
         self._origin_s = start_s
         predictions: list[Prediction] = []
-        for believed in self._clocks[modality].admit(Samples(values, valid, times - start_s), self._others_s(modality)):
-            if believed.times_s[0] < sensor.newest_s - self._lateness_s:
-                sensor.retract(float(believed.times_s[0]))
+        arrived, others_s = Samples(values, valid, times - start_s), self._others_s(modality)
+        clocks_s = [clock.heard_s for name, clock in self._clocks.items() if name != modality]
+        for believed in self._clocks[modality].admit(arrived, others_s, clocks_s):
+            first_s = float(believed.times_s[0])
+            if first_s < sensor.newest_s - self._lateness_s:
+                sensor.retract(first_s)
             sensor.append(*believed)
+            self._go_back(first_s)
             predictions += self._catch_up()
         return predictions
 
@@ -155,6 +159,15 @@ class StreamRecognizer:
     def _others_s(self, modality: str) -> float:
         """Newest time of the other sensors; minus infinity if none was heard."""
         return max((sensor.newest_s for name, sensor in self._sensors.items() if name != modality), default=-math.inf)
+
+    def _go_back(self, first_s: float) -> None:
+        """Take up the stream again at this time, if no sensor has come as far as the steps that were computed."""
+        step = max(math.floor(first_s / self._step_s), 0)
+        if step < self._step and self._newest_s() + self._lateness_s < self._step * self._step_s:
+            self._step, self._heard_step = step, step - self._manifest.window.steps
+            self._ring = np.repeat(self._no_token, 2 * self._manifest.window.steps, axis=0)
+            for sensor in self._sensors.values():
+                sensor.skip(step)
 
     def _catch_up(self) -> list[Prediction]:
         """Compute every step that is due."""
