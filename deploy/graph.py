@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
+from deploy.graph_rules import check_graph
 from edgehar.clip import Floats
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
@@ -62,16 +63,20 @@ class Graph:
     """An onnxruntime session with named float inputs and one float output.
 
     Args:
-        path: the ONNX file.
+        path: the ONNX file; with `data` only its name in messages.
         threads: onnxruntime's own threads.
         providers: onnxruntime's execution providers in order of preference.
+        data: the file's bytes; read from `path` if None.
 
-    Raises ConfigError if no provider of that name exists, PackageError if onnxruntime cannot read the file.
+    Raises ConfigError if no provider of that name exists, PackageError if the graph breaks a rule of
+    `deploy.graph_rules` or onnxruntime cannot read it.
     A provider that cannot start is reported as a RuntimeWarning; `providers` then says what runs instead.
     """
 
-    def __init__(self, path: Path, threads: int = 1, providers: Sequence[str] | None = None) -> None:
-        """Open the session."""
+    def __init__(
+        self, path: Path, threads: int = 1, providers: Sequence[str] | None = None, data: bytes | None = None
+    ) -> None:
+        """Open the session on the very bytes that were looked through."""
         wanted = list(DEFAULT_PROVIDERS if providers is None else providers)
         runtime = cast(Any, ort)
         known: list[str] = runtime.get_available_providers()
@@ -79,6 +84,8 @@ class Graph:
             raise ConfigError(f"{threads} threads; expected 1 or more")
         if not set(wanted) & set(known):
             raise ConfigError(f"provider {', '.join(wanted)}: this onnxruntime has {', '.join(known)}; choose of these")
+        content = path.read_bytes() if data is None else data
+        check_graph(content, str(path))
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -87,7 +94,7 @@ class Graph:
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = runtime.InferenceSession(
-                str(path), options, providers=[name for name in wanted if name in known]
+                content, options, providers=[name for name in wanted if name in known]
             )
         except Exception as problem:  # onnxruntime's own classes share no narrower base
             raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
@@ -113,16 +120,24 @@ class Graph:
         return Interface(inputs, first.name, shape(first))
 
     def run(self, inputs: dict[str, Floats]) -> Floats:
-        """Compute the one output."""
-        output: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        """Compute the one output; raises PackageError if onnxruntime cannot."""
+        try:
+            output: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        except Exception as problem:  # onnxruntime's own classes share no narrower base
+            raise PackageError(f"{self.path}: onnxruntime cannot compute it ({problem}); export it again") from None
         return output
 
 
 def open_graph(
-    path: Path, part: str, manifest: Manifest, threads: int = 1, providers: Sequence[str] | None = None
+    path: Path,
+    part: str,
+    manifest: Manifest,
+    threads: int = 1,
+    providers: Sequence[str] | None = None,
+    data: bytes | None = None,
 ) -> Graph:
     """Open a package's graph; raises PackageError if its inputs or its output are not the manifest's."""
-    graph = Graph(path, threads, providers)
+    graph = Graph(path, threads, providers, data)
     found, expected = graph.interface, expected_interface(manifest, part)
     if not found.fits(expected):
         raise PackageError(f"{path}: found {found}; the manifest expects {expected}; export the model again")

@@ -1,13 +1,35 @@
 """A live stream as text: one JSON object per line in, one JSON prediction per line out."""
 
 import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from deploy.network import REMARK_CHARACTERS, say
+from deploy.segments import Activity
 from deploy.stream import StreamRecognizer
 from edgehar.clip import Prediction
-from edgehar.errors import DataError
+from edgehar.errors import ConfigError, DataError
 
 KEYS = {"modality", "time_s", "samples"}
+MAX_LINE_BYTES = 2**20
+"""Ten seconds of a skeleton fit many times; more is no line of samples, and memory on a board is short."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line as it came.
+
+    Attributes:
+        origin: where it came from and which line it is, for people.
+        line: its bytes, without the line feed.
+        arrived_s: when, on the clock of `time.monotonic`.
+    """
+
+    origin: str
+    line: bytes
+    arrived_s: float = field(default_factory=time.monotonic)
 
 
 def prediction_line(prediction: Prediction, labels: tuple[str, ...]) -> str:
@@ -24,6 +46,40 @@ def prediction_line(prediction: Prediction, labels: tuple[str, ...]) -> str:
     )
 
 
+def sample_line(modality: str, time_s: float, sample: list[float]) -> bytes:
+    """One sample as a line of a stream; `push_line` reads it."""
+    return json.dumps({"modality": modality, "time_s": time_s, "samples": [sample]}).encode()
+
+
+def whole_lines(rest: bytearray, chunk: bytes) -> Iterator[bytes]:
+    """The lines that a chunk completes, without their line feeds.
+
+    Args:
+        rest: what the chunks before left over; holds afterwards what this one does. A line that is too long is cut
+            to one byte more than MAX_LINE_BYTES, so that it is still known as too long and takes no more memory.
+        chunk: the next bytes.
+    """
+    *ends, tail = chunk.split(b"\n")
+    for end in ends:
+        rest += end[: MAX_LINE_BYTES + 1 - len(rest)]
+        line = bytes(rest)
+        rest.clear()
+        yield line
+    rest += tail[: MAX_LINE_BYTES + 1 - len(rest)]
+
+
+def activity_line(activity: Activity) -> str:
+    """An activity as one line of JSON."""
+    return json.dumps(
+        {
+            "start_s": round(activity.start_s, 6),
+            "end_s": round(activity.end_s, 6),
+            "activity": activity.label,
+            "score": round(activity.score, 6),
+        }
+    )
+
+
 def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
     """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a stream.
 
@@ -31,6 +87,8 @@ def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
 
     Raises DataError if the line is anything else, or the stream refuses it; the stream is then as it was before.
     """
+    if len(line) > MAX_LINE_BYTES:
+        raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples; send them in several lines")
     if not line.strip():
         return []
     try:
@@ -43,3 +101,26 @@ def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
     if not isinstance(message["modality"], str):
         raise DataError(f"modality is {message['modality']!r}; expected its name")
     return stream.push(message["modality"], message["samples"], message["time_s"])
+
+
+def stream_predictions(
+    stream: StreamRecognizer, messages: Iterable[Message], skip_bad: bool
+) -> Iterator[tuple[Prediction, float]]:
+    """Predictions as the lines come, each with the time at which the line that completed it arrived.
+
+    A bad line raises DataError with its origin, or is reported and skipped.
+    """
+    for message in messages:
+        try:
+            predictions = push_line(stream, message.line)
+        except (DataError, ConfigError) as problem:
+            reason = " ".join(f"{message.origin}: {problem}".split())
+            if not skip_bad:
+                raise DataError(reason[:REMARK_CHARACTERS]) from None
+            say(f"{reason[: REMARK_CHARACTERS - 40]}; skipped")
+            continue
+        for prediction in predictions:
+            yield prediction, message.arrived_s
+    ended_s = time.monotonic()
+    for prediction in stream.flush():
+        yield prediction, ended_s

@@ -161,7 +161,7 @@ def quantize(path: Path, recipe: str = "static", default: str = "int8") -> dict[
         for part, name in graphs["int8"].items():
             with _quiet():
                 quantize_graph(package.graph(part, "fp32"), recipe, calibration, Path(folder) / name)
-        kept: dict[str, bytes | Path] = {name: path / name for name in manifest.files}
+        kept: dict[str, bytes | Path] = {name: package.read(name) for name in manifest.files}
         draft = Path(folder) / "draft"
         write_package(draft, replace(manifest, graphs=graphs), kept | files)
         opened = EdgePackage.open(draft)

@@ -8,9 +8,11 @@ import numpy as np
 
 from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times
+from deploy.signature import approval
 from edgehar.calibration import softmax
 from edgehar.clip import UNKNOWN, Clip, Floats, Prediction
 from edgehar.errors import DataError, PackageError
+from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage
 from edgehar.windows import Windows, cut
 
@@ -19,7 +21,11 @@ BATCH_STEPS = 4096
 
 
 def load(
-    path: Path | str, precision: str | None = None, threads: int = 1, providers: Sequence[str] | None = None
+    path: Path | str,
+    precision: str | None = None,
+    threads: int = 1,
+    providers: Sequence[str] | None = None,
+    key: Path | str | None = None,
 ) -> "Recognizer":
     """Open a package ready to predict.
 
@@ -28,10 +34,12 @@ def load(
         precision: one of the package's; its default if None.
         threads: of onnxruntime.
         providers: onnxruntime's execution providers in order of preference; the CPU if None.
+        key: file of a public key; the package must then be signed with it. None: signed or not.
 
-    Raises PackageError for a damaged package and ConfigError for an unknown provider.
+    Raises PackageError for a damaged package, or one that is not signed with the key, and ConfigError for an unknown
+    provider or an unusable key.
     """
-    return Recognizer(EdgePackage.open(path), precision, threads, providers)
+    return Recognizer(EdgePackage.open(path, approval(path, key)), precision, threads, providers)
 
 
 class Recognizer:
@@ -55,10 +63,12 @@ class Recognizer:
         self.package, self.manifest = package, package.manifest
         self.precision = precision or self.manifest.default_precision
         self._info = self.manifest.info
-        self._encoder = open_graph(
-            package.graph("encoder", self.precision), "encoder", self.manifest, threads, providers
+        self._encoder, self._head = (
+            # The very bytes whose checksum was compared, whatever happens to the folder meanwhile.
+            open_graph(path, part, self.manifest, threads, providers, package.read(path.name))
+            for part in PARTS
+            for path in [package.graph(part, self.precision)]
         )
-        self._head = open_graph(package.graph("head", self.precision), "head", self.manifest, threads, providers)
         self.providers = self._encoder.providers
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:

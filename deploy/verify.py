@@ -1,6 +1,7 @@
 """Prove a package: whole files, readable graphs, the promised interface, the right answers.
 
     edgehar verify PACKAGE
+    edgehar verify PACKAGE --key maker.public.pem
     python deploy/verify.py PACKAGE --json
 
 The exit code is 0 if every check passed and 2 if one failed.
@@ -11,19 +12,23 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 from deploy.agreement import PARITY_TOLERANCE, SAME_ANSWER_FLOOR, Arrays, agreement, parity_arrays, parity_error
 from deploy.graph import Graph, expected_interface
 from deploy.int8_rules import can_inspect, int8_problems
 from deploy.recognizer import Recognizer
+from deploy.signature import approval, read_signature
 from deploy.wire import graph_facts
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
-from edgehar.errors import EdgeharError
+from edgehar.errors import EdgeharError, PackageError
 from edgehar.package import CARD, EdgePackage, model_card
+from edgehar.plain_files import read_plain
 
 LARGEST_OPSET, LARGEST_IR = 18, 10
 """What TensorRT 10 and onnxruntime 1.18 and later read."""
+MOST_CARD_BYTES = 4 << 20
 PASSED, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 
 
@@ -32,6 +37,7 @@ class VerifyConfig:
     """Options of `edgehar verify`."""
 
     package: str = positional("folder of the edge package")
+    key: str | None = option(None, "file of a public key (PEM, ed25519); the package must be signed with it")
     json: bool = option(False, "print one JSON document instead of the table")
 
 
@@ -52,12 +58,13 @@ def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
     """Format and interface of both graphs of a precision."""
     for part in package.manifest.graphs[precision]:
         path, name = package.graph(part, precision), f"{precision} {part}"
-        facts = graph_facts(path.read_bytes())
+        data = package.read(path.name)
+        facts = graph_facts(data)
         opset = facts.opsets.get("", 0)
         yield _check(f"{name} opset", 0 < opset <= LARGEST_OPSET, f"{opset}, at most {LARGEST_OPSET}")
         yield _check(f"{name} IR version", facts.ir_version <= LARGEST_IR, f"{facts.ir_version}, at most {LARGEST_IR}")
         yield _check(f"{name} weights inside", not facts.external_data, "external data" if facts.external_data else "")
-        found, expected = Graph(path).interface, expected_interface(package.manifest, part)
+        found, expected = Graph(path, data=data).interface, expected_interface(package.manifest, part)
         fits = found.fits(expected)
         yield _check(f"{name} interface", fits, str(found) if fits else f"{found}; expected {expected}")
 
@@ -85,11 +92,17 @@ def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Itera
         yield _check(f"{precision} = fp32", agrees, found)
 
 
+def _recipe(package: EdgePackage) -> object:
+    """How the INT8 graphs came about, as far as the manifest says."""
+    measured = package.manifest.metrics.get("int8")
+    return cast("dict[str, object]", measured).get("recipe") if isinstance(measured, dict) else None
+
+
 def check_tensorrt(package: EdgePackage) -> Iterator[Check]:
     """TensorRT's rules for the INT8 graphs."""
     if "int8" not in package.manifest.graphs:
         yield Check("int8 for TensorRT", SKIPPED, "the package has no int8 graphs")
-    elif package.manifest.metrics.get("int8", {}).get("recipe") == "dynamic":
+    elif _recipe(package) == "dynamic":
         yield Check("int8 for TensorRT", SKIPPED, "dynamic recipe: for onnxruntime only")
     elif not can_inspect():
         yield Check("int8 for TensorRT", SKIPPED, "needs the onnx package: pip install 'edgehar[quantize]'")
@@ -101,16 +114,34 @@ def check_tensorrt(package: EdgePackage) -> Iterator[Check]:
 
 def check_card(package: EdgePackage) -> Check:
     """The model card says what the manifest says."""
-    path = package.path / CARD
-    same = path.is_file() and path.read_text(encoding="utf-8") == model_card(package.manifest)
+    try:
+        found = read_plain(package.path, CARD, MOST_CARD_BYTES)
+    except (FileNotFoundError, PackageError):
+        found = b""
+    same = found == model_card(package.manifest).encode()
     return _check(CARD, same, "as the manifest" if same else "is not what the manifest gives; export the model again")
 
 
-def verify(path: Path) -> list[Check]:
-    """Every check of a package; a PackageError ends the list as its last, failed check."""
+def check_signature(path: Path, key: Path | None) -> Iterator[Check]:
+    """Whose the package is; without a key a signature is named and not checked."""
+    signature = read_signature(path)
+    if signature is not None and key is not None:
+        yield _check("signature", True, f"of key {signature['key']}")  # the package was opened with it
+    elif signature is not None:
+        yield Check("signature", SKIPPED, f"by key {signature['key']}, unchecked; give its public part with --key")
+
+
+def verify(path: Path, key: Path | None = None) -> list[Check]:
+    """Every check of a package; a PackageError ends the list as its last, failed check.
+
+    Args:
+        path: the package's folder.
+        key: file of a public key that the package must be signed with; None: signed or not.
+    """
     checks: list[Check] = []
     try:
-        package = EdgePackage.open(path)
+        package = EdgePackage.open(path, approval(path, key))
+        checks += check_signature(path, key)
         files = package.manifest.files
         size = sum(facts["bytes"] for facts in files.values())
         checks.append(_check("checksums", True, f"{len(files)} files, {size} bytes"))
@@ -128,7 +159,7 @@ def verify(path: Path) -> list[Check]:
 def main(argv: list[str] | None = None) -> int:
     """Print the table, or JSON; exit code 0 or 2."""
     config = parse(VerifyConfig, argv, "edgehar verify", (__doc__ or "").partition("\n")[0])
-    checks = verify(Path(config.package))
+    checks = verify(Path(config.package), None if config.key is None else Path(config.key))
     failed = [check for check in checks if check.result == FAILED]
     if config.json:
         document = {"package": config.package, "passed": not failed, "checks": [asdict(check) for check in checks]}

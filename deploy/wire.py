@@ -19,6 +19,17 @@ NODE_INPUT, NODE_OUTPUT, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 4, 5
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 5, 6
 TENSOR_SHAPE, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
 FLOAT = 1
+_CONTINUED = bytes(range(0x80, 0x100))
+"""Bytes of a varint after which it goes on."""
+
+
+class NotAllowedError(ValueError):
+    """A message holds a field that its reader does not allow."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the number of the field."""
+        super().__init__(f"field {number}, which no network needs")
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -30,33 +41,114 @@ class GraphFacts:
     external_data: bool
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def varint(data: bytes, place: int) -> tuple[int, int]:
+    """One number and the place behind it; ValueError or IndexError if it is cut off or has more than 64 bits."""
     value = shift = 0
-    while True:
+    while shift < 70:
         byte = data[place]
         value |= (byte & 0x7F) << shift
         place, shift = place + 1, shift + 7
-        if not byte & 0x80:
+        if not byte & 0x80 and value < 1 << 64:
             return value, place
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
+    raise ValueError("a number of more than 64 bits")
+
+
+def varints(data: bytes) -> list[int]:
+    """Numbers packed one after the other; ValueError or IndexError if the last one is cut off."""
+    values: list[int] = []
+    place = 0
+    while place < len(data):
+        value, place = varint(data, place)
+        values.append(value)
+    return values
+
+
+def count_varints(data: bytes) -> int:
+    """How many numbers `varints` would give, without reading them."""
+    if data and data[-1] >= 0x80:
+        raise ValueError("the last number is cut off")
+    return len(data.translate(None, delete=_CONTINUED))
+
+
+def signed(value: int) -> int:
+    """A varint as the int64 it stands for."""
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """(number, value) of each field of one message; ValueError or IndexError if it is cut off or no message."""
     place = 0
     while place < len(data):
-        tag, place = _varint(data, place)
+        tag, place = varint(data, place)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
-            value, place = _varint(data, place)
+            value, place = varint(data, place)
             yield number, value
             continue
-        size, place = _varint(data, place) if kind == BYTES else ({FIXED64: 8, FIXED32: 4}.get(kind, -1), place)
+        size, place = varint(data, place) if kind == BYTES else ({FIXED64: 8, FIXED32: 4}.get(kind, -1), place)
         if size < 0 or place + size > len(data):
             raise ValueError(f"field {number} goes beyond the end of the file")
         yield number, data[place : place + size]
         place += size
+
+
+Rules = dict[int, tuple[int, bool]]
+"""Tag -> number of the field, and whether it may be there more than once."""
+Message = dict[int, list[int | bytes]]
+"""Number -> values."""
+
+
+def rules(**numbers: tuple[int, ...]) -> Rules:
+    """The fields a message may have, by what they hold: number, text, float once, or numbers, texts, floats often.
+
+    Numbers that may be there often may also be packed into one field, as any reader of the format accepts.
+    """
+    kinds = {"number": (VARINT,), "text": (BYTES,), "float": (FIXED32,)}
+    kinds |= {"numbers": (VARINT, BYTES), "texts": (BYTES,), "floats": (FIXED32, BYTES)}
+    allowed = [(field, kind, what) for what, listed in numbers.items() for field in listed for kind in kinds[what]]
+    return {field << 3 | kind: (field, what.endswith("s")) for field, kind, what in allowed}
+
+
+def message(data: bytes, allowed: Rules) -> Message:
+    """One message by the numbers of its fields.
+
+    Raises ValueError or IndexError if it is cut off, or holds a field that is not allowed, or one more often than
+    allowed: other readers take the last one, or join them, and would see another message.
+    """
+    found: Message = {}
+    place, size = 0, len(data)
+    while place < size:  # this loop is most of the time that checking a graph takes
+        tag = data[place]
+        place += 1
+        if tag >= 0x80:
+            tag, place = varint(data, place - 1)
+        rule = allowed.get(tag)
+        if rule is None:
+            raise NotAllowedError(tag >> 3)
+        number, often = rule
+        value: int | bytes
+        kind = tag & 7
+        if kind == FIXED32:
+            length = 4
+        else:
+            length = data[place]
+            place += 1
+            if length >= 0x80:
+                length, place = varint(data, place - 1)
+        if kind == VARINT:
+            value = length
+        else:
+            value = data[place : place + length]
+            place += length
+            if place > size:
+                raise ValueError(f"field {number} goes beyond the end of the file")
+        if number not in found:
+            found[number] = [value]
+        elif often:
+            found[number].append(value)
+        else:
+            raise ValueError(f"field {number} twice")
+    return found
 
 
 def _parts(data: bytes, number: int) -> list[bytes]:

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("student.export:main", "write an edge package"),
     "quantize": ("deploy.quantize:main", "add INT8 graphs to a package"),
     "calibrate": ("deploy.calibrate:main", "fit a package's probabilities to out-of-fold answers"),
+    "package": ("deploy.package_command:main", "keygen, sign: who made a package"),
     "verify": ("deploy.verify:main", "check a package: checksums, parity, precision"),
     "bench": ("deploy.benchmark:main", "measure latency, memory and cold start of a package"),
     "run": ("deploy.run:main", "recognise a recording or a live stream"),
@@ -41,6 +42,7 @@ EXTRAS = {
     "onnxruntime": "runtime",
     "matplotlib": "report",
     "aeon": "baselines",
+    "cryptography": "sign",
 }
 """Module -> the extra that installs it."""
 

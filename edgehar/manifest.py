@@ -1,7 +1,9 @@
 """The manifest of an edge package: everything a board must know of a model, read strictly or not at all."""
 
 import dataclasses
+import unicodedata
 from dataclasses import dataclass, field
+from operator import le
 from typing import Any, cast
 
 import numpy as np
@@ -46,6 +48,12 @@ MODALITY_TYPES: dict[str, type] = {
     "vertical": int,
 }
 WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
+MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS = 32, 4096, 16
+MOST_VALUES = 1 << 24
+"""Largest count of numbers in a window's features or tokens: 64 MiB, some hundred times what a model has."""
+MOST_CHARACTERS = 200
+"""Length of a name, a label or a unit."""
+SLOWEST_HZ, FASTEST_HZ, SHORTEST_S, LONGEST_S = 1e-3, 1e6, 1e-4, 86_400
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         """Refuse a manifest that contradicts itself."""
+        self._check_sizes()
         names = [spec.name for spec in self.modalities]
         _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more different names")
         _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "different labels")
@@ -106,6 +115,28 @@ class Manifest:
         _require(self.default_precision in self.graphs, found, "one of the graphs' precisions")
         named = self.calibration is not None and self.calibration.threshold is not None and UNKNOWN in self.labels
         _require(not named, f"a threshold and a label {UNKNOWN!r}", "one of the two")
+
+    def _check_sizes(self) -> None:
+        """Refuse what no board could hold or show, before anything of that size is made."""
+        counts = len(self.modalities), len(self.labels), len(self.graphs)
+        fits = all(map(le, counts, (MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS)))
+        found = "{} modalities, {} labels, {} precisions".format(*counts)
+        _require(fits, found, f"at most {MOST_MODALITIES}, {MOST_LABELS} and {MOST_PRECISIONS}")
+        texts = [self.name, *self.labels, *self.graphs, *(spec.name for spec in self.modalities)]
+        texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints)]
+        for text in texts:
+            shown = len(text) <= MOST_CHARACTERS and not any(unicodedata.category(sign) == "Cc" for sign in text)
+            _require(shown, f"the name {text[:40]!r}", f"up to {MOST_CHARACTERS} characters and none that steers")
+        window = self.window
+        for rate_hz in (spec.rate_hz for spec in self.modalities):
+            _require(SLOWEST_HZ <= rate_hz <= FASTEST_HZ, f"{rate_hz} Hz", f"{SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz")
+        timely = SHORTEST_S <= window.step_s <= LONGEST_S
+        _require(timely, f"a step of {window.step_s} s", f"{SHORTEST_S:g} to {LONGEST_S:g} s")
+        width = max(self.token_dim, *(2 * spec.patch * spec.channels for spec in self.modalities), 1)
+        fits = window.steps * width <= MOST_VALUES and window.hop <= MOST_VALUES
+        _require(fits, f"{window.steps} steps of {width} values, hop {window.hop}", f"at most {MOST_VALUES} values")
+        sizes = (self.parameters, *self.macs.values())
+        _require(min(sizes) >= 0, f"parameters and multiply-adds {sizes}", "0 or more")
 
     @property
     def info(self) -> DatasetInfo:
@@ -160,7 +191,8 @@ class Manifest:
             fields["modalities"] = tuple(ModalitySpec.from_json(spec) for spec in specs)
             fields["labels"] = tuple(fields["labels"])
             fields["window"] = WindowSpec(**window)
-            fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
+            with np.errstate(over="ignore"):  # what is too large for float32 is refused as not finite
+                fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
             return Manifest(**fields, calibration=Calibration.from_json(calibration) if calibrated else None)
         except PackageError:
             raise

@@ -1,26 +1,29 @@
 """An edge package is a folder that proves itself: a strict manifest, and files with their size and sha256."""
 
 import dataclasses
-import io
+import hashlib
 import json
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import PackageError
-from edgehar.files import atomic_folder, sha256
+from edgehar.files import atomic_folder
 from edgehar.manifest import CALIBRATION, PARITY, Manifest
 from edgehar.model_card import model_card
+from edgehar.npz import read_npz
+from edgehar.plain_files import is_plain, read_plain
+from edgehar.strict_json import strict_json
 
 __all__ = [
     "CALIBRATION",
     "CARD",
     "MANIFEST",
     "PARITY",
+    "SIGNATURE",
     "EdgePackage",
     "Manifest",
     "amend_package",
@@ -28,20 +31,19 @@ __all__ = [
     "write_package",
 ]
 
-MANIFEST, CARD = "manifest.json", "MODEL_CARD.md"
+MANIFEST, CHECKSUM, SIGNATURE, CARD = "manifest.json", "manifest.sha256", "manifest.sig", "MODEL_CARD.md"
+OWN_NAMES = (MANIFEST, CHECKSUM, SIGNATURE, CARD)
+"""Files of a package that are not among its manifest's."""
+MOST_MANIFEST_BYTES = 1 << 20
+MOST_CHECKSUM_BYTES = 1 << 10
+MOST_FILE_BYTES = 64 << 20
+MOST_PACKAGE_BYTES = 256 << 20
+MOST_FILES = 64
 
 
-def _strict_json(text: str) -> Any:
-    """JSON without NaN and Infinity."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON number")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and Path(name).name == name and "\\" not in name and not name.startswith(".")
+def _checksum(manifest: bytes) -> bytes:
+    """Content of manifest.sha256: a line as `sha256sum --check` reads it."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,65 @@ class EdgePackage:
     manifest: Manifest
 
     @staticmethod
-    def open(path: Path | str) -> "EdgePackage":
-        """Read the manifest and check each file; raises PackageError naming the first thing that is wrong."""
+    def open(path: Path | str, approve: Callable[[bytes], None] | None = None) -> "EdgePackage":
+        """Read the manifest and check each file; raises PackageError naming the first thing that is wrong.
+
+        Args:
+            path: the package's folder.
+            approve: sees the bytes of manifest.json before anything else is done with them, and raises PackageError
+                if they are not to be trusted, as `deploy.signature.Approval` does.
+        """
         folder = Path(path)
         try:
-            manifest = Manifest.from_json(_strict_json((folder / MANIFEST).read_text(encoding="utf-8")))
+            data = read_plain(folder, MANIFEST, MOST_MANIFEST_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             raise PackageError(
                 f"{folder}: no {MANIFEST} there; expected an edge package; give the folder that 'edgehar export' wrote"
             ) from None
-        except (ValueError, RecursionError) as problem:
+        if approve is not None:
+            approve(data)
+        try:
+            if read_plain(folder, CHECKSUM, MOST_CHECKSUM_BYTES) != _checksum(data):
+                raise PackageError(f"{folder / MANIFEST}: not the one of {CHECKSUM}; copy the package again")
+        except FileNotFoundError:
+            pass  # a package of before this file was written, or a manifest edited on purpose
+        try:
+            manifest = Manifest.from_json(strict_json(data))
+        except ValueError as problem:
             raise PackageError(f"{folder / MANIFEST}: not valid JSON ({problem}); copy the package again") from None
         unlisted = manifest.needed_files - set(manifest.files)
         unlisted |= {found.name for found in folder.glob("*.onnx")} - set(manifest.files)
         if unlisted:
             raise PackageError(
-                f"{folder}: {', '.join(sorted(unlisted))} not among the manifest's files; "
+                f"{folder}: {', '.join(map(repr, sorted(unlisted)[:9]))} not among the manifest's files; "
                 "expected every graph and array to have a checksum; copy the package again"
             )
-        for name, facts in manifest.files.items():
-            _check_file(folder, name, facts)
-        return EdgePackage(folder, manifest)
+        _check_sizes(folder, manifest)
+        package = EdgePackage(folder, manifest)
+        for name in manifest.files:
+            package.read(name)
+        return package
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes, which are those the manifest describes, whatever happened to the folder since it was opened.
+
+        Raises PackageError for a name that the manifest does not list, a link, or any difference from the manifest.
+        """
+        facts = self.manifest.files.get(name)
+        if facts is None:
+            raise PackageError(f"{self.path}: the manifest lists no file {name!r}; export the model again")
+        path = self.path / name
+        try:
+            data = read_plain(self.path, name, MOST_FILE_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            raise PackageError(f"{path}: missing; the manifest lists it; copy the package again") from None
+        if len(data) != facts["bytes"]:
+            raise PackageError(f"{path}: {len(data)} bytes; the manifest says {facts['bytes']}; copy the package again")
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise PackageError(
+                f"{path}: its sha256 is not the manifest's; the file was changed; copy the package again"
+            )
+        return data
 
     def graph(self, part: str, precision: str) -> Path:
         """The ONNX file of "encoder" or "head"; PackageError if the package lacks that precision."""
@@ -86,34 +126,36 @@ class EdgePackage:
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of one .npz file by name; PackageError if they cannot be read."""
-        if name not in self.manifest.files:
-            raise PackageError(f"{self.path}: the manifest lists no file {name!r}; export the model again")
         try:
-            with np.load(io.BytesIO((self.path / name).read_bytes()), allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as problem:
+            return read_npz(self.read(name))
+        except ValueError as problem:
             raise PackageError(f"{self.path / name}: not readable arrays ({problem}); copy the package again") from None
 
 
-def _check_file(folder: Path, name: str, facts: dict[str, Any]) -> None:
-    """Raise PackageError unless the file lies in the folder itself and is what the manifest says, byte for byte."""
-    path = folder / name
-    if not _is_plain(name) or path.is_symlink():
-        raise PackageError(f"{folder}: file {name!r} leads outside the package; expected a plain file in the folder")
-    if not path.is_file():
-        raise PackageError(f"{path}: missing; the manifest lists it; copy the package again")
-    size = path.stat().st_size
-    if size != facts["bytes"]:
-        raise PackageError(f"{path}: {size} bytes; the manifest says {facts['bytes']}; copy the package again")
-    if sha256(path) != facts["sha256"]:
-        raise PackageError(f"{path}: its sha256 is not the manifest's; the file was changed; copy the package again")
+def _check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Raise PackageError for files that no package has, before one of them is read."""
+    files = manifest.files
+    own = sorted(set(files) & set(OWN_NAMES))
+    if own:
+        raise PackageError(f"{folder}: lists {own} among its files; expected graphs and arrays; export the model again")
+    sizes = [facts["bytes"] for facts in files.values()]
+    if len(sizes) > MOST_FILES or any(not 0 <= size <= MOST_FILE_BYTES for size in sizes):
+        raise PackageError(
+            f"{folder}: {len(sizes)} files with up to {max(sizes)} bytes; expected at most {MOST_FILES} with up to "
+            f"{MOST_FILE_BYTES} bytes each; export a smaller model"
+        )
+    if sum(sizes) > MOST_PACKAGE_BYTES:
+        raise PackageError(
+            f"{folder}: {sum(sizes)} bytes; expected {MOST_PACKAGE_BYTES} at most; export a smaller model"
+        )
 
 
 def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]) -> None:
     """Write a whole package or nothing.
 
     Args:
-        path: its folder; an older package there is replaced, anything else is left alone with a PackageError.
+        path: its folder; an older package there is replaced together with its signature, anything else is left alone
+            with a PackageError.
         manifest: what it promises; `files` in it is filled in here.
         files: name -> bytes, or a file to copy: at least the graphs, calibration.npz and parity.npz.
     """
@@ -121,23 +163,25 @@ def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]
     if path.exists() and not empty and not (path / MANIFEST).is_file():
         raise PackageError(f"{path}: exists and is no edge package; expected a new folder; choose another --out")
     lacking = sorted(manifest.needed_files - set(files))
-    odd = sorted(name for name in files if not _is_plain(name) or name in (MANIFEST, CARD))
+    odd = sorted(name for name in files if not is_plain(name) or name in OWN_NAMES)
     if lacking or odd:
         raise PackageError(f"{path}: lacks {lacking}, cannot hold {odd}; expected the manifest's graphs and arrays")
     with atomic_folder(path) as folder:
         listed: dict[str, dict[str, Any]] = {}
         for name, content in files.items():
-            (folder / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-            listed[name] = {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
+            data = content if isinstance(content, bytes) else content.read_bytes()
+            (folder / name).write_bytes(data)
+            listed[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         whole = dataclasses.replace(manifest, files=listed)
-        text = json.dumps(whole.to_json(), indent=1, allow_nan=False) + "\n"
-        Manifest.from_json(json.loads(text))  # what is written can be read
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        text = (json.dumps(whole.to_json(), indent=1, allow_nan=False) + "\n").encode()
+        (folder / MANIFEST).write_bytes(text)
+        (folder / CHECKSUM).write_bytes(_checksum(text))
         (folder / CARD).write_text(model_card(whole), encoding="utf-8")
+        EdgePackage.open(folder)  # what is written can be read
 
 
 def amend_package(path: Path, files: dict[str, bytes | Path], **changes: Any) -> None:
-    """Add files to a package, or change fields of its manifest, all at once or not at all."""
+    """Add files to a package, or change fields of its manifest, all at once or not at all; its signature goes."""
     package = EdgePackage.open(path)
-    kept: dict[str, bytes | Path] = {name: package.path / name for name in package.manifest.files}
+    kept: dict[str, bytes | Path] = {name: package.read(name) for name in package.manifest.files}
     write_package(path, dataclasses.replace(package.manifest, **changes), kept | files)

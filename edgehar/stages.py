@@ -51,7 +51,7 @@ def packaging_stages(run: Path, model: str, folder: str, out_of_fold: str | None
         return package / f"encoder.{precision}.onnx", package / f"head.{precision}.onnx"
 
     arrays = (package / "calibration.npz", package / "parity.npz")
-    about = (package / "manifest.json", package / "MODEL_CARD.md")
+    about = tuple(package / name for name in ("manifest.json", "manifest.sha256", "MODEL_CARD.md"))
     export = Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32"))
     left = (*graphs("int8"), *arrays, *(about if out_of_fold is None else ()))
     quantize = Stage(f"quantize{suffix}", "quantize", (where,), left, amends=export.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.package_command import ACTIONS as PACKAGE
 from edgehar import __version__
 from edgehar.cli import EXTRAS, VERBS, main, usage
 from edgehar.data_command import ACTIONS
@@ -38,7 +39,13 @@ def code_of(arguments: list[str]) -> object:
 
 
 @pytest.mark.parametrize(
-    "words", [*([verb] for verb in VERBS), *(["data", action] for action in ACTIONS)], ids="-".join
+    "words",
+    [
+        *([verb] for verb in VERBS),
+        *(["data", action] for action in ACTIONS),
+        *(["package", action] for action in PACKAGE),
+    ],
+    ids="-".join,
 )
 def test_help_of_a_verb_is_as_pinned(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -60,7 +67,7 @@ def test_usage_is_as_pinned(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_golden_file_outlives_its_verb() -> None:
-    known = {"edgehar", *VERBS, *(f"data-{action}" for action in ACTIONS)}
+    known = {"edgehar", *VERBS, *(f"data-{action}" for action in ACTIONS), *(f"package-{action}" for action in PACKAGE)}
     assert {path.stem for path in GOLDEN.glob("*.txt")} <= known
 
 

@@ -1,5 +1,6 @@
 """Packages that several tests of the board side read; a test that changes one copies it first."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,9 @@ def int8_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_package(path)
     quantize(path)
     return path
+
+
+@pytest.fixture
+def victim(tmp_path: Path, clip_package: Path) -> Path:
+    """A copy of a good package, to be harmed."""
+    return Path(shutil.copytree(clip_package, tmp_path / "package"))

@@ -84,7 +84,8 @@ def test_what_was_fitted_is_stored_and_said(package: Path, tmp_path: Path, capsy
     top = (soft / soft.sum(1, keepdims=True)).max(1)
     assert found.threshold == pytest.approx(np.sort(top)[60 - 54], abs=1e-6)
     after = contents(package)
-    assert {name for name in after if after[name] != before[name]} == {"manifest.json", "MODEL_CARD.md"}
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"manifest.json", "manifest.sha256", "MODEL_CARD.md"}
     assert [check.found for check in verify(package) if check.result == FAILED] == []
     card = after["MODEL_CARD.md"].decode()
     assert "## Calibration" in card
@@ -227,6 +228,7 @@ def test_a_hostile_calibration_is_a_package_error(package: Path, tmp_path: Path,
     entry = json.loads(path.read_text())
     HOSTILE[case](entry)
     path.write_text(json.dumps(entry))
+    path.with_suffix(".sha256").unlink()
     with pytest.raises(PackageError) as refused:
         EdgePackage.open(tmp_path / "careful")
     assert "\n" not in str(refused.value)

@@ -11,9 +11,15 @@ import pytest
 
 import deploy
 from deploy import run
+from deploy.lines import MAX_LINE_BYTES, Message, stream_predictions
 from deploy.recognizer import Recognizer
+from deploy.segments import Segmenter
+from edgehar.clip import Prediction
 from edgehar.errors import ConfigError, DataError
+from tests.deploy.running import LONG_S, running
+from tests.deploy.running import lines_of as byte_lines_of
 from tests.deploy.test_stream import Recording, sample_by_sample, steady
+from tests.deploy.tiny_package import INERTIAL, LABELS, SKELETON
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,10 +30,7 @@ def recognizer(sliding_package: Path) -> Recognizer:
 
 
 def lines_of(recording: Recording) -> list[str]:
-    return [
-        json.dumps({"modality": name, "time_s": list(times) if place % 2 else times[0], "samples": samples.tolist()})
-        for place, (name, samples, times) in enumerate(sample_by_sample(recording))
-    ]
+    return [line.decode().strip() for line in byte_lines_of(recording)]
 
 
 def run_stream(package: Path, text: str | bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -38,6 +41,12 @@ def run_stream(package: Path, text: str | bytes, *options: str) -> subprocess.Co
 
 def probabilities(lines: list[str]) -> list[list[float]]:
     return [list(json.loads(line)["probabilities"].values()) for line in lines]
+
+
+def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
+    messages = [Message(f"line {number}", line) for number, line in enumerate(lines, 1)]
+    stream = deploy.StreamRecognizer(recognizer)
+    return [prediction for prediction, _ in stream_predictions(stream, messages, skip_bad)]
 
 
 def test_a_live_stream_says_what_the_recording_says(sliding_package: Path, recognizer: Recognizer) -> None:
@@ -67,9 +76,11 @@ BAD_LINES = [
     b'{"modality": "inertial", "time_s": "noon", "samples": [[0,0,0,0,0,0]]}',
     b'{"modality": "inertial", "time_s": null, "samples": [[0,0,0,0,0,0]]}',
     b'{"modality": "inertial", "time_s": [9.0, 9.1], "samples": [[0,0,0,0,0,0]]}',
-    b'{"modality": "inertial", "time_s": -9.0, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 1e12, "samples": [[0,0,0,0,0,0]]}',
     b"\xff\xfe{}",
     b"[" * 100_000,
+    b"[" * (MAX_LINE_BYTES + 1),
+    b'{"modality": "' + b"x" * 100_000 + b'", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}',
     b'{"modality": "inertial", "time_s": 1' + b"0" * 5000 + b', "samples": [[0,0,0,0,0,0]]}',
 ]
 
@@ -80,11 +91,12 @@ def test_a_bad_line_is_named_or_skipped(recognizer: Recognizer, bad: bytes, caps
     good = [line.encode() for line in lines_of(recording)]
     lines = [*good[:40], bad, *good[40:]]
     with pytest.raises(DataError, match="line 41: "):
-        list(run.stream_predictions(deploy.StreamRecognizer(recognizer), lines, skip_bad=False))
-    found = list(run.stream_predictions(deploy.StreamRecognizer(recognizer), lines, skip_bad=True))
+        streamed(recognizer, lines)
+    found = streamed(recognizer, lines, skip_bad=True)
     said = capsys.readouterr().err
     assert said.startswith("edgehar: line 41: ")
     assert said.count("\n") == 1
+    assert len(said) <= 401
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
 
@@ -97,6 +109,21 @@ def test_the_command_ends_at_a_bad_line_after_what_it_knew(sliding_package: Path
     assert b"line 83: not JSON" in answer.stderr
 
 
+def test_activities_in_place_of_predictions(sliding_package: Path, recognizer: Recognizer) -> None:
+    recording = steady(4.0)
+    answer = run_stream(sliding_package, "\n".join(lines_of(recording)), "--activities", "0.2")
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    found = [json.loads(line) for line in answer.stdout.decode().splitlines()]
+    segmenter = Segmenter(0.2)
+    stream = deploy.StreamRecognizer(recognizer)
+    predictions = [one for push in sample_by_sample(recording) for one in stream.push(*push)] + stream.flush()
+    expected = segmenter.push(predictions) + segmenter.flush()
+    assert expected
+    assert [(one["activity"], one["start_s"], one["end_s"]) for one in found] == [
+        (one.label, pytest.approx(one.start_s, abs=1e-5), pytest.approx(one.end_s, abs=1e-5)) for one in expected
+    ]
+
+
 def test_nan_and_null_are_lost_samples(recognizer: Recognizer) -> None:
     recording = steady(1.5)
     inertial = recording.signals["inertial"].copy()
@@ -107,7 +134,7 @@ def test_nan_and_null_are_lost_samples(recognizer: Recognizer) -> None:
     assert nan_lines != null_lines
     expected = recognizer.predict_windows(lost.signals, lost.times_s)
     for lines in (nan_lines, null_lines):
-        found = list(run.stream_predictions(deploy.StreamRecognizer(recognizer), lines, skip_bad=False))
+        found = streamed(recognizer, lines)
         np.testing.assert_allclose(
             [one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5
         )
@@ -154,6 +181,20 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
         ([], ConfigError, "expected one source"),
         (["--stdin", "--input", "inertial=a.csv"], ConfigError, "expected one source"),
         (["--data", "utd-mhad"], ConfigError, "belong together"),
+        (["--replay", "utd-mhad"], ConfigError, "belong together"),
+        (["--stdin", "--clip", "x"], ConfigError, "belong together"),
+        (["--stdin", "--listen", "127.0.0.1:1"], ConfigError, "--stdin and --listen: expected one source"),
+        (["--stdin", "--root", str(tmp_path)], ConfigError, "--root with --stdin"),
+        (["--stdin", "--once"], ConfigError, "--once with --stdin"),
+        (["--stdin", "--speed", "2"], ConfigError, "--speed with --stdin"),
+        (["--input", "inertial=a.csv", "--live"], ConfigError, "--live with --input"),
+        (["--input", "inertial=a.csv", "--skip-bad"], ConfigError, "--skip-bad with --input"),
+        (["--replay", str(tmp_path), "--clip", "x", "--speed", "0"], ConfigError, "expected above 0"),
+        (["--replay", str(tmp_path), "--clip", "x", "--speed", "nan"], ConfigError, "expected above 0"),
+        (["--replay", str(tmp_path), "--clip", "x"], DataError, "see docs/own-data.md"),
+        (["--listen", "7000"], ConfigError, "expected HOST:PORT"),
+        (["--connect", "127.0.0.1:0"], ConfigError, "expected HOST:PORT"),
+        (["--mqtt", "broker/topic"], ConfigError, "expected mqtt://"),
         (["--input", "inertial"], ConfigError, "MODALITY=FILE"),
         (["--input", "radar=a.csv"], DataError, "radar"),
         (["--input", f"inertial={tmp_path / 'note.txt'}"], DataError, "convert it"),
@@ -164,3 +205,71 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
     for options, kind, message in refused:
         with pytest.raises(kind, match=message):
             run.main([package, *options])
+
+
+def write_recordings(folder: Path) -> Recording:
+    """A data set with one continuous recording of both sensors, and one without the skeleton."""
+    recording = steady(2.0)
+    window = {"steps": 6, "step_s": 0.08, "hop": 2}
+    header = {"format": "edgehar-recordings", "format_version": 1, "name": "lab", "kind": "continuous"}
+    header |= {"window": window, "modalities": [INERTIAL.to_json(), SKELETON.to_json()], "labels": list(LABELS)}
+    for name in ("inertial", "skeleton"):
+        (folder / name).mkdir()
+    (folder / "recordings.json").write_text(json.dumps(header))
+    (folder / "index.csv").write_text("recording,subject,trial,label\nboth,s1,1,\nwrist,s2,1,\n")
+    for name in ("both", "wrist"):
+        values = np.asarray(recording.signals["inertial"], np.float32)
+        write_csv(folder / "inertial" / f"{name}.csv", values, recording.times_s["inertial"])
+    np.save(folder / "skeleton" / "both.npy", recording.signals["skeleton"].reshape(-1, 20, 3))
+    np.save(folder / "skeleton" / "both.times.npy", recording.times_s["skeleton"])
+    return recording
+
+
+def test_a_replay_says_what_the_recording_says(
+    sliding_package: Path, recognizer: Recognizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = write_recordings(tmp_path)
+    wrist = {"inertial": recording.signals["inertial"]}, {"inertial": recording.times_s["inertial"]}
+    expected = {
+        "both": recognizer.predict_windows(recording.signals, recording.times_s),
+        "wrist": recognizer.predict_windows(*wrist),
+    }
+    for clip, windows in expected.items():
+        for speed in ("inf", "20"):
+            options = ["--replay", str(tmp_path), "--clip", clip, "--speed", speed]
+            assert run.main([str(sliding_package), *options]) == 0
+            found = capsys.readouterr()
+            assert found.err == ""
+            np.testing.assert_allclose(
+                probabilities(found.out.splitlines()), [one.probabilities for one in windows], atol=1e-5
+            )
+    only = ["--replay", str(tmp_path), "--clip", "both", "--speed", "inf", "--modalities", "inertial"]
+    assert run.main([str(sliding_package), *only]) == 0
+    found = probabilities(capsys.readouterr().out.splitlines())
+    np.testing.assert_allclose(found, [one.probabilities for one in expected["wrist"]], atol=1e-5)
+    with pytest.raises(DataError, match="choose another clip"):
+        run.main([str(sliding_package), "--replay", str(tmp_path), "--clip", "wrist", "--modalities", "skeleton"])
+
+
+def test_a_replay_ends_at_a_signal_with_what_it_heard(sliding_package: Path, tmp_path: Path) -> None:
+    write_recordings(tmp_path)
+    options = ("--replay", str(tmp_path), "--clip", "both", "--speed", "0.5")
+    with running(sliding_package, *options) as program:
+        program.answers.count(1)
+        program.end()
+        assert program.code() == 0
+        assert len(program.answers.all()) < 10
+        assert program.remarks.all() == []
+
+
+def test_the_reader_of_the_answers_may_leave(sliding_package: Path, tmp_path: Path) -> None:
+    write_recordings(tmp_path)
+    options = ("--replay", str(tmp_path), "--clip", "both", "--speed", "20")
+    command = [sys.executable, "-m", "edgehar.cli", "run", str(sliding_package), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(LONG_S) == 0
+        assert process.stderr.read() == b""

@@ -29,10 +29,11 @@ def package(tmp_path: Path) -> Path:
 
 
 def edit(package: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the manifest by hand."""
+    """Change the manifest by hand, and take away the checksum that would tell."""
     entry = json.loads((package / "manifest.json").read_text())
     change(entry)
     (package / "manifest.json").write_text(json.dumps(entry))
+    (package / "manifest.sha256").unlink(missing_ok=True)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -67,16 +68,18 @@ def test_golden_manifest_is_written_as_it_was() -> None:
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
+    "changed byte of the manifest": lambda path: flip(path / "manifest.json"),
+    "changed byte of its checksum": lambda path: flip(path / "manifest.sha256"),
     "changed byte": lambda path: flip(path / "head.fp32.onnx"),
     "truncated graph": lambda path: (path / "encoder.fp32.onnx").write_bytes(
         (path / "encoder.fp32.onnx").read_bytes()[:-100]
     ),
     "missing file": lambda path: (path / "parity.npz").unlink(),
     "missing manifest": lambda path: (path / "manifest.json").unlink(),
-    "manifest is no JSON": lambda path: (path / "manifest.json").write_text("{"),
-    "manifest is a list": lambda path: (path / "manifest.json").write_text("[]"),
-    "manifest is binary": lambda path: (path / "manifest.json").write_bytes(b"\xff\xfe\x00"),
-    "manifest is nested without end": lambda path: (path / "manifest.json").write_text("[" * 100_000),
+    "manifest is no JSON": lambda path: rewrite(path, b"{"),
+    "manifest is a list": lambda path: rewrite(path, b"[]"),
+    "manifest is binary": lambda path: rewrite(path, b"\xff\xfe\x00"),
+    "manifest is nested without end": lambda path: rewrite(path, b"[" * 100_000),
     "manifest with NaN": lambda path: edit(path, lambda entry: entry["window"].update(step_s=float("nan"))),
     "unknown version": lambda path: edit(path, lambda entry: entry.update(format_version=2)),
     "version as text": lambda path: edit(path, lambda entry: entry.update(format_version="1")),
@@ -105,6 +108,11 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "size that is no number": lambda path: edit(path, lambda e: e["files"]["parity.npz"].update(bytes="1")),
 }
 FACTS = {"sha256": "0" * 64, "bytes": 1}
+
+
+def rewrite(package: Path, manifest: bytes) -> None:
+    (package / "manifest.json").write_bytes(manifest)
+    (package / "manifest.sha256").unlink()
 
 
 def flip(path: Path) -> None:
@@ -195,9 +203,7 @@ def test_arrays_are_never_unpickled(package: Path) -> None:
     data = (package / "calibration.npz").read_bytes()
     (package / "calibration.npz").unlink()
     amendment: dict[str, bytes | Path] = {"calibration.npz": data}
-    files: dict[str, bytes | Path] = {
-        path.name: path for path in package.iterdir() if path.name not in ("manifest.json", "MODEL_CARD.md")
-    }
+    files: dict[str, bytes | Path] = {path.name: path for path in package.iterdir() if path.suffix in (".onnx", ".npz")}
     manifest = Manifest.from_json(json.loads((package / "manifest.json").read_text()))
     write_package(package, manifest, files | amendment)
     with pytest.raises(PackageError, match="not readable arrays"):
@@ -217,7 +223,8 @@ def test_amending_changes_only_what_is_asked(package: Path) -> None:
     after = contents(package)
     assert EdgePackage.open(package).manifest.metrics["accuracy"] == 0.5
     assert "| wilson95 | 0.4, 0.6 |" in after["MODEL_CARD.md"].decode()
-    assert {name for name in after if after[name] != before[name]} == {"manifest.json", "MODEL_CARD.md"}
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"manifest.json", "manifest.sha256", "MODEL_CARD.md"}
 
 
 @pytest.mark.parametrize("name", ["../outside.onnx", "manifest.json", ".hidden", "a/b.onnx"])

@@ -1,0 +1,245 @@
+"""Programs that a test starts and ends: `edgehar run`, and a broker; what they say is waited for, never slept for."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy.inbox import Inbox, Source
+from deploy.lines import stream_predictions
+from deploy.recognizer import Recognizer
+from edgehar.clip import Prediction
+from tests.deploy.test_stream import Recording, sample_by_sample
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG_S = 30.0
+"""Nothing here takes a tenth of it; who waits for longer has found a fault."""
+
+
+def lines_of(recording: Recording) -> list[bytes]:
+    return [
+        json.dumps(
+            {"modality": name, "time_s": list(times) if place % 2 else times[0], "samples": samples.tolist()}
+        ).encode()
+        + b"\n"
+        for place, (name, samples, times) in enumerate(sample_by_sample(recording))
+    ]
+
+
+def assert_same_answers(found: list[bytes], expected: list[Prediction]) -> None:
+    entries = [json.loads(line) for line in found]
+    assert [entry["start_s"] for entry in entries] == pytest.approx([one.start_s for one in expected], abs=1e-6)
+    for entry, one in zip(entries, expected, strict=True):
+        np.testing.assert_allclose(list(entry["probabilities"].values()), one.probabilities, atol=1e-5)
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """What the condition returns once that is true; fails after LONG_S."""
+    end_s = time.monotonic() + LONG_S
+    while not (found := condition()):
+        assert time.monotonic() < end_s, f"waited in vain for {what}"
+        time.sleep(0.005)
+    return found
+
+
+class Remarks(io.StringIO):
+    """What this process says on standard error, to be waited for."""
+
+    def port(self) -> int:
+        return int(self.wait("listening on").rpartition(":")[2])
+
+    def wait(self, text: str, times: int = 1) -> str:
+        def found() -> list[str]:
+            return [line for line in self.getvalue().splitlines() if text in line]
+
+        return until(lambda: found()[times - 1 :], f"{text!r} in {self.getvalue()!r}")[0]
+
+
+def recognised(
+    recognizer: Recognizer, source: Source, feed: Callable[[Inbox, Remarks], None]
+) -> tuple[list[Prediction], Remarks]:
+    """Predictions of a source while another thread feeds it; both sensors are waited for however long it takes."""
+    fed: list[BaseException] = []
+    stream = deploy.StreamRecognizer(recognizer, lateness_s=float("inf"))
+    with contextlib.redirect_stderr(Remarks()) as remarks, Inbox(source) as inbox:
+
+        def feeding() -> None:
+            try:
+                feed(inbox, remarks)
+            except BaseException as problem:
+                fed.append(problem)
+                inbox.stop()
+
+        feeder = threading.Thread(target=feeding, daemon=True)
+        feeder.start()
+        found = [prediction for prediction, _ in stream_predictions(stream, inbox.messages(), skip_bad=True)]
+        feeder.join(LONG_S)
+    for problem in fed:
+        raise problem
+    return found, remarks
+
+
+class Heard:
+    """The lines of a pipe or of a socket's file as they come."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.lines: list[bytes] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._listen, args=(file,), daemon=True)
+        self._thread.start()
+
+    def _listen(self, file: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed under the reader: the end
+            for line in file:
+                with self._changed:
+                    self.lines.append(line)
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def line_with(self, text: str) -> str:
+        def found() -> list[str]:
+            return [line.decode() for line in self.lines if text in line.decode()]
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._ended, LONG_S)
+            assert found(), f"{text!r} is not in {self.lines}"
+            return found()[0]
+
+    def count(self, lines: int) -> list[bytes]:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.lines) >= lines or self._ended, LONG_S)
+            assert len(self.lines) >= lines, self.lines
+            return list(self.lines)
+
+    def all(self) -> list[bytes]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._ended, LONG_S), "no end"
+        return self.lines
+
+
+class Running:
+    """`edgehar run` with these options."""
+
+    def __init__(self, package: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edgehar.cli", "run", str(package), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        assert self.process.stderr
+        self.stdin = self.process.stdin
+        self.answers, self.remarks = Heard(self.process.stdout), Heard(self.process.stderr)
+
+    def send(self, *lines: bytes) -> None:
+        self.stdin.write(b"".join(lines))
+        self.stdin.flush()
+
+    def end(self, kind: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(kind)
+
+    def code(self) -> int:
+        return self.process.wait(LONG_S)
+
+    def port(self) -> int:
+        return int(self.remarks.line_with("listening on").rpartition(":")[2])
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for heard in (self.answers, self.remarks):
+            heard.all()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe
+            pipe.close()
+        with contextlib.suppress(OSError):
+            self.stdin.close()
+
+
+@contextlib.contextmanager
+def running(package: Path, *options: str, environment: dict[str, str] | None = None) -> Generator[Running, None, None]:
+    program = Running(package, *options, environment=environment)
+    with contextlib.closing(program):
+        yield program
+
+
+@contextlib.contextmanager
+def client(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), LONG_S) as connection:
+        yield connection
+
+
+def served(port: int = 0) -> socket.socket:
+    server = socket.create_server(("127.0.0.1", port))
+    server.settimeout(LONG_S)
+    return server
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Broker:
+    """A mosquitto that can be killed and started again on the same port."""
+
+    def __init__(self, folder: Path, extra: str = "", security: str = "allow_anonymous true") -> None:
+        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        if program is None:
+            pytest.skip("the program mosquitto is not installed; on Debian: apt-get install mosquitto")
+        pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed: pip install 'edgehar[mqtt]'")
+        self._program, self.port = program, free_port()
+        self._configuration = folder / "mosquitto.conf"
+        user = "user root\n" if os.geteuid() == 0 else ""  # else it could not read files of the test's folder
+        self._configuration.write_text(f"{user}listener {self.port} 127.0.0.1\n{security}\n{extra}\n")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = [self._program, "-c", str(self._configuration)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert self._process.stderr
+        self.said = Heard(self._process.stderr)
+        self.said.line_with(" running")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self.said.all()
+            assert self._process.stderr
+            self._process.stderr.close()
+            self._process = None
+
+    def url(self, topic: str) -> str:
+        return f"mqtt://127.0.0.1:{self.port}/{topic}"
+
+
+@contextlib.contextmanager
+def broker(folder: Path, extra: str = "", security: str = "allow_anonymous true") -> Generator[Broker, None, None]:
+    one = Broker(folder, extra, security)
+    try:
+        yield one
+    finally:
+        one.kill()

@@ -1,0 +1,140 @@
+"""A package from outside is data: whatever it holds, it is refused by name and at once, and nothing else happens."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import deploy
+from deploy import verify
+from deploy.graph_rules import FOLDABLE, OPERATORS, check_graph
+from edgehar.errors import PackageError
+from edgehar.package import EdgePackage, amend_package
+from edgehar.strict_json import strict_json
+from tests.deploy import hostile, hostile_graphs
+from tests.deploy.hostile import refused
+from tools import fuzz_packages
+
+
+@pytest.mark.parametrize("name", hostile.FILES)
+def test_hostile_files_are_refused(victim: Path, name: str) -> None:
+    change, said = hostile.FILES[name]
+    change(victim)
+    assert said in refused(victim)
+
+
+@pytest.mark.parametrize("name", hostile.MANIFESTS)
+def test_hostile_manifests_are_refused(victim: Path, name: str) -> None:
+    change, said = hostile.MANIFESTS[name]
+    change(victim)
+    assert re.search(said, refused(victim))
+
+
+@pytest.mark.parametrize("name", hostile_graphs.GRAPHS)
+def test_hostile_graphs_are_refused(victim: Path, name: str) -> None:
+    hostile_graphs.make_graph(victim, name)
+    assert hostile_graphs.GRAPHS[name][1] in refused(victim)
+    assert any(check.result == verify.FAILED for check in verify.verify(victim))
+
+
+@pytest.mark.parametrize("name", hostile.ARRAYS)
+def test_hostile_arrays_are_refused(victim: Path, name: str) -> None:
+    data, said = hostile.ARRAYS[name]
+    hostile.put(victim, "calibration.npz", data)
+    opened = EdgePackage.open(victim)
+    with pytest.raises(PackageError, match="not readable arrays") as problem:
+        opened.arrays("calibration.npz")
+    assert said in str(problem.value)
+
+
+def test_any_cut_of_a_graph_is_refused(victim: Path) -> None:
+    data = (victim / hostile.HEAD).read_bytes()
+    for length in range(0, len(data), 17):
+        with pytest.raises(PackageError):
+            check_graph(data[:length], "cut")
+
+
+def test_what_the_rules_name_is_what_onnxruntime_would_have_done(victim: Path) -> None:
+    # A constant that fits stays allowed, and is one.
+    nodes = [
+        hostile_graphs.node("Transpose", "answer", "turned"),
+        hostile_graphs.node("Constant", "", "axis", value_ints=[1]),
+        hostile_graphs.node("ReduceMean", "tokens axis", "pooled", keepdims=0),
+        hostile_graphs.node("Gemm", "pooled turned", "logits"),
+    ]
+    weights = np.arange(80, dtype=np.float32).reshape(5, 16) / 80
+    data = hostile_graphs.model(nodes, {"answer": weights}).SerializeToString()
+    hostile.put(victim, hostile.HEAD, data)
+    tokens = np.ones((2, 6, 16), np.float32)
+    np.testing.assert_allclose(deploy.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)
+
+
+def test_a_file_that_changes_after_it_was_looked_at_is_not_used(victim: Path) -> None:
+    opened = EdgePackage.open(victim)
+    (victim / hostile.HEAD).write_bytes((victim / hostile.ENCODER).read_bytes())
+    with pytest.raises(PackageError, match=r"head\.fp32\.onnx"):
+        deploy.Recognizer(opened)
+
+
+def test_a_graph_that_cannot_be_computed_says_so(victim: Path) -> None:
+    nodes = [hostile_graphs.node("Reshape", "tokens shape", "logits")]
+    data = hostile_graphs.model(nodes, {"shape": np.asarray([-1, 5])}).SerializeToString()
+    hostile.put(victim, hostile.HEAD, data)
+    recognizer = deploy.load(victim)
+    with pytest.raises(PackageError, match="cannot compute"):
+        recognizer.classify(np.ones((2, 6, 16), np.float32))
+
+
+@pytest.mark.parametrize("metrics", [{"int8": 5}, {"int8": [1]}, {"int8": {"recipe": []}}])
+def test_odd_measurements_do_not_stop_verify(int8_package: Path, tmp_path: Path, metrics: dict[str, Any]) -> None:
+    path = Path(shutil.copytree(int8_package, tmp_path / "odd"))
+    amend_package(path, {}, metrics=metrics)
+    assert all(check.result == verify.PASSED for check in verify.verify(path))
+
+
+@pytest.mark.parametrize("card", [b"\xff\xfe", None], ids=["no text", "pipe"])
+def test_a_hostile_card_fails_verify_only(victim: Path, card: bytes | None) -> None:
+    (victim / "MODEL_CARD.md").unlink()
+    if card is None:
+        os.mkfifo(victim / "MODEL_CARD.md")
+    else:
+        (victim / "MODEL_CARD.md").write_bytes(card)
+    assert [check.name for check in verify.verify(victim) if check.result == verify.FAILED] == ["MODEL_CARD.md"]
+    assert deploy.load(victim).manifest.name == "tiny"
+
+
+def test_strict_json_reads_what_is_good() -> None:
+    good = {"a": [1, -2.5, "é\n", None, True, {"b": []}], "largest": 2**63 - 1}
+    assert strict_json(json.dumps(good).encode()) == good
+    assert strict_json(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+def test_sixty_random_damages_are_refused_or_harmless(tmp_path: Path) -> None:
+    found = list(fuzz_packages.cases(fuzz_packages.GOLDEN, tmp_path, 60, 3))
+    assert [case for case in found if not case.good] == []
+    assert sum(case.result == "refused" for case in found) > 40
+    assert {case.resealed for case in found} == {False, True}
+
+
+def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
+    opener = fuzz_packages.Opener()
+    try:
+        assert opener.open(fuzz_packages.GOLDEN, "fp32", None)[0] == "accepted"
+        assert opener.open(tmp_path, "fp32", None)[:2] == ("refused", "PackageError")
+        result = opener.open(None, "fp32", None)  # type: ignore[arg-type]
+        assert result[:2] == ("unnamed", "TypeError")
+    finally:
+        opener.close()
+    assert not fuzz_packages.Case("head", "flips", False, False, "fp32", "accepted").good
+    assert not fuzz_packages.Case("head", "flips", True, False, "fp32", "crashed").good
+
+
+def test_operators_of_the_rules_are_onnx_s_own() -> None:
+    known = {schema.name.encode() for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    assert known >= OPERATORS >= FOLDABLE

@@ -1,0 +1,257 @@
+"""The same samples give the same answers through a real broker, whatever becomes of it."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import deploy
+from deploy import mqtt, run
+from deploy.inbox import Inbox
+from deploy.lines import MAX_LINE_BYTES
+from deploy.recognizer import Recognizer
+from deploy.sinks import opened
+from edgehar.clip import Prediction
+from edgehar.errors import ConfigError
+from tests.deploy.running import (
+    LONG_S,
+    Remarks,
+    assert_same_answers,
+    broker,
+    free_port,
+    lines_of,
+    recognised,
+    running,
+    until,
+)
+from tests.deploy.test_stream import assert_same, steady
+
+
+@pytest.fixture(scope="module")
+def recognizer(sliding_package: Path) -> Recognizer:
+    return deploy.load(sliding_package)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    return lines_of(steady(2.0))
+
+
+@pytest.fixture(scope="module")
+def expected(recognizer: Recognizer) -> list[Prediction]:
+    recording = steady(2.0)
+    return recognizer.predict_windows(recording.signals, recording.times_s)
+
+
+def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
+    from paho.mqtt import client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    publisher = paho.Client(CallbackAPIVersion.VERSION2)
+    if login:
+        publisher.username_pw_set(**login)
+    publisher.connect("127.0.0.1", port)
+    publisher.loop_start()
+    until(publisher.is_connected, "the broker")
+    for payload in payloads:
+        sent = publisher.publish(topic, payload, qos=1, retain=retain)
+        sent.wait_for_publish(LONG_S)
+        assert sent.is_published()
+    publisher.disconnect()
+    publisher.loop_stop()
+
+
+def test_a_topic_says_what_the_recording_says(
+    recognizer: Recognizer, lines: list[bytes], expected: list[Prediction], tmp_path: Path
+) -> None:
+    with broker(tmp_path) as one:
+        publish(one.port, "edgehar/in/old", [lines[-1]], retain=True)
+
+        def feed(inbox: Inbox, remarks: Remarks) -> None:
+            remarks.wait("connected")
+            payloads = [*lines[:50], b"oops", b"".join(lines[50:70]), b"[" * 2_000_000, *lines[70:90], b"enough"]
+            publish(one.port, "edgehar/in/belt", payloads)
+            remarks.wait("edgehar/in/belt message 51 line 1: not JSON")
+            remarks.wait(f"message 53: longer than {MAX_LINE_BYTES} bytes")
+            remarks.wait("message 74 line 1: not JSON")  # what a broker holds when it is killed is lost
+            one.kill()
+            remarks.wait("the connection ended; trying again")
+            one.start()
+            remarks.wait(": connected", times=2)
+            publish(one.port, "edgehar/in/belt", [*lines[90:], b"the end"])
+            remarks.wait("line 1: not JSON", times=3)
+            inbox.stop()
+
+        source = partial(mqtt.subscribe, mqtt.parse_url(one.url("edgehar/in/#"), wildcards=True))
+        assert_same(recognised(recognizer, source, feed)[0], expected)
+
+
+def test_a_broker_that_asks_who_is_there(
+    recognizer: Recognizer,
+    lines: list[bytes],
+    expected: list[Prediction],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        pytest.skip("the program mosquitto_passwd is not installed; on Debian: apt-get install mosquitto")
+    passwords, access = tmp_path / "passwords", tmp_path / "access"
+    subprocess.run([program, "-b", "-c", str(passwords), "belt", "right"], check=True)
+    access.write_text("user belt\ntopic readwrite edgehar/in\n")
+    security = f"allow_anonymous false\npassword_file {passwords}\nacl_file {access}"
+    with broker(tmp_path, security=security) as one:
+        url = mqtt.parse_url(one.url("edgehar/in").replace("mqtt://", "mqtt://belt@"))
+
+        def feed(inbox: Inbox, remarks: Remarks) -> None:
+            remarks.wait(": connected")
+            publish(one.port, "edgehar/in", [b"".join(lines), b"the end"], username="belt", password="right")
+            remarks.wait("not JSON")
+            inbox.stop()
+
+        monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "wrong")
+        with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD"):
+            recognised(recognizer, partial(mqtt.subscribe, url), lambda inbox, remarks: None)
+        monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "right")
+        assert_same(recognised(recognizer, partial(mqtt.subscribe, url), feed)[0], expected)
+
+
+def test_tls(
+    sliding_package: Path,
+    recognizer: Recognizer,
+    lines: list[bytes],
+    expected: list[Prediction],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl is not installed; it makes the test's certificate")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    tls_port = free_port()
+    with broker(tmp_path, extra=f"listener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}") as one:
+        source = partial(mqtt.subscribe, mqtt.parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
+
+        def feed(inbox: Inbox, remarks: Remarks) -> None:
+            remarks.wait(": connected")
+            publish(one.port, "edgehar/in", [b"".join(lines), b"the end"])
+            remarks.wait("not JSON")
+            inbox.stop()
+
+        # In a process of its own: after a failed handshake paho leaves its socket to the garbage collector.
+        with running(sliding_package, "--mqtt", str(source.args[0])) as program:
+            program.remarks.line_with("CERTIFICATE_VERIFY_FAILED")
+            program.end()
+            assert program.code() == 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert_same(recognised(recognizer, source, feed)[0], expected)
+
+
+class Subscriber:
+    """Another program that reads a topic."""
+
+    def __init__(self, port: int, topic: str) -> None:
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.lines: list[bytes] = []
+        subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = lambda client, userdata, message: self.lines.append(bytes(message.payload))
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        until(self._client.is_connected, "the broker")
+        self._client.subscribe(topic, qos=1)
+        assert subscribed.wait(LONG_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_predictions_go_to_a_topic(
+    sliding_package: Path, lines: list[bytes], expected: list[Prediction], tmp_path: Path
+) -> None:
+    with broker(tmp_path) as one, contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
+        options = ("--mqtt", one.url("edgehar/in"), "--to", f"stdout,{one.url('edgehar/out')}")
+        with running(sliding_package, *options) as program:
+            program.remarks.line_with("edgehar/in: connected")
+            publish(one.port, "edgehar/in", [b"".join(lines)])
+            program.answers.count(len(expected) - 2)
+            program.end()
+            assert program.code() == 0
+            assert_same_answers(program.answers.all(), expected)
+            until(lambda: len(subscriber.lines) == len(expected), "every line at the other end")
+            assert subscriber.lines == program.answers.all()
+
+
+def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
+    with (
+        broker(tmp_path, extra="log_type all") as one,
+        contextlib.redirect_stderr(Remarks()) as remarks,
+        opened([one.url("edgehar/out")], patient=False) as write,
+    ):
+
+        def published() -> int:
+            return sum(b"Received PUBLISH" in line and b"'edgehar/out'" in line for line in one.said.lines)
+
+        remarks.wait(": connected")
+        for number in range(10):
+            write(f"line {number}")
+        until(lambda: published() == 10, "the first lines at the broker")
+        one.kill()
+        remarks.wait("the connection ended")
+        for number in range(10, 90):
+            write(f"line {number}")
+        one.start()
+        until(lambda: published() >= 80, "the lines that it missed")
+        with contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
+            write("line 90")
+            until(lambda: subscriber.lines == [b"line 90\n"], "the next line")
+    assert "not delivered" not in remarks.getvalue()
+
+
+def test_a_missing_library_is_named(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("paho.mqtt.enums", "paho.mqtt.client"):
+        monkeypatch.setitem(sys.modules, module, None)
+        for options in (["--mqtt", "mqtt://127.0.0.1/x"], ["--stdin", "--to", "mqtt://127.0.0.1/x"]):
+            with pytest.raises(ConfigError, match=r"pip install -U 'edgehar\[mqtt\]'"):
+                run.main([str(sliding_package), *options])
+
+
+def test_urls() -> None:
+    url = mqtt.parse_url("mqtt://belt@broker:1900/a/+/b/#", wildcards=True)
+    assert (url.address.host, url.address.port, url.topic, url.user, url.tls) == (
+        "broker",
+        1900,
+        "a/+/b/#",
+        "belt",
+        False,
+    )
+    assert str(mqtt.parse_url("mqtts://[::1]/x")) == "mqtts://[::1]:8883/x"
+    refused = {
+        "http://broker/x": "expected mqtt://",
+        "mqtt://@broker/x": "expected mqtt://",
+        "mqtt://broker": "topic ''",
+        "mqtt://broker/": "topic ''",
+        "mqtt://:1883/x": "HOST:PORT",
+        "mqtt://broker/a/#/b": "topic",
+        "mqtt://broker/a+": "topic",
+    }
+    for text, message in refused.items():
+        with pytest.raises(ConfigError, match=message):
+            mqtt.parse_url(text, wildcards=True)
+    with pytest.raises(ConfigError, match="without"):
+        mqtt.parse_url("mqtt://broker/a/#")
+    with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD") as told:
+        mqtt.parse_url("mqtt://belt:secret@broker/x")
+    assert "secret" not in str(told.value)

@@ -1,0 +1,160 @@
+"""A signed victim is believed, and one that was changed, or is somebody else's, is not."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import deploy
+from deploy import verify
+from deploy.package_command import main as package_main
+from edgehar.cli import guarded
+from edgehar.errors import ConfigError
+from edgehar.package import amend_package
+from tests.deploy import hostile
+from tests.deploy.hostile import refused
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    pytest.importorskip("cryptography", reason="signatures need the sign extra")
+    assert package_main(["keygen", "--out", str(tmp_path / "maker")]) == 0
+    return tmp_path / "maker.private.pem", tmp_path / "maker.public.pem"
+
+
+def sign(victim: Path, private: Path) -> None:
+    assert package_main(["sign", str(victim), "--key", str(private)]) == 0
+
+
+def test_a_signed_package_is_believed(
+    victim: Path, keys: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    private, public = keys
+    assert "not signed" in refused(victim, key=public)
+    sign(victim, private)
+    assert deploy.load(victim, key=public).manifest.name == "tiny"
+    assert verify.main([str(victim), "--key", str(public)]) == 0
+    assert "signature" in capsys.readouterr().out
+    assert verify.main([str(victim)]) == 0
+    assert "give its public part with --key" in capsys.readouterr().out
+
+
+def test_a_signature_is_the_manifest_s_exact_bytes(victim: Path, keys: tuple[Path, Path]) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    private, public = keys
+    sign(victim, private)
+    entry = json.loads((victim / "manifest.sig").read_text())
+    key: Any = serialization.load_pem_public_key(public.read_bytes())
+    key.verify(bytes.fromhex(entry["signature"]), (victim / "manifest.json").read_bytes())
+    hostile.edit(victim, lambda manifest: None)  # the same manifest, written in another way
+    assert deploy.load(victim).manifest.name == "tiny"
+    assert "changed after signing" in refused(victim, key=public)
+
+
+def test_what_was_changed_after_signing_is_refused(victim: Path, keys: tuple[Path, Path]) -> None:
+    private, public = keys
+    sign(victim, private)
+    hostile.edit(victim, lambda manifest: manifest.update(labels=manifest["labels"][::-1]))
+    assert "changed after signing" in refused(victim, key=public)
+    sign(victim, private)
+    head = (victim / hostile.HEAD).read_bytes()
+    (victim / hostile.HEAD).write_bytes(head[:-1] + b"\0")
+    assert "sha256" in refused(victim, key=public)
+    assert verify.main([str(victim), "--key", str(public)]) == 2
+
+
+def test_another_key_is_refused(victim: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
+    assert package_main(["keygen", "--out", str(tmp_path / "other")]) == 0
+    sign(victim, tmp_path / "other.private.pem")
+    assert "expected key" in refused(victim, key=keys[1])
+    # Nor does it help to name the expected key.
+    entry = json.loads((victim / "manifest.sig").read_text())
+    expected = refused(victim, key=keys[1]).partition("expected key ")[2][:64]
+    (victim / "manifest.sig").write_text(json.dumps(entry | {"key": expected}))
+    assert "changed after signing" in refused(victim, key=keys[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry.update(algorithm="none"),
+        lambda entry: entry.update(format="edgehar-signature-2"),
+        lambda entry: entry.update(signature=""),
+        lambda entry: entry.update(signature="g" * 128),
+        lambda entry: entry.update(signature=[0] * 64),
+        lambda entry: entry.update(more=1),
+        lambda entry: entry.pop("key"),
+    ],
+)
+def test_an_odd_signature_is_refused(victim: Path, keys: tuple[Path, Path], change: Any) -> None:
+    sign(victim, keys[0])
+    entry = json.loads((victim / "manifest.sig").read_text())
+    change(entry)
+    (victim / "manifest.sig").write_text(json.dumps(entry))
+    assert "not a signature" in refused(victim, key=keys[1])
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 4000, b"\xff", b" " * 5000])
+def test_a_signature_file_of_anything_is_refused(victim: Path, keys: tuple[Path, Path], content: bytes) -> None:
+    (victim / "manifest.sig").write_bytes(content)
+    refused(victim, key=keys[1])
+    (victim / "manifest.sig").unlink()
+    os.mkfifo(victim / "manifest.sig")
+    refused(victim, key=keys[1])
+
+
+def test_a_changed_package_loses_its_signature(victim: Path, keys: tuple[Path, Path]) -> None:
+    sign(victim, keys[0])
+    amend_package(victim, {}, metrics={"accuracy": 0.5})
+    assert not (victim / "manifest.sig").exists()
+    assert "not signed" in refused(victim, key=keys[1])
+
+
+def test_keys_are_for_their_owner_and_never_overwritten(keys: tuple[Path, Path]) -> None:
+    private, public = keys
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    before = private.read_bytes(), public.read_bytes()
+    with pytest.raises(ConfigError, match="never overwritten"):
+        package_main(["keygen", "--out", str(private.with_name("maker"))])
+    assert (private.read_bytes(), public.read_bytes()) == before
+
+
+def test_unusable_keys_are_named(victim: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
+    private, public = keys
+    for key in (private, victim / "manifest.json"):
+        with pytest.raises(ConfigError, match="public key of ed25519"):
+            deploy.load(victim, key=key)
+    for key in (public, victim / "manifest.json"):
+        with pytest.raises(ConfigError, match="private key of ed25519"):
+            package_main(["sign", str(victim), "--key", str(key)])
+    with pytest.raises(ConfigError, match="no such file"):
+        deploy.load(victim, key=tmp_path / "none.pem")
+    assert not (victim / "manifest.sig").exists()
+
+
+def test_without_cryptography_packages_load_and_signing_says_what_to_install(victim: Path) -> None:
+    program = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "import deploy; deploy.load(sys.argv[1])\n"
+        "from edgehar.cli import main; sys.exit(main(['verify', sys.argv[1], '--key', 'key.pem']))"
+    )
+    command = [sys.executable, "-c", program, str(victim)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert answer.returncode == 2
+    assert "pip install 'edgehar[sign]'" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_an_unknown_action_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(package_main, ["burn"]) == 2
+    assert "expected keygen, sign" in capsys.readouterr().err
+    assert package_main([]) == 0
+    assert "keygen" in capsys.readouterr().out

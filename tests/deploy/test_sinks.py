@@ -1,0 +1,133 @@
+"""Predictions reach every sink, and one that goes away costs at most its own oldest lines."""
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+import deploy
+from deploy import run
+from deploy.outbox import KEPT_LINES
+from deploy.sinks import opened
+from edgehar.errors import ConfigError
+from tests.deploy.running import (
+    LONG_S,
+    Heard,
+    Remarks,
+    assert_same_answers,
+    free_port,
+    lines_of,
+    running,
+    served,
+    until,
+)
+from tests.deploy.test_stream import steady
+
+
+def test_every_sink_gets_every_line(sliding_package: Path, tmp_path: Path) -> None:
+    recording = steady(2.0)
+    expected = deploy.load(sliding_package).predict_windows(recording.signals, recording.times_s)
+    file = tmp_path / "answers.jsonl"
+    file.write_bytes(b"before\n")
+    with served() as server:
+        targets = f"stdout,{file},tcp://127.0.0.1:{server.getsockname()[1]}"
+        with running(sliding_package, "--stdin", "--to", targets) as program:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as received:
+                heard = Heard(received)
+                program.send(*lines_of(recording))
+                # Each line is out as soon as it is known, not when the run ends.
+                heard.count(len(expected) - 2)
+                until(lambda: file.read_bytes().count(b"\n") >= len(expected) - 1, "the lines in the file")
+                program.stdin.close()
+                assert program.code() == 0
+                assert_same_answers(program.answers.all(), expected)
+                assert heard.all() == program.answers.all()
+    assert file.read_bytes().splitlines(keepends=True) == [b"before\n", *program.answers.all()]
+
+
+def received_lines(server: socket.socket, count: int) -> list[bytes]:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as received:
+        return [received.readline() for _ in range(count)]
+
+
+def test_a_receiver_that_comes_back_gets_the_newest_lines() -> None:
+    port = free_port()
+    with (
+        contextlib.redirect_stderr(Remarks()) as remarks,
+        opened([f"tcp://127.0.0.1:{port}"], patient=False) as write,
+    ):
+        remarks.wait("Connection refused; the last 1000 lines are kept, trying again")
+        for number in range(KEPT_LINES + 500):
+            write(f"line {number}")
+        with served(port) as server:
+            found = received_lines(server, KEPT_LINES)
+            assert found == [f"line {number}\n".encode() for number in range(500, KEPT_LINES + 500)]
+        remarks.wait("connected; 500 lines were dropped meanwhile")
+        # It left. The sink notices before it sends the next line, not after.
+        write("more")
+        remarks.wait("the other side closed the connection")
+        with served(port) as server:
+            assert received_lines(server, 1) == [b"more\n"]
+    assert "500 of 1501 lines were not delivered" in remarks.getvalue()
+
+
+def test_a_receiver_that_never_comes_stops_nothing(sliding_package: Path) -> None:
+    port = free_port()
+    recording = steady(1.0)
+    with running(sliding_package, "--stdin", "--to", f"stdout,tcp://127.0.0.1:{port}") as program:
+        program.send(*lines_of(recording))
+        program.stdin.close()
+        assert program.code() == 0
+        answers = program.answers.all()
+        assert answers
+        assert f"{len(answers)} of {len(answers)} lines were not delivered".encode() in program.remarks.all()[-1]
+
+
+def test_a_recording_waits_for_a_slower_receiver() -> None:
+    count = 5 * KEPT_LINES
+    line = "x" * 5000  # 25 MB in all, more than the kernel keeps on the way
+    found: list[bytes] = []
+    with served() as server, contextlib.redirect_stderr(Remarks()) as remarks:
+        reader = threading.Thread(target=lambda: found.extend(received_lines(server, count)), daemon=True)
+        with opened([f"tcp://127.0.0.1:{server.getsockname()[1]}"], patient=True) as write:
+            for number in range(count):
+                write(f"{number} {line}")
+                if number == KEPT_LINES - 1:
+                    reader.start()
+        reader.join(LONG_S)
+    assert found == [f"{number} {line}\n".encode() for number in range(count)]
+    assert "not delivered" not in remarks.getvalue()
+
+
+def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full, the device that is always full")
+    other = tmp_path / "other.jsonl"
+    with (
+        contextlib.redirect_stderr(Remarks()) as remarks,
+        opened([str(full), str(other)], patient=False) as write,
+    ):
+        for number in range(3):
+            write(f"line {number}")
+    assert other.read_text() == "line 0\nline 1\nline 2\n"
+    assert remarks.getvalue().count("\n") == 2
+    assert "No space left on device" in remarks.getvalue()
+    assert "3 lines were not written" in remarks.getvalue()
+
+
+def test_unusable_sinks_are_refused(sliding_package: Path, tmp_path: Path) -> None:
+    refused = {
+        "ftp://host/x": "expected stdout, a file, tcp://",
+        "tcp://host": "HOST:PORT",
+        "mqtt://host/a/#": "without",
+        str(tmp_path): "Is a directory",
+        str(tmp_path / "none" / "x.jsonl"): "No such file",
+    }
+    for target, message in refused.items():
+        with pytest.raises(ConfigError, match=message):
+            run.main([str(sliding_package), "--stdin", "--to", target])

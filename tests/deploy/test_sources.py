@@ -1,0 +1,287 @@
+"""The same samples give the same answers through every source, and no client can spoil it for the others."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy import run, sources
+from deploy.inbox import Inbox
+from deploy.lines import MAX_LINE_BYTES, Message, whole_lines
+from deploy.network import Address, parse_address
+from deploy.recognizer import Recognizer
+from edgehar.clip import Clip, Prediction
+from edgehar.errors import ConfigError, DataError
+from tests.deploy.running import (
+    LONG_S,
+    ROOT,
+    Remarks,
+    assert_same_answers,
+    client,
+    free_port,
+    lines_of,
+    recognised,
+    running,
+    served,
+    until,
+)
+from tests.deploy.test_stream import assert_same, steady
+from tests.deploy.tiny_package import INERTIAL, SKELETON
+
+HERE = Address("127.0.0.1", 0)
+
+
+@pytest.fixture(scope="module")
+def recognizer(sliding_package: Path) -> Recognizer:
+    return deploy.load(sliding_package)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    return lines_of(steady(2.0))
+
+
+@pytest.fixture(scope="module")
+def expected(recognizer: Recognizer) -> list[Prediction]:
+    recording = steady(2.0)
+    return recognizer.predict_windows(recording.signals, recording.times_s)
+
+
+def test_standard_input_ended_by_a_signal_says_what_it_heard(
+    sliding_package: Path, lines: list[bytes], expected: list[Prediction]
+) -> None:
+    with running(sliding_package, "--stdin") as program:
+        program.send(*lines)
+        program.answers.count(1)
+        until(lambda: len(program.answers.lines) >= len(expected) - 2, "all but what only the end settles")
+        program.end(signal.SIGINT)
+        assert program.code() == 0
+        assert_same_answers(program.answers.all(), expected)
+        assert program.remarks.all() == []
+
+
+def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
+    sliding_package: Path, lines: list[bytes], expected: list[Prediction]
+) -> None:
+    with running(sliding_package, "--listen", "127.0.0.1:0") as program:
+        port = program.port()
+        with client(port) as sensors:
+            sensors.sendall(b"".join(lines[:50]) + b"oops\n")
+            sensors.sendall(b'{"modality": "\\u001b[2J", "time_s": 0, "samples": 0}\n')
+            program.remarks.line_with("line 51: not JSON")
+            program.remarks.line_with("line 52: modality")
+            with client(port) as half:
+                half.sendall(b"\n" + lines[3][:20])
+            program.remarks.line_with("left in the middle of line 2; that line is lost")
+            with client(port) as flood:
+                try:
+                    for _ in range(160):
+                        flood.sendall(b"[" * 65536)
+                except OSError:
+                    pass  # the connection was closed, as it should
+                else:
+                    pytest.fail("ten megabytes of one line were taken")
+            program.remarks.line_with(f"longer than {MAX_LINE_BYTES} bytes; the connection is closed")
+            data = b"".join(lines[50:])
+            for first in range(0, len(data), 777):
+                sensors.sendall(data[first : first + 777])
+            program.answers.count(len(expected) - 2)
+            program.end(signal.SIGTERM)
+            assert program.code() == 0
+        assert_same_answers(program.answers.all(), expected)
+        assert all(b"\x1b" not in line for line in program.remarks.all())
+
+
+def test_two_clients_at_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
+    def feed(inbox: Inbox, remarks: Remarks) -> None:
+        port = remarks.port()
+        with client(port) as skeleton, client(port) as inertial:
+            for line in lines:
+                (skeleton if b'"skeleton"' in line else inertial).sendall(line)
+
+    assert_same(recognised(recognizer, partial(sources.listen, HERE, True), feed)[0], expected)
+
+
+def test_more_clients_than_can_be() -> None:
+    with (
+        contextlib.redirect_stderr(Remarks()) as remarks,
+        Inbox(partial(sources.listen, HERE, False)),
+        contextlib.ExitStack() as stack,
+    ):
+        port = remarks.port()
+        for _ in range(sources.MAX_CLIENTS):
+            stack.enter_context(client(port))
+        with client(port) as one_more:
+            assert one_more.recv(1) == b""
+        remarks.wait("not served; 32 clients are connected")
+
+
+def test_one_bad_line_ends_the_run_if_asked(sliding_package: Path) -> None:
+    def feed() -> None:
+        with client(remarks.port()) as sensors:
+            sensors.sendall(b"oops\n")
+            sensors.recv(1)
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    with contextlib.redirect_stderr(Remarks()) as remarks:
+        feeder.start()
+        with pytest.raises(DataError, match="line 1: not JSON"):
+            run.main([str(sliding_package), "--listen", "127.0.0.1:0", "--no-skip-bad"])
+        feeder.join(LONG_S)
+
+
+def test_a_port_that_is_taken(sliding_package: Path) -> None:
+    with served() as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConfigError, match="choose another"):
+            run.main([str(sliding_package), "--listen", address])
+
+
+def test_a_client_waits_for_a_recogniser_that_is_slower() -> None:
+    """What the recogniser has not taken stays in the sender's and the kernel's buffers: memory does not grow."""
+    line = json.dumps({"filler": "x" * 60_000}).encode() + b"\n"
+    source = partial(sources.listen, HERE, True)
+    with contextlib.redirect_stderr(Remarks()) as remarks, Inbox(source, waiting=4) as inbox:
+        with client(remarks.port()) as sensors:
+            sensors.settimeout(0.5)
+            sent_bytes = 0
+            with contextlib.suppress(TimeoutError):
+                while sent_bytes < 30e6:
+                    sent_bytes += sensors.send(line[sent_bytes % len(line) :])
+        assert sent_bytes < 30e6
+        taken = [message.line for message in inbox.messages()]
+        assert taken == [line[:-1]] * (sent_bytes // len(line))
+
+
+def test_a_server_that_goes_away_and_comes_back(
+    recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]
+) -> None:
+    port = free_port()
+
+    def feed(inbox: Inbox, remarks: Remarks) -> None:
+        remarks.wait("Connection refused; trying again")
+        for some in (b"".join(lines[:60]) + lines[60][:30], b"".join(lines[60:])):
+            with served(port) as server:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(some)
+        remarks.wait("left in the middle of line 61")
+        remarks.wait("the connection ended; trying again", times=2)
+        inbox.stop()
+
+    source = partial(sources.connect, Address("127.0.0.1", port), False)
+    assert_same(recognised(recognizer, source, feed)[0], expected)
+
+
+def test_connected_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
+    with served() as server:
+
+        def feed(inbox: Inbox, remarks: Remarks) -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"".join(lines))
+
+        source = partial(sources.connect, Address(*server.getsockname()), True)
+        found, remarks = recognised(recognizer, source, feed)
+    assert_same(found, expected)
+    assert remarks.getvalue().count("\n") == 1
+
+
+def test_the_sensor_program_of_the_page_is_understood(sliding_package: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "board-inputs.md").read_text()
+    (tmp_path / "sensor.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    options = ("--listen", "127.0.0.1:0", "--once", "--modalities", "inertial")
+    with running(sliding_package, *options) as program:
+        command = [sys.executable, "sensor.py", "inertial", "127.0.0.1", str(program.port())]
+        with subprocess.Popen(command, cwd=tmp_path) as sensor:
+            program.answers.count(2)
+            sensor.kill()
+        assert program.code() == 0
+        assert all(b"skipped" not in line for line in program.remarks.all())
+
+
+def clip_of(seconds: float) -> Clip:
+    recording = steady(seconds)
+    return Clip(
+        "walk",
+        "s1",
+        "t1",
+        {name: np.asarray(values, np.float32) for name, values in recording.signals.items()},
+        {name: np.ones(len(values), bool) for name, values in recording.signals.items()},
+        times_s=recording.times_s,
+    )
+
+
+def test_a_replay_comes_in_the_order_of_time_and_keeps_time() -> None:
+    clip = clip_of(0.5)
+    clip.valid["inertial"][3] = False
+    messages = list(sources.replay(clip, (SKELETON, INERTIAL), 5.0, threading.Event()))
+    entries = [json.loads(message.line) for message in messages]
+    times_s = [entry["time_s"] for entry in entries]
+    assert times_s == sorted(times_s)
+    assert len(entries) == sum(map(len, clip.signals.values()))
+    inertial = [entry["samples"][0] for entry in entries if entry["modality"] == "inertial"]
+    assert np.isnan(inertial[3]).all()
+    assert np.array_equal(np.float32(inertial[4]), clip.signals["inertial"][4])
+    assert all(
+        message.arrived_s - messages[0].arrived_s >= time_s / 5.0 - 1e-3
+        for message, time_s in zip(messages, times_s, strict=True)
+    )
+
+
+def test_a_stopped_replay_ends() -> None:
+    stop = threading.Event()
+    messages = sources.replay(clip_of(1.0), (INERTIAL,), 1e-6, stop)
+    assert next(messages).origin == "walk sample 1"
+    threading.Thread(target=stop.set).start()
+    assert list(messages) == []
+
+
+def test_lines_are_cut_wherever_the_chunks_end() -> None:
+    data = b"one\n\ntwo\r\nthree\n" + b"x" * (3 * MAX_LINE_BYTES) + b"\nlast\nhalf"
+    for size in (1000, 65536, len(data)):
+        rest = bytearray()
+        found = [line for first in range(0, len(data), size) for line in whole_lines(rest, data[first : first + size])]
+        assert found == [b"one", b"", b"two\r", b"three", b"x" * (MAX_LINE_BYTES + 1), b"last"]
+        assert rest == b"half"
+
+
+def test_what_a_source_raises_is_raised_where_its_messages_are_read() -> None:
+    def broken(stop: threading.Event) -> Any:
+        yield Message("line 1", b"")
+        raise ConfigError("broken")
+
+    with Inbox(broken) as inbox:
+        messages = inbox.messages()
+        assert next(messages).origin == "line 1"
+        with pytest.raises(ConfigError, match="broken"):
+            next(messages)
+
+
+def test_addresses() -> None:
+    assert parse_address("localhost:7000") == Address("localhost", 7000)
+    assert str(parse_address("[::1]:7000")) == "[::1]:7000"
+    assert parse_address("broker", 1883) == Address("broker", 1883)
+    for text in ("", "7000", ":7000", "host:", "host:x", "host:70000", "::1:7000", "a b:1", "[::1]", "host:0", "h:-1"):
+        with pytest.raises(ConfigError, match="expected HOST:PORT"):
+            parse_address(text)
+
+
+def test_a_source_ends_when_it_is_told_to_with_nobody_connected() -> None:
+    port = free_port()
+    for source in (
+        partial(sources.listen, Address("127.0.0.1", port), False),
+        partial(sources.connect, Address("127.0.0.1", port), False),
+    ):
+        with Inbox(source) as inbox:
+            inbox.stop()
+            assert list(inbox.messages()) == []

@@ -1,0 +1,151 @@
+"""A stream goes on whatever its sensors do: late, out of order, twice, or with a clock that leaps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import deploy
+from deploy import StreamRecognizer
+from deploy.clock import MOST_DOUBTED
+from deploy.recognizer import Recognizer
+from edgehar.errors import DataError
+from tests.deploy.test_stream import (
+    LATENESS_S,
+    Recording,
+    assert_same,
+    offline,
+    recordings,
+    sample_by_sample,
+    steady,
+    streamed,
+)
+from tests.deploy.tiny_package import INERTIAL
+
+
+@pytest.fixture(scope="module")
+def recognizer(sliding_package: Path) -> Recognizer:
+    return deploy.load(sliding_package)
+
+
+@settings(max_examples=20, deadline=None)
+@given(recordings(), st.sampled_from([0.02, 0.1, 0.3]), st.integers(0, 2**32))
+def test_samples_in_another_order_and_twice_change_nothing(
+    recognizer: Recognizer, recording: Recording, reorder_s: float, seed: int
+) -> None:
+    start_s = min(float(times[0]) for times in recording.times_s.values())
+    generator = np.random.default_rng(seed)
+    events = [
+        (time_s + delay_s, name, place)
+        for name, times in recording.times_s.items()
+        for place, time_s in enumerate(times)
+        # Of samples with the same time the last to come counts, so these keep their order.
+        for delay_s in ([0.0] if (times == time_s).sum() > 1 else generator.uniform(0, reorder_s, 2))
+    ]
+    pushes = [
+        (name, recording.signals[name][place : place + 1], recording.times_s[name][place : place + 1])
+        for _, name, place in sorted(events)
+    ]
+    stream = StreamRecognizer(recognizer, lateness_s=LATENESS_S + reorder_s, reorder_s=reorder_s, start_s=start_s)
+    assert_same(streamed(stream, pushes), offline(recognizer, recording))
+    stream = StreamRecognizer(recognizer, lateness_s=float("inf"), start_s=start_s)
+    backwards = [(name, recording.signals[name][::-1], times[::-1]) for name, times in recording.times_s.items()]
+    if all((np.diff(times) > 0).all() for times in recording.times_s.values()):
+        assert_same(streamed(stream, backwards), offline(recognizer, recording))
+
+
+def test_a_sample_too_late_for_its_step_is_counted_and_lost(recognizer: Recognizer) -> None:
+    recording = steady(2.0)
+    pushes = sample_by_sample(recording)
+    held = pushes.pop(next(place for place, push in enumerate(pushes) if push[2][0] > 0.5))
+    expected = streamed(StreamRecognizer(recognizer, start_s=0.0), pushes)
+    for come_s in (0.9, 1.9):  # after its step was computed; so late that it looks like a clock set back
+        place = next(place for place, push in enumerate(pushes) if push[2][0] > come_s)
+        stream = StreamRecognizer(recognizer, start_s=0.0)
+        found = [one for push in [*pushes[:place], held, *pushes[place:]] for one in stream.push(*push)]
+        assert {name: count for name, count in stream.lost.items() if count} == {held[0]: 1}
+        assert_same(found + stream.flush(), expected)
+
+
+def leaping(
+    recording: Recording, name: str, leap_s: float, first_s: float, last_s: float
+) -> list[tuple[str, Any, Any]]:
+    """Pushes, sample by sample, of a recording in which one sensor's clock is wrong for a while."""
+    return [
+        (one, samples, [times[0] + leap_s] if one == name and first_s <= times[0] < last_s else times)
+        for one, samples, times in sample_by_sample(recording)
+    ]
+
+
+@pytest.mark.parametrize("leap_s", [-1000.0, -3.0, 0.7, 30.0, 1e9])
+@pytest.mark.parametrize("name", ["skeleton", "inertial"])
+def test_a_clock_that_is_wrong_for_a_while_harms_no_longer_than_that(
+    recognizer: Recognizer, name: str, leap_s: float
+) -> None:
+    recording, window = steady(9.0), recognizer.manifest.window
+    clean = streamed(StreamRecognizer(recognizer, start_s=0.0), sample_by_sample(recording))
+    stream = StreamRecognizer(recognizer, start_s=0.0, lateness_s=LATENESS_S)
+    found = streamed(stream, leaping(recording, name, leap_s, 3.0, 4.5))
+    assert [one.start_s for one in found] == pytest.approx([one.start_s for one in clean])
+    for one, other in zip(found, clean, strict=True):
+        if one.end_s < 3.0 - LATENESS_S or one.start_s > 4.5 + 2 * LATENESS_S + window.length_s:
+            np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("leap_s", [-1000.0, 30.0])
+def test_a_clock_set_anew_for_good_is_followed(recognizer: Recognizer, leap_s: float) -> None:
+    recording = steady(12.0)
+    stream = StreamRecognizer(recognizer, start_s=0.0, lateness_s=LATENESS_S)
+    found = streamed(stream, leaping(recording, "inertial", leap_s, 3.0, np.inf))
+    clean = streamed(StreamRecognizer(recognizer, start_s=0.0), sample_by_sample(recording))
+    assert found[-1].end_s == pytest.approx(clean[-1].end_s, abs=0.3)
+    # The clock is off by no more than one sample of the other sensor from then on, so the answers are close.
+    after = [place for place, one in enumerate(clean[: len(found)]) if one.start_s > 5.0]
+    assert after
+    for place in after:
+        assert np.abs(found[place].probabilities - clean[place].probabilities).max() < 0.2
+
+
+@pytest.mark.parametrize("leap_s", [-1000.0, 5.0])
+def test_a_lone_sensor_whose_clock_leaps_goes_on(recognizer: Recognizer, leap_s: float) -> None:
+    times = np.arange(600) / INERTIAL.rate_hz
+    values = np.random.default_rng(0).standard_normal((600, 6)).cumsum(0) / 5
+    moved = np.where(times >= 3.0, times + leap_s, times)
+    stream = StreamRecognizer(recognizer, modalities=["inertial"], start_s=0.0, lateness_s=LATENESS_S)
+    found = [one for place in range(600) for one in stream.push("inertial", values[place][None], [moved[place]])]
+    found += stream.flush()
+    ahead = leap_s if leap_s > 0 else 0.0
+    assert found[-1].end_s == pytest.approx(times[-1] + ahead, abs=0.3)
+
+
+def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recognizer: Recognizer) -> None:
+    stream = StreamRecognizer(recognizer, start_s=0.0)
+    stream.push("inertial", np.zeros((50, 6)), np.arange(50) / 50)
+    stream.push("skeleton", np.zeros((30, 60)), np.arange(30) / 30)
+    for _ in range(40):
+        stream.push("inertial", np.zeros((1000, 6)), np.full(1000, 99.0))
+    doubt = stream._clocks["inertial"]._doubt
+    assert doubt is not None
+    assert sum(len(run.times_s) for run in doubt.runs) <= MOST_DOUBTED
+    assert stream.push("inertial", np.zeros((1, 6)), [1.0]) == []
+    assert stream._clocks["inertial"]._doubt is None
+
+
+def test_a_clock_far_from_0_and_a_pause_of_years_cost_nothing(recognizer: Recognizer) -> None:
+    first, second = steady(2.0), steady(2.0, seed=1, start_s=1.5e9)
+    stream = StreamRecognizer(recognizer, start_s=0.0)
+    found = [one for push in sample_by_sample(first) for one in stream.push(*push)]
+    found += streamed(stream, sample_by_sample(second))
+    expected = recognizer.predict_windows(first.signals, first.times_s)
+    assert_same(found[: len(expected)], expected)
+    assert found[-1].end_s == pytest.approx(1.5e9 + 2.0, abs=3 * recognizer.manifest.window.step_s)
+
+
+@pytest.mark.parametrize("times_s", [[1e300], [0.0, 1e12]])
+def test_a_clock_gone_wrong_is_an_error_and_not_an_endless_wait(recognizer: Recognizer, times_s: list[float]) -> None:
+    stream = StreamRecognizer(recognizer)
+    with pytest.raises(DataError, match="check the clock's unit"):
+        stream.push("inertial", np.zeros((len(times_s), 6)), np.array(times_s))
