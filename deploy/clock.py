@@ -103,6 +103,17 @@ class Clock:
         """What the sensor's own clock says, right or wrong; minus infinity before the first sample."""
         return self._heard_s
 
+    def follows(self, times_s: Times) -> bool:
+        """Whether samples of these times simply go on, so that there is nothing to decide; they are then believed."""
+        if self._doubt is not None or self._offset_s or not np.isfinite(self._heard_s):
+            return not np.isfinite(self._patience_s)
+        first_s, newest_s = float(times_s.min()), float(times_s.max())
+        # Within half the patience of each other no sample can leap away from one before it.
+        if newest_s - self._heard_s > self._patience_s / 2 or first_s < self._heard_s - self._patience_s / 2:
+            return not np.isfinite(self._patience_s)
+        self._heard_s, self._newest_s = max(self._heard_s, newest_s), max(self._newest_s, newest_s)
+        return True
+
     def admit(self, samples: Samples, others_s: float, clocks_s: Iterable[float] = ()) -> list[Samples]:
         """The samples that can be believed by now, on the stream's clock; of those held back earlier, too.
 
@@ -111,8 +122,6 @@ class Clock:
             others_s: newest time of the other sensors, on the stream's clock; minus infinity if there is none.
             clocks_s: what the clocks of the other sensors say.
         """
-        if not np.isfinite(self._patience_s):
-            return [samples]
         believed: list[Samples] = []
         others = np.asarray([*clocks_s], np.float64)
         for run, leapt in self._runs(samples):

@@ -24,6 +24,9 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
         raise DataError(
             f"{spec.name}: not an array of numbers; expected (samples, {spec.channels}) numbers, null or NaN if lost"
         ) from None
+    well_shaped = array.ndim == 2 and len(array) and array.shape[1] == spec.channels
+    if well_shaped and np.abs(array).max() <= LARGEST_VALUE:  # as it nearly always is
+        return array.astype(np.float32), np.ones(len(array), np.bool_)
     usable = np.abs(array) <= LARGEST_VALUE  # False for NaN
     cleaned = check_signal(np.where(usable, array, np.nan).astype(np.float32), spec, "samples")
     valid: Bools = np.asarray(np.isfinite(cleaned).all(axis=1), np.bool_)  # (T,)

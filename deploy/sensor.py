@@ -36,17 +36,30 @@ class Sensor:
         self._valid: Bools = np.zeros(0, bool)
         self._before: tuple[Floats, bool] | None = None
         self._taken_s = -np.inf  # time of the last frame that was taken
+        self._arrived: list[tuple[Times, Floats, Bools]] = []  # not yet among the others
+        self._newest_s = -np.inf
 
     @property
     def newest_s(self) -> float:
         """Time of the newest sample, lost or not; minus infinity before the first."""
-        return float(self._times_s[-1]) if len(self._times_s) else -np.inf
+        return self._newest_s
 
     def append(self, values: Floats, valid: Bools, times_s: Times) -> None:
         """Add samples (n, C) in any order; of samples with the same time the last to come counts."""
-        self.late += int(np.count_nonzero(times_s <= self._taken_s))
-        times, mask = np.concatenate([self._times_s, times_s]), np.concatenate([self._valid, valid])
-        everything = np.concatenate([self._values, values])
+        first_s, newest_s = float(times_s.min()), float(times_s.max())
+        self._newest_s = max(self._newest_s, newest_s)
+        if first_s <= self._taken_s:
+            self.late += int(np.count_nonzero(times_s <= self._taken_s))
+        self._arrived.append((times_s, values, valid))
+
+    def _sort_in(self) -> None:
+        """Put what arrived among the other samples; many at once cost no more than one."""
+        if not self._arrived:
+            return
+        arrived_times, arrived_values, arrived_valid = zip(*self._arrived, strict=True)
+        self._arrived = []
+        times, mask = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, *arrived_valid])
+        everything = np.concatenate([self._values, *arrived_values])
         if (np.diff(times) < 0).any():
             order = np.argsort(times, kind="stable")
             times, mask, everything = times[order], mask[order], everything[order]
@@ -57,16 +70,24 @@ class Sensor:
 
     def retract(self, from_s: float) -> None:
         """Forget the samples from this time on: the clock that gave them was ahead of its time."""
+        self._sort_in()
         kept = int(np.searchsorted(self._times_s, from_s))
         self.late += len(self._times_s) - kept
         self._times_s, self._values, self._valid = self._times_s[:kept], self._values[:kept], self._valid[:kept]
+        self._newest_s = float(self._times_s[-1]) if kept else -np.inf
+
+    def passed(self, step: int) -> bool:
+        """True if the sensor has passed this step by one frame, so far as samples may still come behind others."""
+        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
+        return self._newest_s - self.reorder_s >= last_frame_s + 2 * self.frame_s - 1e-9
 
     def settled(self, step: int) -> bool:
         """True if the sensor has passed this step and no later sample can change the step's frames."""
-        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
-        sure_s = self.newest_s - self.reorder_s  # nothing that counts comes before it
-        if sure_s < last_frame_s + 2 * self.frame_s - 1e-9:
+        if not self.passed(step):
             return False
+        self._sort_in()
+        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
+        sure_s = self._newest_s - self.reorder_s  # nothing that counts comes before it
         # All but the newest are valid by construction.
         known = self._times_s[:-1] if not self.reorder_s else self._times_s[:-1][self._times_s[:-1] <= sure_s]
         if not len(known):
@@ -81,6 +102,7 @@ class Sensor:
             now_s: how far the stream has come, or None at the end of the recording. A sensor that is silent for
                 longer than a gap that could be bridged is taken to have paused, not to have ended.
         """
+        self._sort_in()
         patch = self.spec.patch
         grid_s: Times = np.arange(step * patch, (step + 1) * patch, dtype=np.float64) * self.frame_s
         times_s, values, valid = self._times_s, self._values, self._valid.copy()
@@ -98,6 +120,7 @@ class Sensor:
 
     def empty_until(self, step: int) -> float:
         """Until when no frame is valid from this step on; minus infinity if the step itself may have one."""
+        self._sort_in()
         start_s = step * self.spec.patch * self.frame_s
         known = self._times_s[self._valid]
         if (known < start_s).any() and known[known < start_s][-1] + self.longest_gap_s >= start_s:
@@ -107,6 +130,7 @@ class Sensor:
 
     def skip(self, step: int) -> None:
         """Go on at this step, past steps without a valid frame."""
+        self._sort_in()
         self._before = np.zeros(self.spec.channels, np.float32), False
         self._taken_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._forget(step * self.spec.patch * self.frame_s)

@@ -84,6 +84,7 @@ class StreamRecognizer:
             for spec in self._manifest.modalities
             if spec.name in self._connected
         }
+        self._frame_s = max(sensor.frame_s for sensor in self._sensors.values())
         self._clocks = {name: Clock(self._lateness_s) for name in self._sensors}
         self._step = 0
         # Written twice, S apart, so that the last S tokens always lie in a row.
@@ -106,26 +107,29 @@ class StreamRecognizer:
         Raises DataError, with the stream as it was before, for an unknown modality, a wrong shape or times that are
         no seconds.
         """
-        self._recognizer.check_names([modality])
-        if modality not in self._sensors:
+        sensor, clock = self._sensors.get(modality), self._clocks.get(modality)
+        if sensor is None or clock is None:
+            self._recognizer.check_names([modality])
             raise ConfigError(
                 f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
             )
-        sensor = self._sensors[modality]
         values, valid = as_samples(samples, sensor.spec)
         times = as_times(times_s, len(values), modality, in_order=False) + self._offsets_s.get(modality, 0.0)
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
-        farthest_s = float(times[np.argmax(np.abs(times - start_s))])
-        if abs(start_s) > LATEST_S or abs(farthest_s - start_s) > LATEST_S:
+        times = times - start_s
+        farthest_s = float(np.abs(times).max())
+        if abs(start_s) > LATEST_S or farthest_s > LATEST_S:
             raise DataError(
-                f"{modality}: time {farthest_s:g} s in a stream that starts at {start_s:g} s; expected seconds within "
-                f"{LATEST_S:g} of it and of 0; check the clock's unit, and call reset() where a recording begins"
+                f"{modality}: a time {farthest_s:g} s away in a stream that starts at {start_s:g} s; expected seconds "
+                f"within {LATEST_S:g} of it and of 0; check the clock's unit, and call reset() where a recording begins"
             )
         self._origin_s = start_s
-        predictions: list[Prediction] = []
-        arrived, others_s = Samples(values, valid, times - start_s), self._others_s(modality)
-        clocks_s = [clock.heard_s for name, clock in self._clocks.items() if name != modality]
-        for believed in self._clocks[modality].admit(arrived, others_s, clocks_s):
+        if clock.follows(times):
+            sensor.append(values, valid, times)
+            return self._catch_up()
+        arrived, predictions = Samples(values, valid, times), list[Prediction]()
+        clocks_s = [other.heard_s for name, other in self._clocks.items() if name != modality]
+        for believed in clock.admit(arrived, self._others_s(modality), clocks_s):
             first_s = float(believed.times_s[0])
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)
@@ -179,10 +183,12 @@ class StreamRecognizer:
         return predictions
 
     def _is_due(self) -> bool:
-        frame_s = max(sensor.frame_s for sensor in self._sensors.values())
-        if self._newest_s() >= (self._step + 1) * self._step_s + frame_s + self._lateness_s:
+        if self._newest_s() >= (self._step + 1) * self._step_s + self._frame_s + self._lateness_s:
             return True
-        return all(sensor.settled(self._step) for sensor in self._sensors.values())
+        sensors = self._sensors.values()
+        return all(sensor.passed(self._step) for sensor in sensors) and all(
+            sensor.settled(self._step) for sensor in sensors
+        )
 
     def _skip_silence(self) -> None:
         """Once a whole window heard nothing, go on shortly before the next sample: a pause costs no steps."""
