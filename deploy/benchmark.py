@@ -1,6 +1,7 @@
 """Measure a package on the machine at hand: latency per window and per hop, memory, cold start, and the limit.
 
     edgehar bench PACKAGE
+    edgehar bench PACKAGE --tune --threads 4
     python deploy/benchmark.py PACKAGE --precision int8 --json bench.json
 
 All precisions take turns within every run, so that heat and other load hit each alike. Signals are made up: the time
@@ -19,10 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from deploy.choice import profile_path
 from deploy.device import device_facts
 from deploy.graph import DEFAULT_PROVIDERS, Graph
 from deploy.recognizer import Recognizer
 from deploy.timing import Subject, seconds
+from deploy.tuning import table as tuning_table
+from deploy.tuning import tune
 from deploy.wire import matmul_model
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
@@ -31,6 +35,7 @@ from edgehar.files import write_json
 from edgehar.package import EdgePackage
 
 FEWEST_RUNS = 500
+FEWEST_TUNING_RUNS = 100
 WARM_UP_RUNS = 50
 COLD_STARTS = 3
 PEAK_SIZE = 512
@@ -48,14 +53,18 @@ class BenchConfig:
     runs: int = option(FEWEST_RUNS, f"timed runs of each precision, {FEWEST_RUNS} or more")
     threads: int = option(1, "onnxruntime's threads")
     providers: tuple[str, ...] = option(DEFAULT_PROVIDERS, "onnxruntime's providers in order of preference")
+    tune: bool = option(False, "only find the fastest precision and up to --threads threads, and keep them for load")
     json: str | None = option(None, "also write the result to this file")
 
     def __post_init__(self) -> None:
-        """Refuse too few runs for a 99th percentile."""
-        if self.runs < FEWEST_RUNS:
-            raise ConfigError(
-                f"{self.runs} runs; expected {FEWEST_RUNS} or more, so that a 99th percentile means something"
-            )
+        """Refuse too few runs for a 99th percentile, and what tuning does not take."""
+        if self.tune and self.precision:
+            raise ConfigError("--tune with --precision: tuning compares all of the package's; leave one of them out")
+        if self.threads < 1:
+            raise ConfigError(f"--threads {self.threads}: expected 1 or more")
+        fewest = FEWEST_TUNING_RUNS if self.tune else FEWEST_RUNS
+        if self.runs < fewest:
+            raise ConfigError(f"--runs {self.runs}: expected {fewest} or more, so that the figures mean something")
 
 
 def _milliseconds(times_s: list[float]) -> dict[str, float]:
@@ -169,10 +178,16 @@ def table(document: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Measure, print the table, then the JSON document as the last line."""
     config = parse(BenchConfig, argv, "edgehar bench", (__doc__ or "").partition("\n")[0])
-    document = bench(config)
+    if config.tune:
+        package = EdgePackage.open(config.package)
+        document = tune(package, config.threads, config.runs, config.providers)
+        text = f"{tuning_table(document)}\nkept in {profile_path(package.path)}"
+    else:
+        document = bench(config)
+        text = table(document)
     if config.json is not None:
         write_json(Path(config.json), document)
-    sys.stdout.write(table(document) + "\n" + json.dumps(document) + "\n")
+    sys.stdout.write(text + "\n" + json.dumps(document) + "\n")
     return 0
 
 

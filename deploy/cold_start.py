@@ -22,8 +22,8 @@ class ColdStartConfig:
     """Options of the measurement."""
 
     package: str = positional("folder of the edge package")
-    precision: str | None = option(None, "precision to run; the package's default if none is given")
-    threads: int = option(1, "onnxruntime's threads")
+    precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
+    threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     providers: tuple[str, ...] = option(DEFAULT_PROVIDERS, "onnxruntime's providers in order of preference")
 
 

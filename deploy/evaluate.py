@@ -45,11 +45,11 @@ class EvaluateConfig:
     data: str | None = option(None, "data set's name or folder; what the package was trained on if none is given")
     root: str | None = option(None, "folder with the recordings of a named data set")
     split: str | None = option(None, "split whose test subjects count, or all; the package's own if none is given")
-    precision: str | None = option(None, "precision to run; the package's default if none is given")
+    precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
     modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
     unknown: bool = option(False, "also score how well a low score detects activities it was never trained on")
     faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
-    threads: int = option(1, "onnxruntime's threads")
+    threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     json: str | None = option(None, "also write the result, and every window's prediction, to this file")
 
 

@@ -33,7 +33,7 @@ def int8_problems(path: Path) -> list[str]:
     for node in model.graph.node:
         where = f"{path.name}: {node.name or node.op_type}"
         if node.op_type in RUNTIME_ONLY:
-            problems.append(f"{where}: {node.op_type} is onnxruntime's own; quantise with --recipe static")
+            problems.append(f"{where}: {node.op_type} is onnxruntime's own; quantise with --precisions int8")
         if node.op_type not in QUANTISED:
             continue
         if len(node.input) < 3 or node.input[2] not in constants or node.input[1] not in constants:

@@ -1,11 +1,15 @@
-"""Add INT8 graphs to a package, in a form that TensorRT reads too, and say how far they agree with fp32.
+"""Add graphs of lower precision to a package, and say how far they agree with fp32.
 
     edgehar quantize PACKAGE
-    python deploy/quantize.py PACKAGE --recipe dynamic
+    python deploy/quantize.py PACKAGE --precisions int8
 
-The static recipe puts quantise and dequantise nodes on the inputs of linear layers, with ranges from the package's
-synthetic calibration arrays; the dynamic one measures the ranges at run time and is for onnxruntime on a CPU only.
-This is the only module of the board side that needs `onnx`, and a workstation does as well as the board.
+int8          quantise and dequantise nodes on the inputs of linear layers, with ranges from the package's synthetic
+              calibration arrays; TensorRT reads it too
+int8-dynamic  ranges measured at run time; for onnxruntime on a CPU only
+fp16          half precision inside, float32 at the edges; for GPUs and ARM, on x86 it is no faster
+
+Which is the fastest depends on the machine: `edgehar bench --tune`. This is the only module of the board side that
+needs `onnx`, and a workstation does as well as the board.
 """
 
 import json
@@ -29,7 +33,8 @@ from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import CALIBRATION, EdgePackage, amend_package, write_package
 
-RECIPES = ("static", "dynamic")
+PRECISIONS = ("int8", "int8-dynamic", "fp16")
+RECIPES = {"int8": "static", "int8-dynamic": "dynamic", "fp16": "half"}
 LINEAR = ("MatMul", "Gemm")
 """Quantised layers. Convolutions stay fp32: their INT8 kernels gain nothing at these sizes."""
 CALIBRATION_BATCH = 64
@@ -40,13 +45,18 @@ class QuantizeConfig:
     """Options of `edgehar quantize`."""
 
     package: str = positional("folder of the edge package")
-    recipe: str = option("static", "static (for TensorRT and onnxruntime) or dynamic (onnxruntime on a CPU)")
+    precisions: tuple[str, ...] = option(PRECISIONS, "which to add")
     default: str = option("int8", "precision that the package then uses when none is asked for")
 
     def __post_init__(self) -> None:
-        """Refuse an unknown recipe."""
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"recipe {self.recipe!r}; expected {' or '.join(RECIPES)}")
+        """Refuse what cannot be made."""
+        check_precisions(self.precisions)
+
+
+def check_precisions(precisions: tuple[str, ...]) -> None:
+    """Raise ConfigError unless these are some of `PRECISIONS`, each once."""
+    if not precisions or len(set(precisions)) != len(precisions) or not set(precisions) <= set(PRECISIONS):
+        raise ConfigError(f"--precisions {','.join(precisions)}: expected some of {', '.join(PRECISIONS)}, each once")
 
 
 class CalibrationReader(quantization.CalibrationDataReader):
@@ -91,12 +101,32 @@ def products_of_activations(model: Any) -> list[str]:
     return found
 
 
-def quantize_graph(source: Path, recipe: str, calibration: dict[str, Any], target: Path) -> None:
-    """Write the INT8 form of one graph."""
+def half_model(model: Any) -> Any:
+    """The graph in half precision, inputs and output in float32; every node after those it needs."""
+    from onnxruntime.transformers import float16  # pyright: ignore[reportMissingTypeStubs]
+
+    half = cast(Any, float16).convert_float_to_float16(model, keep_io_types=True)
+    known = {value.name for value in (*half.graph.input, *half.graph.initializer)} | {""}
+    waiting, ordered = list(half.graph.node), list[Any]()
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        known.update(name for node in ready for name in node.output)
+        ordered += ready
+        waiting = [node for node in waiting if not known.issuperset(node.output)]
+    del half.graph.node[:]
+    half.graph.node.extend(ordered)
+    return half
+
+
+def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], target: Path) -> None:
+    """Write one graph in a lower precision."""
     model = _read_model(source)
+    if precision == "fp16":
+        target.write_bytes(half_model(model).SerializeToString())
+        return
     excluded = products_of_activations(model)
     tool = cast(Any, quantization)
-    if recipe == "dynamic":
+    if precision == "int8-dynamic":
         tool.quantize_dynamic(
             model,
             str(target),
@@ -141,63 +171,82 @@ def _quiet() -> Generator[None]:
         logging.disable(before)
 
 
-def quantize(path: Path, recipe: str = "static", default: str = "int8") -> dict[str, Any]:
-    """Add precision "int8" to a package, all at once or not at all.
+def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str = "int8") -> dict[str, Any]:
+    """Add precisions to a package, all at once or not at all.
 
     Returns:
-        What the manifest's metrics now say of it: recipe, bytes per precision, and `deploy.agreement.agreement`
-        with fp32 on the parity arrays, whatever it is. If too few windows agree, fp32 stays the default.
+        Precision -> what the manifest's metrics now say of it: recipe, bytes of it and of fp32, and
+        `deploy.agreement.agreement` with fp32 on the parity arrays, whatever it is. If too few windows agree in the
+        default precision, fp32 stays the default.
 
     Raises PackageError for a package without fp32 graphs or calibration arrays.
     """
     package = EdgePackage.open(path)
     manifest = package.manifest
     calibration, parity = package.arrays(CALIBRATION), parity_arrays(package)
-    graphs = manifest.graphs | {"int8": {part: f"{part}.int8.onnx" for part in PARTS}}
+    check_precisions(precisions)
+    graphs = manifest.graphs | {
+        precision: {part: f"{part}.{precision}.onnx" for part in PARTS} for precision in precisions
+    }
     if default not in graphs:
         raise ConfigError(f"default {default!r}; expected one of {', '.join(graphs)}")
     with tempfile.TemporaryDirectory() as folder:
-        files: dict[str, bytes | Path] = {name: Path(folder) / name for name in graphs["int8"].values()}
-        for part, name in graphs["int8"].items():
-            with _quiet():
-                quantize_graph(package.graph(part, "fp32"), recipe, calibration, Path(folder) / name)
+        files: dict[str, bytes | Path] = {}
+        for precision in precisions:
+            for part, name in graphs[precision].items():
+                files[name] = Path(folder) / name
+                with _quiet():
+                    quantize_graph(package.graph(part, "fp32"), precision, calibration, Path(folder) / name)
         kept: dict[str, bytes | Path] = {name: package.read(name) for name in manifest.files}
         draft = Path(folder) / "draft"
         write_package(draft, replace(manifest, graphs=graphs), kept | files)
         opened = EdgePackage.open(draft)
-        measured = agreement(Recognizer(opened, "int8"), Recognizer(opened, "fp32"), parity)
         sizes = {
             precision: sum(opened.manifest.files[name]["bytes"] for name in parts.values())
             for precision, parts in graphs.items()
         }
-        result = {"recipe": recipe, "bytes": sizes, "agreement_with_fp32": measured}
-        good = measured["same_answer"] >= SAME_ANSWER_FLOOR
+        fp32 = Recognizer(opened, "fp32")
+        results: dict[str, Any] = {
+            precision: {
+                "recipe": RECIPES[precision],
+                "bytes": {name: sizes[name] for name in ("fp32", precision)},
+                "agreement_with_fp32": agreement(Recognizer(opened, precision), fp32, parity),
+            }
+            for precision in precisions
+        }
+        agrees = default not in results or share_of(results[default]) >= SAME_ANSWER_FLOOR
         amend_package(
             path,
             files,
             graphs=graphs,
-            metrics=manifest.metrics | {"int8": result},
-            default_precision=default if good or default != "int8" else "fp32",
+            metrics=manifest.metrics | results,
+            default_precision=default if agrees else "fp32",
         )
-    return result
+    return results
+
+
+def share_of(result: dict[str, Any]) -> float:
+    """Share of parity windows on which a precision names fp32's class."""
+    return result["agreement_with_fp32"]["same_answer"]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Quantise a package and print what came of it; the last line is one JSON document."""
     config = parse(QuantizeConfig, argv, "edgehar quantize", (__doc__ or "").partition("\n")[0])
-    result = quantize(Path(config.package), config.recipe, config.default)
-    measured, sizes = result["agreement_with_fp32"], result["bytes"]
+    results = quantize(Path(config.package), config.precisions, config.default)
     default = EdgePackage.open(config.package).manifest.default_precision
-    share = measured["same_answer"]
-    sys.stdout.write(
-        f"int8 ({config.recipe}): {sizes['int8']} bytes, fp32 {sizes['fp32']} bytes\n"
-        f"same answer as fp32 on {share:.1%} of {measured['windows']} parity windows; "
-        f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
-        f"default precision: {default}\n"
-    )
-    if share < SAME_ANSWER_FLOOR:
-        sys.stdout.write(f"this is below {SAME_ANSWER_FLOOR:.0%}: int8 runs only where it is asked for\n")
-    sys.stdout.write(json.dumps({"package": config.package, "default_precision": default, **result}) + "\n")
+    for precision, result in results.items():
+        measured, sizes = result["agreement_with_fp32"], result["bytes"]
+        sys.stdout.write(
+            f"{precision}: {sizes[precision]} bytes, fp32 {sizes['fp32']} bytes\n"
+            f"  same answer as fp32 on {share_of(result):.1%} of {measured['windows']} parity windows; "
+            f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
+        )
+        if share_of(result) < SAME_ANSWER_FLOOR:
+            sys.stdout.write(f"  this is below {SAME_ANSWER_FLOOR:.0%}: {precision} runs only where it is asked for\n")
+    sys.stdout.write(f"default precision: {default}\n")
+    document = {"package": config.package, "default_precision": default, "precisions": results}
+    sys.stdout.write(json.dumps(document) + "\n")
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deploy.choice import tuned_choice
 from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times
 from deploy.signature import approval
@@ -23,7 +24,7 @@ BATCH_STEPS = 4096
 def load(
     path: Path | str,
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     providers: Sequence[str] | None = None,
     key: Path | str | None = None,
 ) -> "Recognizer":
@@ -31,15 +32,19 @@ def load(
 
     Args:
         path: the package's folder.
-        precision: one of the package's; its default if None.
-        threads: of onnxruntime.
+        precision: one of the package's; if None, what `edgehar bench --tune` chose on this machine, else the default.
+        threads: of onnxruntime; if None, as chosen for this machine, else 1.
         providers: onnxruntime's execution providers in order of preference; the CPU if None.
         key: file of a public key; the package must then be signed with it. None: signed or not.
 
     Raises PackageError for a damaged package, or one that is not signed with the key, and ConfigError for an unknown
     provider or an unusable key.
     """
-    return Recognizer(EdgePackage.open(path, approval(path, key)), precision, threads, providers)
+    package = EdgePackage.open(path, approval(path, key))
+    tuned = tuned_choice(package) if precision is None else None
+    if tuned is not None:
+        precision, threads = tuned.precision, threads or tuned.threads
+    return Recognizer(package, precision, 1 if threads is None else threads, providers)
 
 
 class Recognizer:

@@ -58,9 +58,9 @@ class RunConfig:
         (), "sinks: stdout, a file to append to, tcp://HOST:PORT, mqtt://HOST/TOPIC; stdout if none is given"
     )
     live: bool = option(False, "stream: one line on the terminal that shows the newest prediction")
-    precision: str | None = option(None, "precision to run; the package's default if none is given")
+    precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
     key: str | None = option(None, "file of a public key (PEM, ed25519); the package must be signed with it")
-    threads: int = option(1, "onnxruntime's threads")
+    threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     providers: tuple[str, ...] = option(DEFAULT_PROVIDERS, "onnxruntime's providers in order of preference")
     modalities: tuple[str, ...] = option(
         (), "stream: sensors that are connected; all of the package's if none is given"

@@ -67,7 +67,12 @@ def proving_stages(run: Path, model: str, folder: str, bench_runs: int) -> list[
     suffix = "" if model == "student" else f"-{model}"
     return [
         Stage(f"verify{suffix}", "verify", (where,), ()),
-        Stage(f"bench{suffix}", "bench", (where, "--runs", str(bench_runs), "--json", str(bench)), (bench,)),
+        Stage(
+            f"bench{suffix}",
+            "bench",
+            (where, "--precision", "fp32,int8", "--runs", str(bench_runs), "--json", str(bench)),
+            (bench,),
+        ),
     ]
 
 

@@ -7,13 +7,16 @@ import pytest
 
 from deploy import benchmark
 from deploy.device import cpu_model, device_facts, memory_bytes, peak_resident_bytes, power_mode, temperatures_c
+from deploy.quantize import quantize
 from edgehar.errors import ConfigError
+from tests.deploy.tiny_package import write_tiny_package
 
 
-def test_every_precision_is_measured_often_enough(
-    int8_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert benchmark.main([str(int8_package), "--json", str(tmp_path / "bench.json")]) == 0
+def test_every_precision_is_measured_often_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = tmp_path / "package"
+    write_tiny_package(package)
+    quantize(package, ("int8",))
+    assert benchmark.main([str(package), "--json", str(tmp_path / "bench.json")]) == 0
     printed = capsys.readouterr().out
     document = json.loads(printed.splitlines()[-1])
     assert document == json.loads((tmp_path / "bench.json").read_text())

@@ -32,7 +32,8 @@ def failed(path: Path) -> dict[str, str]:
 def test_static_graphs_are_smaller_and_agree(int8_package: Path) -> None:
     manifest = EdgePackage.open(int8_package).manifest
     result = manifest.metrics["int8"]
-    assert result["recipe"] == "static"
+    assert set(manifest.graphs) == {"fp32", *quantize.PRECISIONS}
+    assert {name: manifest.metrics[name]["recipe"] for name in quantize.PRECISIONS} == quantize.RECIPES
     assert result["bytes"]["int8"] < 0.6 * result["bytes"]["fp32"]
     assert result["agreement_with_fp32"]["same_answer"] >= 0.95
     assert result["agreement_with_fp32"]["windows"] == 40
@@ -61,14 +62,33 @@ def test_int8_answers_do_not_depend_on_the_processor(int8_package: Path) -> None
     np.testing.assert_allclose(recognizer.encode(arrays, arrays["valid"]), expected, atol=1e-5)
 
 
-def test_dynamic_recipe_replaces_the_static_graphs(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert quantize.main([str(package), "--recipe", "dynamic", "--default", "fp32"]) == 0
+@pytest.mark.parametrize(("precision", "most_bytes"), [("int8-dynamic", 0.6), ("fp16", 0.75)])
+def test_other_precisions_are_smaller_and_agree(int8_package: Path, precision: str, most_bytes: float) -> None:
+    result = EdgePackage.open(int8_package).manifest.metrics[precision]
+    assert result["bytes"][precision] < most_bytes * result["bytes"]["fp32"]
+    assert result["agreement_with_fp32"]["same_answer"] >= 0.95
+    assert int8_rules.int8_problems(int8_package / "encoder.int8.onnx") == []
+    assert int8_rules.int8_problems(int8_package / "encoder.int8-dynamic.onnx")
+
+
+def test_half_precision_is_close_to_fp32(int8_package: Path) -> None:
+    arrays = EdgePackage.open(int8_package).arrays("parity.npz")
+    half, whole = (deploy.load(int8_package, name).classify(arrays["tokens"]) for name in ("fp16", "fp32"))
+    assert 0 < np.abs(half - whole).max() < 0.01 * np.abs(whole).max()
+    kinds = [tensor.data_type for tensor in onnx.load(int8_package / "encoder.fp16.onnx").graph.initializer]
+    assert onnx.TensorProto.FLOAT16 in kinds
+
+
+def test_only_the_precisions_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "package"
+    write_tiny_package(path)
+    assert quantize.main([str(path), "--precisions", "int8-dynamic", "--default", "fp32"]) == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (document["recipe"], document["default_precision"]) == ("dynamic", "fp32")
-    assert document["agreement_with_fp32"]["same_answer"] >= 0.9
-    checks = {check.name: check for check in verify.verify(package)}
+    assert document["default_precision"] == "fp32"
+    assert document["precisions"]["int8-dynamic"]["recipe"] == "dynamic"
+    checks = {check.name: check for check in verify.verify(path)}
     assert checks["int8 for TensorRT"].result == verify.SKIPPED
-    assert int8_rules.int8_problems(package / "encoder.int8.onnx")
+    assert {"int8-dynamic = fp32", "int8-dynamic head interface"} <= set(checks)
 
 
 def test_graphs_that_torch_exports_are_digested(tmp_path: Path) -> None:
@@ -112,8 +132,9 @@ def test_disagreement_is_recorded_and_keeps_fp32(package: Path, capsys: pytest.C
 def test_unusable_options_and_packages_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "package"
     write_tiny_package(path)
-    with pytest.raises(ConfigError, match="recipe"):
-        quantize.main([str(path), "--recipe", "magic"])
+    for wrong in ("magic", "int8,int8", ""):
+        with pytest.raises(ConfigError, match="expected some of int8, int8-dynamic, fp16"):
+            quantize.main([str(path), "--precisions", wrong])
     with pytest.raises(ConfigError, match="expected one of"):
         quantize.quantize(path, default="int4")
     amend_package(path, {"calibration.npz": as_npz({"tokens": np.zeros((1, 6, 16), np.float32)})})
