@@ -105,7 +105,8 @@ class Clock:
 
     def follows(self, times_s: Times) -> bool:
         """Whether samples of these times simply go on, so that there is nothing to decide; they are then believed."""
-        if self._doubt is not None or self._offset_s or not np.isfinite(self._heard_s):
+        behind_s = self._newest_s - self._heard_s  # more than nothing after a clock was found ahead of its time
+        if self._doubt is not None or self._offset_s or not abs(behind_s) <= self._patience_s / 2:
             return not np.isfinite(self._patience_s)
         first_s, newest_s = float(times_s.min()), float(times_s.max())
         # Within half the patience of each other no sample can leap away from one before it.
