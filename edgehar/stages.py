@@ -54,7 +54,7 @@ def packaging_stages(run: Path, model: str, folder: str, out_of_fold: str | None
     about = tuple(package / name for name in ("manifest.json", "manifest.sha256", "MODEL_CARD.md"))
     export = Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32"))
     left = (*graphs("int8"), *arrays, *(about if out_of_fold is None else ()))
-    quantize = Stage(f"quantize{suffix}", "quantize", (where,), left, amends=export.name)
+    quantize = Stage(f"quantize{suffix}", "quantize", (where, "--precisions", "int8"), left, amends=export.name)
     if out_of_fold is None:
         return [export, quantize]
     fit = (where, "--out-of-fold", out_of_fold)
@@ -67,12 +67,7 @@ def proving_stages(run: Path, model: str, folder: str, bench_runs: int) -> list[
     suffix = "" if model == "student" else f"-{model}"
     return [
         Stage(f"verify{suffix}", "verify", (where,), ()),
-        Stage(
-            f"bench{suffix}",
-            "bench",
-            (where, "--precision", "fp32,int8", "--runs", str(bench_runs), "--json", str(bench)),
-            (bench,),
-        ),
+        Stage(f"bench{suffix}", "bench", (where, "--runs", str(bench_runs), "--json", str(bench)), (bench,)),
     ]
 
 
