@@ -24,7 +24,7 @@ from deploy.choice import profile_path
 from deploy.device import device_facts
 from deploy.graph import DEFAULT_PROVIDERS, Graph
 from deploy.recognizer import Recognizer
-from deploy.timing import Subject, seconds
+from deploy.timing import Subject, seconds, take_turns
 from deploy.tuning import table as tuning_table
 from deploy.tuning import tune
 from deploy.wire import matmul_model
@@ -36,7 +36,6 @@ from edgehar.package import EdgePackage
 
 FEWEST_RUNS = 500
 FEWEST_TUNING_RUNS = 100
-WARM_UP_RUNS = 50
 COLD_STARTS = 3
 PEAK_SIZE = 512
 """Side of the square matrices whose product gives the machine's peak."""
@@ -115,9 +114,7 @@ def bench(config: BenchConfig) -> dict[str, Any]:
         for precision in config.precision or tuple(manifest.graphs)
     ]
     peak = peak_macs_per_s(config.threads)
-    for run in range(WARM_UP_RUNS + config.runs):
-        for subject in subjects:
-            subject.run(keep=run >= WARM_UP_RUNS)
+    take_turns(subjects, config.runs)
     macs = {
         "window": manifest.macs["window"],
         "hop": manifest.window.hop * manifest.macs["step"] + manifest.macs["head"],

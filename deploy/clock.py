@@ -169,9 +169,10 @@ class Clock:
     def _has_agreed(self, run: Samples, leapt: bool, clocks_s: Times) -> bool:
         """Whether the sensor's own clock has agreed with another one for as long as a leap is doubted."""
         newest_s = float(run.times_s.max())
-        if leapt or not (np.abs(clocks_s - newest_s) <= self._patience_s).any():
+        agrees = (np.abs(clocks_s - newest_s) <= self._patience_s).any()
+        if leapt or not agrees:
             self._agreed_s = np.inf
-        if (np.abs(clocks_s - newest_s) <= self._patience_s).any():
+        if agrees:
             self._agreed_s = min(self._agreed_s, float(run.times_s[0]))
         return newest_s - self._agreed_s >= self._patience_s
 

@@ -8,9 +8,8 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from deploy.signature import make_keys, sign_package
-from edgehar.cli import guarded
+from edgehar.cli import call_action, guarded
 from edgehar.config import option, parse, positional
-from edgehar.errors import ConfigError
 
 USAGE = """usage: edgehar package ACTION [options]     (edgehar package ACTION --help for an action's own options)
 
@@ -55,16 +54,7 @@ ACTIONS = {"keygen": keygen, "sign": sign}
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `edgehar package`."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stdout.write(USAGE)
-        return 0
-    action = ACTIONS.get(arguments[0])
-    if action is None:
-        raise ConfigError(
-            f"edgehar package {arguments[0]!r}; expected {', '.join(ACTIONS)}; see edgehar package --help"
-        )
-    return action(arguments[1:])
+    return call_action("package", USAGE, ACTIONS, argv)
 
 
 if __name__ == "__main__":

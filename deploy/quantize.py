@@ -48,10 +48,6 @@ class QuantizeConfig:
     precisions: tuple[str, ...] = option(PRECISIONS, "which to add")
     default: str = option("int8", "precision that the package then uses when none is asked for")
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be made."""
-        check_precisions(self.precisions)
-
 
 def check_precisions(precisions: tuple[str, ...]) -> None:
     """Raise ConfigError unless these are some of `PRECISIONS`, each once."""
@@ -181,10 +177,10 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
 
     Raises PackageError for a package without fp32 graphs or calibration arrays.
     """
+    check_precisions(precisions)
     package = EdgePackage.open(path)
     manifest = package.manifest
     calibration, parity = package.arrays(CALIBRATION), parity_arrays(package)
-    check_precisions(precisions)
     graphs = manifest.graphs | {
         precision: {part: f"{part}.{precision}.onnx" for part in PARTS} for precision in precisions
     }

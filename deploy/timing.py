@@ -12,6 +12,7 @@ from deploy.stream import StreamRecognizer
 from edgehar.clip import Clip, Floats
 from edgehar.windows import Windows, cut
 
+WARM_UP_RUNS = 50
 SOURCE_SAMPLES = 4096
 """Samples of the made-up signal that a timed stream goes round."""
 
@@ -21,6 +22,13 @@ def seconds(action: Callable[[], Any]) -> float:
     start_s = time.perf_counter()
     action()
     return time.perf_counter() - start_s
+
+
+def take_turns(subjects: "list[Subject]", runs: int) -> None:
+    """Time every subject `runs` times, one after the other in each run, after some runs that do not count."""
+    for run in range(WARM_UP_RUNS + runs):
+        for subject in subjects:
+            subject.run(keep=run >= WARM_UP_RUNS)
 
 
 class Subject:

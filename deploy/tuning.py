@@ -11,11 +11,9 @@ import numpy as np
 from deploy.agreement import SAME_ANSWER_FLOOR, agreement, parity_arrays
 from deploy.choice import FORMAT, FORMAT_VERSION, machine, manifest_sha256, profile_path
 from deploy.recognizer import Recognizer
-from deploy.timing import Subject
+from deploy.timing import Subject, take_turns
 from edgehar.files import write_json
 from edgehar.package import EdgePackage
-
-WARM_UP_RUNS = 20
 
 
 def tune(package: EdgePackage, most_threads: int, runs: int, providers: tuple[str, ...]) -> dict[str, Any]:
@@ -37,14 +35,14 @@ def tune(package: EdgePackage, most_threads: int, runs: int, providers: tuple[st
     fp32 = Recognizer(package, "fp32", 1, providers) if "fp32" in package.manifest.graphs else None
     candidates: list[tuple[dict[str, Any], Subject]] = []
     for precision in package.manifest.graphs:
+        same = 1.0
         for threads in range(1, most_threads + 1):
             recognizer = Recognizer(package, precision, threads, providers)
-            same = 1.0 if fp32 is None else agreement(recognizer, fp32, parity)["same_answer"]
+            if threads == 1 and fp32 is not None:
+                same = agreement(recognizer, fp32, parity)["same_answer"]
             facts = {"precision": precision, "threads": threads, "same_answer_as_fp32": same}
             candidates.append((facts | {"providers": list(recognizer.providers)}, Subject(recognizer)))
-    for run in range(WARM_UP_RUNS + runs):
-        for _, subject in candidates:
-            subject.run(keep=run >= WARM_UP_RUNS)
+    take_turns([subject for _, subject in candidates], runs)
     rows: list[dict[str, Any]] = []
     for facts, subject in candidates:
         milliseconds = {

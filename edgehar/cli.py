@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from edgehar import __version__
-from edgehar.errors import EdgeharError
+from edgehar.errors import ConfigError, EdgeharError
 
 VERBS: dict[str, tuple[str, str]] = {
     "quickstart": ("edgehar.quickstart:main", "everything on simulated sensors, in a few minutes"),
@@ -87,6 +87,18 @@ def call(verb: str, argv: list[str]) -> int:
     module, _, function = (VERBS[verb][0] if verb in VERBS else verb).partition(":")
     main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
     return main(argv)
+
+
+def call_action(verb: str, usage: str, actions: dict[str, Callable[[list[str]], int]], argv: list[str] | None) -> int:
+    """Call the action that a verb's first word names; raises ConfigError if there is none of that name."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(usage)
+        return 0
+    action = actions.get(arguments[0])
+    if action is None:
+        raise ConfigError(f"edgehar {verb} {arguments[0]!r}; expected {', '.join(actions)}; see edgehar {verb} --help")
+    return action(arguments[1:])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar import recordings, recordings_check
-from edgehar.cli import guarded
+from edgehar.cli import call_action, guarded
 from edgehar.config import option, parse, positional
 from edgehar.data_info import describe, render
 from edgehar.datasets import load
@@ -151,14 +151,7 @@ ACTIONS = {"check": check, "info": info, "convert": convert, "fetch": fetch_acti
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `edgehar data`."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stdout.write(USAGE)
-        return 0
-    action = ACTIONS.get(arguments[0])
-    if action is None:
-        raise DataError(f"edgehar data {arguments[0]!r}; expected {', '.join(ACTIONS)}; see edgehar data --help")
-    return action(arguments[1:])
+    return call_action("data", USAGE, ACTIONS, argv)
 
 
 if __name__ == "__main__":

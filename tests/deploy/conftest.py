@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import deploy
 from deploy.quantize import quantize
+from deploy.recognizer import Recognizer
+from edgehar.clip import Prediction
+from tests.deploy.running import lines_of
+from tests.deploy.test_stream import steady
 from tests.deploy.tiny_package import write_tiny_package
 
 
@@ -38,3 +43,22 @@ def int8_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def victim(tmp_path: Path, clip_package: Path) -> Path:
     """A copy of a good package, to be harmed."""
     return Path(shutil.copytree(clip_package, tmp_path / "package"))
+
+
+@pytest.fixture(scope="module")
+def recognizer(sliding_package: Path) -> Recognizer:
+    """The package for continuous recordings, opened; a test file that wants another one says so itself."""
+    return deploy.load(sliding_package)
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[bytes]:
+    """Two quiet seconds of both sensors, as a source receives them."""
+    return lines_of(steady(2.0))
+
+
+@pytest.fixture(scope="module")
+def expected(recognizer: Recognizer) -> list[Prediction]:
+    """What the package says of those two seconds when it has them all at once."""
+    recording = steady(2.0)
+    return recognizer.predict_windows(recording.signals, recording.times_s)

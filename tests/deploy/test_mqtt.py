@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import deploy
 from deploy import mqtt, run
 from deploy.inbox import Inbox
 from deploy.lines import MAX_LINE_BYTES
@@ -25,28 +24,11 @@ from tests.deploy.running import (
     assert_same_answers,
     broker,
     free_port,
-    lines_of,
     recognised,
     running,
     until,
 )
-from tests.deploy.test_stream import assert_same, steady
-
-
-@pytest.fixture(scope="module")
-def recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
-
-
-@pytest.fixture(scope="module")
-def lines() -> list[bytes]:
-    return lines_of(steady(2.0))
-
-
-@pytest.fixture(scope="module")
-def expected(recognizer: Recognizer) -> list[Prediction]:
-    recording = steady(2.0)
-    return recognizer.predict_windows(recording.signals, recording.times_s)
+from tests.deploy.test_stream import assert_same
 
 
 def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:

@@ -24,11 +24,6 @@ from tests.deploy.tiny_package import INERTIAL, LABELS, SKELETON
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
-
-
 def lines_of(recording: Recording) -> list[str]:
     return [line.decode().strip() for line in byte_lines_of(recording)]
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
 from deploy import run, sources
 from deploy.inbox import Inbox
 from deploy.lines import MAX_LINE_BYTES, Message, whole_lines
@@ -28,7 +27,6 @@ from tests.deploy.running import (
     assert_same_answers,
     client,
     free_port,
-    lines_of,
     recognised,
     running,
     served,
@@ -38,22 +36,6 @@ from tests.deploy.test_stream import assert_same, steady
 from tests.deploy.tiny_package import INERTIAL, SKELETON
 
 HERE = Address("127.0.0.1", 0)
-
-
-@pytest.fixture(scope="module")
-def recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
-
-
-@pytest.fixture(scope="module")
-def lines() -> list[bytes]:
-    return lines_of(steady(2.0))
-
-
-@pytest.fixture(scope="module")
-def expected(recognizer: Recognizer) -> list[Prediction]:
-    recording = steady(2.0)
-    return recognizer.predict_windows(recording.signals, recording.times_s)
 
 
 def test_standard_input_ended_by_a_signal_says_what_it_heard(

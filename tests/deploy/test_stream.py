@@ -20,11 +20,6 @@ from tests.deploy.tiny_package import INERTIAL, SKELETON
 LATENESS_S = 0.5
 
 
-@pytest.fixture(scope="module")
-def recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
-
-
 @dataclass(frozen=True)
 class Recording:
     """Samples of both sensors, with jitter, repeated times, lost samples and pauses."""

@@ -1,6 +1,5 @@
 """A stream goes on whatever its sensors do: late, out of order, twice, or with a clock that leaps."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deploy
 from deploy import StreamRecognizer
 from deploy.clock import MOST_DOUBTED
 from deploy.recognizer import Recognizer
@@ -24,11 +22,6 @@ from tests.deploy.test_stream import (
     streamed,
 )
 from tests.deploy.tiny_package import INERTIAL
-
-
-@pytest.fixture(scope="module")
-def recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
 
 
 @settings(max_examples=20, deadline=None)
