@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgehar.clip import Bools, Floats, Times
+from deploy.samples import Rows, extremes
+from edgehar.clip import Times
 
 MOST_DOUBTED = 16_384
 """Samples held back at most while a leap is doubted; a clock that stands still would fill the memory otherwise."""
@@ -23,22 +24,20 @@ class Samples(NamedTuple):
     """Samples of one sensor.
 
     Attributes:
-        values: (n, C).
-        valid: (n,) bool.
+        rows: (n, C).
         times_s: (n,) seconds.
     """
 
-    values: Floats
-    valid: Bools
+    rows: Rows
     times_s: Times
 
     def last(self) -> "Samples":
         """The last one."""
-        return Samples(self.values[-1:], self.valid[-1:], self.times_s[-1:])
+        return Samples(self.rows[-1:], self.times_s[-1:])
 
     def part(self, first: int, last: int) -> "Samples":
         """Those from `first` to before `last`."""
-        return Samples(self.values[first:last], self.valid[first:last], self.times_s[first:last])
+        return Samples(self.rows[first:last], self.times_s[first:last])
 
     def later(self, seconds: float) -> "Samples":
         """The same, `seconds` later."""
@@ -108,7 +107,7 @@ class Clock:
         behind_s = self._newest_s - self._heard_s  # more than nothing after a clock was found ahead of its time
         if self._doubt is not None or self._offset_s or not abs(behind_s) <= self._patience_s / 2:
             return not np.isfinite(self._patience_s)
-        first_s, newest_s = float(times_s.min()), float(times_s.max())
+        first_s, newest_s = extremes(times_s)
         # Within half the patience of each other no sample can leap away from one before it.
         if newest_s - self._heard_s > self._patience_s / 2 or first_s < self._heard_s - self._patience_s / 2:
             return not np.isfinite(self._patience_s)

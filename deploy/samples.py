@@ -1,36 +1,53 @@
 """What a caller hands over becomes samples and a mask: what is not a usable number is lost, never zero."""
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.clip import Bools, Floats, Times
 from edgehar.errors import DataError
 from edgehar.modality import ModalitySpec
-from edgehar.preprocess import check_signal
+from edgehar.preprocess import check_shape
 
 LARGEST_VALUE = 1e9
 """No sensor gives more in its unit; larger values are lost samples and would overflow the network's float32."""
 
+Rows = NDArray[np.float64]
+"""(T, C) as they were handed over, usable or not."""
 
-def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
-    """Numbers from anywhere to (T, C) float32 and (T,) True where every channel is a usable number.
+
+def as_rows(values: Any, spec: ModalitySpec) -> Rows:
+    """A copy of numbers from anywhere as (T, C) float64.
 
     Raises DataError for text, ragged rows, a wrong number of channels or no sample.
     """
     try:
-        array = np.asarray(values, np.float64)
+        array = np.array(values, np.float64)
     except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"{spec.name}: not an array of numbers; expected (samples, {spec.channels}) numbers, null or NaN if lost"
         ) from None
-    well_shaped = array.ndim == 2 and len(array) and array.shape[1] == spec.channels
-    if well_shaped and np.abs(array).max() <= LARGEST_VALUE:  # as it nearly always is
-        return array.astype(np.float32), np.ones(len(array), np.bool_)
-    usable = np.abs(array) <= LARGEST_VALUE  # False for NaN
-    cleaned = check_signal(np.where(usable, array, np.nan).astype(np.float32), spec, "samples")
-    valid: Bools = np.asarray(np.isfinite(cleaned).all(axis=1), np.bool_)  # (T,)
-    return np.where(valid[:, None], cleaned, 0).astype(np.float32), valid
+    return check_shape(array, spec, "samples")
+
+
+def usable(rows: Rows) -> tuple[Floats, Bools]:
+    """(T, C) float32 and (T,) True where every channel is a usable number; what is not is 0."""
+    valid: Bools = np.logical_and.reduce(np.abs(rows) <= LARGEST_VALUE, axis=1)  # False for NaN
+    return (rows if valid.all() else np.where(valid[:, None], rows, 0)).astype(np.float32), valid
+
+
+def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
+    """`usable` of `as_rows`."""
+    return usable(as_rows(values, spec))
+
+
+def extremes(times_s: Times) -> tuple[float, float]:
+    """First and last of (T,) times in any order, at once if there is only one; NaN if one of them is."""
+    if len(times_s) == 1:
+        return times_s.item(), times_s.item()
+    return float(times_s.min()), float(times_s.max())
 
 
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:
@@ -41,7 +58,7 @@ def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Ti
         raise DataError(f"{name}: the times are not numbers; expected seconds, one per sample") from None
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")
-    if not np.isfinite(times).all():
+    if not all(map(math.isfinite, extremes(times))):
         raise DataError(f"{name}: times are not finite; expected seconds")
     if in_order and (np.diff(times) < 0).any():
         raise DataError(f"{name}: times go back; expected seconds in order; sort the samples")

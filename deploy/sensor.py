@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from deploy.samples import Rows, extremes, usable
 from edgehar.clip import Bools, Floats, Times
 from edgehar.modality import ModalitySpec
-from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, prepare, resample
+from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
 
 
 class Sensor:
@@ -36,7 +37,7 @@ class Sensor:
         self._valid: Bools = np.zeros(0, bool)
         self._before: tuple[Floats, bool] | None = None
         self._taken_s = -np.inf  # time of the last frame that was taken
-        self._arrived: list[tuple[Times, Floats, Bools]] = []  # not yet among the others
+        self._arrived: list[tuple[Rows, Times]] = []  # not yet among the others
         self._newest_s = -np.inf
 
     @property
@@ -44,29 +45,31 @@ class Sensor:
         """Time of the newest sample, lost or not; minus infinity before the first."""
         return self._newest_s
 
-    def append(self, values: Floats, valid: Bools, times_s: Times) -> None:
+    def append(self, rows: Rows, times_s: Times) -> None:
         """Add samples (n, C) in any order; of samples with the same time the last to come counts."""
-        first_s, newest_s = float(times_s.min()), float(times_s.max())
+        first_s, newest_s = extremes(times_s)
         self._newest_s = max(self._newest_s, newest_s)
         if first_s <= self._taken_s:
             self.late += int(np.count_nonzero(times_s <= self._taken_s))
-        self._arrived.append((times_s, values, valid))
+        self._arrived.append((rows, times_s))
 
     def _sort_in(self) -> None:
         """Put what arrived among the other samples; many at once cost no more than one."""
         if not self._arrived:
             return
-        arrived_times, arrived_values, arrived_valid = zip(*self._arrived, strict=True)
+        arrived_rows, arrived_times = zip(*self._arrived, strict=True)
         self._arrived = []
-        times, mask = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, *arrived_valid])
-        everything = np.concatenate([self._values, *arrived_values])
-        if (np.diff(times) < 0).any():
-            order = np.argsort(times, kind="stable")
-            times, mask, everything = times[order], mask[order], everything[order]
-        last_of_its_time = np.append(np.diff(times) > 0, True)
-        keep = last_of_its_time & mask
-        keep[-1] = True  # says how far the sensor has come, even if lost
-        self._times_s, self._valid, self._values = times[keep], mask[keep], everything[keep]
+        arrived_values, arrived_valid = usable(np.concatenate(arrived_rows))
+        times, valid = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, arrived_valid])
+        values = np.concatenate([self._values, arrived_values])
+        if not (valid[:-1] & (times[1:] > times[:-1])).all():
+            if (times[1:] < times[:-1]).any():
+                order = np.argsort(times, kind="stable")
+                times, valid, values = times[order], valid[order], values[order]
+            keep = np.append(valid[:-1] & (times[1:] > times[:-1]), True)
+            times, valid, values = times[keep], valid[keep], values[keep]
+        # All but the newest are valid; that one says how far the sensor has come, even if lost.
+        self._times_s, self._valid, self._values = times, valid, values
 
     def retract(self, from_s: float) -> None:
         """Forget the samples from this time on: the clock that gave them was ahead of its time."""
@@ -88,8 +91,9 @@ class Sensor:
         self._sort_in()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         sure_s = self._newest_s - self.reorder_s  # nothing that counts comes before it
-        # All but the newest are valid by construction.
-        known = self._times_s[:-1] if not self.reorder_s else self._times_s[:-1][self._times_s[:-1] <= sure_s]
+        known = self._times_s[:-1]
+        if self.reorder_s:
+            known = known[known <= sure_s]
         if not len(known):
             return sure_s - last_frame_s > self.longest_gap_s
         return known[-1] >= last_frame_s or sure_s - known[-1] > self.longest_gap_s
@@ -105,13 +109,13 @@ class Sensor:
         self._sort_in()
         patch = self.spec.patch
         grid_s: Times = np.arange(step * patch, (step + 1) * patch, dtype=np.float64) * self.frame_s
-        times_s, values, valid = self._times_s, self._values, self._valid.copy()
-        if self.settled(step):
-            valid[-1] = True  # a later valid sample exists or changes nothing: the end is not the recording's end
-        elif now_s is not None and valid.any() and now_s - times_s[valid][-1] > self.longest_gap_s:
-            times_s, valid = np.append(times_s, now_s), np.append(valid, True)
-            values = np.concatenate([values, np.zeros_like(values[:1])])
-        frames, frame_valid = resample(values, valid, times_s, grid_s, self.longest_gap_s)
+        known, known_s = self._values, self._times_s
+        if not self.settled(step):  # else a later valid sample exists or changes nothing: here is not the end
+            if len(known_s) and not self._valid[-1]:
+                known, known_s = known[:-1], known_s[:-1]
+            if now_s is not None and len(known_s) and now_s - known_s[-1] > self.longest_gap_s:
+                known, known_s = np.concatenate([known, np.zeros_like(known[:1])]), np.append(known_s, now_s)
+        frames, frame_valid = interpolate(known, known_s, grid_s, self.longest_gap_s)
         features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._before)
         self._before = frames[-1], bool(frame_valid[-1])
         self._taken_s = float(grid_s[-1])

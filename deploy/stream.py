@@ -8,7 +8,7 @@ import numpy as np
 
 from deploy.clock import Clock, Samples
 from deploy.recognizer import Recognizer
-from deploy.samples import as_samples, as_times
+from deploy.samples import as_rows, as_times, extremes
 from deploy.sensor import Sensor
 from edgehar.clip import Floats, Prediction
 from edgehar.errors import ConfigError, DataError
@@ -113,11 +113,11 @@ class StreamRecognizer:
             raise ConfigError(
                 f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
             )
-        values, valid = as_samples(samples, sensor.spec)
-        times = as_times(times_s, len(values), modality, in_order=False) + self._offsets_s.get(modality, 0.0)
+        rows = as_rows(samples, sensor.spec)
+        times = as_times(times_s, len(rows), modality, in_order=False) + self._offsets_s.get(modality, 0.0)
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
-        farthest_s = float(np.abs(times).max())
+        farthest_s = max(map(abs, extremes(times)))
         if abs(start_s) > LATEST_S or farthest_s > LATEST_S:
             raise DataError(
                 f"{modality}: a time {farthest_s:g} s away in a stream that starts at {start_s:g} s; expected seconds "
@@ -125,9 +125,9 @@ class StreamRecognizer:
             )
         self._origin_s = start_s
         if clock.follows(times):
-            sensor.append(values, valid, times)
+            sensor.append(rows, times)
             return self._catch_up()
-        arrived, predictions = Samples(values, valid, times), list[Prediction]()
+        arrived, predictions = Samples(rows, times), list[Prediction]()
         clocks_s = [other.heard_s for name, other in self._clocks.items() if name != modality]
         for believed in clock.admit(arrived, self._others_s(modality), clocks_s):
             first_s = float(believed.times_s[0])
@@ -206,12 +206,12 @@ class StreamRecognizer:
     def _advance(self, now_s: float | None) -> list[Prediction]:
         """One step through the encoder and, every `hop` steps, the window through the head."""
         window = self._manifest.window
-        features, valid = dict(self._nothing), np.zeros((1, len(self._nothing)), np.float32)
-        for column, spec in enumerate(self._manifest.modalities):
-            if spec.name in self._sensors:
-                features[spec.name], valid[0, column] = self._sensors[spec.name].take(self._step, now_s)
-        token = self._recognizer.encode(features, valid) if valid.any() else self._no_token
-        if valid.any():
+        features, valid = dict(self._nothing), dict.fromkeys(self._nothing, False)
+        for name, sensor in self._sensors.items():
+            features[name], valid[name] = sensor.take(self._step, now_s)
+        token = self._no_token
+        if any(valid.values()):
+            token = self._recognizer.encode(features, np.array([[*valid.values()]], np.float32))
             self._heard_step = self._step
         place = self._step % window.steps
         self._ring[place] = self._ring[place + window.steps] = token[0]

@@ -1,6 +1,7 @@
 """One sensor is one declaration: a new sensor is a new `ModalitySpec`, never a new class."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from edgehar.errors import DataError
@@ -71,7 +72,7 @@ class ModalitySpec:
         """True if the groups are joints of a body."""
         return bool(self.joints)
 
-    @property
+    @cached_property
     def root(self) -> int:
         """Index of the joint that is its own parent."""
         return next(joint for joint, parent in enumerate(self.parents) if joint == parent)

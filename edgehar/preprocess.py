@@ -6,13 +6,16 @@ any other sensor is taken as it is. Each channel gives a value and a motion (cha
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.clip import Bools, Clip, Floats, Times
 from edgehar.errors import DataError
 from edgehar.modality import ModalitySpec
+
+AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
 
 MAX_GAP_FRAMES = 8
 """Samples lost in a row, in frames of the grid, up to which a gap is bridged by a straight line."""
@@ -44,17 +47,21 @@ class Normalisation:
 
 
 def check_signal(values: Floats, spec: ModalitySpec, where: str) -> Floats:
-    """Bring one signal to (T, C) float32.
+    """Bring one signal to (T, C) float32; see `check_shape`."""
+    return check_shape(np.asarray(values, np.float32), spec, where)
+
+
+def check_shape(array: NDArray[AnyFloat], spec: ModalitySpec, where: str) -> NDArray[AnyFloat]:
+    """Bring one signal to (T, C).
 
     A skeleton may also come as (T, G, 3). Raises DataError for any other shape or an empty signal.
     Values that are not finite are left as they are: the caller decides whether that is an error.
     """
-    array = np.asarray(values, np.float32)
     if array.ndim == 3 and array.shape[1:] == (spec.groups, spec.group):
         array = array.reshape(len(array), spec.channels)
     if array.ndim != 2 or array.shape[1] != spec.channels or not len(array):
         raise DataError(
-            f"{where}: {spec.name} has shape {np.shape(values)}; expected (samples, {spec.channels}) "
+            f"{where}: {spec.name} has shape {array.shape}; expected (samples, {spec.channels}) "
             f"with at least one sample; give time first and {spec.channels} channels"
         )
     return array
@@ -73,20 +80,31 @@ def resample(values: Floats, valid: Bools, times_s: Times, grid_s: Times, max_ga
     Returns:
         (L, C) float32 and (L,) bool; what is not valid is 0.
     """
-    keep = valid & np.append(np.diff(times_s) > 0, True)
-    frames = np.zeros((len(grid_s), values.shape[1]), np.float32)
-    if not keep.any():
-        return frames, np.zeros(len(grid_s), bool)
-    known_s, known = times_s[keep], values[keep]
-    right = np.clip(np.searchsorted(known_s, grid_s), 1, max(len(known_s) - 1, 1)) if len(known_s) > 1 else None
-    if right is None:
-        near = np.abs(grid_s - known_s[0]) <= max_gap_s
-        frames[near] = known[0]
+    keep = valid.copy()
+    keep[:-1] &= times_s[1:] > times_s[:-1]
+    return interpolate(values[keep], times_s[keep], grid_s, max_gap_s)
+
+
+def interpolate(known: Floats, known_s: Times, grid_s: Times, max_gap_s: float) -> tuple[Floats, Bools]:
+    """`resample` of valid samples (N, C) at increasing times (N,)."""
+    if len(known_s) < 2:
+        near = np.abs(grid_s - known_s[0]) <= max_gap_s if len(known_s) else np.zeros(len(grid_s), bool)
+        frames = np.zeros((len(grid_s), known.shape[1]), np.float32)
+        frames[near] = known[:1]
         return frames, near
+    right = known_s.searchsorted(grid_s)  # (L,)
+    within = bool(len(grid_s) and known_s[0] <= grid_s[0] and right[-1] < len(known_s))
+    right = np.minimum(np.maximum(right, 1), len(known_s) - 1)
     left = right - 1
-    span_s = known_s[right] - known_s[left]
-    weight = np.clip((grid_s - known_s[left]) / span_s, 0.0, 1.0).astype(np.float32)[:, None]
-    frames = known[left] * (1 - weight) + known[right] * weight
+    left_s = known_s[left]
+    span_s = known_s[right] - left_s
+    weight = (grid_s - left_s) / span_s
+    if not within:
+        weight = np.clip(weight, 0.0, 1.0)
+    share: Floats = weight.astype(np.float32)[:, None]
+    frames: Floats = np.add(known[left] * (1 - share), known[right] * share, dtype=np.float32)
+    if within and span_s.max() <= max_gap_s:  # nothing lost, as it nearly always is
+        return frames, np.ones(len(grid_s), bool)
     outside_s = np.maximum(known_s[0] - grid_s, grid_s - known_s[-1])
     # Exactly on a sample the gap beside it does not matter.
     on_sample = (grid_s == known_s[left]) | (grid_s == known_s[right])
@@ -137,7 +155,6 @@ def prepare(
     """
     length = len(frames)
     previous = np.concatenate([(frames[:1] if before is None else before[0][None]), frames[:-1]])
-    previous_valid = np.append(valid[:1] if before is None else before[1], valid[:-1])
     value = frames.reshape(length, spec.groups, spec.group)  # (L, G, 3)
     earlier = previous.reshape(length, spec.groups, spec.group)
     if spec.is_skeleton:
@@ -147,13 +164,19 @@ def prepare(
         motion[:, spec.root] = root - root_earlier
     else:
         motion = value - earlier
-    motion = np.where((valid & previous_valid)[:, None, None], motion, 0) / frame_s
+    nothing_lost = bool(valid.all() and (before is None or before[1]))
+    if not nothing_lost:
+        previous_valid = np.append(valid[:1] if before is None else before[1], valid[:-1])
+        motion = np.where((valid & previous_valid)[:, None, None], motion, 0)
+    motion = motion / frame_s
     scale = normalisation.scale[spec.name]  # (G, 2)
-    features = np.concatenate([value / scale[:, :1], motion / scale[:, 1:]], axis=2)  # (L, G, F)
-    features = np.where(valid[:, None, None], features, 0).astype(np.float32)
-    step_valid = valid.reshape(-1, spec.patch).mean(axis=1) >= 0.5
+    features = np.concatenate([value / scale[:, :1], motion / scale[:, 1:]], axis=2, dtype=np.float32)  # (L, G, F)
     steps = features.reshape(-1, spec.patch, spec.groups, spec.features)
-    return np.where(step_valid[:, None, None, None], steps, 0).astype(np.float32), step_valid
+    if nothing_lost:
+        return steps, np.ones(len(steps), bool)
+    steps = np.where(valid.reshape(-1, spec.patch)[..., None, None], steps, 0)
+    step_valid = valid.reshape(-1, spec.patch).mean(axis=1) >= 0.5
+    return np.where(step_valid[:, None, None, None], steps, 0), step_valid
 
 
 def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Floats:
