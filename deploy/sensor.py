@@ -98,19 +98,20 @@ class Sensor:
             return sure_s - last_frame_s > self.longest_gap_s
         return known[-1] >= last_frame_s or sure_s - known[-1] > self.longest_gap_s
 
-    def take(self, step: int, now_s: float | None) -> tuple[Floats, bool]:
-        """Features (1, P, G, F) of a step and whether it is valid; steps are taken in order, each once.
+    def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
+        """Features (N, P, G, F) of the steps from `first` to before `end`, and (N,) which of them are valid.
 
         Args:
-            step: which one.
+            first: the step after the last one taken; steps are taken in order, each once.
+            end: see above.
             now_s: how far the stream has come, or None at the end of the recording. A sensor that is silent for
                 longer than a gap that could be bridged is taken to have paused, not to have ended.
         """
         self._sort_in()
         patch = self.spec.patch
-        grid_s: Times = np.arange(step * patch, (step + 1) * patch, dtype=np.float64) * self.frame_s
+        grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
         known, known_s = self._values, self._times_s
-        if not self.settled(step):  # else a later valid sample exists or changes nothing: here is not the end
+        if not self.settled(end - 1):  # else a later valid sample exists or changes nothing: here is not the end
             if len(known_s) and not self._valid[-1]:
                 known, known_s = known[:-1], known_s[:-1]
             if now_s is not None and len(known_s) and now_s - known_s[-1] > self.longest_gap_s:
@@ -120,7 +121,7 @@ class Sensor:
         self._before = frames[-1], bool(frame_valid[-1])
         self._taken_s = float(grid_s[-1])
         self._forget(self._taken_s)
-        return features, bool(step_valid[0])
+        return features, step_valid
 
     def empty_until(self, step: int) -> float:
         """Until when no frame is valid from this step on; minus infinity if the step itself may have one."""

@@ -1,4 +1,4 @@
-"""A live stream costs the same at every hop: one new step through the encoder, one ring of tokens through the head."""
+"""A live stream costs the same at every hop: its new steps through the encoder, one window of tokens through the head."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from deploy.clock import Clock, Samples
 from deploy.recognizer import Recognizer
 from deploy.samples import as_rows, as_times, extremes
 from deploy.sensor import Sensor
-from edgehar.clip import Floats, Prediction
+from edgehar.clip import Bools, Floats, Prediction
 from edgehar.errors import ConfigError, DataError
 
 LATEST_S = 1e10
@@ -22,8 +22,8 @@ PAUSE_STEPS = 4
 class StreamRecognizer:
     """Predictions of sliding windows while the samples arrive, each sensor at its own rate and clock.
 
-    A step is computed once every sensor has passed its end by one frame, or once any sensor has passed it by
-    `lateness_s` more: a sensor that is later than that counts as lost for the step. As long as none is, the
+    The steps of a hop are computed at once when every sensor has passed their end by one frame, or when any sensor has
+    passed it by `lateness_s` more: what comes later than that is lost. As long as nothing is, the
     predictions do not depend on how the samples are cut into pushes, and they are those of
     `Recognizer.predict_windows` on the whole recording. A window without one valid step has no prediction.
     Samples may come twice or out of order: of those with the same time the last to come counts, and one that comes
@@ -67,12 +67,7 @@ class StreamRecognizer:
         self._lateness_s, self._reorder_s = lateness_s, reorder_s
         self._start_s = start_s
         self._step_s = self._manifest.window.step_s
-        nothing = {
-            spec.name: np.zeros((1, spec.patch, spec.groups, spec.features), np.float32)
-            for spec in self._manifest.modalities
-        }
-        self._nothing = nothing
-        self._no_token = recognizer.encode(nothing, np.zeros((1, len(nothing)), np.float32))  # (1, D)
+        self._no_token = self._encode({}, 1)  # (1, D)
         self.reset()
 
     def reset(self) -> None:
@@ -87,8 +82,7 @@ class StreamRecognizer:
         self._frame_s = max(sensor.frame_s for sensor in self._sensors.values())
         self._clocks = {name: Clock(self._lateness_s) for name in self._sensors}
         self._step = 0
-        # Written twice, S apart, so that the last S tokens always lie in a row.
-        self._ring = np.repeat(self._no_token, 2 * window.steps, axis=0)  # (2 * S, D)
+        self._tokens = self._no_token.repeat(window.steps, axis=0)  # (S, D), oldest first
         self._heard_step = -window.steps  # last step with a valid modality
         self._previous: Floats | None = None  # (K,) probabilities of the prediction before
         self._named = 0  # the class it named, also where it said "unknown"
@@ -147,7 +141,7 @@ class StreamRecognizer:
                 predictions += self._catch_up()
         newest_s = self._newest_s()
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
-        while self._step < steps:
+        while self._next_end() <= steps:
             predictions += self._advance(None)
         self.reset()
         return predictions
@@ -169,7 +163,7 @@ class StreamRecognizer:
         step = max(math.floor(first_s / self._step_s), 0)
         if step < self._step and self._newest_s() + self._lateness_s < self._step * self._step_s:
             self._step, self._heard_step = step, step - self._manifest.window.steps
-            self._ring = np.repeat(self._no_token, 2 * self._manifest.window.steps, axis=0)
+            self._tokens = self._no_token.repeat(self._manifest.window.steps, axis=0)
             for sensor in self._sensors.values():
                 sensor.skip(step)
 
@@ -182,13 +176,18 @@ class StreamRecognizer:
             self._skip_silence()
         return predictions
 
+    def _next_end(self) -> int:
+        """The step before which the next window ends; those up to it are computed at once."""
+        window = self._manifest.window
+        hops = max(0, (self._step - window.steps) // window.hop + 1)
+        return window.steps + hops * window.hop
+
     def _is_due(self) -> bool:
-        if self._newest_s() >= (self._step + 1) * self._step_s + self._frame_s + self._lateness_s:
+        end = self._next_end()
+        if self._newest_s() >= end * self._step_s + self._frame_s + self._lateness_s:
             return True
         sensors = self._sensors.values()
-        return all(sensor.passed(self._step) for sensor in sensors) and all(
-            sensor.settled(self._step) for sensor in sensors
-        )
+        return all(sensor.passed(end - 1) for sensor in sensors) and all(sensor.settled(end - 1) for sensor in sensors)
 
     def _skip_silence(self) -> None:
         """Once a whole window heard nothing, go on shortly before the next sample: a pause costs no steps."""
@@ -204,23 +203,31 @@ class StreamRecognizer:
                 sensor.skip(self._step)
 
     def _advance(self, now_s: float | None) -> list[Prediction]:
-        """One step through the encoder and, every `hop` steps, the window through the head."""
-        window = self._manifest.window
-        features, valid = dict(self._nothing), dict.fromkeys(self._nothing, False)
-        for name, sensor in self._sensors.items():
-            features[name], valid[name] = sensor.take(self._step, now_s)
-        token = self._no_token
-        if any(valid.values()):
-            token = self._recognizer.encode(features, np.array([[*valid.values()]], np.float32))
-            self._heard_step = self._step
-        place = self._step % window.steps
-        self._ring[place] = self._ring[place + window.steps] = token[0]
-        self._step += 1
-        first = self._step - window.steps
-        if first < 0 or first % window.hop or self._heard_step < first:
+        """The steps of one hop through the encoder at once, and the window that they end through the head."""
+        window, first, end = self._manifest.window, self._step, self._next_end()
+        taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
+        self._step = end
+        heard = np.flatnonzero(np.any([valid for _, valid in taken.values()], axis=0))
+        tokens = self._no_token.repeat(end - first, axis=0)  # (N, D)
+        if len(heard):
+            self._heard_step = first + int(heard[-1])
+            tokens = self._encode(taken, end - first)
+        self._tokens = np.concatenate([self._tokens, tokens])[-window.steps :]
+        if self._heard_step < end - window.steps:
             return []
-        tokens = self._ring[place + 1 : place + 1 + window.steps][None]  # (1, S, D), oldest first
-        return [self._smooth(self._recognizer.probabilities(self._recognizer.classify(tokens))[0], first)]
+        probabilities = self._recognizer.probabilities(self._recognizer.classify(self._tokens[None]))
+        return [self._smooth(probabilities[0], end - window.steps)]
+
+    def _encode(self, taken: dict[str, tuple[Floats, Bools]], steps: int) -> Floats:
+        """Tokens (N, D) of steps as the sensors gave them; a sensor that is not connected is absent."""
+        specs = self._manifest.modalities
+        features, valid = dict[str, Floats](), np.zeros((steps, len(specs)), np.float32)
+        for column, spec in enumerate(specs):
+            if spec.name in taken:
+                features[spec.name], valid[:, column] = taken[spec.name]
+            else:
+                features[spec.name] = np.zeros((steps, spec.patch, spec.groups, spec.features), np.float32)
+        return self._recognizer.encode(features, valid)
 
     def _smooth(self, probabilities: Floats, first: int) -> Prediction:
         """The prediction of the window from step `first`, steadied by the one before."""

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: where the real recordings are."""
+"""What all tests share: where the real recordings are, a finished quickstart, and who runs beside whom."""
 
 import os
 import subprocess
@@ -18,6 +18,17 @@ def data_root() -> Path:
     if not (root / "utd-mhad").is_dir() or not (root / "sp-sw-har").is_dir():
         pytest.skip(f"real recordings not found at {root}; set EDGEHAR_DATA to a folder with utd-mhad/ and sp-sw-har/")
     return root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, what shares a costly fixture stays in one of them; the longest begins first."""
+
+    def group(item: pytest.Item) -> str:
+        return "quickstart" if "newcomer" in getattr(item, "fixturenames", ()) else str(item.path)
+
+    items.sort(key=lambda item: group(item) != "quickstart")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture(scope="session")
