@@ -1,4 +1,4 @@
-"""A live stream costs the same at every hop: its new steps through the encoder, one window of tokens through the head."""
+"""A live stream costs the same at every hop: its new steps through the encoder, a window of tokens through the head."""
 
 import math
 from collections.abc import Iterable
