@@ -1,7 +1,8 @@
-"""Measure a package on the machine at hand: latency per window and per hop, memory, cold start, and the limit.
+"""Measure a package on the machine at hand: latency, throughput, memory, cold start, energy, and the limit.
 
     edgehar bench PACKAGE
     edgehar bench PACKAGE --tune --threads 4
+    edgehar bench --compare nano.json orin.json
     python deploy/benchmark.py PACKAGE --precision int8 --json bench.json
 
 All precisions take turns within every run, so that heat and other load hit each alike. Signals are made up: the time
@@ -20,11 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from deploy.bench_table import table
 from deploy.choice import profile_path
-from deploy.device import device_facts
-from deploy.graph import DEFAULT_PROVIDERS, Graph
+from deploy.compare import FORMAT, FORMAT_VERSION, compare
+from deploy.compare import table as comparison_table
+from deploy.device import device_facts, device_state
+from deploy.energy import energy_of, find_meter, idle_watts
+from deploy.graph import Graph
+from deploy.providers import CPU, PROVIDERS_HELP, choose_providers
 from deploy.recognizer import Recognizer
-from deploy.timing import Subject, seconds, take_turns
+from deploy.steadiness import core_share_remark, remarks
+from deploy.timing import WARM_UP_RUNS, Action, Subject, seconds, sustain, take_turns
 from deploy.tuning import table as tuning_table
 from deploy.tuning import tune
 from deploy.wire import matmul_model
@@ -36,39 +43,55 @@ from edgehar.package import EdgePackage
 
 FEWEST_RUNS = 500
 FEWEST_TUNING_RUNS = 100
-COLD_STARTS = 3
 PEAK_SIZE = 512
 """Side of the square matrices whose product gives the machine's peak."""
 PEAK_RUNS = 50
-NAMES = {"window": "whole window", "hop": "stream hop"}
+COLD_START = Path(__file__).with_name("cold_start.py")
 
 
 @dataclass(frozen=True)
 class BenchConfig:
     """Options of `edgehar bench`."""
 
-    package: str = positional("folder of the edge package")
+    package: str | None = positional("folder of the edge package", None)
     precision: tuple[str, ...] = option((), "measure only these; all of the package's if none is given")
     runs: int = option(FEWEST_RUNS, f"timed runs of each precision, {FEWEST_RUNS} or more")
+    sustain_s: float = option(2.0, "seconds of hops without pause, of each precision; a minute shows throttling")
+    cold_starts: int = option(3, "fresh processes of each precision, of which the median counts")
     threads: int = option(1, "onnxruntime's threads")
-    providers: tuple[str, ...] = option(DEFAULT_PROVIDERS, "onnxruntime's providers in order of preference")
-    tune: bool = option(False, "only find the fastest precision and up to --threads threads, and keep them for load")
+    providers: tuple[str, ...] = option((), PROVIDERS_HELP)
+    tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, kept for load")
+    compare: tuple[str, ...] = option((), "only show these results of --json side by side", words=True)
     json: str | None = option(None, "also write the result to this file")
 
     def __post_init__(self) -> None:
-        """Refuse too few runs for a 99th percentile, and what tuning does not take."""
+        """Refuse too few runs for a 99th percentile, and options that do not go together."""
+        if bool(self.compare) == (self.package is not None):
+            found = f"a package and --compare {' '.join(self.compare)}" if self.compare else "no package"
+            raise ConfigError(f"{found}; expected edgehar bench PACKAGE, or edgehar bench --compare A.json B.json")
+        if self.compare and self.tune:
+            raise ConfigError("--compare with --tune: one shows what was measured, the other measures; leave one out")
         if self.tune and self.precision:
             raise ConfigError("--tune with --precision: tuning compares all of the package's; leave one of them out")
         if self.threads < 1:
             raise ConfigError(f"--threads {self.threads}: expected 1 or more")
+        if self.cold_starts < 1:
+            raise ConfigError(f"--cold-starts {self.cold_starts}: expected 1 or more")
+        if not 0 < self.sustain_s <= 86_400:
+            raise ConfigError(f"--sustain-s {self.sustain_s}: expected seconds, above 0 and up to a day")
         fewest = FEWEST_TUNING_RUNS if self.tune else FEWEST_RUNS
         if self.runs < fewest:
             raise ConfigError(f"--runs {self.runs}: expected {fewest} or more, so that the figures mean something")
 
 
-def _milliseconds(times_s: list[float]) -> dict[str, float]:
-    median, p95, p99 = np.percentile(times_s, [50, 95, 99]) * 1000
-    return {"median_ms": float(median), "p95_ms": float(p95), "p99_ms": float(p99), "runs": len(times_s)}
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: of each precision `runs` in turns after `warm_up` more, then hops for `sustain_s`."""
+
+    runs: int
+    warm_up: int
+    sustain_s: float
+    cold_starts: int
 
 
 def peak_macs_per_s(threads: int) -> float:
@@ -78,106 +101,119 @@ def peak_macs_per_s(threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peak.onnx"
         path.write_bytes(matmul_model(left.T.copy(), PEAK_SIZE))
-        graph = Graph(path, threads)
+        graph = Graph(path, threads, (CPU,))
     return PEAK_SIZE**3 / min(seconds(lambda: graph.run({"left": left})) for _ in range(PEAK_RUNS))
 
 
-def cold_start(recognizer: Recognizer, threads: int) -> dict[str, float | None]:
-    """Median over fresh processes of the seconds from launch to the first prediction, and of peak memory."""
-    command = [sys.executable, "-m", "deploy.cold_start", str(recognizer.package.path.resolve())]
-    command += ["--precision", recognizer.precision, "--threads", str(threads)]
-    command += ["--providers", ",".join(recognizer.providers)]
+def cold_start(recognizer: Recognizer, threads: int, starts: int) -> dict[str, float | None]:
+    """Medians over fresh processes: seconds from launch to the first prediction, and memory after many of them."""
+    command = [sys.executable, str(COLD_START), str(recognizer.package.path.resolve()), recognizer.precision]
+    command += [str(threads), ",".join(recognizer.providers)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     taken_s: list[float] = []
-    peaks: list[int] = []
-    for _ in range(COLD_STARTS):
+    memory: dict[str, list[int]] = {"resident_bytes": [], "peak_resident_bytes": []}
+    for _ in range(starts):
         start_s = time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            line = process.stdout.readline() if process.stdout else ""  # written right after the prediction
+            assert process.stdout is not None
+            process.stdout.readline()  # written right after the prediction
             taken_s.append(time.perf_counter() - start_s)
+            line = process.stdout.readline()
         if process.returncode:
             raise PackageError(f"{recognizer.package.path}: {' '.join(command)} failed; call it by hand to see why")
-        peak = json.loads(line)["peak_resident_bytes"]
-        peaks += [peak] if peak is not None else []
+        answer = json.loads(line)
+        for key, values in memory.items():
+            values += [answer[key]] if answer[key] is not None else []
+    medians = {key: float(np.median(values)) if values else None for key, values in memory.items()}
+    return {"cold_start_s": float(np.median(taken_s)), **medians}
+
+
+def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> dict[str, Any]:
+    """A window's and a hop's times, with their parts and the share of the limit that the networks reach."""
+    median = {name: entry["median_ms"] for name, entry in times.items()}
+    encoder_ms = {"window": max(median["window_network"] - median["head"], 0.0), "hop": median["hop_encoder"]}
+    prepare_ms = {
+        "window": median["window_preprocess"],
+        "hop": max(median["hop"] - median["hop_encoder"] - median["head"], 0.0),
+    }
     return {
-        "cold_start_s": float(np.median(taken_s)),
-        "peak_resident_bytes": float(np.median(peaks)) if peaks else None,
+        kind: times[kind]
+        | {"preprocess_ms": prepare_ms[kind], "encoder_ms": encoder_ms[kind], "head_ms": median["head"]}
+        | {"limit_share": limit_ms[kind] / (encoder_ms[kind] + median["head"])}
+        for kind in ("window", "hop")
     }
 
 
-def bench(config: BenchConfig) -> dict[str, Any]:
-    """Measure; returns the JSON document."""
+def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
+    """Measure; returns the JSON document. The effort is the configuration's if none is given."""
+    effort = effort or Effort(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
+    assert config.package is not None
     package = EdgePackage.open(config.package)
     manifest = package.manifest
-    subjects = [
-        Subject(Recognizer(package, precision, config.threads, config.providers))
+    before = device_state()
+    meter = find_meter()
+    idle_w = idle_watts(meter, effort.sustain_s)
+    subjects = {
+        precision: Subject(Recognizer(package, precision, config.threads, config.providers))
         for precision in config.precision or tuple(manifest.graphs)
-    ]
+    }
     peak = peak_macs_per_s(config.threads)
-    take_turns(subjects, config.runs)
+    actions: dict[tuple[str, str], Action] = {}
+    for precision, subject in subjects.items():
+        actions |= {(precision, name): action for name, action in subject.actions.items()}
+    times = take_turns(actions, effort.runs, effort.warm_up)
+    peak = max(peak, peak_macs_per_s(config.threads))
     macs = {
         "window": manifest.macs["window"],
         "hop": manifest.window.hop * manifest.macs["step"] + manifest.macs["head"],
     }
+    limit_ms = {name: count / peak * 1000 for name, count in macs.items()}
     results: dict[str, Any] = {}
-    for subject in subjects:
-        precision = subject.recognizer.precision
-        times = {name: _milliseconds(values) for name, values in subject.times_s.items()}
-        median = {name: entry["median_ms"] for name, entry in times.items()}
-        window_encoder = max(median["window_network"] - median["head"], 0.0)
-        hop_rest = max(median["hop"] - median["hop_encoder"] - median["head"], 0.0)
-        results[precision] = {
-            "window": times["window"]
-            | {"preprocess_ms": median["window_preprocess"], "encoder_ms": window_encoder, "head_ms": median["head"]},
-            "hop": times["hop"]
-            | {"preprocess_ms": hop_rest, "encoder_ms": median["hop_encoder"], "head_ms": median["head"]},
-            "hops_per_s": 1000 / median["hop"],
+    waited: list[str | None] = []
+    for precision, subject in subjects.items():
+        of_precision = {name: times[precision, name].milliseconds() for name in subject.actions}
+        sustained = sustain(subject.hop, effort.sustain_s)
+        if subject.recognizer.providers[0] == CPU:
+            waited.append(core_share_remark(precision, sustained.core_share))
+        results[precision] = _figures(of_precision, limit_ms) | {
+            "hops_per_s": sustained.per_s,
+            "sustained": {"hops": sustained.runs, "seconds": sustained.wall_s, "core_share": sustained.core_share},
+            "times_real_time": sustained.per_s * manifest.window.hop * manifest.window.step_s,
+            "energy": energy_of(meter, idle_w, subject.hop, effort.sustain_s),
             "graph_bytes": sum(manifest.files[name]["bytes"] for name in manifest.graphs[precision].values()),
             "providers": list(subject.recognizer.providers),
-            **cold_start(subject.recognizer, config.threads),
         }
+    after = device_state()  # while the machine is still warm
+    for precision, subject in subjects.items():
+        results[precision] |= cold_start(subject.recognizer, config.threads, effort.cold_starts)
+    device = device_facts()
     return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
         "package": config.package,
         "name": manifest.name,
         "threads": config.threads,
         "parameters": manifest.parameters,
         "macs": macs,
         "fp32_peak_macs_per_s": peak,
-        "limit_ms": {name: count / peak * 1000 for name, count in macs.items()},
+        "limit_ms": limit_ms,
         "precisions": results,
-        "device": device_facts(),
+        "remarks": [*remarks(before, after, device["cores"] or 1), *(remark for remark in waited if remark)],
+        "before": before,
+        "after": after,
+        "device": device,
     }
 
 
-def table(document: dict[str, Any]) -> str:
-    """The document for people."""
-    lines = [f"{document['name']}: {document['parameters']} parameters, {document['threads']} thread(s)"]
-    for key in ("cpu", "board", "power_mode", "governor", "system", "python", "numpy", "onnxruntime"):
-        lines.append(f"  {key:<12}{document['device'][key]}")
-    header = f"{'':<16}{'median':>9}{'p95':>9}{'p99':>9}{'prepare':>9}{'encoder':>9}{'head':>9}   (ms)"
-    for precision, entry in document["precisions"].items():
-        lines += ["", f"{precision} on {', '.join(entry['providers'])}", header]
-        for kind, name in NAMES.items():
-            keys = ("median_ms", "p95_ms", "p99_ms", "preprocess_ms", "encoder_ms", "head_ms")
-            lines.append(f"{name:<16}" + "".join(f"{entry[kind][key]:>9.3f}" for key in keys))
-        peak_bytes = entry["peak_resident_bytes"]
-        memory = "unknown" if peak_bytes is None else f"{peak_bytes / 2**20:.1f} MiB"
-        lines.append(
-            f"{entry['hops_per_s']:.0f} hops/s, cold start {entry['cold_start_s']:.3f} s, peak memory {memory}, "
-            f"graphs {entry['graph_bytes']} bytes"
-        )
-    limits = ", ".join(f"{NAMES[kind]} {value:.4f} ms" for kind, value in document["limit_ms"].items())
-    peak = document["fp32_peak_macs_per_s"] / 1e9
-    lines += ["", f"limit at this machine's fp32 matrix peak ({peak:.1f} G multiply-adds/s): {limits}"]
-    return "\n".join(lines)
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print the table, then the JSON document as the last line."""
+    """Measure, or compare; print the table, then the JSON document as the last line."""
     config = parse(BenchConfig, argv, "edgehar bench", (__doc__ or "").partition("\n")[0])
-    if config.tune:
+    if config.package is None:
+        document = compare([Path(path) for path in config.compare])
+        text = comparison_table(document)
+    elif config.tune:
         package = EdgePackage.open(config.package)
-        document = tune(package, config.threads, config.runs, config.providers)
+        document = tune(package, config.threads, config.runs, choose_providers(config.providers))
         text = f"{tuning_table(document)}\nkept in {profile_path(package.path)}"
     else:
         document = bench(config)

@@ -19,10 +19,11 @@ MOST_PROFILE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Choice:
-    """A precision of a package, and how many of onnxruntime's threads run it."""
+    """A precision of a package, how many of onnxruntime's threads run it, and on which providers."""
 
     precision: str
     threads: int
+    providers: tuple[str, ...]
 
 
 def profile_path(package: Path) -> Path:
@@ -63,9 +64,12 @@ def tuned_choice(package: EdgePackage) -> Choice | None:
             raise ValueError(f"format {entry['format']!r} {entry['format_version']!r}, expected {FORMAT!r} 1")
         if entry["machine"] != machine() or entry["manifest_sha256"] != manifest_sha256(package):
             return None
-        chosen = Choice(entry["chosen"]["precision"], entry["chosen"]["threads"])
+        found = entry["chosen"]
+        chosen = Choice(found["precision"], found["threads"], tuple(found["providers"]))
         if chosen.precision not in package.manifest.graphs or not 1 <= chosen.threads <= (os.cpu_count() or 1):
             raise ValueError(f"{chosen.precision!r} with {chosen.threads!r} threads")
+        if not chosen.providers or not set(chosen.providers) <= set(machine()["providers"]):
+            raise ValueError(f"providers {chosen.providers!r}")
         return chosen
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OSError) as problem:
         warnings.warn(

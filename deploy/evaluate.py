@@ -3,9 +3,10 @@
     edgehar evaluate PACKAGE --data utd-mhad --root DIR
     python deploy/evaluate.py PACKAGE --modalities inertial --json result.json
     edgehar evaluate PACKAGE --unknown
+    edgehar evaluate PACKAGE --stream
 
 Where the data set has activities that the package was never trained on, they are left out; --unknown also measures how
-well a low score tells their windows from the others.
+well a low score tells their windows from the others. --stream hands over to deploy/stream_evaluate.py.
 The last line is one JSON document.
 """
 
@@ -32,8 +33,9 @@ from edgehar.splits import make_split
 from edgehar.windows import Windows, cut
 
 EVERY_SUBJECT = "all"
-SUITE = (
+ELSEWHERE = (
     "\nWhole protocols, training included: edgehar evaluate --suite NAME; see edgehar evaluate --suite accuracy --help."
+    "\nContinuous recordings as a live stream: edgehar evaluate PACKAGE --stream; see edgehar evaluate --stream --help."
 )
 
 
@@ -83,17 +85,53 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]
             )
 
 
-def _labelled(recognizer: Recognizer, clips: Iterable[Clip], fed: tuple[str, ...]) -> Windows:
-    """Labelled windows of the clips, with only these sensors fed."""
-    narrowed = (
+def opened(
+    package: str, precision: str | None, threads: int | None, data: str | None, root: str | None, split: str | None
+) -> tuple[Recognizer, Dataset, str]:
+    """A package, and the recordings and the split it is scored on: those of its training where none is named.
+
+    Raises ConfigError if its provenance names none either.
+    """
+    recognizer = load(package, precision, threads)
+    provenance = recognizer.manifest.provenance
+    data, split = data or provenance.get("data"), split or provenance.get("split")
+    if not isinstance(data, str) or not isinstance(split, str):
+        raise ConfigError(f"{package}: its provenance names no data or no split; give --data and --split")
+    return recognizer, datasets.load(data, root), split
+
+
+def scored_clips(
+    recognizer: Recognizer, dataset: Dataset, split: str, fed: tuple[str, ...], known: bool = True
+) -> list[Clip]:
+    """Recordings of a split's test subjects, with the fed sensors only.
+
+    Args:
+        recognizer: the package.
+        dataset: its recordings.
+        split: name of a split, or "all" for every subject.
+        fed: modalities.
+        known: leave out what the package was never trained on.
+
+    Raises DataError or SplitError if the data does not fit the package or the split.
+    """
+    recognizer.check_names(fed)
+    trained = known_activities(recognizer.manifest, dataset)
+    check_dataset(recognizer, trained, fed)
+    subjects = trained.subjects if split == EVERY_SUBJECT else make_split(split, trained.subjects).test
+    return [
         replace(
             clip,
             signals={name: clip.signals[name] for name in clip.signals if name in fed},
             times_s={name: clip.times_s[name] for name in clip.times_s if name in fed},
         )
-        for clip in clips
-    )
-    return cut(narrowed, recognizer.manifest.info, recognizer.manifest.normalisation).labelled()
+        for clip in (trained if known else dataset).clips
+        if clip.subject in subjects
+    ]
+
+
+def _labelled(recognizer: Recognizer, clips: Iterable[Clip]) -> Windows:
+    """Labelled windows of the clips."""
+    return cut(clips, recognizer.manifest.info, recognizer.manifest.normalisation).labelled()
 
 
 def evaluate(
@@ -116,18 +154,14 @@ def evaluate(
     """
     manifest = recognizer.manifest
     fed = modalities or tuple(spec.name for spec in manifest.modalities)
-    recognizer.check_names(fed)
-    known = known_activities(manifest, dataset)
-    check_dataset(recognizer, known, fed)
-    subjects = known.subjects if split == EVERY_SUBJECT else make_split(split, known.subjects).test
-    windows = _labelled(recognizer, (clip for clip in known.clips if clip.subject in subjects), fed)
+    windows = _labelled(recognizer, scored_clips(recognizer, dataset, split, fed))
     logits = recognizer.predict_prepared(windows)
     answer, scores = logits.argmax(axis=1), recognizer.probabilities(logits).max(axis=1)
     scored = score(windows.label, answer, windows.subject, manifest.labels)
     strange = never_trained_on(manifest, dataset)
     detected: dict[str, Any] = {}
     if unknown:
-        others = _labelled(recognizer, (clip for clip in dataset.clips if clip.subject in subjects), fed)
+        others = _labelled(recognizer, scored_clips(recognizer, dataset, split, fed, known=False))
         others = others.take(np.isin(others.label, [dataset.info.labels.index(name) for name in strange]))
         detected = {"unknown": detection(recognizer, strange, others, scores)}
     rows = zip(windows.clip, windows.start_s, windows.end_s, windows.label, answer, scores, strict=True)
@@ -185,19 +219,18 @@ def summary(result: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the summary, then the result as JSON; with --suite, hand over to what trains and measures everything."""
+    """Print the summary, then the result as JSON; with --suite or --stream, hand over to what measures that."""
     arguments = sys.argv[1:] if argv is None else argv
     if any(word.partition("=")[0] == "--suite" for word in arguments):
         return call("edgehar.suite:main", arguments)
-    config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + SUITE)
+    if "--stream" in arguments:
+        return call("deploy.stream_evaluate:main", [word for word in arguments if word != "--stream"])
+    config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + ELSEWHERE)
     if config.faults and config.modalities:
         raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
-    recognizer = load(config.package, config.precision, config.threads)
-    provenance = recognizer.manifest.provenance
-    data, split = config.data or provenance.get("data"), config.split or provenance.get("split")
-    if not isinstance(data, str) or not isinstance(split, str):
-        raise ConfigError(f"{config.package}: its provenance names no data or no split; give --data and --split")
-    dataset = datasets.load(data, config.root)
+    recognizer, dataset, split = opened(
+        config.package, config.precision, config.threads, config.data, config.root, config.split
+    )
     result = {"package": config.package, **evaluate(recognizer, dataset, split, config.modalities, config.unknown)}
     text = summary(result)
     if config.faults:

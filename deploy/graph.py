@@ -1,6 +1,5 @@
 """One ONNX graph of a package, opened, checked against the manifest, and honest about where it runs."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from deploy.graph_rules import check_graph
+from deploy.graph_view import Shape, read_graph
+from deploy.providers import TENSORRT, choose_providers, start
+from deploy.tensorrt import most_rows, tensorrt_options
 from edgehar.clip import Floats
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
 
-DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
 LOG_ERRORS_ONLY = 3
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -65,48 +64,45 @@ class Graph:
     Args:
         path: the ONNX file; with `data` only its name in messages.
         threads: onnxruntime's own threads.
-        providers: onnxruntime's execution providers in order of preference.
+        providers: onnxruntime's execution providers in order of preference; if None or empty,
+            `deploy.providers` chooses.
         data: the file's bytes; read from `path` if None.
 
-    Raises ConfigError if no provider of that name exists, PackageError if the graph breaks a rule of
+    Attributes:
+        providers: those that compute, in order; see `deploy.providers.start`.
+
+    Raises ConfigError if no provider of that name exists or works, PackageError if the graph breaks a rule of
     `deploy.graph_rules` or onnxruntime cannot read it.
-    A provider that cannot start is reported as a RuntimeWarning; `providers` then says what runs instead.
     """
 
     def __init__(
         self, path: Path, threads: int = 1, providers: Sequence[str] | None = None, data: bytes | None = None
     ) -> None:
         """Open the session on the very bytes that were looked through."""
-        wanted = list(DEFAULT_PROVIDERS if providers is None else providers)
-        runtime = cast(Any, ort)
-        known: list[str] = runtime.get_available_providers()
         if threads < 1:
             raise ConfigError(f"{threads} threads; expected 1 or more")
-        if not set(wanted) & set(known):
-            raise ConfigError(f"provider {', '.join(wanted)}: this onnxruntime has {', '.join(known)}; choose of these")
+        wanted = choose_providers(providers)
         content = path.read_bytes() if data is None else data
         check_graph(content, str(path))
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = LOG_ERRORS_ONLY
-        # Without it INT8 sums overflow on x86 processors that lack the VNNI instructions; elsewhere it does nothing.
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        special = {TENSORRT: tensorrt_options(read_graph(content, str(path)), content)} if TENSORRT in wanted else {}
+
+        def settings() -> Any:
+            made = cast(Any, ort).SessionOptions()
+            made.intra_op_num_threads = threads
+            made.inter_op_num_threads = 1
+            made.log_severity_level = LOG_ERRORS_ONLY
+            # Without it INT8 sums overflow on x86 processors without the VNNI instructions; elsewhere it does nothing.
+            made.add_session_config_entry("session.x64quantprecision", "1")
+            return made
+
         try:
-            self._session = runtime.InferenceSession(
-                content, options, providers=[name for name in wanted if name in known]
-            )
+            self._session, self.providers = start(content, path.name, settings, wanted, special)
+        except ConfigError:
+            raise
         except Exception as problem:  # onnxruntime's own classes share no narrower base
             raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
         self.path = path
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        lost = [name for name in wanted if name not in self.providers]
-        if lost:
-            warnings.warn(
-                f"{path.name}: asked for {', '.join(lost)}, runs on {', '.join(self.providers)}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        self._most_rows = most_rows(self.interface.inputs) if self.interface.inputs else 1
 
     @property
     def interface(self) -> Interface:
@@ -120,11 +116,22 @@ class Graph:
         return Interface(inputs, first.name, shape(first))
 
     def run(self, inputs: dict[str, Floats]) -> Floats:
-        """Compute the one output; raises PackageError if onnxruntime cannot."""
+        """Compute the one output, in parts if the batch is larger than an engine takes.
+
+        Raises PackageError if onnxruntime cannot.
+        """
+        rows = len(next(iter(inputs.values())))
+        if rows > self._most_rows:
+            starts = range(0, rows, self._most_rows)
+            parts = [{name: array[at : at + self._most_rows] for name, array in inputs.items()} for at in starts]
+            return np.concatenate([self.run(part) for part in parts])
         try:
             output: NDArray[np.float32] = self._session.run(None, inputs)[0]
         except Exception as problem:  # onnxruntime's own classes share no narrower base
-            raise PackageError(f"{self.path}: onnxruntime cannot compute it ({problem}); export it again") from None
+            raise PackageError(
+                f"{self.path}: onnxruntime cannot compute it on {', '.join(self.providers)} ({problem}); "
+                "choose another provider, or export it again"
+            ) from None
         return output
 
 

@@ -9,7 +9,20 @@ newer one, makes of a network.
 import math
 from dataclasses import dataclass, field
 
-from deploy.wire import FLOAT, Message, NotAllowedError, Rules, count_varints, message, rules, signed, varints
+from deploy.wire import (
+    FLOAT,
+    Message,
+    NotAllowedError,
+    Rules,
+    count_varints,
+    message,
+    number_of,
+    numbers,
+    rules,
+    signed,
+    text,
+    texts,
+)
 from edgehar.errors import PackageError
 
 LOWEST_IR, HIGHEST_IR = 7, 13
@@ -79,28 +92,6 @@ def _read(data: bytes, allowed: Rules) -> Message:
         raise ValueError(*(named or problem.args)) from None
 
 
-def _texts(message: Message, number: int) -> list[bytes]:
-    return [value for value in message.get(number, ()) if isinstance(value, bytes)]
-
-
-def _text(message: Message, number: int) -> bytes:
-    values = message.get(number)
-    return values[0] if values and isinstance(values[0], bytes) else b""
-
-
-def _number(message: Message, number: int, default: int = 0) -> int:
-    values = message.get(number)
-    return values[0] if values and isinstance(values[0], int) else default
-
-
-def _numbers(message: Message, number: int) -> list[int]:
-    """Whole numbers, written one by one or packed."""
-    values: list[int] = []
-    for value in message.get(number, ()):
-        values += varints(value) if isinstance(value, bytes) else [value]
-    return [signed(value) for value in values]
-
-
 def _shown(name: bytes) -> str:
     return repr(name[:60].decode(errors="replace"))
 
@@ -136,12 +127,12 @@ def _written(tensor: Message, kind: int) -> int:
 def _tensor(data: bytes) -> tuple[bytes, int]:
     """Name and number of elements of a constant, whose bytes must be there and no more."""
     tensor = _read(data, TENSOR)
-    name, kind = _text(tensor, 8), _number(tensor, 2)
-    if _number(tensor, 14):
+    name, kind = text(tensor, 8), number_of(tensor, 2)
+    if number_of(tensor, 14):
         raise ValueError(f"constant {_shown(name)}: weights in another file (external data)")
     if kind not in ITEM_BYTES:
         raise ValueError(f"constant {_shown(name)} of element type {kind}")
-    count = _elements(_numbers(tensor, 1), "constant", name)
+    count = _elements(numbers(tensor, 1), "constant", name)
     if _written(tensor, kind) != count:
         raise ValueError(f"constant {_shown(name)} does not hold the {count} numbers it states")
     return name, count
@@ -150,14 +141,14 @@ def _tensor(data: bytes) -> tuple[bytes, int]:
 def _value(data: bytes, seen: set[bytes]) -> bytes:
     """Name of an input, an output or a described value: a tensor with sizes that fit; `seen` are types that do."""
     value = _read(data, VALUE)
-    name = _text(value, 1)
-    for kind in _texts(value, 2):
+    name = text(value, 1)
+    for kind in texts(value, 2):
         if kind in seen:
             continue
-        for tensor in _texts(_read(kind, TYPE), 1):
-            for shape in _texts(_read(tensor, TENSOR_TYPE), 2):
-                sizes = [_read(entry, DIMENSION) for entry in _texts(_read(shape, SHAPE), 1)]
-                _elements([signed(_number(size, 1, 1)) for size in sizes], "value", name)
+        for tensor in texts(_read(kind, TYPE), 1):
+            for shape in texts(_read(tensor, TENSOR_TYPE), 2):
+                sizes = [_read(entry, DIMENSION) for entry in texts(_read(shape, SHAPE), 1)]
+                _elements([signed(number_of(size, 1, 1)) for size in sizes], "value", name)
         seen.add(kind)
     return name
 
@@ -185,31 +176,31 @@ class _Flow:
 def _attributes(node: Message, kind: bytes) -> int:
     """Look through the attributes; returns the elements of a Constant."""
     elements = 1
-    for data in _texts(node, 5):
+    for data in texts(node, 5):
         attribute = _read(data, ATTRIBUTE)
         if 5 in attribute:
             if kind != b"Constant":
                 raise ValueError(f"operator {_shown(kind)} with a constant as attribute")
-            elements = _tensor(_text(attribute, 5))[1]
-        numbers = _numbers(attribute, 3) + _numbers(attribute, 8)
-        fits = kind == b"Constant" or all(abs(number) <= LARGEST_ATTRIBUTE for number in numbers)
-        if len(numbers) > LARGEST_ATTRIBUTE or not fits:
-            name = _shown(_text(attribute, 1))
+            elements = _tensor(text(attribute, 5))[1]
+        whole = numbers(attribute, 3) + numbers(attribute, 8)
+        fits = kind == b"Constant" or all(abs(number) <= LARGEST_ATTRIBUTE for number in whole)
+        if len(whole) > LARGEST_ATTRIBUTE or not fits:
+            name = _shown(text(attribute, 1))
             raise ValueError(f"operator {_shown(kind)} with {name} of a size beyond {LARGEST_ATTRIBUTE}")
         if kind == b"Constant":
-            elements = max(elements, len(numbers), sum(len(value) // 4 for value in _texts(attribute, 7)))
+            elements = max(elements, len(whole), sum(len(value) // 4 for value in texts(attribute, 7)))
     return elements
 
 
 def _node(data: bytes, flow: _Flow) -> None:
     node = _read(data, NODE)
-    kind, domain = _text(node, 4), _text(node, 7)
+    kind, domain = text(node, 4), text(node, 7)
     if domain not in OWN_DOMAINS:
         raise ValueError(f"operator {_shown(kind)} of domain {_shown(domain)}, which is not ONNX's own")
     if kind not in OPERATORS:
         raise ValueError(f"operator {_shown(kind)}, which is not among those a network needs")
     elements = _attributes(node, kind)
-    inputs, outputs = [name for name in _texts(node, 1) if name], [name for name in _texts(node, 2) if name]
+    inputs, outputs = [name for name in texts(node, 1) if name], [name for name in texts(node, 2) if name]
     for name in inputs:
         if name not in flow.known:
             raise ValueError(f"operator {_shown(kind)} with the input {_shown(name)}, which nothing before it gives")
@@ -228,14 +219,14 @@ def _node(data: bytes, flow: _Flow) -> None:
 
 
 def _check_format(model: Message) -> None:
-    ir_version = _number(model, 1)
+    ir_version = number_of(model, 1)
     if not LOWEST_IR <= ir_version <= HIGHEST_IR:
         raise ValueError(f"IR version {ir_version}, not {LOWEST_IR} to {HIGHEST_IR}")
-    opsets = [_read(entry, OPSET) for entry in _texts(model, 8)]
-    for domain in (_text(entry, 1) for entry in opsets):
+    opsets = [_read(entry, OPSET) for entry in texts(model, 8)]
+    for domain in (text(entry, 1) for entry in opsets):
         if domain not in OWN_DOMAINS:
             raise ValueError(f"operators of domain {_shown(domain)}, which is not ONNX's own")
-    versions = [_number(entry, 2) for entry in opsets]
+    versions = [number_of(entry, 2) for entry in opsets]
     if len(versions) != 1 or not LOWEST_OPSET <= versions[0] <= HIGHEST_OPSET:
         raise ValueError(f"opset {versions}, not one of {LOWEST_OPSET} to {HIGHEST_OPSET}")
 
@@ -243,25 +234,25 @@ def _check_format(model: Message) -> None:
 def _check(data: bytes) -> None:
     model = _read(data, MODEL)
     _check_format(model)
-    graph = _read(_text(model, 7), GRAPH)
-    nodes = _texts(graph, 1)
+    graph = _read(text(model, 7), GRAPH)
+    nodes = texts(graph, 1)
     if not 0 < len(nodes) <= MOST_NODES:
         raise ValueError(f"{len(nodes)} nodes, not 1 to {MOST_NODES}")
     values = sum(len(graph.get(number, ())) for number in (5, 11, 12, 13))
     if values > MOST_VALUES:
         raise ValueError(f"{values} constants, inputs, outputs and described values, more than {MOST_VALUES}")
     flow, seen = _Flow(), set[bytes]()
-    for tensor in _texts(graph, 5):
+    for tensor in texts(graph, 5):
         flow.add(*_tensor(tensor))
-    for entry in _texts(graph, 11):
+    for entry in texts(graph, 11):
         flow.add(_value(entry, seen))
     for entry in nodes:
         _node(entry, flow)
-    for entry in _texts(graph, 12):
+    for entry in texts(graph, 12):
         name = _value(entry, seen)
         if name not in flow.known:
             raise ValueError(f"the output {_shown(name)}, which nothing gives")
-    for entry in _texts(graph, 13):
+    for entry in texts(graph, 13):
         _value(entry, seen)
 
 

@@ -32,18 +32,19 @@ def load(
 
     Args:
         path: the package's folder.
-        precision: one of the package's; if None, what `edgehar bench --tune` chose on this machine, else the default.
-        threads: of onnxruntime; if None, as chosen for this machine, else 1.
-        providers: onnxruntime's execution providers in order of preference; the CPU if None.
+        precision: one of the package's; the default if None.
+        threads: of onnxruntime; 1 if None.
+        providers: onnxruntime's execution providers in order of preference; if None, `deploy.providers` chooses.
+            With neither precision nor providers given, what `edgehar bench --tune` chose on this machine counts.
         key: file of a public key; the package must then be signed with it. None: signed or not.
 
     Raises PackageError for a damaged package, or one that is not signed with the key, and ConfigError for an unknown
     provider or an unusable key.
     """
     package = EdgePackage.open(path, approval(path, key))
-    tuned = tuned_choice(package) if precision is None else None
+    tuned = None if precision or providers else tuned_choice(package)
     if tuned is not None:
-        precision, threads = tuned.precision, threads or tuned.threads
+        precision, threads, providers = tuned.precision, threads or tuned.threads, tuned.providers
     return Recognizer(package, precision, 1 if threads is None else threads, providers)
 
 
@@ -54,7 +55,7 @@ class Recognizer:
         package: the opened package.
         manifest: its manifest.
         precision: which graphs run.
-        providers: onnxruntime's execution providers that really run, in order.
+        providers: onnxruntime's execution providers that really compute: those of the encoder, then those of the head.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Recognizer:
             for part in PARTS
             for path in [package.graph(part, self.precision)]
         )
-        self.providers = self._encoder.providers
+        self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
         """Tokens of steps.

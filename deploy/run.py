@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from deploy import mqtt, sources
-from deploy.graph import DEFAULT_PROVIDERS
 from deploy.inbox import Inbox, Source, ended_by_signals
 from deploy.lines import activity_line, prediction_line, stream_predictions
 from deploy.live import LiveView
 from deploy.network import parse_address, say
+from deploy.providers import PROVIDERS_HELP
 from deploy.recognizer import Recognizer, load
 from deploy.segments import Activity, Segmenter
 from deploy.sinks import STDOUT, opened
@@ -61,7 +61,7 @@ class RunConfig:
     precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
     key: str | None = option(None, "file of a public key (PEM, ed25519); the package must be signed with it")
     threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
-    providers: tuple[str, ...] = option(DEFAULT_PROVIDERS, "onnxruntime's providers in order of preference")
+    providers: tuple[str, ...] = option((), PROVIDERS_HELP)
     modalities: tuple[str, ...] = option(
         (), "stream: sensors that are connected; all of the package's if none is given"
     )

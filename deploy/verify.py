@@ -12,14 +12,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 from deploy.agreement import PARITY_TOLERANCE, SAME_ANSWER_FLOOR, Arrays, agreement, parity_arrays, parity_error
 from deploy.graph import Graph, expected_interface
-from deploy.int8_rules import can_inspect, int8_problems
+from deploy.graph_view import read_graph
+from deploy.providers import CPU, choose_providers
 from deploy.recognizer import Recognizer
 from deploy.signature import approval, read_signature
-from deploy.wire import graph_facts
+from deploy.tensorrt_rules import DYNAMIC, QUANTISE, tensorrt_problems
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
 from edgehar.errors import EdgeharError, PackageError
@@ -55,23 +55,32 @@ def _check(name: str, passed: bool, found: str) -> Check:
 
 
 def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
-    """Format and interface of both graphs of a precision."""
+    """Format and interface of both graphs of a precision, and whether TensorRT would take them."""
+    problems: list[str] = []
+    kinds = set[str]()
     for part in package.manifest.graphs[precision]:
         path, name = package.graph(part, precision), f"{precision} {part}"
         data = package.read(path.name)
-        facts = graph_facts(data)
-        opset = facts.opsets.get("", 0)
-        yield _check(f"{name} opset", 0 < opset <= LARGEST_OPSET, f"{opset}, at most {LARGEST_OPSET}")
-        yield _check(f"{name} IR version", facts.ir_version <= LARGEST_IR, f"{facts.ir_version}, at most {LARGEST_IR}")
-        yield _check(f"{name} weights inside", not facts.external_data, "external data" if facts.external_data else "")
-        found, expected = Graph(path, data=data).interface, expected_interface(package.manifest, part)
+        graph = read_graph(data, str(path))
+        yield _check(f"{name} opset", 0 < graph.opset <= LARGEST_OPSET, f"{graph.opset}, at most {LARGEST_OPSET}")
+        yield _check(f"{name} IR version", graph.ir_version <= LARGEST_IR, f"{graph.ir_version}, at most {LARGEST_IR}")
+        found, expected = Graph(path, 1, [CPU], data).interface, expected_interface(package.manifest, part)
         fits = found.fits(expected)
         yield _check(f"{name} interface", fits, str(found) if fits else f"{found}; expected {expected}")
+        kinds |= graph.kinds
+        problems += [f"{path.name}: {problem}" for problem in tensorrt_problems(graph)]
+    name = f"{precision} for TensorRT"
+    if DYNAMIC in kinds:
+        yield Check(name, SKIPPED, "its ranges are measured at run time: for onnxruntime on a CPU only")
+    else:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        kept = "operators and shapes" + (", int8 only, zero points 0" if QUANTISE in kinds else "")
+        yield _check(name, not problems, problems[0] + more if problems else kept)
 
 
 def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Iterator[Check]:
-    """Answers of a precision: fp32 against torch, INT8 against fp32, anything else for information."""
-    recognizer = Recognizer(package, precision)
+    """Answers of a precision on the CPU: fp32 against torch, INT8 against fp32, anything else for information."""
+    recognizer = Recognizer(package, precision, providers=[CPU])
     if precision == "fp32":
         for output, difference in parity_error(recognizer, arrays).items():
             found = f"largest difference {difference:.2g}, at most {PARITY_TOLERANCE:g}"
@@ -80,7 +89,7 @@ def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Itera
     if "fp32" not in package.manifest.graphs:
         yield Check(f"{precision} = fp32", SKIPPED, "the package has no fp32 graphs")
         return
-    measured = agreement(recognizer, Recognizer(package, "fp32"), arrays)
+    measured = agreement(recognizer, Recognizer(package, "fp32", providers=[CPU]), arrays)
     found = (
         f"same answer on {measured['same_answer']:.1%} of {measured['windows']} windows, at least "
         f"{SAME_ANSWER_FLOOR:.0%}; logits differ by up to {measured['largest_logit_difference']:.3g}"
@@ -92,24 +101,17 @@ def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Itera
         yield _check(f"{precision} = fp32", agrees, found)
 
 
-def _recipe(package: EdgePackage) -> object:
-    """How the INT8 graphs came about, as far as the manifest says."""
-    measured = package.manifest.metrics.get("int8")
-    return cast("dict[str, object]", measured).get("recipe") if isinstance(measured, dict) else None
-
-
-def check_tensorrt(package: EdgePackage) -> Iterator[Check]:
-    """TensorRT's rules for the INT8 graphs."""
-    if "int8" not in package.manifest.graphs:
-        yield Check("int8 for TensorRT", SKIPPED, "the package has no int8 graphs")
-    elif _recipe(package) == "dynamic":
-        yield Check("int8 for TensorRT", SKIPPED, "dynamic recipe: for onnxruntime only")
-    elif not can_inspect():
-        yield Check("int8 for TensorRT", SKIPPED, "needs the onnx package: pip install 'edgehar[quantize]'")
-    else:
-        problems = [problem for part in ("encoder", "head") for problem in int8_problems(package.graph(part, "int8"))]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        yield _check("int8 for TensorRT", not problems, problems[0] + more if problems else "zero points 0, int8 only")
+def check_providers(package: EdgePackage, arrays: Arrays) -> Check:
+    """What computes if nobody asks for a provider, and whether it answers as the CPU does."""
+    wanted = choose_providers()
+    if wanted == (CPU,):
+        return _check("runs on", True, f"{CPU}; this onnxruntime has no TensorRT and no CUDA")
+    recognizer = Recognizer(package)
+    ran = ", ".join(recognizer.providers)
+    if recognizer.providers == (CPU,):
+        return Check("runs on", SKIPPED, f"{CPU}; {wanted[0]} is installed, but could not start or took no operator")
+    same = agreement(recognizer, Recognizer(package, providers=[CPU]), arrays)["same_answer"]
+    return _check("runs on", same >= SAME_ANSWER_FLOOR, f"{ran}; names the class that the CPU names on {same:.1%}")
 
 
 def check_card(package: EdgePackage) -> Check:
@@ -150,7 +152,9 @@ def verify(path: Path, key: Path | None = None) -> list[Check]:
         for precision in package.manifest.graphs:
             checks += check_graphs(package, precision)
             checks += check_answers(package, precision, arrays)
-        checks += check_tensorrt(package)
+        if "int8" not in package.manifest.graphs:
+            checks.append(Check("int8 for TensorRT", SKIPPED, "the package has no int8 graphs"))
+        checks.append(check_providers(package, arrays))
     except EdgeharError as problem:
         checks.append(_check("package", False, str(problem)))
     return checks

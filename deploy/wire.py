@@ -5,19 +5,16 @@ kind, then a varint or a length and bytes. The field numbers below are those of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from edgehar.clip import Floats
-from edgehar.errors import PackageError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
-OPSET_DOMAIN, OPSET_VERSION = 1, 2
+OPSET_VERSION = 2
 GRAPH_NODE, GRAPH_NAME, GRAPH_CONSTANT, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
-NODE_INPUT, NODE_OUTPUT, NODE_KIND, NODE_ATTRIBUTE = 1, 2, 4, 5
-ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 5, 6
-TENSOR_SHAPE, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
+NODE_INPUT, NODE_OUTPUT, NODE_KIND = 1, 2, 4
+TENSOR_SHAPE, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 FLOAT = 1
 _CONTINUED = bytes(range(0x80, 0x100))
 """Bytes of a varint after which it goes on."""
@@ -30,15 +27,6 @@ class NotAllowedError(ValueError):
         """Keep the number of the field."""
         super().__init__(f"field {number}, which no network needs")
         self.number = number
-
-
-@dataclass(frozen=True)
-class GraphFacts:
-    """What a file says of itself: IR version, operator set per domain ("" is ONNX's own), and external weights."""
-
-    ir_version: int
-    opsets: dict[str, int]
-    external_data: bool
 
 
 def varint(data: bytes, place: int) -> tuple[int, int]:
@@ -151,40 +139,29 @@ def message(data: bytes, allowed: Rules) -> Message:
     return found
 
 
-def _parts(data: bytes, number: int) -> list[bytes]:
-    return [value for found, value in fields(data) if found == number and isinstance(value, bytes)]
+def texts(found: Message, number: int) -> list[bytes]:
+    """Every value of a field that holds text or a message."""
+    return [value for value in found.get(number, ()) if isinstance(value, bytes)]
 
 
-def _is_external(tensor: bytes) -> bool:
-    return any(number == TENSOR_EXTERNAL or (number == TENSOR_LOCATION and value) for number, value in fields(tensor))
+def text(found: Message, number: int) -> bytes:
+    """The value of a field that holds text or a message; empty if it is not there."""
+    values = found.get(number)
+    return values[0] if values and isinstance(values[0], bytes) else b""
 
 
-def _has_external(graph: bytes) -> bool:
-    """True if a weight of the graph, of a constant node or of a graph within it lies in another file."""
-    if any(_is_external(tensor) for tensor in _parts(graph, GRAPH_CONSTANT)):
-        return True
-    attributes = [attribute for node in _parts(graph, GRAPH_NODE) for attribute in _parts(node, NODE_ATTRIBUTE)]
-    return any(
-        any(map(_is_external, _parts(attribute, ATTRIBUTE_TENSOR)))
-        or any(map(_has_external, _parts(attribute, ATTRIBUTE_GRAPH)))
-        for attribute in attributes
-    )
+def number_of(found: Message, number: int, default: int = 0) -> int:
+    """The value of a field that holds a number."""
+    values = found.get(number)
+    return values[0] if values and isinstance(values[0], int) else default
 
 
-def graph_facts(data: bytes) -> GraphFacts:
-    """Read an ONNX file's facts; raises PackageError if it is cut off or no ONNX file."""
-    try:
-        ir_version = [value for number, value in fields(data) if number == MODEL_IR and isinstance(value, int)]
-        opsets: dict[str, int] = {}
-        for entry in _parts(data, MODEL_OPSET):
-            values = dict(fields(entry))
-            domain, version = values.get(OPSET_DOMAIN, b""), values.get(OPSET_VERSION, 0)
-            if isinstance(domain, bytes) and isinstance(version, int):
-                opsets[domain.decode()] = version
-        external = any(map(_has_external, _parts(data, MODEL_GRAPH)))
-        return GraphFacts(ir_version[0], opsets, external)
-    except (ValueError, IndexError, RecursionError) as problem:
-        raise PackageError(f"no ONNX file ({problem}); expected a whole graph; copy the package again") from None
+def numbers(found: Message, number: int) -> list[int]:
+    """Whole numbers, written one by one or packed."""
+    values: list[int] = []
+    for value in found.get(number, ()):
+        values += varints(value) if isinstance(value, bytes) else [value]
+    return [signed(value) for value in values]
 
 
 def _encode_varint(value: int) -> bytes:

@@ -14,9 +14,12 @@ from edgehar.errors import ConfigError
 T = TypeVar("T")
 
 
-def option(default: Any, help_text: str) -> Any:
-    """A dataclass field with its help text; `dataclasses.MISSING` as default makes it required."""
-    return dataclasses.field(default=default, metadata={"help": help_text})
+def option(default: Any, help_text: str, words: bool = False) -> Any:
+    """A dataclass field with its help text; `dataclasses.MISSING` as default makes it required.
+
+    The values of a tuple are separated by commas; with `words` they follow the option as separate words.
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text, "words": words})
 
 
 def positional(help_text: str, default: Any = dataclasses.MISSING) -> Any:
@@ -52,6 +55,13 @@ def _split_by_comma(kind: Any) -> Any:
     return split
 
 
+class _AsTuple(argparse.Action):
+    """Keep the words of an option as a tuple."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, tuple(values))
+
+
 def _add_options(parser: argparse.ArgumentParser, config_type: Any) -> None:
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
@@ -66,6 +76,8 @@ def _add_options(parser: argparse.ArgumentParser, config_type: Any) -> None:
         arguments: dict[str, Any] = {"help": help_text.replace("%", "%%"), "default": argparse.SUPPRESS}
         if kind is bool:
             arguments["action"] = argparse.BooleanOptionalAction
+        elif field.metadata.get("words"):
+            arguments |= {"type": kind, "metavar": field.name.upper(), "nargs": "+", "action": _AsTuple}
         else:
             shown_name = f"{field.name.upper()},..." if many else field.name.upper()
             arguments |= {"type": _split_by_comma(kind) if many else kind, "metavar": shown_name}

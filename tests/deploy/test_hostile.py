@@ -95,7 +95,7 @@ def test_a_graph_that_cannot_be_computed_says_so(victim: Path) -> None:
 def test_odd_measurements_do_not_stop_verify(int8_package: Path, tmp_path: Path, metrics: dict[str, Any]) -> None:
     path = Path(shutil.copytree(int8_package, tmp_path / "odd"))
     amend_package(path, {}, metrics=metrics)
-    assert all(check.result == verify.PASSED for check in verify.verify(path))
+    assert not any(check.result == verify.FAILED for check in verify.verify(path))
 
 
 @pytest.mark.parametrize("card", [b"\xff\xfe", None], ids=["no text", "pipe"])

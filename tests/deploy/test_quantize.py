@@ -12,8 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 import deploy
-from deploy import int8_rules, quantize, verify
-from deploy.wire import graph_facts, matmul_model
+from deploy import quantize, verify
 from edgehar.cli import call, guarded
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package import EdgePackage, amend_package
@@ -67,8 +66,6 @@ def test_other_precisions_are_smaller_and_agree(int8_package: Path, precision: s
     result = EdgePackage.open(int8_package).manifest.metrics[precision]
     assert result["bytes"][precision] < most_bytes * result["bytes"]["fp32"]
     assert result["agreement_with_fp32"]["same_answer"] >= 0.95
-    assert int8_rules.int8_problems(int8_package / "encoder.int8.onnx") == []
-    assert int8_rules.int8_problems(int8_package / "encoder.int8-dynamic.onnx")
 
 
 def test_half_precision_is_close_to_fp32(int8_package: Path) -> None:
@@ -192,53 +189,3 @@ def test_formats_that_boards_cannot_read_are_found(package: Path) -> None:
 def test_another_interface_is_found(package: Path) -> None:
     amend_package(package, {"head.fp32.onnx": package / "encoder.fp32.onnx"})
     assert "the manifest expects" in failed(package)["package"] or "expected" in failed(package)["fp32 head interface"]
-
-
-def test_weights_in_another_file_are_found(tmp_path: Path, int8_package: Path) -> None:
-    model: Any = onnx.load(int8_package / "head.fp32.onnx")
-    onnx.save(model, tmp_path / "head.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert graph_facts((tmp_path / "head.onnx").read_bytes()).external_data
-    facts = graph_facts((int8_package / "head.fp32.onnx").read_bytes())
-    assert (facts.ir_version, facts.opsets, facts.external_data) == (8, {"": 18}, False)
-
-
-def test_tensorrt_rules_are_checked_node_by_node(package: Path) -> None:
-    path = package / "head.int8.onnx"
-    assert int8_rules.int8_problems(path) == []
-
-    def problem(name: str, array: Any) -> str:
-        model: Any = onnx.load(path)
-        place = next(i for i, tensor in enumerate(model.graph.initializer) if tensor.name == name)
-        model.graph.initializer[place].CopyFrom(numpy_helper.from_array(array, name))
-        onnx.save(model, package / "changed.onnx")
-        return "\n".join(int8_rules.int8_problems(package / "changed.onnx"))
-
-    weight = np.full((16, 16), -128, np.int8)
-    assert "weight of -128" in problem("query_quantized", weight)
-    assert "zero point is not 0" in problem("tokens_zero_point", np.asarray(3, np.int8))
-    assert "expected int8" in problem("tokens_zero_point", np.asarray(0, np.uint8))
-
-
-@pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"hello world", b"\x08"])
-def test_what_is_no_onnx_file_is_refused(data: bytes) -> None:
-    with pytest.raises(PackageError, match="no ONNX file"):
-        graph_facts(data)
-
-
-def test_any_cut_of_a_graph_is_refused_or_read(int8_package: Path) -> None:
-    data = (int8_package / "head.fp32.onnx").read_bytes()
-    for length in range(0, len(data), 37):
-        try:
-            facts = graph_facts(data[:length])
-        except PackageError:
-            continue
-        assert facts.ir_version == 8
-
-
-def test_a_product_written_without_onnx_is_one_onnx_reads() -> None:
-    weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-    data = matmul_model(weight, 4)
-    onnx.checker.check_model(onnx.load_from_string(data))
-    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
-    left = np.arange(8, dtype=np.float32).reshape(4, 2)
-    np.testing.assert_allclose(np.asarray(session.run(None, {"left": left})[0]), left @ weight)

@@ -11,8 +11,11 @@ import pytest
 import deploy
 from deploy import benchmark
 from deploy.choice import machine, manifest_sha256, profile_path
+from deploy.providers import CPU
+from deploy.tuning import table, tune
 from edgehar.errors import ConfigError
 from edgehar.package import EdgePackage, amend_package
+from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 
 
 @pytest.fixture
@@ -20,33 +23,82 @@ def package(tmp_path: Path, int8_package: Path) -> Path:
     return Path(shutil.copytree(int8_package, tmp_path / "my package"))
 
 
+def write_profile(package: Path, chosen: Any) -> None:
+    """A profile of this machine and package that names this."""
+    entry = {"format": "edgehar-tuning", "format_version": 1, "machine": machine(), "chosen": chosen}
+    entry["manifest_sha256"] = manifest_sha256(EdgePackage.open(package))
+    profile_path(package).write_text(json.dumps(entry))
+
+
 def changed(package: Path, **changes: Any) -> None:
     path = profile_path(package)
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_the_fastest_is_kept_and_used(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark.main([str(package), "--tune", "--runs", "100"]) == 0
-    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+def test_the_fastest_is_kept_and_used(package: Path) -> None:
+    document = tune(EdgePackage.open(package), 2, runs=5, providers=(CPU,), warm_up=1)
     assert document == json.loads(profile_path(package).read_text())
     rows = document["candidates"]
     assert [(row["precision"], row["threads"]) for row in rows] == [
-        (precision, 1) for precision in ("fp32", "int8", "int8-dynamic", "fp16")
+        (precision, threads) for precision in ("fp32", "int8", "int8-dynamic", "fp16") for threads in (1, 2)
     ]
     chosen = document["chosen"]
     fastest = min(row["hop_median_ms"] for row in rows if row["same_answer_as_fp32"] >= 0.95)
     assert any(row.items() >= chosen.items() and row["hop_median_ms"] == fastest for row in rows)
     assert deploy.load(package).precision == chosen["precision"]
     assert deploy.load(package, "fp32").precision == "fp32"
+
+
+def test_a_profile_holds_for_its_machine_and_package(package: Path) -> None:
+    write_profile(package, {"precision": "fp16", "threads": 1, "providers": [CPU]})
+    assert deploy.load(package).precision == "fp16"
+    assert deploy.load(package, "fp32").precision == "fp32"
     # A profile of another machine, or of the package before it was changed, says nothing.
-    slowest = next(name for name in ("fp16", "int8-dynamic") if name != chosen["precision"])
-    changed(package, chosen={"precision": slowest, "threads": 1})
-    assert deploy.load(package).precision == slowest
     changed(package, machine={"cpu": "another"})
     assert deploy.load(package).precision == "int8"
-    changed(package, machine=document["machine"])
+    changed(package, machine=machine())
+    assert deploy.load(package).precision == "fp16"
     amend_package(package, {}, metrics={})
     assert deploy.load(package).precision == "int8"
+
+
+def test_the_command_keeps_and_shows_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = tmp_path / "package"
+    write_tiny_package(package, specs=(INERTIAL,), steps=2)
+    assert benchmark.main([str(package), "--tune", "--runs", "100", "--providers", CPU]) == 0
+    *shown, last = capsys.readouterr().out.splitlines()
+    document = json.loads(last)
+    assert document == json.loads(profile_path(package).read_text())
+    assert [*table(document).splitlines(), f"kept in {profile_path(package)}"] == shown
+    assert "chosen for this machine: fp32, 1 thread(s), CPUExecutionProvider" in shown
+
+
+def test_each_provider_is_tried_and_one_that_does_nothing_is_said(package: Path) -> None:
+    # Every onnxruntime of PyPI has this one, and it computes no operator of ours.
+    idle = "AzureExecutionProvider"
+    if idle not in machine()["providers"]:
+        pytest.skip(f"this onnxruntime has no {idle}")
+    document = tune(EdgePackage.open(package), 1, runs=3, providers=(idle, CPU), warm_up=0)
+    assert {tuple(row["providers"]) for row in document["candidates"]} == {(CPU,)}
+    assert document["not_started"] == [idle]
+    assert f"{idle} did not start" in table(document).splitlines()
+    assert document["chosen"]["providers"] == [CPU]
+
+
+def test_a_precision_with_other_answers_is_never_chosen(package: Path) -> None:
+    opened = EdgePackage.open(package)
+    # An "int8" that is another network: the graphs of a package with other weights.
+    other = package.with_name("other")
+    write_tiny_package(other, seed=7)
+    files: dict[str, bytes | Path] = {
+        opened.manifest.graphs["int8"][part]: EdgePackage.open(other).read(name)
+        for part, name in EdgePackage.open(other).manifest.graphs["fp32"].items()
+    }
+    graphs = {name: opened.manifest.graphs[name] for name in ("fp32", "int8")}
+    amend_package(package, files, graphs=graphs)
+    document = tune(EdgePackage.open(package), 1, runs=3, providers=(CPU,), warm_up=0)
+    assert [row["same_answer_as_fp32"] >= 0.95 for row in document["candidates"]] == [True, False]
+    assert document["chosen"]["precision"] == "fp32"
 
 
 @pytest.mark.parametrize(
@@ -70,19 +122,26 @@ def test_a_damaged_profile_is_named_and_ignored(package: Path, text: str) -> Non
 @pytest.mark.parametrize(
     "chosen",
     [
-        {"precision": "int4", "threads": 1},
-        {"precision": "fp32", "threads": 10**6},
-        {"precision": ["fp32"], "threads": 1},
-        {"precision": "fp32", "threads": "many"},
+        {"precision": "int4", "threads": 1, "providers": [CPU]},
+        {"precision": "fp32", "threads": 10**6, "providers": [CPU]},
+        {"precision": ["fp32"], "threads": 1, "providers": [CPU]},
+        {"precision": "fp32", "threads": "many", "providers": [CPU]},
+        {"precision": "fp32", "threads": 1, "providers": ["NoSuchProvider"]},
+        {"precision": "fp32", "threads": 1, "providers": []},
+        {"precision": "fp32", "threads": 1, "providers": [[CPU]]},
+        {"precision": "fp32", "threads": 1},
         5,
     ],
 )
 def test_a_profile_cannot_name_what_is_not_there(package: Path, chosen: Any) -> None:
-    entry = {"format": "edgehar-tuning", "format_version": 1, "machine": machine(), "chosen": chosen}
-    entry["manifest_sha256"] = manifest_sha256(EdgePackage.open(package))
-    profile_path(package).write_text(json.dumps(entry))
+    write_profile(package, chosen)
     with pytest.warns(RuntimeWarning, match="no profile that can be used"):
         assert deploy.load(package).precision == "int8"
+
+
+def test_a_provider_that_is_not_there_is_named(package: Path) -> None:
+    with pytest.raises(ConfigError, match="NoSuchProvider: this onnxruntime"):
+        benchmark.main([str(package), "--tune", "--providers", "NoSuchProvider"])
 
 
 def test_what_tuning_does_not_take_is_refused(package: Path) -> None:

@@ -1,0 +1,169 @@
+"""A recording that is streamed chunk by chunk scores what the whole recording scores."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy import evaluate
+from deploy.heard import StreamOptions, chunks, hear, segments_of
+from deploy.recognizer import Recognizer
+from deploy.stream_evaluate import evaluate_stream, summary
+from edgehar import datasets
+from edgehar.clip import Clip, Segment
+from edgehar.errors import ConfigError, DataError
+from tests.deploy.test_stream import steady
+from tests.deploy.tiny_package import write_tiny_package
+
+
+def make_clip(recognizer: Recognizer, seed: int, seconds: float = 12.0) -> Clip:
+    """A recording labelled with what the package says of it."""
+    recording = steady(seconds, seed)
+    signals = {name: values.astype(np.float32) for name, values in recording.signals.items()}
+    valid = {name: np.ones(len(values), bool) for name, values in signals.items()}
+    clip = Clip(f"r{seed}", f"s{seed}", "1", signals, valid, times_s=recording.times_s)
+    return replace(clip, segments=tuple(segments_of(recognizer.predict_clip(clip), recognizer.manifest.labels, 0.0)))
+
+
+@pytest.fixture(scope="module")
+def clip(recognizer: Recognizer) -> Clip:
+    return make_clip(recognizer, seed=1)
+
+
+def test_stream_and_offline_agree_and_find_what_the_labels_say(recognizer: Recognizer, clip: Clip) -> None:
+    result = evaluate_stream(recognizer, [clip, make_clip(recognizer, seed=2)], StreamOptions())
+    assert result["agreement"]["largest_probability_difference"] < 1e-5
+    assert result["agreement"]["unmatched_windows"] == 0
+    assert result["agreement"]["same_label"] == result["agreement"]["windows"] > 100
+    assert result["most_points"] < 1e-6
+    assert result["percent"]["stream"]["f1_50"] == pytest.approx(100)
+    assert result["percent"]["stream"]["edit"] == pytest.approx(100)
+    assert result["segments"]["stream"]["false_alarms"] == 0
+    assert [row["clip"] for row in result["recordings"]] == ["r1", "r2"]
+    assert json.loads(json.dumps(result)) == result
+
+
+def test_windows_are_counted_as_evaluate_counts_them(recognizer: Recognizer, clip: Clip) -> None:
+    shifted = replace(clip, segments=tuple(replace(one, label=(one.label + 1) % 5) for one in clip.segments[::2]))
+    dataset = datasets.Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
+    expected = evaluate.evaluate(recognizer, dataset, "all")
+    result = evaluate_stream(recognizer, list(dataset.clips), StreamOptions(chunk=3, seed=5))
+    for kind in ("offline", "stream"):
+        assert result["windows"][kind]["confusion"] == expected["confusion"]
+        assert result["windows"][kind]["macro_f1"] == expected["macro_f1"]
+
+
+def test_every_sample_is_pushed_once_and_none_before_it_is_recorded(clip: Clip) -> None:
+    pushes = chunks(clip, 7, np.random.default_rng(0))
+    for name, times_s in clip.times_s.items():
+        mine = [push for push in pushes if push.modality == name]
+        assert [place for push in mine for place in range(push.first, push.last)] == list(range(len(times_s)))
+        assert all(push.arrives_s == times_s[push.last - 1] for push in mine)
+        assert {push.last - push.first for push in mine[:-1]} == set(range(1, 8))
+    assert [push.arrives_s for push in pushes] == sorted(push.arrives_s for push in pushes)
+
+
+def test_an_answer_comes_after_its_window_and_larger_chunks_make_it_later(recognizer: Recognizer, clip: Clip) -> None:
+    waits: list[float] = []
+    for most in (1, 20):
+        said = hear(recognizer, clip, StreamOptions(chunk=most)).said[:-5]  # without those of the end
+        assert all(one.said_s >= one.prediction.end_s for one in said)
+        waits.append(float(np.mean([one.said_s - one.prediction.end_s for one in said])))
+    assert waits[0] < 0.1 < waits[1]
+
+
+def test_a_short_label_is_no_activity_if_that_is_asked_for(recognizer: Recognizer, clip: Clip) -> None:
+    plain = evaluate_stream(recognizer, [clip], StreamOptions())
+    long = evaluate_stream(recognizer, [clip], StreamOptions(shortest_s=2.0))
+    for kind in ("offline", "stream"):
+        assert long["segments"][kind]["predicted"] < plain["segments"][kind]["predicted"]
+    assert long["agreement"] == plain["agreement"]
+
+
+def test_with_smoothing_the_stream_may_differ_and_says_so(recognizer: Recognizer, clip: Clip) -> None:
+    result = evaluate_stream(recognizer, [clip], StreamOptions(smoothing=0.9))
+    assert result["agreement"] is None
+    assert result["most_points"] > 0
+    assert result["segments"]["stream"]["predicted"] < result["segments"]["offline"]["predicted"]
+
+
+def test_a_recording_without_a_label_or_shorter_than_a_window_counts_for_nothing(
+    recognizer: Recognizer, clip: Clip
+) -> None:
+    unlabelled = replace(make_clip(recognizer, seed=3), name="unlabelled", segments=())
+    short = {name: times[:3] for name, times in clip.times_s.items()}
+    tiny = Clip(
+        "tiny",
+        "s9",
+        "1",
+        {name: clip.signals[name][:3] for name in short},
+        {name: clip.valid[name][:3] for name in short},
+        times_s=short,
+        segments=(Segment(0.0, 0.1, 0),),
+    )
+    plain = evaluate_stream(recognizer, [clip], StreamOptions())
+    result = evaluate_stream(recognizer, [clip, unlabelled], StreamOptions())
+    for key in ("windows", "segments", "delay"):
+        assert result[key] == plain[key]
+    missed = evaluate_stream(recognizer, [clip, tiny], StreamOptions())
+    assert missed["delay"]["never"] == plain["delay"]["never"] + 1
+    with pytest.raises(DataError, match="no labelled window"):
+        evaluate_stream(recognizer, [unlabelled], StreamOptions())
+
+
+def test_a_recording_with_one_label_is_one_segment(recognizer: Recognizer, clip: Clip) -> None:
+    whole = replace(clip, segments=(), label=0)
+    assert evaluate_stream(recognizer, [whole], StreamOptions())["segments"]["stream"]["true"] == 1
+
+
+def test_what_cannot_be_streamed_is_refused(clip_package: Path, recognizer: Recognizer, clip: Clip) -> None:
+    with pytest.raises(ConfigError, match="kind 'sliding'"):
+        evaluate_stream(deploy.load(clip_package), [clip], StreamOptions())
+    with pytest.raises(ConfigError, match="1 sample or more"):
+        StreamOptions(chunk=0)
+    with pytest.raises(ConfigError, match="smoothing"):
+        evaluate_stream(recognizer, [clip], StreamOptions(smoothing=1.0))
+
+
+def test_the_summary_shows_both_and_every_label(recognizer: Recognizer, clip: Clip) -> None:
+    about = {"data": "mine", "split": "all", "precision": "fp32", "modalities": ["skeleton"]}
+    text = summary(about | evaluate_stream(recognizer, [clip], StreamOptions()))
+    assert "windows named alike" in text
+    assert all(name in text for name in (*recognizer.manifest.labels, "f1_25", "false alarms", "never"))
+
+
+def test_real_recordings_from_the_command_line(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for execution in ("s01_01", "s01_02", "s02_01"):  # some are enough
+        for sensor in ("sp", "sw"):
+            place = Path("DATA") / execution[:3] / f"{execution}_{sensor}.csv"
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).symlink_to((data_root / "sp-sw-har" / place).resolve())
+    info = datasets.load("sp-sw-har", tmp_path).info
+    package, file = tmp_path / "package", tmp_path / "result.json"
+    write_tiny_package(
+        package,
+        info.window.kind,
+        info.modalities,
+        info.labels,
+        info.window.steps,
+        info.window.step_s,
+        info.window.hop,
+        provenance={"data": "sp-sw-har", "split": "loso:s01"},
+    )
+    capsys.readouterr()
+    words = [str(package), "--stream", "--root", str(tmp_path), "--json", str(file)]
+    assert evaluate.main(words) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    written = json.loads(file.read_text())
+    rows = written.pop("recordings")
+    assert printed == written
+    assert printed["format"] == "edgehar-stream"
+    assert [row["clip"] for row in rows] == ["s01_01", "s01_02"]
+    assert sum(row["windows"] for row in rows) == printed["agreement"]["windows"]
+    assert printed["agreement"]["largest_probability_difference"] < 1e-5
+    assert str(tmp_path) not in printed["command"]

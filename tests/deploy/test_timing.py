@@ -1,0 +1,41 @@
+"""Everything under test is timed as often as asked for, in turns, and a loop without pause counts whole runs."""
+
+from pathlib import Path
+
+import pytest
+
+import deploy
+from deploy.timing import Subject, Times, sustain, take_turns
+
+
+def test_actions_take_turns_and_the_first_runs_do_not_count() -> None:
+    called: list[str] = []
+    times = take_turns({name: lambda name=name: called.append(name) for name in "ab"}, runs=3, warm_up=2)
+    assert "".join(called) == "ab" * 5
+    assert {name: (len(found.wall_s), len(found.cpu_s)) for name, found in times.items()} == {"a": (3, 3), "b": (3, 3)}
+
+
+def test_percentiles_are_of_the_wall_time() -> None:
+    times = Times([place / 1000 for place in range(101)], [0.002] * 101)
+    figures = times.milliseconds()
+    assert figures == {
+        "median_ms": pytest.approx(50),
+        "p95_ms": pytest.approx(95),
+        "p99_ms": pytest.approx(99),
+        "cpu_median_ms": pytest.approx(2),
+        "runs": 101,
+    }
+
+
+def test_a_loop_without_pause_counts_whole_runs() -> None:
+    called: list[int] = []
+    found = sustain(lambda: called.append(1), 0.001)
+    assert found.runs == len(called) >= 1
+    assert found.wall_s >= 0.001
+    assert found.per_s == found.runs / found.wall_s
+    assert 0 <= found.core_share <= 1.1
+
+
+def test_each_timed_hop_gives_one_prediction(sliding_package: Path) -> None:
+    subject = Subject(deploy.load(sliding_package))
+    assert [len(subject.hop()) for _ in range(5)] == [1] * 5
