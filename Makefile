@@ -1,7 +1,8 @@
 # make quickstart   everything on simulated sensors, in a few minutes
 # make test         every check: format, lint, layers, types, tests (recordings: EDGEHAR_DATA, optional)
 # make check        the same without the tests
-# Both make their own environment in $(VENV) on the first call and reuse it until pyproject.toml or constraints.txt change.
+# make test-aarch64 the board's wheels in an emulator, compared with x86-64; make test-py310: with Python 3.10 (docs/aarch64.md)
+# All make their own environment in $(VENV) on the first call and reuse it until pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,13 +11,14 @@ STAMP := $(VENV)/.installed
 # Small networks gain nothing from more threads, and the tests should take as long everywhere.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart test check format clean test-aarch64 test-py310
 
 quickstart: $(STAMP)
 	$(BIN)/edgehar quickstart
 
+test: export OMP_NUM_THREADS = 1 # the tests run side by side instead
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -24,6 +26,15 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pyright --pythonpath $(BIN)/python -p tools/board_types.json
+
+PACKAGE ?= runs/quickstart/package
+COMPARE_BOARDS = $(BIN)/python tools/aarch64.py '$(PACKAGE)' $(if $(PYTHON310),--python310 '$(PYTHON310)')
+
+test-aarch64: $(STAMP)
+	$(COMPARE_BOARDS) $(if $(BOARD_ROOT),--root '$(BOARD_ROOT)') $(if $(MIRROR),--mirror '$(MIRROR)')
+
+test-py310: $(STAMP)
+	$(COMPARE_BOARDS) --no-emulate
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

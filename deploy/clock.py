@@ -50,20 +50,30 @@ class Doubt:
 
     runs: list[Samples]
     others_s: float
+    newest_s: float = -np.inf
+    count: int = 0
+
+    @staticmethod
+    def of(run: Samples, others_s: float) -> "Doubt":
+        """A doubt that begins with this run."""
+        doubt = Doubt([], others_s)
+        doubt.add(run)
+        return doubt
+
+    def add(self, run: Samples) -> None:
+        """Hold back more samples."""
+        self.runs.append(run)
+        self.newest_s = max(self.newest_s, extremes(run.times_s)[1])
+        self.count += len(run.times_s)
 
     @property
     def first_s(self) -> float:
         """Time of the first sample held back."""
         return float(self.runs[0].times_s[0])
 
-    @property
-    def count(self) -> int:
-        """How many samples are held back."""
-        return sum(len(run.times_s) for run in self.runs)
-
     def span_s(self) -> float:
         """How far the sensor has come since."""
-        return max(float(run.times_s.max()) for run in self.runs) - self.first_s
+        return self.newest_s - self.first_s
 
     def advance_s(self, others_s: float) -> float:
         """How far the other sensors have come since."""
@@ -131,9 +141,9 @@ class Clock:
                 believed.append(self._believe(run, self._offset_s))
             elif leapt or self._doubt is None:
                 self._drop()
-                self._doubt = Doubt([run], others_s)
+                self._doubt = Doubt.of(run, others_s)
             else:
-                self._doubt.runs.append(run)
+                self._doubt.add(run)
             believed += self._decide(others_s, agreed)
         return believed
 
@@ -213,7 +223,7 @@ class Clock:
             return []
         if doubt.count > MOST_DOUBTED:
             self._drop()
-            self._doubt = Doubt([doubt.runs[-1].last()], others_s)
+            self._doubt = Doubt.of(doubt.runs[-1].last(), others_s)
             return []
         here_s = doubt.first_s + self._offset_s
         followed = self._newest_s < here_s <= others_s + self._patience_s

@@ -26,14 +26,18 @@ class Activity:
 
 @dataclass
 class _Run:
-    """Predictions in a row with one label, from `start_s` on."""
+    """Predictions in a row with one label, from `start_s` on; an activity may last for weeks."""
 
     label: str
     start_s: float
-    scores: list[float]
+    score_sum: float = 0.0
+    count: int = 0
+
+    def add(self, score: float) -> None:
+        self.score_sum, self.count = self.score_sum + score, self.count + 1
 
     def ended(self, end_s: float) -> Activity:
-        return Activity(self.label, self.start_s, end_s, sum(self.scores) / len(self.scores))
+        return Activity(self.label, self.start_s, end_s, self.score_sum / self.count)
 
 
 class Segmenter:
@@ -83,12 +87,13 @@ class Segmenter:
             ended += self._close()
         self._last = one
         if self._now is not None and one.label == self._now.label:
-            self._now.scores.append(one.score)
+            self._now.add(one.score)
             self._next = None
         elif self._next is not None and one.label == self._next.label:
-            self._next.scores.append(one.score)
+            self._next.add(one.score)
         else:
-            self._next = _Run(one.label, start_s, [one.score])
+            self._next = _Run(one.label, start_s)
+            self._next.add(one.score)
         if self._next is not None and one.end_s - self._next.start_s >= self._shortest_s:
             ended += self._change()
         return ended

@@ -7,6 +7,9 @@ from edgehar.clip import Bools, Floats, Times
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
 
+MOST_PUSHES = 256
+"""Pushes that are kept apart at most until a step needs them."""
+
 
 class Sensor:
     """The samples of one sensor that later steps still need.
@@ -52,6 +55,8 @@ class Sensor:
         if first_s <= self._taken_s:
             self.late += int(np.count_nonzero(times_s <= self._taken_s))
         self._arrived.append((rows, times_s))
+        if len(self._arrived) == MOST_PUSHES:  # the stream may be waiting for this very clock, which stands still
+            self._sort_in()
 
     def _sort_in(self) -> None:
         """Put what arrived among the other samples; many at once cost no more than one."""

@@ -29,8 +29,9 @@ from edgehar.errors import CheckpointError
 from edgehar.files import locked
 from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
 from student.dream import DreamConfig, Dreamer
-from student.lite import Encoder, Lite
+from student.lite import Lite
 from student.rebuild import rebuild
+from student.simplify import SimpleEncoder, SimpleHead
 from teacher.checkpoint import Checkpoint, load_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
@@ -53,19 +54,6 @@ class ExportOptions:
     seed: int = option(0, "reproduces the dreamed windows")
 
 
-class StepEncoder(nn.Module):
-    """The encoder with one positional input per modality, as an ONNX graph has them."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        """Wrap a student's encoder."""
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Every modality's (N, P*G*F), then valid (N, M) -> token (N, D)."""
-        return self.encoder(dict(zip(self.encoder.names, inputs, strict=False)), inputs[-1])
-
-
 @contextmanager
 def quiet_exporter() -> Generator[None, None, None]:
     """Keep the exporter's remarks on its own insides (torchvision, deprecations) from a user's terminal."""
@@ -78,6 +66,15 @@ def quiet_exporter() -> Generator[None, None, None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what no runtime reads: shapes it works out anew, and which line of which file made a node."""
+    graph = model.graph
+    del graph.value_info[:]
+    for described in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del described.metadata_props[:]
+    return model
 
 
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
@@ -103,7 +100,7 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
             "install the versions of constraints.txt"
         )
     onnx.checker.check_model(graph, full_check=True)
-    return graph.SerializeToString()
+    return bare(graph).SerializeToString()
 
 
 def dreamed_arrays(
@@ -170,8 +167,8 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         licence=info.licence,
     )
     files: dict[str, bytes | Path] = {
-        "encoder.fp32.onnx": to_onnx(StepEncoder(student.encoder), some, inputs, "token", "steps"),
-        "head.fp32.onnx": to_onnx(student.head, (tokens,), ["tokens"], "logits", "windows"),
+        "encoder.fp32.onnx": to_onnx(SimpleEncoder(student.encoder), some, inputs, "token", "steps"),
+        "head.fp32.onnx": to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows"),
         PARITY: _npz(parity),
         CALIBRATION: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
     }
