@@ -93,6 +93,8 @@ class Graph:
             made.log_severity_level = LOG_ERRORS_ONLY
             # Without it INT8 sums overflow on x86 processors without the VNNI instructions; elsewhere it does nothing.
             made.add_session_config_entry("session.x64quantprecision", "1")
+            # With memory patterns, onnxruntime 1.18 gets half-precision layer norms wrong from the second run on.
+            made.enable_mem_pattern = not str(cast(Any, ort).__version__).startswith("1.18.")
             return made
 
         try:
