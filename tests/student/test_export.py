@@ -1,8 +1,10 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, windows
@@ -44,10 +46,18 @@ def trained(kind: str) -> Checkpoint:
     return Checkpoint(kind, network, info, normalisation, data, [], facts, student.state_dict())
 
 
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Kind of checkpoint -> its package."""
+    folder = tmp_path_factory.mktemp("packages")
+    for kind in ("student", "pruned"):
+        write(trained(kind), folder / kind, "model", windows=4, seed=0)
+    return {kind: folder / kind for kind in ("student", "pruned")}
+
+
 @pytest.mark.parametrize("kind", ["student", "pruned"])
-def test_onnx_says_what_torch_says(kind: str, tmp_path: Path):
+def test_onnx_says_what_torch_says(kind: str, packages: dict[str, Path]):
     checkpoint = trained(kind)
-    write(checkpoint, tmp_path / "package", "model", windows=4, seed=0)
     features, valid = windows(7, seed=3)
     valid["inertial"][2] = False
     valid["skeleton"][4, 3:] = False
@@ -59,13 +69,12 @@ def test_onnx_says_what_torch_says(kind: str, tmp_path: Path):
         {name: tensor.numpy() for name, tensor in valid.items()},
         rest.astype(np.int64), rest.astype(str), rest.astype(str), rest, rest,
     )  # fmt: skip
-    found = deploy.load(tmp_path / "package").predict_prepared(prepared)
+    found = deploy.load(packages[kind]).predict_prepared(prepared)
     assert np.abs(found - expected).max() <= 1e-4
 
 
-def test_a_package_holds_what_the_board_needs_and_nothing_that_leads_back(tmp_path: Path):
-    write(trained("student"), tmp_path / "package", "model", windows=4, seed=0)
-    package = EdgePackage.open(tmp_path / "package")
+def test_a_package_holds_what_the_board_needs_and_nothing_that_leads_back(packages: dict[str, Path]):
+    package = EdgePackage.open(packages["student"])
     manifest = package.manifest
     assert [spec.name for spec in manifest.modalities] == [SKELETON.name, INERTIAL.name]
     assert manifest.macs["window"] == STEPS * manifest.macs["step"] + manifest.macs["head"]
@@ -74,8 +83,29 @@ def test_a_package_holds_what_the_board_needs_and_nothing_that_leads_back(tmp_pa
         assert graph.opset_import[0].version == 18
         assert graph.ir_version <= 10
         assert not any(entry.external_data for entry in graph.graph.initializer)
+        assert b'.py", line' not in package.read(package.graph(part, "fp32").name), "a file of the workstation is named"
     assert str(Path.home()) not in json.dumps(manifest.to_json())
     assert manifest.provenance["root"] is None
+
+
+def operators_run(graph: Path, folder: Path) -> Counter[str]:
+    """What is left of a graph when onnxruntime has put together what it can."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns that a graph so written is made for this machine
+    options.optimized_model_filepath = str(folder / f"run-{graph.name}")
+    ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+
+
+@pytest.mark.parametrize("kind", ["student", "pruned"])
+def test_onnxruntime_has_few_nodes_to_run(kind: str, packages: dict[str, Path], tmp_path: Path):
+    package = EdgePackage.open(packages[kind])
+    encoder, head = (operators_run(package.graph(part, "fp32"), tmp_path) for part in ("encoder", "head"))
+    # Two sensors and one block: one node for each linear layer, and one for each GELU.
+    assert (encoder["Gemm"], encoder["Gelu"], head["Gemm"], head["Gelu"]) == (6, 3, 5, 1)
+    assert not {"Erf", "Div", "Transpose", "Slice", "Squeeze"} & {*encoder, *head}
+    assert encoder.total() <= 16
+    assert head.total() <= 23
 
 
 def test_a_checkpoint_survives_the_disk(tmp_path: Path):
