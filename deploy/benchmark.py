@@ -39,6 +39,7 @@ from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files import write_json
+from edgehar.manifest import Manifest
 from edgehar.package import EdgePackage
 
 FEWEST_RUNS = 500
@@ -92,6 +93,12 @@ class Effort:
     warm_up: int
     sustain_s: float
     cold_starts: int
+
+
+def macs_of(manifest: Manifest) -> dict[str, int]:
+    """Multiply-adds of a whole window, and of a hop of a stream."""
+    hop = manifest.window.hop * manifest.macs["step"] + manifest.macs["head"]
+    return {"window": manifest.macs["window"], "hop": hop}
 
 
 def peak_macs_per_s(threads: int) -> float:
@@ -163,10 +170,7 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
         actions |= {(precision, name): action for name, action in subject.actions.items()}
     times = take_turns(actions, effort.runs, effort.warm_up)
     peak = max(peak, peak_macs_per_s(config.threads))
-    macs = {
-        "window": manifest.macs["window"],
-        "hop": manifest.window.hop * manifest.macs["step"] + manifest.macs["head"],
-    }
+    macs = macs_of(manifest)
     limit_ms = {name: count / peak * 1000 for name, count in macs.items()}
     results: dict[str, Any] = {}
     waited: list[str | None] = []

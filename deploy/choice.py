@@ -62,13 +62,14 @@ def tuned_choice(package: EdgePackage) -> Choice | None:
         entry: Any = json.loads(path.read_bytes())
         if (entry["format"], entry["format_version"]) != (FORMAT, FORMAT_VERSION):
             raise ValueError(f"format {entry['format']!r} {entry['format_version']!r}, expected {FORMAT!r} 1")
-        if entry["machine"] != machine() or entry["manifest_sha256"] != manifest_sha256(package):
+        here = machine()
+        if entry["machine"] != here or entry["manifest_sha256"] != manifest_sha256(package):
             return None
         found = entry["chosen"]
         chosen = Choice(found["precision"], found["threads"], tuple(found["providers"]))
         if chosen.precision not in package.manifest.graphs or not 1 <= chosen.threads <= (os.cpu_count() or 1):
             raise ValueError(f"{chosen.precision!r} with {chosen.threads!r} threads")
-        if not chosen.providers or not set(chosen.providers) <= set(machine()["providers"]):
+        if not chosen.providers or not set(chosen.providers) <= set(here["providers"]):
             raise ValueError(f"providers {chosen.providers!r}")
         return chosen
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OSError) as problem:

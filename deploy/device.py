@@ -95,7 +95,8 @@ def load_average(root: Path = ROOT) -> float | None:
     return float(words[0]) if words else None
 
 
-def _status_bytes(key: str, root: Path) -> int | None:
+def status_bytes(key: str, root: Path = ROOT) -> int | None:
+    """A row of this process's memory, such as "VmRSS"; None where the system does not tell."""
     for line in (text_of(root / "proc/self/status") or "").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
@@ -104,12 +105,12 @@ def _status_bytes(key: str, root: Path) -> int | None:
 
 def resident_bytes(root: Path = ROOT) -> int | None:
     """Memory this process holds now."""
-    return _status_bytes("VmRSS", root)
+    return status_bytes("VmRSS", root)
 
 
 def peak_resident_bytes(root: Path = ROOT) -> int | None:
     """Most memory this process has held; unlike getrusage it does not count the process that started it."""
-    return _status_bytes("VmHWM", root)
+    return status_bytes("VmHWM", root)
 
 
 def device_facts(root: Path = ROOT) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from deploy.recognizer import Recognizer, load
 from edgehar import datasets
 from edgehar.cli import call, guarded
 from edgehar.clip import Clip, Dataset
-from edgehar.config import option, parse, positional
+from edgehar.config import group, option, parse, positional
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
@@ -40,15 +40,22 @@ ELSEWHERE = (
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    """Options of `edgehar evaluate`."""
+class ScoredOptions:
+    """What is scored, and on which recordings."""
 
-    package: str = positional("folder of the edge package")
     data: str | None = option(None, "data set's name or folder; what the package was trained on if none is given")
     root: str | None = option(None, "folder with the recordings of a named data set")
     split: str | None = option(None, "split whose test subjects count, or all; the package's own if none is given")
     precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
     modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Options of `edgehar evaluate`."""
+
+    package: str = positional("folder of the edge package")
+    scored: ScoredOptions = group(ScoredOptions)
     unknown: bool = option(False, "also score how well a low score detects activities it was never trained on")
     faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
     threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
@@ -85,19 +92,17 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]
             )
 
 
-def opened(
-    package: str, precision: str | None, threads: int | None, data: str | None, root: str | None, split: str | None
-) -> tuple[Recognizer, Dataset, str]:
+def opened(package: str, scored: ScoredOptions, threads: int | None) -> tuple[Recognizer, Dataset, str]:
     """A package, and the recordings and the split it is scored on: those of its training where none is named.
 
     Raises ConfigError if its provenance names none either.
     """
-    recognizer = load(package, precision, threads)
+    recognizer = load(package, scored.precision, threads)
     provenance = recognizer.manifest.provenance
-    data, split = data or provenance.get("data"), split or provenance.get("split")
+    data, split = scored.data or provenance.get("data"), scored.split or provenance.get("split")
     if not isinstance(data, str) or not isinstance(split, str):
         raise ConfigError(f"{package}: its provenance names no data or no split; give --data and --split")
-    return recognizer, datasets.load(data, root), split
+    return recognizer, datasets.load(data, scored.root), split
 
 
 def scored_clips(
@@ -226,12 +231,11 @@ def main(argv: list[str] | None = None) -> int:
     if "--stream" in arguments:
         return call("deploy.stream_evaluate:main", [word for word in arguments if word != "--stream"])
     config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + ELSEWHERE)
-    if config.faults and config.modalities:
+    if config.faults and config.scored.modalities:
         raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
-    recognizer, dataset, split = opened(
-        config.package, config.precision, config.threads, config.data, config.root, config.split
-    )
-    result = {"package": config.package, **evaluate(recognizer, dataset, split, config.modalities, config.unknown)}
+    recognizer, dataset, split = opened(config.package, config.scored, config.threads)
+    scored = evaluate(recognizer, dataset, split, config.scored.modalities, config.unknown)
+    result = {"package": config.package, **scored}
     text = summary(result)
     if config.faults:
         from deploy import robustness  # not at the top: it builds on this module

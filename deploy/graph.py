@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,10 +104,10 @@ class Graph:
             raise
         except Exception as problem:  # onnxruntime's own classes share no narrower base
             raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
-        self.path, self._output = path, [self._session.get_outputs()[0].name]
+        self.path = path
         self._most_rows = most_rows(self.interface.inputs) if self.interface.inputs else 1
 
-    @property
+    @cached_property
     def interface(self) -> Interface:
         """Names and shapes as onnxruntime sees them."""
 
@@ -128,7 +129,7 @@ class Graph:
             parts = [{name: array[at : at + self._most_rows] for name, array in inputs.items()} for at in starts]
             return np.concatenate([self.run(part) for part in parts])
         try:
-            output: NDArray[np.float32] = self._session.run(self._output, inputs)[0]
+            output: NDArray[np.float32] = self._session.run([self.interface.output], inputs)[0]
         except Exception as problem:  # onnxruntime's own classes share no narrower base
             raise PackageError(
                 f"{self.path}: onnxruntime cannot compute it on {', '.join(self.providers)} ({problem}); "

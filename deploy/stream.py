@@ -208,10 +208,11 @@ class StreamRecognizer:
         taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
         self._step = end
         heard = np.flatnonzero(np.any([valid for _, valid in taken.values()], axis=0))
-        tokens = self._no_token.repeat(end - first, axis=0)  # (N, D)
         if len(heard):
             self._heard_step = first + int(heard[-1])
-            tokens = self._encode(taken, end - first)
+            tokens = self._encode(taken, end - first)  # (N, D)
+        else:
+            tokens = self._no_token.repeat(end - first, axis=0)
         self._tokens = np.concatenate([self._tokens, tokens])[-window.steps :]
         if self._heard_step < end - window.steps:
             return []

@@ -13,13 +13,12 @@ Definitions: docs/streaming.md. The last line is one JSON document.
 import json
 import sys
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deploy.evaluate import opened, scored_clips
+from deploy.evaluate import ScoredOptions, opened, scored_clips
 from deploy.heard import Heard, StreamOptions, answers_of, hear, named_class, segments_of
 from deploy.recognizer import Recognizer
 from edgehar.cli import guarded
@@ -30,7 +29,7 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
 from edgehar.metrics import score
-from edgehar.results import git_commit, portable, versions
+from edgehar.results import portable, stamp
 from edgehar.segment_metrics import IOU_PERCENTS, Compared, compare, segment_scores
 from edgehar.windows import UNLABELLED, window_label
 
@@ -45,11 +44,7 @@ class StreamEvaluateConfig:
     """Options of `edgehar evaluate --stream`."""
 
     package: str = positional("folder of the edge package")
-    data: str | None = option(None, "data set's name or folder; what the package was trained on if none is given")
-    root: str | None = option(None, "folder with the recordings of a named data set")
-    split: str | None = option(None, "split whose test subjects count, or all; the package's own if none is given")
-    precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
-    modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
+    scored: ScoredOptions = group(ScoredOptions)
     options: StreamOptions = group(StreamOptions)
     threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     json: str | None = option(None, "also write the result, with a row for each recording, to this file")
@@ -189,18 +184,14 @@ def summary(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print the summary, then the result as JSON; exit code 1 if stream and offline disagree."""
     config = parse(StreamEvaluateConfig, argv, "edgehar evaluate --stream", (__doc__ or "").partition("\n")[0])
-    recognizer, dataset, split = opened(
-        config.package, config.precision, config.threads, config.data, config.root, config.split
-    )
-    fed = config.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
+    recognizer, dataset, split = opened(config.package, config.scored, config.threads)
+    fed = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
     clips = scored_clips(recognizer, dataset, split, fed)
     words = sys.argv[1:] if argv is None else argv
     result: dict[str, Any] = {
         "format": "edgehar-stream",
         "command": portable(["edgehar", "evaluate", "--stream", *words]),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "data": dataset.info.name,
         "split": split,
         "precision": recognizer.precision,

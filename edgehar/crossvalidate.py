@@ -10,7 +10,6 @@ Without --outer every subject of the data is left out once: a figure to report, 
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from edgehar.files import atomic_file, digest_of, locked, write_json
 from edgehar.metrics import wilson
 from edgehar.pipeline import check_folder, data_arguments, run_stages
 from edgehar.recipe import LAST, Recipe
-from edgehar.results import checkpoint_facts, git_commit, portable, versions
+from edgehar.results import checkpoint_facts, portable, stamp
 from edgehar.splits import leave_one_out, make_split
 from edgehar.stages import answering_stage, source_of
 
@@ -152,9 +151,7 @@ def run(options: CrossvalidateOptions) -> dict[str, Any]:
             "format_version": 1,
             "command": command_of(options),
             "seed": options.seed,
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "versions": versions(),
-            "git_commit": git_commit(),
+            **stamp(),
             "outer": options.outer,
             "config": to_json(options.recipe),
             "dataset": {

@@ -50,6 +50,15 @@ def git_commit() -> str | None:
     return git("rev-parse", "HEAD") + changed or None
 
 
+def stamp() -> dict[str, Any]:
+    """When a result was measured, and with what."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
 def portable(words: Sequence[str]) -> str:
     """A command without what belongs to one machine: no --root, absolute paths by their last part."""
     kept = list(words)
@@ -148,9 +157,7 @@ def write_results(
         "command": about["command"],
         "preset": about["preset"],
         "seed": about["seed"],
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "protocol": PROTOCOL,
         "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "dataset": {

@@ -168,23 +168,23 @@ def segment_scores(recordings: Sequence[Compared], labels: tuple[str, ...]) -> d
         "true": sum(len(one.truth) for one in known),
         "predicted": sum(len(one.predicted) for one in known),
     }
-    per_label: dict[str, Any] = {}
+    hits: list[list[bool]] = []
     for percent in IOU_PERCENTS:
         hits = [[place is not None for place in found_segments(one, percent / 100)] for one in known]
         scores[f"f1_{percent}"] = _f1(sum(map(sum, hits)), scores["predicted"], scores["true"])
-        per_label = {
-            name: _f1(
-                sum(
-                    hit
-                    for one, some in zip(known, hits, strict=True)
-                    for said, hit in zip(one.predicted, some, strict=True)
-                    if said.label == label
-                ),
-                sum(said.label == label for one in known for said in one.predicted),
-                sum(true.label == label for one in known for true in one.truth),
-            )
-            for label, name in enumerate(labels)
-        }
+    per_label = {  # at the last, the largest overlap
+        name: _f1(
+            sum(
+                hit
+                for one, some in zip(known, hits, strict=True)
+                for said, hit in zip(one.predicted, some, strict=True)
+                if said.label == label
+            ),
+            sum(said.label == label for one in known for said in one.predicted),
+            sum(true.label == label for one in known for true in one.truth),
+        )
+        for label, name in enumerate(labels)
+    }
     edits = [edit_score([true.label for true in one.truth], [said.label for said in one.predicted]) for one in known]
     return scores | {
         "edit": float(np.mean(edits)),

@@ -15,7 +15,6 @@ goes on where it stopped.
 
 import resource
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from edgehar.config import parse, to_json
 from edgehar.errors import EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
 from edgehar.pipeline import check_folder, data_arguments, run_stages
-from edgehar.results import checkpoint_facts, git_commit, portable, stage_entry, versions
+from edgehar.results import checkpoint_facts, portable, stage_entry, stamp
 from edgehar.suite_plan import Run, SuiteOptions, plan_runs
 from edgehar.suite_scores import collect, train_windows
 
@@ -103,9 +102,7 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
         "command": command_of(run, options),
         "preset": options.recipe.preset,
         "seed": run.seed,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "protocol": PROTOCOL,
         "config": config_of(run, options),
         "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

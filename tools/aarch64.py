@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError
 from edgehar.files import locked, read_json, sha256, write_json
 from edgehar.package import MANIFEST, EdgePackage
-from edgehar.results import git_commit, portable, versions
+from edgehar.results import portable, stamp
 from tools.aarch64_compare import LIMITS, Row, as_json, compare, table
 from tools.aarch64_probe import stream_inputs, write_arrays
 from tools.aarch64_root import TOOLS, emulated, emulator, make_root, python_of, run_tool, show_one_processor
@@ -196,9 +195,7 @@ def measure(options: Options, source: Path, work: Path) -> int:
         "format": "edgehar-boards",
         "format_version": 1,
         "command": portable(words),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "package": {"name": manifest.name, "parameters": manifest.parameters, "sha256": sha256(package / MANIFEST)},
         "limits": LIMITS,
         "sides": entries,

@@ -12,7 +12,6 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError
 from edgehar.files import write_json
 from edgehar.modality import ModalitySpec
-from edgehar.results import git_commit, portable, versions
+from edgehar.results import portable, stamp
 
 Array = NDArray[Any]
 LATENESS_S, REORDER_S = 0.5, 0.1
@@ -175,9 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         "format": "edgehar-chaos",
         "command": portable(words),
         "seed": config.seed,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "schedules": config.count,
         "with_fault": dict(sorted(had.items())),
         "broken": len(broken),

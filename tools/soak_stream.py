@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deploy
-from deploy.device import device_facts
+from deploy.device import device_facts, status_bytes
 from deploy.recognizer import Recognizer
 from edgehar.cli import guarded
 from edgehar.config import check_seed, option, parse, positional
 from edgehar.errors import ConfigError
 from edgehar.files import write_json
 from edgehar.modality import ModalitySpec
-from edgehar.results import git_commit, portable, versions
+from edgehar.results import portable, stamp
 
 Array = NDArray[Any]
 WARM_UP_HOPS = 1_000
@@ -132,11 +131,10 @@ class Measured:
 
 def resident() -> tuple[int, int]:
     """Resident memory in bytes, and what of it is no file's; raises ConfigError where the system does not tell."""
-    try:
-        rows = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(rows["VmRSS"].split()[0]) * 1024, int(rows["RssAnon"].split()[0]) * 1024
-    except (OSError, KeyError):
-        raise ConfigError("/proc/self/status tells no memory; expected Linux 4.5 or later; soak there") from None
+    whole, own = status_bytes("VmRSS"), status_bytes("RssAnon")
+    if whole is None or own is None:
+        raise ConfigError("/proc/self/status tells no memory; expected Linux 4.5 or later; soak there")
+    return whole, own
 
 
 def pushes(recognizer: Recognizer, measured: Measured, config: SoakConfig) -> Iterator[tuple[str, Array, Array]]:
@@ -277,9 +275,7 @@ def main(argv: list[str] | None = None) -> int:
     result = {
         "format": "edgehar-soak",
         "command": portable(words),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "device": device_facts(),
         "precision": recognizer.precision,
         **outcome(measured, config),

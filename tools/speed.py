@@ -14,7 +14,6 @@ whole window anew, so that ratios to it are given apart and named so.
 import json
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from deploy.benchmark import peak_macs_per_s
+from deploy.benchmark import macs_of, peak_macs_per_s
 from deploy.choice import manifest_sha256
 from deploy.device import device_facts, device_state
 from deploy.providers import CPU
@@ -36,7 +35,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import CheckpointError, ConfigError
 from edgehar.files import write_json
 from edgehar.package import EdgePackage
-from edgehar.results import git_commit, portable, versions
+from edgehar.results import portable, stamp
 from student.export import OPSET, quiet_exporter
 from student.lite import Lite
 from student.rebuild import rebuild
@@ -192,10 +191,10 @@ def main(argv: list[str] | None = None) -> int:
     sustained = sustain(reference.hop, SUSTAIN_S)
     after = device_state()
     device = device_facts()
-    hop_macs = manifest.window.hop * manifest.macs["step"] + manifest.macs["head"]
+    macs = macs_of(manifest)
     known_ms = {
-        "window limit": manifest.macs["window"] / peak * 1000,
-        "hop limit": hop_macs / peak * 1000,
+        "window limit": macs["window"] / peak * 1000,
+        "hop limit": macs["hop"] / peak * 1000,
         "hop": manifest.window.hop * manifest.window.step_s * 1000,
     }
     waited = core_share_remark("all paths", sustained.core_share)
@@ -204,13 +203,11 @@ def main(argv: list[str] | None = None) -> int:
         "format": FORMAT,
         "format_version": 1,
         "command": portable(words if config.compile else [*words, "--no-compile"]),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        **stamp(),
         "name": manifest.name,
         "manifest_sha256": manifest_sha256(package),
         "parameters": manifest.parameters,
-        "macs": {"window": manifest.macs["window"], "hop": hop_macs},
+        "macs": macs,
         "fp32_peak_macs_per_s": peak,
         "limit_ms": {"window": known_ms["window limit"], "hop": known_ms["hop limit"]},
         "threads": 1,
