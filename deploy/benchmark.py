@@ -5,8 +5,8 @@
     edgehar bench --compare nano.json orin.json
     python deploy/benchmark.py PACKAGE --precision int8 --json bench.json
 
-All precisions take turns within every run, so that heat and other load hit each alike. Signals are made up: the time
-a network takes does not depend on what it sees. The last line is one JSON document.
+All precisions take turns, in bursts, so that heat and other load hit each alike. Signals are made up: the time that a
+network takes does not depend on what it sees. The last line is one JSON document.
 """
 
 import json
@@ -28,7 +28,8 @@ from deploy.compare import table as comparison_table
 from deploy.device import device_facts, device_state
 from deploy.energy import energy_of, find_meter, idle_watts
 from deploy.graph import Graph
-from deploy.providers import CPU, PROVIDERS_HELP, choose_providers
+from deploy.litert import LITERT
+from deploy.providers import CPU, PROVIDERS_HELP, choose_providers, known_providers
 from deploy.recognizer import Recognizer
 from deploy.steadiness import core_share_remark, remarks
 from deploy.timing import WARM_UP_RUNS, Action, Subject, seconds, sustain, take_turns
@@ -177,7 +178,7 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
     for precision, subject in subjects.items():
         of_precision = {name: times[precision, name].milliseconds() for name in subject.actions}
         sustained = sustain(subject.hop, effort.sustain_s)
-        if subject.recognizer.providers[0] == CPU:
+        if subject.recognizer.providers[0] in (CPU, LITERT):
             waited.append(core_share_remark(precision, sustained.core_share))
         results[precision] = _figures(of_precision, limit_ms) | {
             "hops_per_s": sustained.per_s,
@@ -217,7 +218,10 @@ def main(argv: list[str] | None = None) -> int:
         text = comparison_table(document)
     elif config.tune:
         package = EdgePackage.open(config.package)
-        document = tune(package, config.threads, config.runs, choose_providers(config.providers))
+        providers = choose_providers(config.providers)
+        if not config.providers and LITERT in known_providers():
+            providers = (LITERT, *providers)
+        document = tune(package, config.threads, config.runs, providers)
         text = f"{tuning_table(document)}\nkept in {profile_path(package.path)}"
     else:
         document = bench(config)

@@ -11,6 +11,8 @@ from typing import Any, cast
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from deploy.device import cpu_model
+from deploy.litert import litert_version
+from deploy.providers import known_providers
 from edgehar.package import MANIFEST, EdgePackage
 
 FORMAT, FORMAT_VERSION = "edgehar-tuning", 1
@@ -34,12 +36,12 @@ def profile_path(package: Path) -> Path:
 
 def machine() -> dict[str, Any]:
     """What must be the same for a profile to hold."""
-    runtime = cast(Any, ort)
     return {
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "onnxruntime": str(runtime.__version__),
-        "providers": list(runtime.get_available_providers()),
+        "onnxruntime": str(cast(Any, ort).__version__),
+        "litert": litert_version(),
+        "providers": list(known_providers()),
     }
 
 

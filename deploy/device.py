@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
+from deploy.litert import litert_version
+from deploy.providers import known_providers
 from edgehar import __version__
 
 ROOT = Path("/")
@@ -126,7 +128,8 @@ def device_facts(root: Path = ROOT) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": str(cast(Any, ort).__version__),
-        "providers": list(cast(Any, ort).get_available_providers()),
+        "litert": litert_version(),
+        "providers": list(known_providers()),
         "edgehar": __version__,
     }
 

@@ -3,7 +3,7 @@
 Read from bytes that `deploy.graph_rules` has looked through; what is wrong with a graph is said there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from deploy.graph_rules import (
     VALUE,
     check_graph,
 )
-from deploy.wire import Message, message, number_of, numbers, text, texts
+from deploy.wire import Message, message, number_of, numbers, signed, text, texts
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -32,14 +32,18 @@ TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 9: "?", 10: "<f2"}
 """Number of an element type in onnx/onnx.proto -> numpy's name; those that `deploy.graph_rules` lets through."""
 
 
+Attribute = int | float | tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Node:
-    """One operator; an input that is left out has an empty name."""
+    """One operator; an input that is left out has an empty name, an attribute that is no number is not here."""
 
     kind: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    attributes: dict[str, Attribute] = field(default_factory=lambda: dict[str, Attribute]())
 
     def __str__(self) -> str:
         """Its name, or what tells it from the others if the export gave it none."""
@@ -88,6 +92,20 @@ def _constant(node: Message) -> Array:
     return np.asarray(numbers(attribute, 3) + numbers(attribute, 8))
 
 
+def _attributes(node: Message) -> dict[str, Attribute]:
+    """The numbers that set an operator."""
+    found: dict[str, Attribute] = {}
+    for attribute in (message(data, ATTRIBUTE) for data in texts(node, 5)):
+        name = text(attribute, 1).decode(errors="replace")
+        if 2 in attribute:
+            found[name] = float(np.frombuffer(text(attribute, 2), "<f4")[0])
+        elif 8 in attribute:
+            found[name] = tuple(numbers(attribute, 8))
+        elif 3 in attribute:
+            found[name] = signed(number_of(attribute, 3))
+    return found
+
+
 def _shape(value: Message) -> Shape:
     """Sizes of an input that is a tensor."""
     tensor = message(text(message(text(value, 2), TYPE), 1), TENSOR_TYPE)
@@ -105,7 +123,8 @@ def read_graph(data: bytes, where: str) -> GraphView:
     nodes: list[Node] = []
     for entry in (message(data, NODE) for data in texts(graph, 1)):
         inputs, outputs = (tuple(name.decode(errors="replace") for name in texts(entry, field)) for field in (1, 2))
-        node = Node(text(entry, 4).decode(), text(entry, 3).decode(errors="replace"), inputs, outputs)
+        kind, name = text(entry, 4).decode(), text(entry, 3).decode(errors="replace")
+        node = Node(kind, name, inputs, outputs, _attributes(entry))
         if node.kind == "Constant":
             constants[outputs[0]] = _constant(entry)
         nodes.append(node)

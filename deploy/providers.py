@@ -1,5 +1,8 @@
 """Where graphs run: TensorRT, CUDA, CPU in that order, as far as they are there, and which of them did the work.
 
+LiteRT, a runtime of its own for fp32 graphs on the processor, counts as one more provider, for those who ask for it and
+for `edgehar bench --tune`.
+
 onnxruntime goes on silently where a provider that it was built with cannot start, and gives single operators to another
 one. So what was asked for proves nothing: a graph is run once with onnxruntime's profiler on, and the profile says who
 computed what.
@@ -15,29 +18,38 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
+from deploy.graph_view import read_graph
+from deploy.litert import LITERT, LiteSession, litert_version
 from edgehar.errors import ConfigError
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 PREFERRED = (TENSORRT, CUDA, CPU)
 """Asked for if nobody says otherwise, as far as the installed onnxruntime has them."""
 PROVIDERS_HELP = (
-    "onnxruntime's providers in order of preference; if none is given, TensorRT, CUDA, CPU as far as it has them"
+    "onnxruntime's providers, or LiteRT, in order of preference; if none is given, TensorRT, CUDA, CPU as far as there"
 )
 
 Work = dict[str, list[str]]
 """Provider -> the operators that it computed, one entry each; TensorRT computes many as one."""
 
 
-def choose_providers(asked: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The providers to ask onnxruntime for: those asked for that it has, or the preferred ones if none are.
+def known_providers() -> tuple[str, ...]:
+    """Those of the installed onnxruntime, and LiteRT if it is installed."""
+    return (*cast(Any, ort).get_available_providers(), *([LITERT] if litert_version() else []))
 
-    One that it lacks is reported as a RuntimeWarning. Raises ConfigError if it has none of them.
+
+def choose_providers(asked: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The providers to use: those asked for that are there, or the preferred ones if none are.
+
+    One that is lacking is reported as a RuntimeWarning. Raises ConfigError if none of them is there.
     """
-    known: list[str] = cast(Any, ort).get_available_providers()
+    known = known_providers()
     if not asked:
         return tuple(name for name in PREFERRED if name in known)
     wanted = tuple(name for name in dict.fromkeys(asked) if name in known)
-    has = f"this onnxruntime {cast(Any, ort).__version__} has {', '.join(known)}"
+    has = f"this onnxruntime {cast(Any, ort).__version__} has {', '.join(cast(Any, ort).get_available_providers())}"
+    if LITERT in asked and LITERT not in known:
+        has = f"{has}, and LiteRT is not installed (pip install 'edgehar[litert]')"
     if not wanted:
         raise ConfigError(f"provider {', '.join(asked)}: {has}; choose of these, or install a build with it")
     lacking = [name for name in dict.fromkeys(asked) if name not in known]
@@ -137,16 +149,29 @@ def start(
     Returns:
         The session, and the providers that compute in it, in order. Only the CPU is believed without a look.
 
-    Warns and raises as `who_ran`, and raises what onnxruntime raises if it cannot read the graph.
+    Warns and raises as `who_ran`, raises ConfigError if LiteRT alone is wanted and cannot compute the graph, and what
+    onnxruntime raises if it cannot read the graph.
     """
     session, work = None, Work()
     for place, name in enumerate((*wanted, CPU)):
+        if name == LITERT:
+            try:
+                session = LiteSession(read_graph(data, where), make_settings().intra_op_num_threads)
+            except ConfigError as problem:
+                if len(wanted) == 1:
+                    raise
+                warnings.warn(f"{where}: {problem}", RuntimeWarning, stacklevel=3)
+                continue
+            work = Work({LITERT: list[str]()})
+            break
         if name == CPU:
             session, work = _session(data, make_settings(), [CPU]), Work({CPU: list[str]()})
             break
         # onnxruntime's own classes share no narrower base, and it says why on standard error.
         with contextlib.suppress(Exception):
-            session, work = _tried(data, make_settings(), wanted[place:], options)
+            session, work = _tried(
+                data, make_settings(), [other for other in wanted[place:] if other != LITERT], options
+            )
         if name in work:
             break
     return session, who_ran(where, wanted, work)

@@ -1,6 +1,7 @@
 """A package answers: signals in, predictions out, through the same windows and preprocessing as in training."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from edgehar.clip import UNKNOWN, Clip, Floats, Prediction
 from edgehar.errors import DataError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage
-from edgehar.windows import Windows, cut
+from edgehar.windows import Windows, cut, joined
 
 BATCH_STEPS = 4096
 """Steps computed at once when many windows are at hand; bounds memory on the board."""
@@ -108,21 +109,19 @@ class Recognizer:
 
     def predict_prepared(self, windows: Windows) -> Floats:
         """Logits (N, K) of prepared windows, for evaluation."""
-        steps = self.manifest.window.steps
-        batch = max(1, BATCH_STEPS // steps)
-        logits = np.zeros((len(windows), len(self.manifest.labels)), np.float32)
-        for first in range(0, len(windows), batch):
-            some = slice(first, first + batch)
-            valid = np.stack(
-                [windows.valid[spec.name][some] for spec in self.manifest.modalities], axis=-1
-            )  # (B, S, M)
-            features = {
-                spec.name: windows.features[spec.name][some].reshape(valid.shape[0] * steps, -1)
-                for spec in self.manifest.modalities
-            }
-            tokens = self.encode(features, valid.reshape(-1, valid.shape[-1]).astype(np.float32))  # (B * S, D)
-            logits[some] = self.classify(tokens.reshape(-1, steps, tokens.shape[-1]))
-        return logits
+        batch = max(1, BATCH_STEPS // self.manifest.window.steps)
+        starts = range(0, max(len(windows), 1), batch)
+        return joined([self._logits(windows, slice(first, first + batch)) for first in starts])
+
+    def _logits(self, windows: Windows, some: slice) -> Floats:
+        """Logits (B, K) of some windows, computed at once."""
+        features = {name: array[some] for name, array in windows.features.items()}
+        valid = [windows.valid[spec.name][some] for spec in self.manifest.modalities]  # (B, S) each
+        flags: Floats = np.empty((valid[0].size, len(valid)), np.float32)  # (B * S, M)
+        for column, flag in enumerate(valid):
+            flags[:, column] = flag.reshape(-1)
+        tokens = self.encode(features, flags)  # (B * S, D)
+        return self.classify(tokens.reshape(*valid[0].shape, tokens.shape[-1]))
 
     def predict_clip(self, clip: Clip) -> list[Prediction]:
         """One prediction per window of a recording, in order; a window without one usable step has none.
@@ -130,13 +129,14 @@ class Recognizer:
         Raises DataError if the recording is shorter than a window or nothing in it is usable.
         """
         windows = cut([clip], self._info, self.manifest.normalisation)
-        usable = np.any([windows.valid[spec.name].any(axis=1) for spec in self.manifest.modalities], axis=0)
-        if not usable.any():
-            raise DataError(
-                f"{clip.name}: every sample is lost or too far from the next; expected usable samples of at least one "
-                f"of {', '.join(self._names)}; check the recording"
-            )
-        windows = windows.take(usable)
+        if not all(valid.all() for valid in windows.valid.values()):
+            usable = np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0)
+            if not usable.any():
+                raise DataError(
+                    f"{clip.name}: every sample is lost or too far from the next; expected usable samples of at least "
+                    f"one of {', '.join(self._names)}; check the recording"
+                )
+            windows = windows.take(usable)
         probabilities = self.probabilities(self.predict_prepared(windows))
         spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
         return [self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True)]
@@ -145,7 +145,7 @@ class Recognizer:
         """One prediction per window; see `predict` for the arguments and errors."""
         clip, start_s = self._as_clip(signals, times_s)
         shifted = self.predict_clip(clip)
-        return [self.prediction(one.probabilities, one.start_s + start_s, one.end_s + start_s) for one in shifted]
+        return [replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s) for one in shifted]
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
         """What a recording shows; for a sliding window the mean of its windows' probabilities.
@@ -159,12 +159,14 @@ class Recognizer:
         Raises DataError for an unknown modality, a wrong shape, or nothing usable.
         """
         windows = self.predict_windows(signals, times_s)
+        if len(windows) == 1:
+            return windows[0]
         mean = np.stack([window.probabilities for window in windows]).mean(axis=0, dtype=np.float32)  # (K,)
         return self.prediction(mean, windows[0].start_s, windows[-1].end_s)
 
     def prediction(self, probabilities: Floats, start_s: float, end_s: float, named: int | None = None) -> Prediction:
         """Name the most probable class of (K,) probabilities, or the class `named`; "unknown" below the threshold."""
-        best = int(np.argmax(probabilities)) if named is None else named
+        best = int(probabilities.argmax()) if named is None else named
         score = float(probabilities[best])
         label = self.manifest.labels[best] if self.answered(score) else UNKNOWN
         return Prediction(label, score, probabilities, start_s, end_s)

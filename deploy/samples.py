@@ -14,6 +14,9 @@ from edgehar.preprocess import check_shape
 LARGEST_VALUE = 1e9
 """No sensor gives more in its unit; larger values are lost samples and would overflow the network's float32."""
 
+FEW_TIMES = 64
+"""Up to so many numbers Python is faster than numpy."""
+
 Rows = NDArray[np.float64]
 """(T, C) as they were handed over, usable or not."""
 
@@ -34,8 +37,10 @@ def as_rows(values: Any, spec: ModalitySpec) -> Rows:
 
 def usable(rows: Rows) -> tuple[Floats, Bools]:
     """(T, C) float32 and (T,) True where every channel is a usable number; what is not is 0."""
-    valid: Bools = np.logical_and.reduce(np.abs(rows) <= LARGEST_VALUE, axis=1)  # False for NaN
-    return (rows if valid.all() else np.where(valid[:, None], rows, 0)).astype(np.float32), valid
+    if rows.min() >= -LARGEST_VALUE and rows.max() <= LARGEST_VALUE:  # False if one is NaN
+        return rows.astype(np.float32), np.ones(len(rows), bool)
+    valid: Bools = np.logical_and.reduce(np.abs(rows) <= LARGEST_VALUE, axis=1)
+    return np.where(valid[:, None], rows, 0).astype(np.float32), valid
 
 
 def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
@@ -44,10 +49,12 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
 
 
 def extremes(times_s: Times) -> tuple[float, float]:
-    """First and last of (T,) times in any order, at once if there is only one; NaN if one of them is."""
-    if len(times_s) == 1:
-        return times_s.item(), times_s.item()
-    return float(times_s.min()), float(times_s.max())
+    """First and last of (T,) times in any order; not finite if one of them is not."""
+    if len(times_s) > FEW_TIMES:
+        return float(times_s.min()), float(times_s.max())
+    known = times_s.tolist()
+    total = sum(known)
+    return (min(known), max(known)) if total - total == 0 else (total, total)
 
 
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:

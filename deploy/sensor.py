@@ -6,6 +6,7 @@ from deploy.samples import Rows, extremes, usable
 from edgehar.clip import Bools, Floats, Times
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
+from edgehar.windows import joined
 
 MOST_PUSHES = 256
 """Pushes that are kept apart at most until a step needs them."""
@@ -64,7 +65,7 @@ class Sensor:
             return
         arrived_rows, arrived_times = zip(*self._arrived, strict=True)
         self._arrived = []
-        arrived_values, arrived_valid = usable(np.concatenate(arrived_rows))
+        arrived_values, arrived_valid = usable(joined(arrived_rows))
         times, valid = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, arrived_valid])
         values = np.concatenate([self._values, arrived_values])
         if not (valid[:-1] & (times[1:] > times[:-1])).all():
@@ -147,6 +148,6 @@ class Sensor:
 
     def _forget(self, before_s: float) -> None:
         """Drop samples that no frame after `before_s` needs: all but two that came before it."""
-        first = max(int(np.searchsorted(self._times_s, before_s, side="right")) - 2, 0)
+        first = max(int(self._times_s.searchsorted(before_s, side="right")) - 2, 0)
         self._times_s, self._values = self._times_s[first:], self._values[first:]
         self._valid = self._valid[first:]

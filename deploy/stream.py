@@ -108,7 +108,9 @@ class StreamRecognizer:
                 f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
             )
         rows = as_rows(samples, sensor.spec)
-        times = as_times(times_s, len(rows), modality, in_order=False) + self._offsets_s.get(modality, 0.0)
+        times = as_times(times_s, len(rows), modality, in_order=False)
+        if modality in self._offsets_s:
+            times = times + self._offsets_s[modality]
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
         farthest_s = max(map(abs, extremes(times)))
@@ -207,9 +209,9 @@ class StreamRecognizer:
         window, first, end = self._manifest.window, self._step, self._next_end()
         taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
         self._step = end
-        heard = np.flatnonzero(np.any([valid for _, valid in taken.values()], axis=0))
-        if len(heard):
-            self._heard_step = first + int(heard[-1])
+        heard = [int(valid.nonzero()[0][-1]) for _, valid in taken.values() if valid.any()]
+        if heard:
+            self._heard_step = first + max(heard)
             tokens = self._encode(taken, end - first)  # (N, D)
         else:
             tokens = self._no_token.repeat(end - first, axis=0)
@@ -233,10 +235,10 @@ class StreamRecognizer:
     def _smooth(self, probabilities: Floats, first: int) -> Prediction:
         """The prediction of the window from step `first`, steadied by the one before."""
         previous = self._previous
-        if previous is not None:
+        if previous is not None and self._smoothing:
             mixed = self._smoothing * previous + (1 - self._smoothing) * probabilities
             probabilities = mixed.astype(np.float32)
-        named = int(np.argmax(probabilities))
+        named = int(probabilities.argmax())
         if previous is not None and 0 < self._margin >= float(probabilities[named]) - float(probabilities[self._named]):
             named = self._named
         self._previous, self._named = probabilities, named

@@ -17,6 +17,9 @@ from edgehar.clip import Clip, Floats, Prediction
 from edgehar.windows import Windows, cut
 
 WARM_UP_RUNS = 50
+"""Runs of an action before a burst of timed ones: they bring its weights and code into the processor's caches."""
+BURST_RUNS = 50
+"""Timed runs of an action before another has its turn."""
 SOURCE_SAMPLES = 4096
 """Samples of the made-up signal that a timed stream goes round."""
 
@@ -70,14 +73,22 @@ def seconds(action: Action) -> float:
 
 
 def take_turns(actions: Mapping[Key, Action], runs: int, warm_up: int = WARM_UP_RUNS) -> dict[Key, Times]:
-    """Time every action `runs` times, one after the other in each run, after some runs that do not count."""
-    times = {key: Times() for key in actions}
-    for run in range(warm_up + runs):
-        for key, action in actions.items():
-            start_s, cpu_s = time.perf_counter(), time.process_time()
-            action()
-            cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - start_s
-            if run >= warm_up:
+    """Time every action `runs` times, warm: in bursts, each after runs that do not count, in another order each round.
+
+    Rounds let heat and other load hit each alike. Within a round an action runs several times in a row, as nothing
+    else uses the processor's caches on a board that does this one thing, and whoever ran before it makes no difference.
+    """
+    generator, keys = np.random.default_rng(0), list(actions)
+    times = {key: Times() for key in keys}
+    for first in range(0, runs, BURST_RUNS):
+        for place in generator.permutation(len(keys)):
+            key, action = keys[place], actions[keys[place]]
+            for _ in range(warm_up):
+                action()
+            for _ in range(min(BURST_RUNS, runs - first)):
+                start_s, cpu_s = time.perf_counter(), time.process_time()
+                action()
+                cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - start_s
                 times[key].wall_s.append(wall_s)
                 times[key].cpu_s.append(cpu_s)
     return times
@@ -115,18 +126,22 @@ class Subject:
         self._stream = StreamRecognizer(self.recognizer, start_s=0.0)
         self._hops = 0
         self._sources = {spec.name: example_signal(spec, SOURCE_SAMPLES, generator) for spec in manifest.modalities}
+        self._times_s = {
+            spec.name: np.arange(spec.patch * manifest.window.hop) * (manifest.window.step_s / spec.patch)
+            for spec in manifest.modalities
+        }
         for _ in range(manifest.window.steps + 2):  # fills the ring, so that every timed hop gives one prediction
             self.hop()
-        step = {name: features[0, :1] for name, features in self.windows.features.items()}
-        valid: Floats = np.ones((1, len(manifest.modalities)), np.float32)
+        hop = manifest.window.hop
+        steps = {name: features[0, :hop] for name, features in self.windows.features.items()}
+        valid: Floats = np.ones((hop, len(manifest.modalities)), np.float32)
         tokens: Floats = np.zeros((1, manifest.window.steps, manifest.token_dim), np.float32)
-        steps = range(manifest.window.hop)
         self.actions: dict[str, Action] = {
             "window": lambda: recognizer.predict(self.signals),
             "window_preprocess": self.prepared,
             "window_network": lambda: recognizer.predict_prepared(self.windows),
             "hop": self.hop,
-            "hop_encoder": lambda: [recognizer.encode(step, valid) for _ in steps],
+            "hop_encoder": lambda: recognizer.encode(steps, valid),
             "head": lambda: recognizer.classify(tokens),
         }
 
@@ -142,8 +157,10 @@ class Subject:
         """Push the samples of one hop on the grid, sensor by sensor; the last push gives the prediction."""
         window, predictions = self.recognizer.manifest.window, list[Prediction]()
         for spec in self.recognizer.manifest.modalities:
-            place = np.arange(spec.patch * window.hop) + self._hops * spec.patch * window.hop
-            samples = self._sources[spec.name][place % SOURCE_SAMPLES]
-            predictions += self._stream.push(spec.name, samples, place * (window.step_s / spec.patch))
+            count = spec.patch * window.hop
+            source = self._sources[spec.name]
+            first = self._hops * count % (len(source) - count)
+            times_s = self._times_s[spec.name] + self._hops * window.hop * window.step_s
+            predictions += self._stream.push(spec.name, source[first : first + count], times_s)
         self._hops += 1
         return predictions

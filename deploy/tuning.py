@@ -11,6 +11,7 @@ from typing import Any
 
 from deploy.agreement import SAME_ANSWER_FLOOR, agreement, parity_arrays
 from deploy.choice import FORMAT, FORMAT_VERSION, machine, manifest_sha256, profile_path
+from deploy.litert import LITERT
 from deploy.providers import CPU
 from deploy.recognizer import Recognizer
 from deploy.timing import WARM_UP_RUNS, Action, Subject, take_turns
@@ -40,8 +41,8 @@ def _candidates(package: EdgePackage, most_threads: int, providers: Sequence[str
         wanted = tuple(providers[place:])  # those behind it take what it cannot compute
         for precision in package.manifest.graphs:
             same: float | None = None
-            # Threads are those of the CPU; another provider has its own.
-            for threads in range(1, (most_threads if provider == CPU else 1) + 1):
+            # Threads are those of the processor's cores; another provider has its own.
+            for threads in range(1, (most_threads if provider in (CPU, LITERT) else 1) + 1):
                 recognizer = _started(package, precision, threads, wanted)
                 if recognizer is None:
                     break

@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgehar.errors import DataError
 
 RESERVED_NAMES = ("valid", "token", "tokens", "logits")
@@ -76,6 +79,16 @@ class ModalitySpec:
     def root(self) -> int:
         """Index of the joint that is its own parent."""
         return next(joint for joint, parent in enumerate(self.parents) if joint == parent)
+
+    @cached_property
+    def root_channels(self) -> NDArray[np.intp]:
+        """For each channel of a skeleton the root joint's channel of the same axis: (C,)."""
+        return np.tile(np.arange(self.group) + self.root * self.group, self.groups)
+
+    @cached_property
+    def feature_order(self) -> NDArray[np.intp]:
+        """Where each feature (G * F,) stands among all values (C,) followed by all motions (C,)."""
+        return np.arange(2 * self.channels).reshape(2, self.groups, self.group).swapaxes(0, 1).reshape(-1)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for JSON; `from_json` is its inverse."""

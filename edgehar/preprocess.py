@@ -6,6 +6,7 @@ any other sensor is taken as it is. Each channel gives a value and a motion (cha
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +31,16 @@ class Normalisation:
     """
 
     scale: dict[str, Floats]
+
+    @cached_property
+    def _rows(self) -> dict[str, Floats]:
+        return {}
+
+    def rows(self, spec: ModalitySpec) -> Floats:
+        """The scales of a modality's values and of its motions, one for each channel: (2, C)."""
+        if spec.name not in self._rows:
+            self._rows[spec.name] = np.repeat(self.scale[spec.name].T, spec.group, axis=1)
+        return self._rows[spec.name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists for JSON."""
@@ -94,20 +105,22 @@ def interpolate(known: Floats, known_s: Times, grid_s: Times, max_gap_s: float) 
         return frames, near
     right = known_s.searchsorted(grid_s)  # (L,)
     within = bool(len(grid_s) and known_s[0] <= grid_s[0] and right[-1] < len(known_s))
-    right = np.minimum(np.maximum(right, 1), len(known_s) - 1)
+    if not within or not right[0]:
+        right = np.minimum(np.maximum(right, 1), len(known_s) - 1)
     left = right - 1
-    left_s = known_s[left]
-    span_s = known_s[right] - left_s
+    left_s = known_s.take(left)
+    span_s = known_s.take(right) - left_s
     weight = (grid_s - left_s) / span_s
     if not within:
         weight = np.clip(weight, 0.0, 1.0)
     share: Floats = weight.astype(np.float32)[:, None]
-    frames: Floats = np.add(known[left] * (1 - share), known[right] * share, dtype=np.float32)
+    frames: Floats = known.take(left, axis=0) * (1 - share)
+    frames += known.take(right, axis=0) * share
     if within and span_s.max() <= max_gap_s:  # nothing lost, as it nearly always is
         return frames, np.ones(len(grid_s), bool)
     outside_s = np.maximum(known_s[0] - grid_s, grid_s - known_s[-1])
     # Exactly on a sample the gap beside it does not matter.
-    on_sample = (grid_s == known_s[left]) | (grid_s == known_s[right])
+    on_sample = (grid_s == left_s) | (grid_s == known_s[right])
     inside = (outside_s <= 0) & ((span_s <= max_gap_s) | on_sample)
     usable = inside | ((outside_s > 0) & (outside_s <= max_gap_s / 2))
     frames = np.where(usable[:, None], frames, 0).astype(np.float32)
@@ -125,7 +138,9 @@ def stretch(clip: Clip, spec: ModalitySpec, steps: int) -> tuple[Floats, Bools, 
         return np.zeros((length, spec.channels), np.float32), np.zeros(length, bool), 1.0 / spec.rate_hz
     values = clip.signals[spec.name]
     samples = len(values)
-    grid = np.linspace(0, max(samples - 1, 0), length)
+    last = max(samples - 1, 0)
+    grid = np.arange(length, dtype=np.float64) * (last / (length - 1))
+    grid[-1] = last  # np.linspace, in a fraction of the time
     max_gap = MAX_GAP_FRAMES * max(samples / length, 1.0)
     frames, valid = resample(values, clip.valid[spec.name], np.arange(samples, dtype=np.float64), grid, max_gap)
     return frames, valid, max(samples - 1, 1) / (length - 1) / spec.rate_hz
@@ -153,25 +168,24 @@ def prepare(
         features (S, P, G, F) float32, where F holds the values then the motions of a group, and
         (S,) bool, True where at least half of a patch's frames are valid. What is not valid is 0.
     """
-    length = len(frames)
-    previous = np.concatenate([(frames[:1] if before is None else before[0][None]), frames[:-1]])
-    value = frames.reshape(length, spec.groups, spec.group)  # (L, G, 3)
-    earlier = previous.reshape(length, spec.groups, spec.group)
+    # Every step is one operation on whole rows of channels: on a board the number of operations is what costs.
+    from_before = np.concatenate([frames[:1] if before is None else before[0][None], frames])  # (L + 1, C)
     if spec.is_skeleton:
-        root, root_earlier = value[:, spec.root].copy(), earlier[:, spec.root].copy()
-        value, earlier = value - root[:, None], earlier - root_earlier[:, None]
-        motion = value - earlier
-        motion[:, spec.root] = root - root_earlier
+        about_root = from_before - from_before.take(spec.root_channels, axis=1)
+        motion = about_root[1:] - about_root[:-1]
+        root = from_before[:, spec.root * spec.group : (spec.root + 1) * spec.group]
+        motion[:, spec.root * spec.group : (spec.root + 1) * spec.group] = root[1:] - root[:-1]
+        value = about_root[1:]
     else:
-        motion = value - earlier
+        value, motion = frames, from_before[1:] - from_before[:-1]
     nothing_lost = bool(valid.all() and (before is None or before[1]))
     if not nothing_lost:
         previous_valid = np.append(valid[:1] if before is None else before[1], valid[:-1])
-        motion = np.where((valid & previous_valid)[:, None, None], motion, 0)
-    motion = motion / frame_s
-    scale = normalisation.scale[spec.name]  # (G, 2)
-    features = np.concatenate([value / scale[:, :1], motion / scale[:, 1:]], axis=2, dtype=np.float32)  # (L, G, F)
-    steps = features.reshape(-1, spec.patch, spec.groups, spec.features)
+        motion = np.where((valid & previous_valid)[:, None], motion, 0)
+    value_scale, motion_scale = normalisation.rows(spec)
+    features = np.concatenate([value / value_scale, motion / frame_s / motion_scale], axis=1, dtype=np.float32)
+    # From all values, then all motions, to the values and motions of each group: (L, C + C) -> (S, P, G, F).
+    steps = features.take(spec.feature_order, axis=1).reshape(-1, spec.patch, spec.groups, spec.features)
     if nothing_lost:
         return steps, np.ones(len(steps), bool)
     steps = np.where(valid.reshape(-1, spec.patch)[..., None, None], steps, 0)

@@ -1,7 +1,8 @@
 """Recordings become windows of steps: one function for training, offline evaluation and, step by step, the stream."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from edgehar.errors import DataError
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, measure_scale, prepare, resample, stretch
 
 UNLABELLED = -1
+
+AnyScalar = TypeVar("AnyScalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,18 @@ def window_starts(steps: int, info: DatasetInfo) -> NDArray[np.intp]:
     return np.arange(0, steps - info.window.steps + 1, info.window.hop)
 
 
+def sliding(steps: NDArray[AnyScalar], starts: NDArray[np.intp], length: int) -> NDArray[AnyScalar]:
+    """Windows (N, S, ...) of a recording's steps (n, ...), beginning at `starts`."""
+    if len(starts) == 1:
+        return steps[None, starts[0] : starts[0] + length]
+    return steps[starts[:, None] + np.arange(length)]
+
+
+def joined(parts: Sequence[NDArray[AnyScalar]]) -> NDArray[AnyScalar]:
+    """Arrays one after the other; a single one as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def window_label(clip: Clip, start_s: float, end_s: float) -> int:
     """The label that covers most of a window, if labels cover at least half of it; else -1."""
     if clip.label is not None:
@@ -124,12 +139,11 @@ def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) 
     rows: list[tuple[int, str, str, float, float]] = []
     for clip in clips:
         clip_features, clip_valid, step_s = clip_steps(clip, info, normalisation)
-        steps = len(next(iter(clip_valid.values())))
-        for start in window_starts(steps, info):
-            span = slice(start, start + info.window.steps)
-            for spec in info.modalities:
-                features[spec.name].append(clip_features[spec.name][span])
-                valid[spec.name].append(clip_valid[spec.name][span])
+        starts = window_starts(len(next(iter(clip_valid.values()))), info)
+        for spec in info.modalities:
+            features[spec.name].append(sliding(clip_features[spec.name], starts, info.window.steps))
+            valid[spec.name].append(sliding(clip_valid[spec.name], starts, info.window.steps))
+        for start in starts.tolist():
             start_s, end_s = start * step_s, (start + info.window.steps) * step_s
             rows.append((window_label(clip, start_s, end_s), clip.subject, clip.name, start_s, end_s))
     if not rows:
@@ -139,8 +153,8 @@ def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) 
         )
     label, subject, name, start, end = zip(*rows, strict=True)
     return Windows(
-        {key: np.stack(arrays) for key, arrays in features.items()},
-        {key: np.stack(arrays) for key, arrays in valid.items()},
+        {key: joined(arrays) for key, arrays in features.items()},
+        {key: joined(arrays) for key, arrays in valid.items()},
         np.asarray(label, np.int64),
         np.asarray(subject),
         np.asarray(name),

@@ -3,9 +3,8 @@
     python tools/graph_nodes.py runs/demo/student
 
 Before: the encoder and the head as they were trained, exported as they are. After: as `edgehar export` writes them.
-Batch 1, one thread, made-up inputs. Everything takes turns, in another order each time: who computes right after the
-same weights finds them in the cache. The ratio is given for each of three repetitions; the last line is one JSON
-document.
+Batch 1, one thread, made-up inputs. Everything takes turns, in bursts, in another order each time. The ratio is given
+for each of three repetitions; the last line is one JSON document.
 """
 
 import json
@@ -22,7 +21,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from deploy.timing import Action, seconds
+from deploy.timing import Action, take_turns
 from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError
@@ -33,7 +32,6 @@ from student.simplify import SimpleEncoder, SimpleHead
 from teacher.checkpoint import load_checkpoint
 
 REPETITIONS = 3
-WARM_UP_RUNS = 50
 BEFORE, AFTER = "before", "after"
 
 
@@ -95,18 +93,6 @@ def action_of(session: Any, rows: int) -> Action:
     return lambda: session.run(None, inputs)
 
 
-def medians_us(actions: dict[tuple[str, str], Action], runs: int) -> dict[tuple[str, str], float]:
-    """Median microseconds of every action, all in turns in a new order each time."""
-    generator, keys = np.random.default_rng(0), list(actions)
-    times_s: dict[tuple[str, str], list[float]] = {key: [] for key in keys}
-    for run in range(WARM_UP_RUNS + runs):
-        for place in generator.permutation(len(keys)):
-            elapsed_s = seconds(actions[keys[place]])
-            if run >= WARM_UP_RUNS:
-                times_s[keys[place]].append(elapsed_s)
-    return {key: float(np.median(values)) * 1e6 for key, values in times_s.items()}
-
-
 def main(argv: list[str] | None = None) -> int:
     """Export both ways, count, time, print."""
     config = parse(NodesConfig, argv, "python tools/graph_nodes.py", __doc__ or "")
@@ -117,7 +103,10 @@ def main(argv: list[str] | None = None) -> int:
     for form in (BEFORE, AFTER):
         actions["encoder, a step", form] = action_of(sessions["encoder", form][0], 1)
         actions["encoder, a window", form] = action_of(sessions["encoder", form][0], steps)
-    repeated = [medians_us(actions, config.runs) for _ in range(REPETITIONS)]
+    repeated = [
+        {key: times.milliseconds()["median_ms"] * 1000 for key, times in take_turns(actions, config.runs).items()}
+        for _ in range(REPETITIONS)
+    ]
     for times in repeated:
         for form in (BEFORE, AFTER):
             times["hop", form] = times["encoder, a step", form] + times["head", form]

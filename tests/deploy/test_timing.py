@@ -1,18 +1,25 @@
 """Everything under test is timed as often as asked for, in turns, and a loop without pause counts whole runs."""
 
+from collections import Counter
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 
 import deploy
-from deploy.timing import Subject, Times, sustain, take_turns
+from deploy.timing import BURST_RUNS, Subject, Times, sustain, take_turns
 
 
-def test_actions_take_turns_and_the_first_runs_do_not_count() -> None:
+def test_actions_take_turns_in_bursts_and_the_first_runs_of_each_do_not_count() -> None:
     called: list[str] = []
-    times = take_turns({name: lambda name=name: called.append(name) for name in "ab"}, runs=3, warm_up=2)
-    assert "".join(called) == "ab" * 5
-    assert {name: (len(found.wall_s), len(found.cpu_s)) for name, found in times.items()} == {"a": (3, 3), "b": (3, 3)}
+    runs = 4 * BURST_RUNS + 3
+    times = take_turns({name: lambda name=name: called.append(name) for name in "ab"}, runs, warm_up=2)
+    assert {name: (len(found.wall_s), len(found.cpu_s)) for name, found in times.items()} == dict.fromkeys(
+        "ab", (runs, runs)
+    )
+    bursts = [(name, len(list(group))) for name, group in groupby(called)]
+    assert sorted(Counter(called).items()) == [("a", runs + 5 * 2), ("b", runs + 5 * 2)]
+    assert {length % (BURST_RUNS + 2) for _, length in bursts} == {0, 5}  # no burst is cut short by another
 
 
 def test_percentiles_are_of_the_wall_time() -> None:
