@@ -28,8 +28,7 @@ from deploy.compare import table as comparison_table
 from deploy.device import device_facts, device_state
 from deploy.energy import energy_of, find_meter, idle_watts
 from deploy.graph import Graph
-from deploy.litert import LITERT
-from deploy.providers import CPU, PROVIDERS_HELP, choose_providers, known_providers
+from deploy.providers import CPU, LITERT, PROVIDERS_HELP, choose_providers, known_providers
 from deploy.recognizer import Recognizer
 from deploy.steadiness import core_share_remark, remarks
 from deploy.timing import WARM_UP_RUNS, Action, Subject, seconds, sustain, take_turns

@@ -11,8 +11,7 @@ from typing import Any, cast
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from deploy.device import cpu_model
-from deploy.litert import litert_version
-from deploy.providers import known_providers
+from deploy.providers import known_providers, litert_version
 from edgehar.package import MANIFEST, EdgePackage
 
 FORMAT, FORMAT_VERSION = "edgehar-tuning", 1

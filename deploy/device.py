@@ -8,8 +8,7 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
-from deploy.litert import litert_version
-from deploy.providers import known_providers
+from deploy.providers import known_providers, litert_version
 from edgehar import __version__
 
 ROOT = Path("/")

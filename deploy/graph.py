@@ -1,5 +1,6 @@
 """One ONNX graph of a package, opened, checked against the manifest, and honest about where it runs."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,8 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
-from deploy.graph_rules import check_graph
-from deploy.graph_view import Shape, read_graph
+from deploy.graph_rules import Shape, check_graph
 from deploy.providers import TENSORRT, choose_providers, start
-from deploy.tensorrt import most_rows, tensorrt_options
 from edgehar.clip import Floats
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
@@ -85,7 +84,12 @@ class Graph:
         wanted = choose_providers(providers)
         content = path.read_bytes() if data is None else data
         check_graph(content, str(path))
-        special = {TENSORRT: tensorrt_options(read_graph(content, str(path)), content)} if TENSORRT in wanted else {}
+        special: dict[str, dict[str, str]] = {}
+        if TENSORRT in wanted:
+            from deploy.graph_view import read_graph  # only now: programs without it start faster
+            from deploy.tensorrt import tensorrt_options
+
+            special[TENSORRT] = tensorrt_options(read_graph(content, str(path)), content)
 
         def settings() -> Any:
             made = cast(Any, ort).SessionOptions()
@@ -105,7 +109,11 @@ class Graph:
         except Exception as problem:  # onnxruntime's own classes share no narrower base
             raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
         self.path = path
-        self._most_rows = most_rows(self.interface.inputs) if self.interface.inputs else 1
+        self._most_rows = sys.maxsize
+        if TENSORRT in self.providers:
+            from deploy.tensorrt import most_rows
+
+            self._most_rows = most_rows(self.interface.inputs)
 
     @cached_property
     def interface(self) -> Interface:

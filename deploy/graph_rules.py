@@ -25,6 +25,9 @@ from deploy.wire import (
 )
 from edgehar.errors import PackageError
 
+Shape = tuple[int | None, ...]
+"""Sizes of a value; None is a dimension of any size."""
+
 LOWEST_IR, HIGHEST_IR = 7, 13
 LOWEST_OPSET, HIGHEST_OPSET = 13, 25
 MOST_NODES = 4096

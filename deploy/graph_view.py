@@ -21,12 +21,12 @@ from deploy.graph_rules import (
     TENSOR_TYPE,
     TYPE,
     VALUE,
+    Shape,
     check_graph,
 )
 from deploy.wire import Message, message, number_of, numbers, signed, text, texts
 
 Array = NDArray[Any]
-Shape = tuple[int | None, ...]
 
 TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 9: "?", 10: "<f2"}
 """Number of an element type in onnx/onnx.proto -> numpy's name; those that `deploy.graph_rules` lets through."""

@@ -7,27 +7,16 @@ It stands among the providers under the name `LiteRT`, computes on the processor
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from threading import Lock
 from typing import Any
 
-from deploy.graph_view import GraphView, Shape
+from deploy.graph_rules import Shape
+from deploy.graph_view import GraphView
 from deploy.litert_model import LiteModel
 from edgehar.clip import Floats
 
-LITERT = "LiteRT"
 MOST_SIZES = 4
 """Batch sizes that are kept ready; each has a copy of the weights."""
-
-
-@cache
-def litert_version() -> str | None:
-    """Version of the package; None if it is not installed."""
-    try:
-        import ai_edge_litert
-    except ImportError:
-        return None
-    return str(ai_edge_litert.__version__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +32,7 @@ class _Plan:
     """The network for one batch size."""
 
     def __init__(self, view: GraphView, rows: int, threads: int) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingTypeStubs]
 
         model = LiteModel(view, rows)
         self.sizes = model.shapes

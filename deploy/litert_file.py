@@ -21,7 +21,7 @@ class LiteFile:
 
     def __init__(self) -> None:
         """Start empty."""
-        from ai_edge_litert import schema_py_generated  # takes its time to import
+        from ai_edge_litert import schema_py_generated  # pyright: ignore[reportMissingTypeStubs]
 
         self._schema: Any = schema_py_generated
         self._tensors: list[Any] = []
@@ -58,7 +58,7 @@ class LiteFile:
 
     def serialise(self, inputs: list[int], outputs: list[int]) -> bytes:
         """The file, for a graph with these inputs and outputs."""
-        import flatbuffers
+        import flatbuffers  # pyright: ignore[reportMissingTypeStubs]
 
         graph, model = self._schema.SubGraphT(), self._schema.ModelT()
         graph.tensors, graph.operators, graph.inputs, graph.outputs = self._tensors, self._operators, inputs, outputs

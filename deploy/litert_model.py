@@ -16,6 +16,13 @@ from edgehar.errors import ConfigError
 ELEMENTWISE = {name: (name.upper(), f"{name}Options") for name in ("Add", "Sub", "Mul", "Div")}
 
 
+def _axis(node: Node, axes: int) -> int:
+    """The axis that a node works on, counted from the front."""
+    axis = node.attributes.get("axis", 0)
+    assert isinstance(axis, int)
+    return axis % axes
+
+
 class LiteModel:
     """Translates a graph, node by node.
 
@@ -52,7 +59,10 @@ class LiteModel:
         )
 
     def _refused(self, node: Node, why: str) -> ConfigError:
-        return ConfigError(f"LiteRT: {node}: {why}; expected an fp32 graph as edgehar exports it; use onnxruntime")
+        return ConfigError(
+            f"LiteRT: {node.kind} ({node}): {why}; expected an fp32 graph as edgehar exports it; give --precision "
+            "fp32, or another provider"
+        )
 
     def _value(self, name: str, sizes: Sizes) -> int:
         """The tensor of an input or of what a node gives."""
@@ -90,32 +100,30 @@ class LiteModel:
             raise self._refused(node, "an axis that is not the last")
         return sizes
 
-    def _number(self, name: str) -> float | None:
-        """The value of a constant with one number."""
+    def _number_or_name(self, name: str) -> float | str:
+        """The value of a constant with one number; of anything else its name."""
         constant = self._view.constants.get(name)
-        return None if constant is None or constant.size != 1 else float(constant.reshape(-1)[0])
-
-    def _only_user(self, name: str, kind: str) -> Node | None:
-        users = self._users[name]
-        return users[0] if len(users) == 1 and users[0].kind == kind else None
+        return name if constant is None or constant.size != 1 else float(constant.reshape(-1)[0])
 
     def _gelu(self, node: Node) -> set[str]:
         """The five nodes of x * (erf(x / sqrt 2) + 1) / 2 as one; empty if the node does not begin them."""
-        values, seen, number = node.inputs[0], list[str](), self._number
-        if node.kind != "Div" or not isclose(number(node.inputs[1]) or 0.0, sqrt(2), rel_tol=1e-6):
+        if node.kind != "Div":
             return set()
-        name = node.outputs[0]
-        for kind, fits in (
-            ("Erf", lambda inputs: True),
-            ("Add", lambda inputs: 1.0 in map(number, inputs)),
-            ("Mul", lambda inputs: values in inputs),
-            ("Mul", lambda inputs: 0.5 in map(number, inputs)),
-        ):
-            following = self._only_user(name, kind)
-            if following is None or not fits(following.inputs):
+        (values, divisor), seen, name = node.inputs, list[str](), node.outputs[0]
+        number = self._number_or_name(divisor)
+        if isinstance(number, str) or not isclose(number, sqrt(2), rel_tol=1e-6):
+            return set()
+        pattern: tuple[tuple[str, list[float | str]], ...] = (
+            ("Erf", []), ("Add", [1.0]), ("Mul", [values]), ("Mul", [0.5])
+        )  # fmt: skip
+        for kind, beside in pattern:
+            users = self._users[name]
+            if len(users) != 1 or users[0].kind != kind:
+                return set()
+            if [self._number_or_name(other) for other in users[0].inputs if other != name] != beside:
                 return set()
             seen.append(name)
-            name = following.outputs[0]
+            name = users[0].outputs[0]
         output = self._value(name, self.shapes[values])
         self._file.operator("GELU", [self._input(values)], output, "GeluOptions", approximate=False)
         return {*seen, name}
@@ -215,7 +223,8 @@ class LiteModel:
         self._file.operator("RESHAPE", inputs, output, "ReshapeOptions", newShape=list(reshaped))
 
     def _reducemean(self, node: Node) -> None:
-        sizes, axes = self.shapes[node.inputs[0]], node.attributes.get("axes", ())
+        name, axes = node.inputs[0], node.attributes.get("axes", ())
+        sizes = self.shapes[name]
         if len(node.inputs) > 1:
             axes = tuple(self._view.constants[node.inputs[1]].reshape(-1).tolist())
         if not isinstance(axes, tuple) or not axes:
@@ -223,13 +232,13 @@ class LiteModel:
         gone, keeps = {axis % len(sizes) for axis in axes}, bool(node.attributes.get("keepdims", 1))
         left = tuple(1 if axis in gone else size for axis, size in enumerate(sizes) if keeps or axis not in gone)
         output = self._value(node.outputs[0], left)
-        inputs = [self._input(node.inputs[0]), self._file.whole(tuple(sorted(gone)))]
+        inputs = [self._input(name), self._file.whole(tuple(sorted(gone)))]
         self._file.operator("MEAN", inputs, output, "ReducerOptions", keepDims=keeps)
 
     def _concat(self, node: Node) -> None:
         places = [self._input(name) for name in node.inputs]
         shapes = [self.shapes[name] for name in node.inputs]
-        axis = int(node.attributes["axis"]) % len(shapes[0])  # pyright: ignore[reportArgumentType]
+        axis = _axis(node, len(shapes[0]))
         joined = tuple(
             sum(sizes[axis] for sizes in shapes) if place == axis else size for place, size in enumerate(shapes[0])
         )
@@ -237,13 +246,13 @@ class LiteModel:
         self._file.operator("CONCATENATION", places, output, "ConcatenationOptions", axis=axis)
 
     def _split(self, node: Node) -> None:
-        sizes = self.shapes[node.inputs[0]]
-        axis = int(node.attributes.get("axis", 0)) % len(sizes)  # pyright: ignore[reportArgumentType]
-        parts = len(node.outputs)
+        name, parts = node.inputs[0], len(node.outputs)
+        sizes = self.shapes[name]
+        axis = _axis(node, len(sizes))
         if len(node.inputs) > 1 or sizes[axis] % parts:
             raise self._refused(node, "parts of different sizes")
         part = tuple(size // parts if place == axis else size for place, size in enumerate(sizes))
-        for number, name in enumerate(node.outputs):
+        for number, output in enumerate(node.outputs):
             begin = tuple(number * part[axis] if place == axis else 0 for place in range(len(sizes)))
-            inputs = [self._input(node.inputs[0]), self._file.whole(begin), self._file.whole(part)]
-            self._file.operator("SLICE", inputs, self._value(name, part), "SliceOptions")
+            inputs = [self._input(name), self._file.whole(begin), self._file.whole(part)]
+            self._file.operator("SLICE", inputs, self._value(output, part), "SliceOptions")

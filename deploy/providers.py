@@ -12,17 +12,17 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
-from deploy.graph_view import read_graph
-from deploy.litert import LITERT, LiteSession, litert_version
 from edgehar.errors import ConfigError
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
+LITERT = "LiteRT"
 PREFERRED = (TENSORRT, CUDA, CPU)
 """Asked for if nobody says otherwise, as far as the installed onnxruntime has them."""
 PROVIDERS_HELP = (
@@ -31,6 +31,16 @@ PROVIDERS_HELP = (
 
 Work = dict[str, list[str]]
 """Provider -> the operators that it computed, one entry each; TensorRT computes many as one."""
+
+
+@cache
+def litert_version() -> str | None:
+    """Version of the package of LiteRT; None if it is not installed."""
+    try:
+        import ai_edge_litert  # pyright: ignore[reportMissingTypeStubs]
+    except ImportError:
+        return None
+    return str(ai_edge_litert.__version__)
 
 
 def known_providers() -> tuple[str, ...]:
@@ -155,6 +165,9 @@ def start(
     session, work = None, Work()
     for place, name in enumerate((*wanted, CPU)):
         if name == LITERT:
+            from deploy.graph_view import read_graph  # only now: programs that use onnxruntime start faster without
+            from deploy.litert import LiteSession
+
             try:
                 session = LiteSession(read_graph(data, where), make_settings().intra_op_num_threads)
             except ConfigError as problem:
@@ -174,4 +187,4 @@ def start(
             )
         if name in work:
             break
-    return session, who_ran(where, wanted, work)
+    return session, who_ran(where, [name for name in wanted if name != LITERT or name in work], work)

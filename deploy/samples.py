@@ -1,6 +1,7 @@
 """What a caller hands over becomes samples and a mask: what is not a usable number is lost, never zero."""
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def as_rows(values: Any, spec: ModalitySpec) -> Rows:
 
 def usable(rows: Rows) -> tuple[Floats, Bools]:
     """(T, C) float32 and (T,) True where every channel is a usable number; what is not is 0."""
-    if rows.min() >= -LARGEST_VALUE and rows.max() <= LARGEST_VALUE:  # False if one is NaN
+    flat = rows.reshape(-1)
+    if np.dot(flat, flat) <= LARGEST_VALUE**2:  # then none is larger, and none is NaN
         return rows.astype(np.float32), np.ones(len(rows), bool)
     valid: Bools = np.logical_and.reduce(np.abs(rows) <= LARGEST_VALUE, axis=1)
     return np.where(valid[:, None], rows, 0).astype(np.float32), valid
@@ -55,6 +57,14 @@ def extremes(times_s: Times) -> tuple[float, float]:
     known = times_s.tolist()
     total = sum(known)
     return (min(known), max(known)) if total - total == 0 else (total, total)
+
+
+def increasing(times_s: Times) -> bool:
+    """Whether each of (T,) times is later than the one before it."""
+    if len(times_s) > FEW_TIMES:
+        return bool((times_s[1:] > times_s[:-1]).all())
+    known = times_s.tolist()
+    return all(map(operator.lt, known, known[1:]))
 
 
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:

@@ -15,7 +15,8 @@ from typing import Any, cast
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from deploy.device import ROOT, text_of
-from deploy.graph_view import GraphView, Shape
+from deploy.graph_rules import Shape
+from deploy.graph_view import GraphView
 from deploy.tensorrt_rules import QUANTISE
 
 MOST_STEPS = 4096

@@ -82,7 +82,8 @@ def take_turns(actions: Mapping[Key, Action], runs: int, warm_up: int = WARM_UP_
     times = {key: Times() for key in keys}
     for first in range(0, runs, BURST_RUNS):
         for place in generator.permutation(len(keys)):
-            key, action = keys[place], actions[keys[place]]
+            key = keys[int(place)]
+            action = actions[key]
             for _ in range(warm_up):
                 action()
             for _ in range(min(BURST_RUNS, runs - first)):

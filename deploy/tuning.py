@@ -11,8 +11,7 @@ from typing import Any
 
 from deploy.agreement import SAME_ANSWER_FLOOR, agreement, parity_arrays
 from deploy.choice import FORMAT, FORMAT_VERSION, machine, manifest_sha256, profile_path
-from deploy.litert import LITERT
-from deploy.providers import CPU
+from deploy.providers import CPU, LITERT
 from deploy.recognizer import Recognizer
 from deploy.timing import WARM_UP_RUNS, Action, Subject, take_turns
 from edgehar.errors import ConfigError

@@ -3,9 +3,10 @@
     python tools/speed.py runs/demo/student runs/demo/package
 
 One process, one thread, batch 1, made-up signals: torch eager and torch.compile, onnxruntime on the unoptimised export
-of the whole network as one graph, and edgehar's whole window and stream hop in each precision of the package. The
-table is in milliseconds; the ratios follow with the floors they should reach, and docs/results/speed-NAME.json gets it
-all. Wall time is what counts; the processors' time beside it says what a busy machine added.
+of the whole network as one graph, and edgehar's whole window and stream hop in each precision of the package, and
+through LiteRT if it is installed. The table is in milliseconds; the ratios follow with the floors they should reach,
+and docs/results/speed-NAME.json gets it all. Wall time is what counts; the processors' time beside it says what a busy
+machine added.
 
 A window is compared with a window. A hop is what a live stream pays for each answer where the other ways compute the
 whole window anew, so that ratios to it are given apart and named so.
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from deploy.benchmark import macs_of, peak_macs_per_s
 from deploy.choice import manifest_sha256
 from deploy.device import device_facts, device_state
-from deploy.providers import CPU
+from deploy.providers import CPU, LITERT, known_providers
 from deploy.recognizer import Recognizer
 from deploy.steadiness import core_share_remark, remarks
 from deploy.timing import Action, Subject, sustain, take_turns
@@ -183,6 +184,8 @@ def main(argv: list[str] | None = None) -> int:
     before = device_state()
     subjects = {precision: Subject(Recognizer(package, precision, 1, (CPU,))) for precision in manifest.graphs}
     reference = subjects["fp32"]
+    if LITERT in known_providers():
+        subjects[f"fp32 {LITERT}"] = Subject(Recognizer(package, "fp32", 1, (LITERT,)))
     others, nodes, problem = network_paths(rebuild(checkpoint), reference, config.compile)
     actions = others | {PREPARE: reference.prepared} | edge_paths(subjects)
     peak = peak_macs_per_s(1)
@@ -215,7 +218,7 @@ def main(argv: list[str] | None = None) -> int:
         "nodes": nodes | {precision: node_count(package, precision) for precision in manifest.graphs},
         "paths": paths,
         "torch_compile": problem,
-        "floors": floors(paths, list(manifest.graphs), known_ms),
+        "floors": floors(paths, list(subjects), known_ms),
         "remarks": [*remarks(before, after, device["cores"] or 1), *([waited] if waited else [])],
         "before": before,
         "after": after,
