@@ -12,7 +12,7 @@ from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times
 from deploy.signature import approval
 from edgehar.calibration import softmax
-from edgehar.clip import UNKNOWN, Clip, Floats, Prediction
+from edgehar.clip import UNKNOWN, Clip, Floats, Prediction, every
 from edgehar.errors import DataError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage
@@ -95,7 +95,7 @@ class Recognizer:
     def classify(self, tokens: Floats) -> Floats:
         """Logits (B, K) of windows of tokens (B, S, D); raises PackageError if the network's answer is not finite."""
         logits = self._head.run({"tokens": tokens})
-        if logits.shape != (len(tokens), len(self.manifest.labels)) or not np.isfinite(logits).all():
+        if logits.shape != (len(tokens), len(self.manifest.labels)) or not every(np.isfinite(logits)):
             raise PackageError(
                 f"{self.package.path}: the {self.precision} head gave {logits.shape} with values that are not finite "
                 f"or not one per label; expected {len(self.manifest.labels)} numbers a window; export the model again"
@@ -129,7 +129,7 @@ class Recognizer:
         Raises DataError if the recording is shorter than a window or nothing in it is usable.
         """
         windows = cut([clip], self._info, self.manifest.normalisation)
-        if not all(valid.all() for valid in windows.valid.values()):
+        if not all(every(valid) for valid in windows.valid.values()):
             usable = np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0)
             if not usable.any():
                 raise DataError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.clip import Bools, Floats, Times
+from edgehar.clip import Bools, Floats, Times, every, trues
 from edgehar.errors import DataError
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import check_shape
@@ -38,9 +38,8 @@ def as_rows(values: Any, spec: ModalitySpec) -> Rows:
 
 def usable(rows: Rows) -> tuple[Floats, Bools]:
     """(T, C) float32 and (T,) True where every channel is a usable number; what is not is 0."""
-    flat = rows.reshape(-1)
-    if np.dot(flat, flat) <= LARGEST_VALUE**2:  # then none is larger, and none is NaN
-        return rows.astype(np.float32), np.ones(len(rows), bool)
+    if np.maximum.reduce(np.abs(rows), axis=None) <= LARGEST_VALUE:  # False if one is NaN
+        return rows.astype(np.float32), trues(len(rows))
     valid: Bools = np.logical_and.reduce(np.abs(rows) <= LARGEST_VALUE, axis=1)
     return np.where(valid[:, None], rows, 0).astype(np.float32), valid
 
@@ -62,7 +61,7 @@ def extremes(times_s: Times) -> tuple[float, float]:
 def increasing(times_s: Times) -> bool:
     """Whether each of (T,) times is later than the one before it."""
     if len(times_s) > FEW_TIMES:
-        return bool((times_s[1:] > times_s[:-1]).all())
+        return every(times_s[1:] > times_s[:-1])
     known = times_s.tolist()
     return all(map(operator.lt, known, known[1:]))
 

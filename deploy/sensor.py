@@ -3,7 +3,7 @@
 import numpy as np
 
 from deploy.samples import Rows, extremes, increasing, usable
-from edgehar.clip import Bools, Floats, Times
+from edgehar.clip import Bools, Floats, Times, every
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
 from edgehar.windows import joined
@@ -68,7 +68,7 @@ class Sensor:
         arrived_values, arrived_valid = usable(joined(arrived_rows))
         times, valid = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, arrived_valid])
         values = np.concatenate([self._values, arrived_values])
-        if not (increasing(times) and valid[:-1].all()):
+        if not (increasing(times) and every(valid[:-1])):
             if (times[1:] < times[:-1]).any():
                 order = np.argsort(times, kind="stable")
                 times, valid, values = times[order], valid[order], values[order]

@@ -154,7 +154,7 @@ class StreamRecognizer:
         return {name: sensor.late + self._clocks[name].lost for name, sensor in self._sensors.items()}
 
     def _newest_s(self) -> float:
-        return max(sensor.newest_s for sensor in self._sensors.values())
+        return max([sensor.newest_s for sensor in self._sensors.values()])
 
     def _others_s(self, modality: str) -> float:
         """Newest time of the other sensors; minus infinity if none was heard."""
@@ -188,8 +188,11 @@ class StreamRecognizer:
         end = self._next_end()
         if self._newest_s() >= end * self._step_s + self._frame_s + self._lateness_s:
             return True
-        sensors = self._sensors.values()
-        return all(sensor.passed(end - 1) for sensor in sensors) and all(sensor.settled(end - 1) for sensor in sensors)
+        # The cheap question first, of every sensor.
+        for sensor in self._sensors.values():
+            if not sensor.passed(end - 1):
+                return False
+        return all(sensor.settled(end - 1) for sensor in self._sensors.values())
 
     def _skip_silence(self) -> None:
         """Once a whole window heard nothing, go on shortly before the next sample: a pause costs no steps."""
@@ -209,9 +212,9 @@ class StreamRecognizer:
         window, first, end = self._manifest.window, self._step, self._next_end()
         taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
         self._step = end
-        heard = [int(valid.nonzero()[0][-1]) for _, valid in taken.values() if valid.any()]
-        if heard:
-            self._heard_step = first + max(heard)
+        heard = max(int(valid.nonzero()[0][-1]) if np.count_nonzero(valid) else -1 for _, valid in taken.values())
+        if heard >= 0:
+            self._heard_step = first + heard
             tokens = self._encode(taken, end - first)  # (N, D)
         else:
             tokens = self._no_token.repeat(end - first, axis=0)

@@ -97,8 +97,8 @@ def _require(condition: bool, found: str, expected: str) -> None:
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     """Probabilities along the last axis of logits divided by a temperature."""
-    shifted = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
-    probabilities: Floats = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32, copy=False)
+    shifted = np.exp((logits - np.maximum.reduce(logits, axis=-1, keepdims=True)) / temperature)
+    probabilities: Floats = (shifted / np.add.reduce(shifted, axis=-1, keepdims=True)).astype(np.float32, copy=False)
     return probabilities
 
 

@@ -110,6 +110,18 @@ class Prediction:
     end_s: float
 
 
+def every(flags: Bools) -> bool:
+    """Whether all are True; on few flags several times as fast as numpy's own method."""
+    return bool(np.count_nonzero(flags) == flags.size)
+
+
+def trues(count: int) -> Bools:
+    """(count,) True; several times as fast as numpy's own function."""
+    flags: Bools = np.empty(count, bool)
+    flags.fill(True)
+    return flags
+
+
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key that orders digits by value: "s2" < "s10"."""
     parts: list[tuple[int, str]] = []

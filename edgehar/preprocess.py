@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.clip import Bools, Clip, Floats, Times
+from edgehar.clip import Bools, Clip, Floats, Times, every, trues
 from edgehar.errors import DataError
 from edgehar.modality import ModalitySpec
 
@@ -116,8 +116,8 @@ def interpolate(known: Floats, known_s: Times, grid_s: Times, max_gap_s: float) 
     share: Floats = weight.astype(np.float32)[:, None]
     frames: Floats = known.take(left, axis=0) * (1 - share)
     frames += known.take(right, axis=0) * share
-    if within and span_s.max() <= max_gap_s:  # nothing lost, as it nearly always is
-        return frames, np.ones(len(grid_s), bool)
+    if within and every(span_s <= max_gap_s):  # nothing lost, as it nearly always is
+        return frames, trues(len(grid_s))
     outside_s = np.maximum(known_s[0] - grid_s, grid_s - known_s[-1])
     # Exactly on a sample the gap beside it does not matter.
     on_sample = (grid_s == left_s) | (grid_s == known_s[right])
@@ -178,16 +178,18 @@ def prepare(
         value = about_root[1:]
     else:
         value, motion = frames, from_before[1:] - from_before[:-1]
-    nothing_lost = bool(valid.all() and (before is None or before[1]))
+    nothing_lost = every(valid) and (before is None or before[1])
     if not nothing_lost:
         previous_valid = np.append(valid[:1] if before is None else before[1], valid[:-1])
         motion = np.where((valid & previous_valid)[:, None], motion, 0)
     value_scale, motion_scale = normalisation.rows(spec)
-    features = np.concatenate([value / value_scale, motion / frame_s / motion_scale], axis=1, dtype=np.float32)
+    features: Floats = np.empty((len(frames), 2 * spec.channels), np.float32)
+    np.divide(value, value_scale, out=features[:, : spec.channels])
+    np.divide(motion / frame_s, motion_scale, out=features[:, spec.channels :])
     # From all values, then all motions, to the values and motions of each group: (L, C + C) -> (S, P, G, F).
     steps = features.take(spec.feature_order, axis=1).reshape(-1, spec.patch, spec.groups, spec.features)
     if nothing_lost:
-        return steps, np.ones(len(steps), bool)
+        return steps, trues(len(steps))
     steps = np.where(valid.reshape(-1, spec.patch)[..., None, None], steps, 0)
     step_valid = valid.reshape(-1, spec.patch).mean(axis=1) >= 0.5
     return np.where(step_valid[:, None, None, None], steps, 0), step_valid

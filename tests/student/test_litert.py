@@ -59,7 +59,7 @@ def assert_same(network: Lite) -> None:
             }
             if "valid" in inputs:
                 inputs["valid"] = generator.integers(2, size=inputs["valid"].shape).astype(np.float32)
-            (wanted,), (found,) = expected.run(None, inputs), session.run([], inputs)
+            wanted, (found,) = np.asarray(expected.run(None, inputs)[0]), session.run([], inputs)
             np.testing.assert_allclose(found, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()), rtol=0)
             assert found.dtype == np.float32
         assert len(set(ROWS)) > MOST_SIZES
