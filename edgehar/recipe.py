@@ -18,6 +18,9 @@ class Recipe:
 
     preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
     update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
+    pretraining: bool = option(
+        True, "pretrain the teacher by masking before it is fine-tuned, or train it from scratch"
+    )
     pretrain: str = option("", "more options of edgehar pretrain, as one word: --pretrain='--updates 1200'")
     finetune: str = option("", "more options of edgehar finetune, as one word")
     distill: str = option("", "more options of edgehar distill, as one word")
@@ -47,13 +50,15 @@ class Recipe:
         return ("--preset", self.preset, *self.share(), *self.more(verb))
 
     def stages(self, run: Path, data: tuple[str, ...], seed: int, until: str = LAST[-1]) -> list[Stage]:
-        """Pretrain and fine-tune the teacher and, unless told to stop there, distil the student."""
+        """Pretrain the teacher (if at all), fine-tune it and, unless told to stop there, distil the student."""
         seeded = ("--seed", str(seed))
         before, teacher = str(run / "pretrained"), str(run / "teacher")
-        tuned = (*self.options("finetune"), *seeded, "--pretrained", before)
+        origin = ("--pretrained", before) if self.pretraining else data
+        tuned = (*self.options("finetune"), *seeded, *origin)
         distilled = (*self.options("distill"), *seeded, "--teacher", teacher)
+        pretrained = training_stage(run, "pretrain", "pretrained", (*self.options("pretrain"), *seeded, *data))
         stages = [
-            training_stage(run, "pretrain", "pretrained", (*self.options("pretrain"), *seeded, *data)),
+            *([pretrained] if self.pretraining else []),
             training_stage(run, "finetune", "teacher", tuned, "teacher"),
             training_stage(run, "distill", "student", distilled, "student"),
         ]
@@ -61,6 +66,6 @@ class Recipe:
 
     def words(self) -> list[str]:
         """What to type for this recipe."""
-        words = ["--preset", self.preset, *self.share()]
+        words = ["--preset", self.preset, *self.share(), *([] if self.pretraining else ["--no-pretraining"])]
         typed = {verb: str(getattr(self, verb)) for verb in ("pretrain", "finetune", "distill")}
         return words + [f"--{verb}={shlex.quote(more)}" for verb, more in typed.items() if more]

@@ -74,7 +74,7 @@ class FinetuneOptions:
 
 LENGTHS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 250, "learning_rate": 2e-3, "average": 0.98},
-    "base": {"updates": 1500, "learning_rate": 3e-3},
+    "base": {"updates": 3000, "learning_rate": 3e-3},
     "large": {"updates": 20_000, "batch": 256, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
 }
 

@@ -188,6 +188,18 @@ def test_networks_for_one_sensor_see_no_other() -> None:
     assert pretrain[pretrain.index("--modalities") + 1] == "wrist"
 
 
+def test_a_teacher_from_scratch_skips_pretraining_and_says_so() -> None:
+    recipe = Recipe("tiny", pretraining=False)
+    runs = plan_runs(SuiteOptions(("accuracy",), seeds=(0,), recipe=recipe), simulated())
+    names = [stage.name for stage in runs[0].stages]
+    assert names[:2] == ["finetune", "distill"]
+    finetune = runs[0].stages[0].arguments
+    assert "--pretrained" not in finetune
+    assert finetune[finetune.index("--data") + 1] == "simulated"
+    assert "--no-pretraining" in recipe.words()
+    assert "--no-pretraining" not in Recipe("tiny").words()
+
+
 def test_draws_of_unknown_activities_differ_by_seed() -> None:
     labels = tuple(ACTIVITIES)
     drawn = [drawn_activities(labels, 3, seed) for seed in range(5)]
