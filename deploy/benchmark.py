@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from deploy.bench_table import table
-from deploy.choice import profile_path
+from deploy.choice import manifest_sha256, profile_path
 from deploy.compare import FORMAT, FORMAT_VERSION, compare
 from deploy.compare import table as comparison_table
 from deploy.device import device_facts, device_state
@@ -41,6 +41,7 @@ from edgehar.errors import ConfigError, PackageError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
 from edgehar.package import EdgePackage
+from edgehar.results import portable, stamp
 
 FEWEST_RUNS = 500
 FEWEST_TUNING_RUNS = 100
@@ -151,6 +152,14 @@ def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> 
     }
 
 
+def words_of(config: BenchConfig) -> list[str]:
+    """What to type for this measurement, where it is not the default."""
+    words = ["edgehar", "bench", str(config.package), "--runs", str(config.runs), "--sustain-s", str(config.sustain_s)]
+    words += ["--threads", str(config.threads), "--cold-starts", str(config.cold_starts)]
+    words += ["--precision", ",".join(config.precision)] if config.precision else []
+    return words + (["--providers", ",".join(config.providers)] if config.providers else [])
+
+
 def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
     """Measure; returns the JSON document. The effort is the configuration's if none is given."""
     effort = effort or Effort(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
@@ -194,7 +203,10 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "package": config.package,
+        "command": portable(words_of(config)),
+        **stamp(),
+        "package": portable([config.package]),
+        "manifest_sha256": manifest_sha256(package),
         "name": manifest.name,
         "threads": config.threads,
         "parameters": manifest.parameters,

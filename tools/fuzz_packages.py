@@ -1,7 +1,6 @@
 """Damage a package in a thousand ways and see that each is refused by name, at once, without a crash.
 
-    python tools/fuzz_packages.py --count 1000 --seed 0 --json fuzz.json
-    python tools/fuzz_packages.py runs/quickstart/package --count 200
+    python tools/fuzz_packages.py runs/quickstart/package --count 200 --json fuzz.json
 
 Half of the packages are only damaged: their checksums must tell. In the other half the checksums are made right again,
 so that the damage reaches what comes after them, up to onnxruntime itself. Each package is opened, its arrays are read
@@ -23,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import EdgeharError
 from edgehar.files import write_json
 from edgehar.package import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
+from edgehar.results import stamp
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "package_v1"
 SLOWEST_S = 2.0
@@ -53,7 +54,7 @@ class FuzzConfig:
     package: str = positional("folder of an edge package; the one of the tests if none is given", str(GOLDEN))
     count: int = option(1000, "damaged packages")
     seed: int = option(0, "reproduces the damages")
-    json: str | None = option(None, "also write every case to this file")
+    json: str | None = option(None, "also write the result to this file")
 
 
 Outcome = tuple[str, str, str, float, float]
@@ -255,22 +256,33 @@ def cases(source: Path, work: Path, count: int, seed: int) -> Iterator[Case]:
 def table(found: list[Case]) -> str:
     """Counts by file and by whether the checksums were made right again."""
     columns = ("refused", "accepted", "unnamed", "crashed")
-    lines = [
-        f"{'file':<24}{'checksums':<12}" + "".join(f"{name:>10}" for name in columns) + f"{'slowest s':>11}{'CPU s':>8}"
-    ]
+    heads = "".join(f"{name:>10}" for name in columns)
+    lines = [f"{'file':<24}{'checksums':<12}{heads}{'slowest s':>11}{'CPU s':>8}"]
     for resealed in (False, True):
         for name in sorted({case.file for case in found if case.resealed == resealed}):
             these = [case for case in found if case.file == name and case.resealed == resealed]
             counts = Counter(case.result for case in these)
             shown = "".join(f"{counts[column]:>10}" for column in columns)
             slowest, cpu = max(case.seconds for case in these), max(case.cpu_seconds for case in these)
-            lines.append(
-                f"{name:<24}{'made right' if resealed else 'as they were':<13}{shown[1:]}{slowest:>11.3f}{cpu:>8.3f}"
-            )
+            right = "made right" if resealed else "as they were"
+            lines.append(f"{name:<24}{right:<13}{shown[1:]}{slowest:>11.3f}{cpu:>8.3f}")
     errors = Counter(case.error for case in found if case.result == "refused")
     bad = [case for case in found if not case.good]
     lines.append(f"{len(found)} packages, refused with {dict(errors)}, {len(bad)} not as they should")
     return "\n".join(lines + [f"  {case}" for case in bad[:20]])
+
+
+def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
+    """The counts, and every case that did not end as it should."""
+    return {
+        "format": "edgehar-fuzz",
+        "command": f"python tools/fuzz_packages.py --count {config.count} --seed {config.seed}",
+        **stamp(),
+        "packages": len(found),
+        "results": Counter(case.result for case in found),
+        "slowest_s": max(case.seconds for case in found),
+        "not_as_they_should": [asdict(case) for case in found if not case.good],
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -279,7 +291,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = list(cases(Path(config.package), Path(folder), config.count, config.seed))
     if config.json is not None:
-        write_json(Path(config.json), [asdict(case) for case in found])
+        write_json(Path(config.json), document(config, found))
     sys.stdout.write(table(found) + "\n")
     return 0 if all(case.good for case in found) else 2
 

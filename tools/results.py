@@ -1,6 +1,6 @@
 """Render every table and figure of the documentation from docs/results/*.json; no figure is typed by hand.
 
-    python tools/results.py            rewrite README.md, docs/robustness.md, docs/baselines.md and docs/images
+    python tools/results.py            rewrite README.md, pages of docs and docs/images
     python tools/results.py --check    exit 1 if one of them differs from the files
 
 What others published comes from docs/published.json.
@@ -14,6 +14,7 @@ from typing import Any
 from edgehar.cli import guarded
 from edgehar.errors import DataError
 from edgehar.files import atomic_file, digest_of, read_json
+from tools.board_tables import board_section, load_board
 from tools.figures import draw, labels_data, robustness_data, shows
 from tools.result_figures import Run, check_scores
 from tools.result_summary import summary_table
@@ -36,6 +37,7 @@ END = "<!-- end of results -->"
 README = "<!-- results: python tools/results.py -->"
 ROBUSTNESS = "<!-- results: robustness -->"
 BASELINES = "<!-- results: baselines -->"
+BOARD = "<!-- results: board -->"
 SUITES = ("accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown")
 
 Groups = dict[str, dict[str, list[tuple[str, Run]]]]
@@ -209,6 +211,7 @@ def documents(root: Path) -> tuple[dict[Path, str], dict[Path, dict[str, Any]]]:
         (root / "README.md", README, readme[1:]),
         (root / "docs" / "robustness.md", ROBUSTNESS, robustness_section(groups, published)),
         (root / "docs" / "baselines.md", BASELINES, baselines_section(groups)),
+        (root / "docs" / "benchmark.md", BOARD, board_section(load_board(root / "docs" / "results" / "board"))),
     ):
         if path.is_file():
             pages[path] = section(path.read_text(encoding="utf-8"), begin, lines)
