@@ -14,6 +14,7 @@ from deploy.graph_rules import Shape
 from deploy.graph_view import GraphView
 from deploy.litert_model import LiteModel
 from edgehar.clip import Floats
+from edgehar.errors import ConfigError
 
 MOST_SIZES = 4
 """Batch sizes that are kept ready; each has a copy of the weights."""
@@ -34,22 +35,28 @@ class _Plan:
     def __init__(self, view: GraphView, rows: int, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingTypeStubs]
 
-        model = LiteModel(view, rows)
-        self.sizes = model.shapes
-        self._interpreter: Any = Interpreter(model_content=model.data, num_threads=threads)
-        self._interpreter.allocate_tensors()
+        try:
+            model = LiteModel(view, rows)
+            self.sizes = model.shapes
+            self._interpreter: Any = Interpreter(model_content=model.data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except ConfigError:
+            raise
+        except Exception as problem:  # a graph that contradicts itself shows it wherever it is looked at first
+            raise ConfigError(
+                f"LiteRT cannot take the graph ({type(problem).__name__}: {problem}); expected one that edgehar "
+                "exported; give another provider, or export it again"
+            ) from None
         places = [entry["index"] for entry in self._interpreter.get_input_details()]
         self._inputs = dict(zip(view.inputs, places, strict=True))
         self._output = self._interpreter.get_output_details()[0]["index"]
-        self._lock = Lock()  # onnxruntime's sessions may be used by several threads, so these may, too
 
     def run(self, inputs: dict[str, Floats]) -> Floats:
         """The one output."""
-        with self._lock:
-            for name, place in self._inputs.items():
-                self._interpreter.set_tensor(place, inputs[name])
-            self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output)
+        for name, place in self._inputs.items():
+            self._interpreter.set_tensor(place, inputs[name])
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output)
 
 
 class LiteSession:
@@ -59,12 +66,13 @@ class LiteSession:
         view: a float32 graph.
         threads: of LiteRT.
 
-    Raises ConfigError if the graph holds what `deploy.litert_model` does not translate.
+    Raises ConfigError if the graph holds what `deploy.litert_model` does not translate, or contradicts itself.
     """
 
     def __init__(self, view: GraphView, threads: int) -> None:
         """Get ready for a batch of one."""
         self._view, self._threads = view, threads
+        self._lock = Lock()  # onnxruntime's sessions may be used by several threads, so this one may, too
         self._plans: OrderedDict[int, _Plan] = OrderedDict()
         self._sizes = self._plan(1).sizes
 
@@ -79,7 +87,8 @@ class LiteSession:
     def run(self, names: Sequence[str], inputs: dict[str, Floats]) -> list[Floats]:
         """As onnxruntime's, for the one output there is."""
         rows = len(next(iter(inputs.values())))
-        return [self._plan(rows).run(inputs)]
+        with self._lock:
+            return [self._plan(rows).run(inputs)]
 
     def _plan(self, rows: int) -> _Plan:
         plan = self._plans.get(rows)
