@@ -112,12 +112,11 @@ class Clock:
         """What the sensor's own clock says, right or wrong; minus infinity before the first sample."""
         return self._heard_s
 
-    def follows(self, times_s: Times) -> bool:
-        """Whether samples of these times simply go on, so that there is nothing to decide; they are then believed."""
+    def follows(self, first_s: float, newest_s: float) -> bool:
+        """Whether samples between these times simply go on, so that nothing is to decide; they are then believed."""
         behind_s = self._newest_s - self._heard_s  # more than nothing after a clock was found ahead of its time
         if self._doubt is not None or self._offset_s or not abs(behind_s) <= self._patience_s / 2:
             return not np.isfinite(self._patience_s)
-        first_s, newest_s = extremes(times_s)
         # Within half the patience of each other no sample can leap away from one before it.
         if newest_s - self._heard_s > self._patience_s / 2 or first_s < self._heard_s - self._patience_s / 2:
             return not np.isfinite(self._patience_s)

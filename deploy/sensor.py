@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deploy.samples import Rows, extremes, increasing, usable
+from deploy.samples import Rows, increasing, usable
 from edgehar.clip import Bools, Floats, Times, every
 from edgehar.modality import ModalitySpec
 from edgehar.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
@@ -41,6 +41,7 @@ class Sensor:
         self._valid: Bools = np.zeros(0, bool)
         self._before: tuple[Floats, bool] | None = None
         self._taken_s = -np.inf  # time of the last frame that was taken
+        self._settled_step = -1  # the last step that was found settled
         self._arrived: list[tuple[Rows, Times]] = []  # not yet among the others
         self._newest_s = -np.inf
 
@@ -49,9 +50,8 @@ class Sensor:
         """Time of the newest sample, lost or not; minus infinity before the first."""
         return self._newest_s
 
-    def append(self, rows: Rows, times_s: Times) -> None:
-        """Add samples (n, C) in any order; of samples with the same time the last to come counts."""
-        first_s, newest_s = extremes(times_s)
+    def append(self, rows: Rows, times_s: Times, first_s: float, newest_s: float) -> None:
+        """Add samples (n, C) between these times in any order; of those with the same time the last to come counts."""
         self._newest_s = max(self._newest_s, newest_s)
         if first_s <= self._taken_s:
             self.late += int(np.count_nonzero(times_s <= self._taken_s))
@@ -84,6 +84,7 @@ class Sensor:
         self.late += len(self._times_s) - kept
         self._times_s, self._values, self._valid = self._times_s[:kept], self._values[:kept], self._valid[:kept]
         self._newest_s = float(self._times_s[-1]) if kept else -np.inf
+        self._settled_step = -1
 
     def passed(self, step: int) -> bool:
         """True if the sensor has passed this step by one frame, so far as samples may still come behind others."""
@@ -92,6 +93,8 @@ class Sensor:
 
     def settled(self, step: int) -> bool:
         """True if the sensor has passed this step and no later sample can change the step's frames."""
+        if step <= self._settled_step:
+            return True
         if not self.passed(step):
             return False
         self._sort_in()
@@ -100,9 +103,12 @@ class Sensor:
         known = self._times_s[:-1]
         if self.reorder_s:
             known = known[known <= sure_s]
-        if not len(known):
-            return sure_s - last_frame_s > self.longest_gap_s
-        return known[-1] >= last_frame_s or sure_s - known[-1] > self.longest_gap_s
+        last_s = float(known[-1]) if len(known) else -np.inf
+        gone = sure_s - (last_s if len(known) else last_frame_s) > self.longest_gap_s
+        if last_s >= last_frame_s or gone:
+            self._settled_step = step
+            return True
+        return False
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
         """Features (N, P, G, F) of the steps from `first` to before `end`, and (N,) which of them are valid.
@@ -142,7 +148,7 @@ class Sensor:
     def skip(self, step: int) -> None:
         """Go on at this step, past steps without a valid frame."""
         self._sort_in()
-        self._before = np.zeros(self.spec.channels, np.float32), False
+        self._before, self._settled_step = (np.zeros(self.spec.channels, np.float32), False), -1
         self._taken_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._forget(step * self.spec.patch * self.frame_s)
 

@@ -19,6 +19,14 @@ PAUSE_STEPS = 4
 """Silent steps in a row from which on they are skipped rather than computed."""
 
 
+def _last(flags: Bools) -> int:
+    """Place of the last that is True, nearly always the last of all; -1 if none is."""
+    if flags[-1]:
+        return len(flags) - 1
+    places = flags.nonzero()[0]
+    return int(places[-1]) if len(places) else -1
+
+
 class StreamRecognizer:
     """Predictions of sliding windows while the samples arrive, each sensor at its own rate and clock.
 
@@ -113,15 +121,16 @@ class StreamRecognizer:
             times = times + self._offsets_s[modality]
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
-        farthest_s = max(map(abs, extremes(times)))
+        first_s, newest_s = extremes(times)
+        farthest_s = max(-first_s, newest_s)
         if abs(start_s) > LATEST_S or farthest_s > LATEST_S:
             raise DataError(
                 f"{modality}: a time {farthest_s:g} s away in a stream that starts at {start_s:g} s; expected seconds "
                 f"within {LATEST_S:g} of it and of 0; check the clock's unit, and call reset() where a recording begins"
             )
         self._origin_s = start_s
-        if clock.follows(times):
-            sensor.append(rows, times)
+        if clock.follows(first_s, newest_s):
+            sensor.append(rows, times, first_s, newest_s)
             return self._catch_up()
         arrived, predictions = Samples(rows, times), list[Prediction]()
         clocks_s = [other.heard_s for name, other in self._clocks.items() if name != modality]
@@ -129,7 +138,7 @@ class StreamRecognizer:
             first_s = float(believed.times_s[0])
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)
-            sensor.append(*believed)
+            sensor.append(*believed, *extremes(believed.times_s))
             self._go_back(first_s)
             predictions += self._catch_up()
         return predictions
@@ -139,7 +148,7 @@ class StreamRecognizer:
         predictions: list[Prediction] = []
         for name, sensor in self._sensors.items():
             for believed in self._clocks[name].settle(self._others_s(name)):
-                sensor.append(*believed)
+                sensor.append(*believed, *extremes(believed.times_s))
                 predictions += self._catch_up()
         newest_s = self._newest_s()
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
@@ -212,7 +221,7 @@ class StreamRecognizer:
         window, first, end = self._manifest.window, self._step, self._next_end()
         taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
         self._step = end
-        heard = max(int(valid.nonzero()[0][-1]) if np.count_nonzero(valid) else -1 for _, valid in taken.values())
+        heard = max([_last(valid) for _, valid in taken.values()])
         if heard >= 0:
             self._heard_step = first + heard
             tokens = self._encode(taken, end - first)  # (N, D)
