@@ -153,7 +153,7 @@ def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> 
 
 
 def words_of(config: BenchConfig) -> list[str]:
-    """What to type for this measurement, where it is not the default."""
+    """What to type for this measurement."""
     words = ["edgehar", "bench", str(config.package), "--runs", str(config.runs), "--sustain-s", str(config.sustain_s)]
     words += ["--threads", str(config.threads), "--cold-starts", str(config.cold_starts)]
     words += ["--precision", ",".join(config.precision)] if config.precision else []

@@ -103,12 +103,10 @@ class Sensor:
         known = self._times_s[:-1]
         if self.reorder_s:
             known = known[known <= sure_s]
-        last_s = float(known[-1]) if len(known) else -np.inf
-        gone = sure_s - (last_s if len(known) else last_frame_s) > self.longest_gap_s
-        if last_s >= last_frame_s or gone:
+        since_s = known[-1] if len(known) else last_frame_s
+        if sure_s - since_s > self.longest_gap_s or (len(known) and since_s >= last_frame_s):
             self._settled_step = step
-            return True
-        return False
+        return step <= self._settled_step
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
         """Features (N, P, G, F) of the steps from `first` to before `end`, and (N,) which of them are valid.

@@ -9,8 +9,6 @@ from edgehar.files import read_json
 from tools.result_figures import Run
 from tools.result_tables import files_line, table
 
-FOLDER = "docs/results/board"
-
 
 def _ms(figure: Run) -> str:
     """Median, and in brackets 95th and 99th percentile."""
