@@ -89,7 +89,8 @@ class Clock:
     meanwhile, the clock was set anew, and the sensor goes on from where they are. If they kept silent, a leap ahead was
     a pause, and after a leap back of more than `STRAGGLING_S` the sensor goes on where it had been; a shorter one may
     be samples that were held up on the way, which are given up once the sensor has come past them. Whatever was
-    decided, a clock that agrees with another sensor's for `patience_s` is right as it is.
+    decided, a clock that agrees with another sensor's for `patience_s` is right as it is; nothing else is decided as
+    long as it may come to that.
 
     Args:
         patience_s: see above; infinity believes every time, as a recording's should be.
@@ -226,7 +227,8 @@ class Clock:
             return []
         here_s = doubt.first_s + self._offset_s
         followed = self._newest_s < here_s <= others_s + self._patience_s
-        if not followed and doubt.span_s() < self._patience_s:
+        may_agree = np.isfinite(self._agreed_s)
+        if not followed and (may_agree or doubt.span_s() < self._patience_s):
             return []
         offset_s = self._offset_s
         if not followed and doubt.advance_s(others_s) >= doubt.span_s() / 2:

@@ -4,8 +4,9 @@
 
 Samples are lost, come twice, late and out of order, clocks leap and come back, values turn to NaN, sensors leave and
 return, all in the middle of a recording. Held in every schedule: no exception; probabilities of the right shape
-that sum to 1; activities inside the time that the sensors told of; and, from one window after the last fault on, the
-answers of the same recording without a fault. The last line is one JSON document.
+that sum to 1; no activity before the first time that a sensor told of, nor after the last one and the time that went
+by since it was told; and, from one window after the last fault on, the answers of the same recording without a fault.
+The last line is one JSON document.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,15 @@ class Samples:
     values: Array
 
 
+class Push(NamedTuple):
+    """A chunk of one sensor's samples, and when it arrives."""
+
+    arrives_s: float
+    modality: str
+    values: Array
+    times_s: Array
+
+
 def recorded(spec: ModalitySpec, length_s: float, rng: np.random.Generator) -> Samples:
     """A smooth random signal at about the sensor's rate."""
     rate = spec.rate_hz * rng.choice([0.7, 1.0, 1.5])
@@ -95,23 +105,41 @@ def faulty(samples: Samples, until_s: float, rng: np.random.Generator) -> tuple[
     return Samples(late, times[place], values[place]), done
 
 
-def pushes(sensors: dict[str, Samples], rng: np.random.Generator) -> list[tuple[str, Array, Array]]:
+def pushes(sensors: dict[str, Samples], rng: np.random.Generator) -> list[Push]:
     """Everything in order of arrival, in chunks of one sensor that hold up to a few samples."""
-    events: list[tuple[float, str, Array, Array]] = []
+    events: list[Push] = []
     for name, samples in sensors.items():
         order = np.argsort(samples.arrives_s, kind="stable")
         place = 0
         while place < len(order):
             chunk = order[place : place + int(rng.integers(1, 6))]
-            events.append((float(samples.arrives_s[chunk[-1]]), name, samples.values[chunk], samples.times_s[chunk]))
+            events.append(
+                Push(float(samples.arrives_s[chunk[-1]]), name, samples.values[chunk], samples.times_s[chunk])
+            )
             place += len(chunk)
-    return [event[1:] for event in sorted(events, key=lambda event: event[0])]
+    return sorted(events, key=lambda event: event.arrives_s)
 
 
-def streamed(recognizer: Recognizer, given: list[tuple[str, Array, Array]]) -> list[Prediction]:
-    """Every prediction of a stream that is handed these samples."""
+def streamed(recognizer: Recognizer, given: list[Push]) -> list[tuple[float, list[Prediction]]]:
+    """What a stream that is handed these samples predicts, and when."""
     stream = deploy.StreamRecognizer(recognizer, lateness_s=LATENESS_S, reorder_s=REORDER_S, start_s=0.0)
-    return [one for push in given for one in stream.push(*push)] + stream.flush()
+    found = [(push.arrives_s, stream.push(push.modality, push.values, push.times_s)) for push in given]
+    return [*found, (given[-1].arrives_s, stream.flush())]
+
+
+def outside(found: list[tuple[float, list[Prediction]]], given: list[Push], step_s: float) -> bool:
+    """Whether an activity lies where no sensor's clock had been by then, even had it gone on since it last spoke."""
+    arrived_s = np.array([push.arrives_s for push in given])
+    ahead_s = np.maximum.accumulate([push.times_s.max() - push.arrives_s for push in given])
+    first_s = np.minimum.accumulate([min(0.0, push.times_s.min()) for push in given])
+    segmenter = Segmenter(step_s)
+    ended = [(now_s, segmenter.push(predictions)) for now_s, predictions in found]
+    for now_s, activities in [*ended, (found[-1][0], segmenter.flush())]:
+        told = int(arrived_s.searchsorted(now_s, side="right")) - 1
+        for one in activities:
+            if not first_s[told] - 2 * LATENESS_S <= one.start_s < one.end_s <= now_s + ahead_s[told] + 2 * LATENESS_S:
+                return True
+    return False
 
 
 def broken_promise(recognizer: Recognizer, number: int, config: ChaosConfig) -> tuple[str | None, list[str]]:
@@ -123,24 +151,24 @@ def broken_promise(recognizer: Recognizer, number: int, config: ChaosConfig) -> 
     clean = {spec.name: recorded(spec, length_s, rng) for spec in recognizer.manifest.modalities}
     spoilt = {name: faulty(samples, until_s, rng) for name, samples in clean.items()}
     faults = sorted({fault for _, done in spoilt.values() for fault in done})
+    given = pushes({name: samples for name, (samples, _) in spoilt.items()}, rng)
     try:
-        found = streamed(recognizer, pushes({name: samples for name, (samples, _) in spoilt.items()}, rng))
+        found = streamed(recognizer, given)
     except Exception as problem:  # whatever it is, it is what this looks for
         return f"{type(problem).__name__}: {problem}", faults
-    expected = streamed(recognizer, pushes(clean, rng))
-    for one in found:
+    for one in (one for _, predictions in found for one in predictions):
         sound = one.probabilities.shape == (len(recognizer.manifest.labels),) and np.isfinite(one.probabilities).all()
         if not sound or abs(float(one.probabilities.sum()) - 1) > TOLERANCE:
             return "probabilities of another shape, or that do not sum to 1", faults
-    segmenter = Segmenter(window.step_s)
-    activities = segmenter.push(found) + segmenter.flush()
-    told = np.concatenate([samples.times_s for samples, _ in spoilt.values()])
-    first_s, last_s = min(0.0, told.min()) - 2 * LATENESS_S, told.max() + 2 * LATENESS_S
-    if any(one.start_s < first_s or one.end_s > last_s or one.start_s >= one.end_s for one in activities):
+    if outside(found, given, window.step_s):
         return "an activity outside the recording", faults
     sound_s = until_s + 2 * LATENESS_S + window.length_s
-    wanted = {round(one.start_s, 6): one for one in expected if one.start_s >= sound_s}
-    got = {round(one.start_s, 6): one for one in found if sound_s <= one.start_s < length_s}
+
+    def after(answers: list[tuple[float, list[Prediction]]]) -> dict[float, Prediction]:
+        late = (one for now_s, predictions in answers if now_s >= sound_s for one in predictions)
+        return {round(one.start_s, 6): one for one in late if one.start_s >= sound_s}
+
+    wanted, got = after(streamed(recognizer, pushes(clean, rng))), after(found)
     if wanted.keys() != got.keys():
         return "other windows after the last fault", faults
     if any(np.abs(wanted[key].probabilities - got[key].probabilities).max() > TOLERANCE for key in wanted):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy import StreamRecognizer
-from deploy.clock import MOST_DOUBTED
+from deploy.clock import MOST_DOUBTED, Clock, Samples
 from deploy.recognizer import Recognizer
 from edgehar.errors import DataError
 from tests.deploy.test_stream import (
@@ -22,6 +22,7 @@ from tests.deploy.test_stream import (
     streamed,
 )
 from tests.deploy.tiny_package import INERTIAL
+from tools.chaos_stream import ChaosConfig, broken_promise
 
 
 @settings(max_examples=20, deadline=None)
@@ -112,6 +113,29 @@ def test_a_lone_sensor_whose_clock_leaps_goes_on(recognizer: Recognizer, leap_s:
     found += stream.flush()
     ahead = leap_s if leap_s > 0 else 0.0
     assert found[-1].end_s == pytest.approx(times[-1] + ahead, abs=0.3)
+
+
+def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_pause() -> None:
+    def at(times_s: float) -> Samples:
+        return Samples(np.zeros((1, 6)), np.array([times_s]))
+
+    clock, newest_s = Clock(0.5), 0.0
+    for time_s in np.arange(0.0, 3.0, 0.1).tolist():
+        clock.admit(at(time_s), time_s, [time_s])
+    for time_s in np.arange(3.0, 4.0, 0.1).tolist():  # set back by 50 s while the other sensor, 1000 s ahead, is believed
+        clock.admit(at(time_s - 50), time_s + 1000, [time_s + 1000])
+    for time_s in np.arange(4.0, 6.0, 0.1).tolist():  # both right again, the other one a little later
+        other_s = time_s if time_s >= 4.2 else 1004.0
+        for believed in clock.admit(at(time_s), 1004.0, [other_s]):
+            newest_s = float(believed.times_s[-1])
+            assert newest_s < 1005.0
+    assert newest_s == pytest.approx(5.9)
+
+
+def test_random_schedules_of_faults_break_no_promise(recognizer: Recognizer) -> None:
+    config = ChaosConfig("", count=20, seed=1)
+    for number in range(config.count):
+        assert broken_promise(recognizer, number, config)[0] is None, number
 
 
 def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recognizer: Recognizer) -> None:
