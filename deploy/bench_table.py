@@ -47,7 +47,8 @@ def table(document: dict[str, Any]) -> str:
         lines += [
             f"{entry['hops_per_s']:.0f} hops/s over {entry['sustained']['seconds']:.1f} s without pause, "
             f"{entry['times_real_time']:.0f} times real time",
-            f"cold start {entry['cold_start_s']:.3f} s, resident memory {mebibytes(entry['resident_bytes'])}, "
+            f"cold start {entry['cold_start_s']:.3f} s (numpy and onnxruntime alone {entry['bare_start_s']:.3f} s)",
+            f"resident memory {mebibytes(entry['resident_bytes'])}, "
             f"peak {mebibytes(entry['peak_resident_bytes'])}, graphs {entry['graph_bytes']} bytes",
             energy_line(entry["energy"]),
             "networks at "

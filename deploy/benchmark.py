@@ -49,6 +49,7 @@ PEAK_SIZE = 512
 """Side of the square matrices whose product gives the machine's peak."""
 PEAK_RUNS = 50
 COLD_START = Path(__file__).with_name("cold_start.py")
+BARE_START = [sys.executable, "-c", "import numpy, onnxruntime; print(flush=True)"]
 
 
 @dataclass(frozen=True)
@@ -113,27 +114,38 @@ def peak_macs_per_s(threads: int) -> float:
     return PEAK_SIZE**3 / min(seconds(lambda: graph.run({"left": left})) for _ in range(PEAK_RUNS))
 
 
+def _first_line_s(command: list[str]) -> tuple[float, str]:
+    """Seconds from the launch of a process to its first line, and the line after that."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    start_s = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        taken_s, line = time.perf_counter() - start_s, process.stdout.readline()
+    if process.returncode:
+        raise PackageError(f"{' '.join(command)} failed; call it by hand to see why")
+    return taken_s, line
+
+
 def cold_start(recognizer: Recognizer, threads: int, starts: int) -> dict[str, float | None]:
-    """Medians over fresh processes: seconds from launch to the first prediction, and memory after many of them."""
+    """Medians over fresh processes: seconds from launch to the first prediction, and memory after many of them.
+
+    `bare_start_s` is measured in turns with them: a process that does nothing but import numpy and onnxruntime, which
+    is the machine's share of a cold start.
+    """
     command = [sys.executable, str(COLD_START), str(recognizer.package.path.resolve()), recognizer.precision]
     command += [str(threads), ",".join(recognizer.providers)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    taken_s: list[float] = []
-    memory: dict[str, list[int]] = {"resident_bytes": [], "peak_resident_bytes": []}
+    figures: dict[str, list[float]] = {
+        name: [] for name in ("bare_start_s", "cold_start_s", "resident_bytes", "peak_resident_bytes")
+    }
     for _ in range(starts):
-        start_s = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            assert process.stdout is not None
-            process.stdout.readline()  # written right after the prediction
-            taken_s.append(time.perf_counter() - start_s)
-            line = process.stdout.readline()
-        if process.returncode:
-            raise PackageError(f"{recognizer.package.path}: {' '.join(command)} failed; call it by hand to see why")
-        answer = json.loads(line)
-        for key, values in memory.items():
-            values += [answer[key]] if answer[key] is not None else []
-    medians = {key: float(np.median(values)) if values else None for key, values in memory.items()}
-    return {"cold_start_s": float(np.median(taken_s)), **medians}
+        figures["bare_start_s"].append(_first_line_s(BARE_START)[0])
+        taken_s, line = _first_line_s(command)
+        figures["cold_start_s"].append(taken_s)
+        for name, value in json.loads(line).items():
+            if name in figures and value is not None:
+                figures[name].append(value)
+    return {name: float(np.median(values)) if values else None for name, values in figures.items()}
 
 
 def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from deploy.graph_rules import Shape, check_graph
-from deploy.providers import TENSORRT, choose_providers, start
+from deploy.providers import LITERT, TENSORRT, choose_providers, start
 from edgehar.clip import Floats
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
@@ -83,13 +83,17 @@ class Graph:
             raise ConfigError(f"{threads} threads; expected 1 or more")
         wanted = choose_providers(providers)
         content = path.read_bytes() if data is None else data
-        check_graph(content, str(path))
-        special: dict[str, dict[str, str]] = {}
-        if TENSORRT in wanted:
+        view, special = None, dict[str, dict[str, str]]()
+        if {TENSORRT, LITERT} & set(wanted):
             from deploy.graph_view import read_graph  # only now: programs without it start faster
+
+            view = read_graph(content, str(path))
+        else:
+            check_graph(content, str(path))
+        if TENSORRT in wanted and view is not None:
             from deploy.tensorrt import tensorrt_options
 
-            special[TENSORRT] = tensorrt_options(read_graph(content, str(path)), content)
+            special[TENSORRT] = tensorrt_options(view, content)
 
         def settings() -> Any:
             made = cast(Any, ort).SessionOptions()
@@ -103,7 +107,7 @@ class Graph:
             return made
 
         try:
-            self._session, self.providers = start(content, path.name, settings, wanted, special)
+            self._session, self.providers = start(content, path.name, settings, wanted, special, view)
         except ConfigError:
             raise
         except Exception as problem:  # onnxruntime's own classes share no narrower base

@@ -14,12 +14,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from edgehar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deploy.graph_view import GraphView
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 LITERT = "LiteRT"
@@ -146,6 +149,7 @@ def start(
     make_settings: Callable[[], Any],
     wanted: Sequence[str],
     options: dict[str, dict[str, str]],
+    view: "GraphView | None" = None,
 ) -> tuple[Any, tuple[str, ...]]:
     """Open a session on the first of the providers that works, and say who computes in it.
 
@@ -155,6 +159,7 @@ def start(
         make_settings: makes onnxruntime's session options.
         wanted: providers in order of preference; each is given the operators that those before it do not take.
         options: provider -> its options.
+        view: what the graph consists of, for LiteRT.
 
     Returns:
         The session, and the providers that compute in it, in order. Only the CPU is believed without a look.
@@ -164,12 +169,11 @@ def start(
     """
     session, work = None, Work()
     for place, name in enumerate((*wanted, CPU)):
-        if name == LITERT:
-            from deploy.graph_view import read_graph  # only now: programs that use onnxruntime start faster without
-            from deploy.litert import LiteSession
+        if name == LITERT and view is not None:
+            from deploy.litert import LiteSession  # only now: programs that use onnxruntime start faster without
 
             try:
-                session = LiteSession(read_graph(data, where), make_settings().intra_op_num_threads)
+                session = LiteSession(view, make_settings().intra_op_num_threads)
             except ConfigError as problem:
                 if len(wanted) == 1:
                     raise

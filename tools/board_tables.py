@@ -49,7 +49,8 @@ def bench_lines(run: Run) -> list[str]:
             _ms(entry["hop"]),
             f"{entry['hops_per_s']:.0f}",
             f"{entry['times_real_time']:.0f}",
-            f"{1000 * entry['cold_start_s']:.0f}",
+            f"{1000 * entry['cold_start_s']:.0f}"
+            + (f" ({1000 * bare:.0f})" if (bare := entry.get("bare_start_s")) else ""),
             f"{entry['resident_bytes'] / 2**20:.1f}",
             f"{entry['graph_bytes']:,}",
         ]

@@ -34,6 +34,7 @@ def test_every_precision_is_measured_as_often_as_asked_for(tmp_path: Path) -> No
         assert entry["times_real_time"] == pytest.approx(entry["hops_per_s"] * 0.08)
         assert set(entry["energy"]) == {"reason"} or entry["energy"]["joules"] > 0
         assert entry["cold_start_s"] > entry["window"]["median_ms"] / 1000
+        assert entry["bare_start_s"] > 0.01
         assert 10 * 2**20 < entry["resident_bytes"] <= entry["peak_resident_bytes"]
         assert entry["providers"] == ["CPUExecutionProvider"]
         assert entry["graph_bytes"] > 0

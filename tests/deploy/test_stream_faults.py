@@ -122,7 +122,9 @@ def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_
     clock, newest_s = Clock(0.5), 0.0
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
         clock.admit(at(time_s), time_s, [time_s])
-    for time_s in np.arange(3.0, 4.0, 0.1).tolist():  # set back by 50 s while the other sensor, 1000 s ahead, is believed
+    for time_s in np.arange(
+        3.0, 4.0, 0.1
+    ).tolist():  # set back by 50 s while the other sensor, 1000 s ahead, is believed
         clock.admit(at(time_s - 50), time_s + 1000, [time_s + 1000])
     for time_s in np.arange(4.0, 6.0, 0.1).tolist():  # both right again, the other one a little later
         other_s = time_s if time_s >= 4.2 else 1004.0
