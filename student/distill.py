@@ -20,6 +20,7 @@ from edgehar.errors import CheckpointError
 from student.dream import measure_statistics
 from student.lite import PRESETS, Lite, LiteConfig
 from student.losses import feature_regression, soft_targets
+from student.moments import measure_moments
 from teacher.augment import AugmentConfig, lose_modalities
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.exchange import ExchangeConfig, Partners
@@ -212,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
             out,
             Checkpoint(
                 "student", asdict(options.network), info, data.normalisation, data.options, history, facts,
-                student.state_dict(),
+                student.state_dict(), measure_moments(data.train, info.modalities, len(info.labels)),
             ),
         )  # fmt: skip
     report_score("student", evaluation)

@@ -19,6 +19,9 @@ from edgehar.modality import ModalitySpec
 from edgehar.windows import Windows
 from teacher.augment import lose_modalities
 
+Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
+
 
 @dataclass(frozen=True)
 class DreamConfig:
@@ -67,8 +70,8 @@ class Dreamer:
         self.factor = {name: torch.as_tensor(_factor(entry["covariance"])) for name, entry in statistics.items()}
         self.motion = {name: torch.tensor(entry["motion"]) for name, entry in statistics.items()}
 
-    def draw(self, batch: int, generator: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
         config = self.config
         span = np.log(config.fastest / config.slowest)
         fastest = config.slowest * torch.exp(span * torch.rand(batch, 1, 1, generator=generator))

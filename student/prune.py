@@ -4,7 +4,7 @@
 
 Removal: structured magnitude pruning with torch-pruning (DepGraph, arXiv 2301.12900). Recovery: the pruned backbone
 learns the unpruned one's block outputs, weights rising with depth (DFBF, data-free backbone fine-tuning), and its
-softened predictions. Needs the checkpoint only.
+softened predictions, on windows that no one recorded (`student.sources`). Needs the checkpoint only.
 """
 
 import copy
@@ -24,17 +24,16 @@ from edgehar.cli import guarded
 from edgehar.config import group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
-from student.dream import DreamConfig, Dreamer
+from student.dream import Inputs
 from student.lite import Lite, LiteOutput
 from student.losses import soft_targets
 from student.rebuild import rebuild
+from student.sources import SOURCES, Source, SourceConfig, open_source
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
 from teacher.stage import LossOf, follow, load_stage_data, report_score, score_on, workplace
 from teacher.train import Crew, TrainConfig, train
-
-Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,12 @@ class PruneOptions:
     temperature: float = option(2.0, "temperature of the unpruned network's predictions")
     score: bool = option(False, "score the result on the test subjects of the recordings it was trained with")
     train: TrainConfig = group(TrainConfig)
-    dream: DreamConfig = group(DreamConfig)
+    inputs: SourceConfig = group(SourceConfig)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 100, "average": 0.98},
-    "base": {"updates": 800, "batch": 64},
+    "tiny": {"updates": 100, "learning_rate": 3e-3, "average": 0.98},
+    "base": {"updates": 800, "batch": 64, "learning_rate": 3e-3},
     "large": {"updates": 5_000, "batch": 256},
 }
 
@@ -133,15 +132,13 @@ def remove_to(student: Lite, macs_share: float, inputs: Inputs, width: bool) -> 
 
 
 def recovery_loss(
-    unpruned: Lite, dreamer: Dreamer, kept_width: Tensor, batch: int, temperature: float, crew: Crew
+    unpruned: Lite, source: Source, kept_width: Tensor, batch: int, temperature: float, crew: Crew
 ) -> LossOf:
     """Match block outputs on the channels that stayed, deeper blocks weighing more, and the predictions."""
     encoder_blocks = len(unpruned.encoder.blocks)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid = dreamer.draw(batch, generator)
-        features = crew.share_all({name: tensor.to(crew.device) for name, tensor in features.items()})
-        valid = crew.share_all({name: tensor.to(crew.device) for name, tensor in valid.items()})
+        features, valid = (crew.share_all(part) for part in source.draw(batch, generator))
         with torch.no_grad():
             known: LiteOutput = unpruned(features, valid)
         output: LiteOutput = model(features, valid)
@@ -168,14 +165,14 @@ def main(argv: list[str] | None = None) -> int:
     info = before.info
     with workplace(out, crew) as progress:
         unpruned = rebuild(before).to(crew.device).requires_grad_(False)
-        dreamer = Dreamer(before.facts["statistics"], info.modalities, info.window.steps, options.dream)
-        held_out = dreamer.draw(512, update_generator(options.seed + 1, 0))
-        cut = remove_to(unpruned, options.macs, dreamer.draw(2, update_generator(options.seed, 0)), options.width)
+        source = open_source(options.inputs, before, unpruned, options.seed, crew.device)
+        held_out = source.draw(512, update_generator(options.seed + 1, 0))
+        cut = remove_to(unpruned, options.macs, source.draw(2, update_generator(options.seed, 0)), options.width)
         pruned, batch = cut.student, options.train.batch
         agreed_before = agreement(pruned.eval(), unpruned, held_out)
         history = train(
             pruned,
-            recovery_loss(unpruned, dreamer, cut.kept_width, batch, options.temperature, crew),
+            recovery_loss(unpruned, source, cut.kept_width, batch, options.temperature, crew),
             batch,
             options.train,
             options.seed,
@@ -194,6 +191,7 @@ def main(argv: list[str] | None = None) -> int:
             "agreement_removed": agreed_before,
             "agreement_recovered": agreement(pruned, unpruned, held_out),
             "statistics": before.facts["statistics"],
+            "needs": {name: SOURCES[name] for name in options.inputs.source},
             "options": asdict(options),
         }
         facts["seconds"] = time.monotonic() - started_s
@@ -203,9 +201,10 @@ def main(argv: list[str] | None = None) -> int:
         save_checkpoint(
             out,
             Checkpoint(
-                "pruned", before.network, info, before.normalisation, before.data, history, facts, pruned.state_dict()
+                "pruned", before.network, info, before.normalisation, before.data, history, facts,
+                pruned.state_dict(), before.moments,
             ),
-        )
+        )  # fmt: skip
     sys.stdout.write(
         f"pruned: {facts['macs_before']:,} -> {facts['macs']:,} multiply-adds, "
         f"agreement on dreamed windows {facts['agreement_removed']:.1%} -> {facts['agreement_recovered']:.1%}\n"

@@ -1,6 +1,7 @@
 """A trained network on disk: weights in safetensors, everything else in JSON, no pickle.
 
 CHECKPOINT/weights.safetensors   parameters
+CHECKPOINT/moments.safetensors   means of the training windows, if the stage keeps any (`student.moments`)
 CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
 """
 
@@ -36,6 +37,7 @@ class Checkpoint:
         history: points of the training curve.
         facts: whatever else was measured (parameters, multiply-adds, accuracy, seconds).
         weights: name -> tensor.
+        moments: name -> tensor, see `student.moments`; empty if none are kept.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Checkpoint:
     history: list[dict[str, float]]
     facts: dict[str, Any]
     weights: dict[str, torch.Tensor] = field(repr=False)
+    moments: dict[str, torch.Tensor] = field(default_factory=lambda: dict[str, torch.Tensor](), repr=False)
 
 
 def info_to_json(info: DatasetInfo) -> dict[str, Any]:
@@ -71,6 +74,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with atomic_folder(path) as folder:
         tensors = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
         (folder / "weights.safetensors").write_bytes(save(tensors))
+        if checkpoint.moments:
+            kept = {name: tensor.contiguous() for name, tensor in checkpoint.moments.items()}
+            (folder / "moments.safetensors").write_bytes(save(kept))
         entry = {
             "format": "edgehar-checkpoint",
             "format_version": FORMAT_VERSION,
@@ -109,6 +115,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
             entry["history"],
             entry["facts"],
             load_file(path / "weights.safetensors"),
+            load_file(path / "moments.safetensors") if (path / "moments.safetensors").is_file() else {},
         )
     except (KeyError, TypeError, AttributeError, SafetensorError, DataError, OSError) as problem:
         raise CheckpointError(f"{path}: damaged checkpoint ({problem}); train it again") from None

@@ -1,0 +1,136 @@
+"""Where windows come from when no recording is at hand, and what of the training data each source needs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from edgehar.config import group, option
+from edgehar.errors import ConfigError
+from edgehar.modality import ModalitySpec
+from student.dream import DreamConfig, Dreamer, Inputs
+from student.invert import InversionConfig, invert
+from student.lite import Lite
+from student.moments import MeanDreamer
+from student.simulated_motion import simulated_windows
+from teacher.augment import AugmentConfig, augment, lose_modalities
+from teacher.checkpoint import Checkpoint
+from teacher.loader import update_generator
+
+NOTHING = "nothing but the network"
+SOURCES = {
+    "means": "means and main directions of the training windows (moments.safetensors)",
+    "smooth": "mean, covariance and spread of motion of single frames (statistics in checkpoint.json)",
+    "simulated": NOTHING,
+    "inverted": NOTHING,
+    "noise": NOTHING,
+}
+"""Source -> what of the training data it needs."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """What a network is pruned and recovered on; of several sources each gives its share of every batch."""
+
+    source: tuple[str, ...] = option(("means",), f"one or several of {', '.join(SOURCES)}")
+    people: int = option(20, "simulated people to draw from")
+    dream: DreamConfig = group(DreamConfig)
+    inversion: InversionConfig = group(InversionConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no source."""
+        if not self.source or set(self.source) - set(SOURCES):
+            raise ConfigError(f"--source {','.join(self.source)}: expected one or several of {', '.join(SOURCES)}")
+
+
+class Source(Protocol):
+    """Windows that no one recorded."""
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        ...
+
+
+class Noise:
+    """White noise; its variance is 1 because that of a feature of the training windows is."""
+
+    def __init__(self, specs: tuple[ModalitySpec, ...], steps: int, lost_modality: float) -> None:
+        """Windows of S = `steps`; `lost_modality` is the chance that one lacks a modality."""
+        self._specs, self._steps, self._lost_modality = specs, steps, lost_modality
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        names = [spec.name for spec in self._specs]
+        valid = {name: torch.ones(batch, self._steps, dtype=torch.bool) for name in names}
+        shown = lose_modalities(valid, names, self._lost_modality, generator)
+        features = {
+            spec.name: torch.randn(batch, self._steps, spec.patch, spec.groups, spec.features, generator=generator)
+            for spec in self._specs
+        }
+        return {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}, shown
+
+
+class Bank:
+    """Windows made once, and varied as recorded ones are each time they are drawn."""
+
+    def __init__(self, windows: Inputs, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
+        """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
+        self._windows, self._specs = windows, specs
+        self._augment = AugmentConfig(lost_modality=lost_modality)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        features, valid = self._windows
+        rows = torch.randint(len(next(iter(valid.values()))), (batch,), generator=generator)
+        some = {name: tensor[rows] for name, tensor in features.items()}
+        there = {name: flags[rows] for name, flags in valid.items()}
+        return augment(some, there, self._specs, self._augment, generator)
+
+
+def on(device: torch.device, windows: Inputs) -> Inputs:
+    """The same windows on a device."""
+    features, valid = windows
+    return {k: part.to(device) for k, part in features.items()}, {k: part.to(device) for k, part in valid.items()}
+
+
+class Several:
+    """One or more sources of which each gives its share of a batch, on the device of the network."""
+
+    def __init__(self, sources: list[Source], device: torch.device) -> None:
+        """Draw from all of these."""
+        self._sources, self._device = sources, device
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows, or as many as there are sources if that is more."""
+        count = len(self._sources)
+        sizes = [max(1, (batch + place) // count) for place in range(count)]
+        parts = [source.draw(size, generator) for source, size in zip(self._sources, sizes, strict=True)]
+        features = {name: torch.cat([part[name] for part, _ in parts]) for name in parts[0][0]}
+        return on(self._device, (features, {name: torch.cat([part[name] for _, part in parts]) for name in features}))
+
+
+def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, seed: int, device: torch.device) -> Source:
+    """What draws the windows that `config` asks for, on the device of the network.
+
+    Raises CheckpointError if the checkpoint lacks what a source needs.
+    """
+    info, lost = checkpoint.info, config.dream.lost_modality
+    specs, steps = info.modalities, info.window.steps
+
+    def opened(name: str) -> Source:
+        match name:
+            case "means":
+                return MeanDreamer(checkpoint.moments, specs, steps, lost)
+            case "smooth":
+                return Dreamer(checkpoint.facts["statistics"], specs, steps, config.dream)
+            case "simulated":
+                return Bank(simulated_windows(info, config.people, seed), specs, lost)
+            case "inverted":
+                begun = Bank(simulated_windows(info, config.people, seed), specs, 0.0)
+                start = on(device, begun.draw(config.inversion.inverted, update_generator(seed, 0)))
+                inverted = invert(network, start, len(info.labels), config.inversion)
+                return Bank(on(torch.device("cpu"), inverted), specs, lost)
+            case _:
+                return Noise(specs, steps, lost)
+
+    return Several([opened(name) for name in config.source], device)

@@ -1,0 +1,182 @@
+"""Windows for pruning that no one recorded: what is stored of the training windows, and what needs none of them."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS
+
+from edgehar.clip import DatasetInfo
+from edgehar.errors import CheckpointError, ConfigError
+from edgehar.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
+from edgehar.preprocess import Normalisation
+from edgehar.windows import Windows
+from student.dream import measure_statistics
+from student.invert import InversionConfig, invert
+from student.lite import PRESETS, Lite, LiteConfig
+from student.moments import DIRECTIONS, MeanDreamer, measure_moments
+from student.simulated_motion import joint_source, simulated_windows
+from student.sources import SOURCES, Noise, SourceConfig, open_source
+from teacher.checkpoint import Checkpoint
+from teacher.loader import update_generator
+
+INFO = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
+
+
+def recorded(per_activity: int = 12, subjects: int = 3) -> Windows:
+    """Windows around one mean per activity, each straying along two directions and a little besides."""
+    random = np.random.default_rng(0)
+    count = per_activity * CLASSES
+    label = np.repeat(np.arange(CLASSES), per_activity)
+    along = random.normal(size=(count, 2))
+    features: dict[str, Any] = {}
+    for spec in SPECS:
+        shape = (STEPS, spec.patch, spec.groups, spec.features)
+        still = (1, 1, spec.groups, spec.features)
+        mean = random.normal(size=(CLASSES, *still)) * np.ones(shape)
+        ways = random.normal(size=(2, *still)) * np.ones(shape) / 2
+        strays = np.tensordot(along, ways, 1)
+        features[spec.name] = (mean[label] + strays + random.normal(size=(count, *shape)) * 0.05).astype(np.float32)
+    valid = {spec.name: np.ones((count, STEPS), bool) for spec in SPECS}
+    people = np.array([f"s{place % subjects}" for place in range(count)])
+    rest = np.zeros(count)
+    return Windows(features, valid, label.astype(np.int64), people, rest.astype(str), rest, rest)
+
+
+def checkpoint(windows: Windows) -> Checkpoint:
+    facts = {"statistics": measure_statistics(windows, SPECS)}
+    moments = measure_moments(windows, SPECS, CLASSES)
+    return Checkpoint("student", {}, INFO, Normalisation.identity(SPECS), {}, [], facts, {}, moments)
+
+
+def student() -> Lite:
+    torch.manual_seed(0)
+    return Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES).eval().requires_grad_(False)
+
+
+def flat(windows: Windows) -> np.ndarray[Any, Any]:
+    return np.concatenate([windows.features[spec.name].reshape(len(windows), -1) for spec in SPECS], 1)
+
+
+def test_moments_are_the_mean_of_each_activity_and_the_ways_windows_stray():
+    windows = recorded()
+    moments = measure_moments(windows, SPECS, CLASSES)
+    means = np.stack([flat(windows)[windows.label == activity].mean(0) for activity in range(CLASSES)])
+    np.testing.assert_allclose(moments["means"].numpy(), means, atol=2e-3)
+    strays = flat(windows) - means[windows.label]
+    first = moments["directions"][:2].float().numpy()
+    basis, _ = np.linalg.qr(first.T)
+    assert np.square(strays @ basis).sum() > 0.9 * np.square(strays).sum()
+    np.testing.assert_allclose(np.square(first).sum(), np.square(strays @ basis).sum() / len(strays), rtol=0.02)
+
+
+def test_moments_do_not_grow_with_the_windows_and_are_fewer_than_them():
+    for per_activity, directions in ((9, 5), (40, DIRECTIONS)):
+        moments = measure_moments(recorded(per_activity), SPECS, CLASSES)
+        assert len(moments["means"]) == CLASSES
+        assert len(moments["directions"]) == directions
+        assert sum(len(part) for part in moments.values()) * 4 < per_activity * CLASSES
+
+
+@pytest.mark.parametrize(("windows", "subjects"), [(7, 3), (12, 1)])
+def test_an_activity_of_few_windows_or_one_person_has_no_mean_of_its_own(windows: int, subjects: int):
+    given = recorded(windows, subjects)
+    means = measure_moments(given, SPECS, CLASSES)["means"].float().numpy()
+    np.testing.assert_allclose(means, np.broadcast_to(flat(given).mean(0), means.shape), atol=2e-3)
+
+
+def test_steps_that_are_not_valid_and_windows_without_a_label_do_not_count():
+    windows = recorded()
+    plain = measure_moments(windows, SPECS, CLASSES)
+    spoilt = recorded()
+    for spec in SPECS:
+        spoilt.valid[spec.name][0, 2] = False
+        spoilt.features[spec.name][0, 2] = 1e6
+    more = {name: np.concatenate([part, part[:1] + 1e6]) for name, part in spoilt.features.items()}
+    valid = {name: np.concatenate([part, part[:1]]) for name, part in spoilt.valid.items()}
+    rest = np.zeros(len(windows) + 1)
+    label = np.append(spoilt.label, -1)
+    together = Windows(more, valid, label, np.append(spoilt.subject, "s9"), rest.astype(str), rest, rest)
+    found = measure_moments(together, SPECS, CLASSES)
+    assert torch.isfinite(found["means"]).all()
+    assert (found["means"] - plain["means"]).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "means,noise,simulated"])
+def test_every_source_draws_windows_of_the_right_shape_and_always_the_same(name: str):
+    inversion = InversionConfig(inverted=40, inversion_steps=3)
+    config = SourceConfig(tuple(name.split(",")), people=1, inversion=inversion)
+    given, network = checkpoint(recorded()), student()
+    source = open_source(config, given, network, 0, torch.device("cpu"))
+    features, valid = source.draw(64, update_generator(0, 1))
+    again, _ = open_source(config, given, network, 0, torch.device("cpu")).draw(64, update_generator(0, 1))
+    for spec in SPECS:
+        assert features[spec.name].shape == (64, STEPS, spec.patch, spec.groups, spec.features)
+        assert valid[spec.name].shape == (64, STEPS)
+        assert valid[spec.name].dtype == torch.bool
+        assert torch.isfinite(features[spec.name]).all()
+        assert torch.equal(features[spec.name], again[spec.name])
+        assert (features[spec.name][~valid[spec.name]] == 0).all()
+    assert network(features, valid).logits.shape == (64, CLASSES)
+
+
+def test_dreams_around_means_lie_nearer_to_the_recordings_than_noise_does():
+    windows = recorded()
+    source = MeanDreamer(measure_moments(windows, SPECS, CLASSES), SPECS, STEPS, 0.0)
+    drawn = torch.cat([part.flatten(1) for part in source.draw(64, update_generator(0, 0))[0].values()], 1)
+    noise = torch.randn(64, drawn.shape[1], generator=update_generator(0, 1))
+    known = torch.as_tensor(flat(windows))
+    assert torch.cdist(drawn, known).min(1).values.mean() < 0.8 * torch.cdist(noise, known).min(1).values.mean()
+
+
+def test_inverted_windows_show_every_activity_to_the_network():
+    network, start = student(), Noise(SPECS, STEPS, 0.2).draw(50, update_generator(0, 0))
+    features, valid = invert(network, start, CLASSES, InversionConfig(inversion_steps=60))
+    assert torch.equal(network(features, valid).logits.argmax(1), torch.arange(50) % CLASSES)
+    for name, there in valid.items():
+        assert (features[name][~there] == 0).all()
+        assert 0 < (features[name] - start[0][name]).square().mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "joint"),
+    [
+        ("head", "head"),
+        ("LeftElbow", "left_elbow"),
+        ("elbow_left", "left_elbow"),
+        ("R-knee", "right_knee"),
+        ("pelvis", "hip_centre"),
+        ("SpineBase", "hip_centre"),
+        ("right_wrist", "right_wrist"),
+    ],
+)
+def test_joints_are_known_by_the_names_they_go_by(name: str, joint: str):
+    assert joint_source(name) == KINECT_JOINTS.index(joint)
+
+
+def test_simulated_motion_fits_any_skeleton_and_unit():
+    other = ModalitySpec("body", 9, "m", 25.0, 3, joints=("pelvis", "l_hand", "tail"), parents=(0, 0, 0), vertical=2)
+    phone = ModalitySpec("phone", 9, "m/s2, rad/s and uT", 100.0, 5)
+    info = replace(INFO, modalities=(other, phone), window=WindowSpec("sliding", 12, 0.5))
+    assert joint_source("tail") is None
+    features, valid = simulated_windows(info, 2, 0)
+    for spec in (other, phone):
+        assert features[spec.name].shape[1:] == (12, spec.patch, spec.groups, spec.features)
+        assert valid[spec.name].all()
+        square = features[spec.name].square().mean((0, 1, 2))
+        assert 0.2 < float(square[:, : spec.group].mean()) < 2
+    # The tail lies where the root does; heights are along the vertical axis.
+    assert (features["body"][..., 2, :3] == 0).all()
+    assert features["body"][..., 1, 2].mean().abs() > features["body"][..., 1, 0].mean().abs()
+
+
+def test_what_is_no_source_and_what_keeps_no_moments_is_a_clear_error():
+    with pytest.raises(ConfigError, match="expected one or several of means"):
+        SourceConfig(("dreams",))
+    bare = replace(checkpoint(recorded()), moments={})
+    with pytest.raises(CheckpointError, match="distil again, or choose another --source"):
+        open_source(SourceConfig(), bare, student(), 0, torch.device("cpu"))
+    with pytest.raises(CheckpointError, match="expected means and directions"):
+        MeanDreamer(checkpoint(recorded()).moments, (SKELETON, INERTIAL), STEPS + 1, 0.0)
