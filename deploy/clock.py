@@ -88,9 +88,10 @@ class Clock:
     back until they span `patience_s`, and given up at once should the old time come back. Then, if the others went on
     meanwhile, the clock was set anew, and the sensor goes on from where they are. If they kept silent, a leap ahead was
     a pause, and after a leap back of more than `STRAGGLING_S` the sensor goes on where it had been; a shorter one may
-    be samples that were held up on the way, which are given up once the sensor has come past them. Whatever was
-    decided, a clock that agrees with another sensor's for `patience_s` is right as it is; nothing else is decided as
-    long as it may come to that.
+    be samples that were held up on the way, which are given up once the sensor has come past them. A clock that had
+    been set anew before and leaps ahead with the others silent made no pause, either: it is right again if it comes
+    within `STRAGGLING_S` of when it last was, or else set anew again. Whatever was decided, a clock that agrees with
+    another sensor's for `patience_s` is right as it is; nothing else is decided as long as it may come to that.
 
     Args:
         patience_s: see above; infinity believes every time, as a recording's should be.
@@ -105,6 +106,7 @@ class Clock:
         self._heard_s = -np.inf  # newest time of the present run, on the sensor's clock
         self._newest_s = -np.inf  # newest time that was believed, on the stream's clock
         self._offset_s = 0.0  # from the sensor's clock to the stream's
+        self._right_s = -np.inf  # newest time that was believed as the sensor's clock told it
         self._agreed_s = np.inf  # since when it has agreed with another sensor's clock
         self._doubt: Doubt | None = None
 
@@ -122,6 +124,7 @@ class Clock:
         if newest_s - self._heard_s > self._patience_s / 2 or first_s < self._heard_s - self._patience_s / 2:
             return not np.isfinite(self._patience_s)
         self._heard_s, self._newest_s = max(self._heard_s, newest_s), max(self._newest_s, newest_s)
+        self._right_s = self._newest_s
         return True
 
     def admit(self, samples: Samples, others_s: float, clocks_s: Iterable[float] = ()) -> list[Samples]:
@@ -206,6 +209,8 @@ class Clock:
         # A clock that was found ahead of its time is not measured by what it said then.
         back = moved.times_s[0] < self._newest_s - self._patience_s
         self._newest_s = newest_s if back else max(newest_s, self._newest_s)
+        if not offset_s:
+            self._right_s = self._newest_s
         return moved
 
     def _drop(self) -> None:
@@ -237,7 +242,9 @@ class Clock:
             offset_s = self._newest_s - doubt.first_s
         elif here_s < self._newest_s:
             return []  # samples that were held up on the way look like this, too
-        elif doubt.first_s >= self._newest_s:
-            offset_s = 0.0  # after a pause nothing speaks against the sensor's own clock
+        elif doubt.first_s >= self._newest_s or abs(doubt.first_s - self._right_s) <= STRAGGLING_S:
+            offset_s = 0.0  # after a pause, or back where it was right, nothing speaks against the sensor's own clock
+        elif offset_s and not followed:  # no clock ever told this time
+            offset_s = max(self._newest_s, others_s) - doubt.first_s
         self._doubt = None
         return [self._believe(run, offset_s) for run in doubt.runs]

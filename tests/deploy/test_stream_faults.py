@@ -115,10 +115,12 @@ def test_a_lone_sensor_whose_clock_leaps_goes_on(recognizer: Recognizer, leap_s:
     assert found[-1].end_s == pytest.approx(times[-1] + ahead, abs=0.3)
 
 
-def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_pause() -> None:
-    def at(times_s: float) -> Samples:
-        return Samples(np.zeros((1, 6)), np.array([times_s]))
+def at(time_s: float) -> Samples:
+    """One sample of a sensor."""
+    return Samples(np.zeros((1, 6)), np.array([time_s]))
 
+
+def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_pause() -> None:
     clock, newest_s = Clock(0.5), 0.0
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
         clock.admit(at(time_s), time_s, [time_s])
@@ -132,6 +134,25 @@ def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_
             newest_s = float(believed.times_s[-1])
             assert newest_s < 1005.0
     assert newest_s == pytest.approx(5.9)
+
+
+@pytest.mark.parametrize(
+    ("away_s", "back_s", "first_s"),
+    [(2.0, 5.1, 5.1), (2.0, 3.4, 3.4), (30.0, 20.0, 33.0)],
+    ids=["after a pause", "held up on the way", "after so long that it was set anew again"],
+)
+def test_a_clock_that_leaps_ahead_from_where_it_was_set_tells_no_time_that_was_never_there(
+    away_s: float, back_s: float, first_s: float
+) -> None:
+    clock, told = Clock(0.5), list[float]()
+    for time_s in np.arange(0.0, 3.0, 0.1).tolist():
+        clock.admit(at(time_s), 3.0, [3.0])
+    for time_s in np.arange(3.0, 3.0 + away_s, 0.1).tolist():
+        told += [float(one.times_s[-1]) for one in clock.admit(at(time_s - 1000), 3.0, [3.0])]
+    for time_s in np.arange(back_s, back_s + 2.0, 0.1).tolist():
+        told += [float(one.times_s[-1]) for one in clock.admit(at(time_s), 3.0, [3.0])]
+    assert told[-1] == pytest.approx(first_s + 1.9, abs=0.3)
+    assert max(told) < 3.0 + away_s + 2.5
 
 
 def test_random_schedules_of_faults_break_no_promise(recognizer: Recognizer) -> None:
