@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 
 from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
+from student.importance import l2
+from student.lite import Lite
+from student.units import Kept, parts_of, remove
 
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, 3, KINECT_JOINTS, KINECT_PARENTS)
 INERTIAL = ModalitySpec("inertial", 6, "g and deg/s", 50.0, 6)
@@ -19,3 +22,11 @@ def windows(batch: int = 3, seed: int = 0) -> tuple[dict[str, Tensor], dict[str,
         for spec in SPECS
     }
     return features, {spec.name: torch.ones(batch, STEPS, dtype=torch.bool) for spec in SPECS}
+
+
+def smaller(network: Lite, share: float, width: bool = True) -> tuple[Lite, Kept]:
+    """A network without this share of every part, rounded down, and what stayed."""
+    parts = parts_of(network, width)
+    scores = l2(network.requires_grad_(True), parts, windows(2))
+    gone = {part.name: scores[part.name].argsort()[: int(share * part.count)] for part in parts}
+    return remove(network, gone, parts, windows(2))

@@ -35,7 +35,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import EdgeharError
 from edgehar.files import write_json
 from edgehar.package import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
-from edgehar.results import stamp
+from edgehar.results import portable, stamp
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "package_v1"
 SLOWEST_S = 2.0
@@ -274,9 +274,10 @@ def table(found: list[Case]) -> str:
 
 def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
     """The counts, and every case that did not end as it should."""
+    words = ["python", "tools/fuzz_packages.py", *([config.package] if config.package != str(GOLDEN) else [])]
     return {
         "format": "edgehar-fuzz",
-        "command": f"python tools/fuzz_packages.py --count {config.count} --seed {config.seed}",
+        "command": portable([*words, "--count", str(config.count), "--seed", str(config.seed)]),
         **stamp(),
         "packages": len(found),
         "results": Counter(case.result for case in found),

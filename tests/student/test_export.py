@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, windows
+from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, smaller, windows
 
 import deploy
 from edgehar.clip import DatasetInfo
@@ -18,7 +18,6 @@ from edgehar.preprocess import Normalisation
 from edgehar.windows import Windows
 from student.export import write
 from student.lite import PRESETS, Lite, LiteConfig
-from student.prune import remove
 from student.rebuild import rebuild
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -29,7 +28,7 @@ def trained(kind: str) -> Checkpoint:
     for entry in student.encoder.missing.values():
         torch.nn.init.normal_(entry)
     if kind == "pruned":
-        student = remove(student, 0.4, windows(2), width=True).student
+        student = smaller(student, 0.4)[0]
     info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1), "cite me", "a licence")
     statistics = {
         spec.name: {

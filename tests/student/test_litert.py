@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from bodies import INERTIAL
+from bodies import INERTIAL, smaller
 from onnx import TensorProto, helper
 
 import deploy
@@ -20,10 +20,9 @@ from deploy.quantize import quantize
 from edgehar.errors import ConfigError
 from student.export import to_onnx, write
 from student.lite import Lite
-from student.prune import remove
 from student.simplify import SimpleEncoder, SimpleHead
 from tests.student.test_export import trained
-from tests.student.test_simplify import inputs_of, student, windows
+from tests.student.test_simplify import inputs_of, student
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'edgehar[litert]'")
 ROWS = (1, 2, 16, 3, 40, 1)
@@ -71,7 +70,7 @@ def test_every_shape_of_a_student_gives_the_same_answers(shape: str) -> None:
 
 
 def test_so_do_a_pruned_student_and_one_of_a_single_sensor() -> None:
-    assert_same(remove(student("base"), 0.5, windows(2), width=True).student.eval())
+    assert_same(smaller(student("base"), 0.5)[0].eval())
     assert_same(student("base", (INERTIAL,)))
 
 

@@ -1,19 +1,28 @@
 import copy
-from typing import Any, cast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STEPS, windows
+from bodies import CLASSES, SPECS, STEPS, smaller, windows
+from torch import nn
 
 from edgehar.clip import DatasetInfo
 from edgehar.errors import ConfigError
 from edgehar.modality import WindowSpec
 from edgehar.preprocess import Normalisation
+from student import prune
+from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
+from student.cost import graph_bytes, latency_ms
+from student.importance import CRITERIA, l2
 from student.lite import PRESETS, Lite, LiteConfig
-from student.prune import remove, remove_to
+from student.prune import PruneOptions
 from student.rebuild import rebuild
-from teacher.checkpoint import Checkpoint
-from teacher.layers import count_macs
+from student.units import Part, Scores, parts_of, remove, rows_of
+from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.layers import Attention, count_macs
+from teacher.model import Teacher, TeacherConfig
 
 
 def student(preset: str = "base") -> Lite:
@@ -25,70 +34,185 @@ def student(preset: str = "base") -> Lite:
     return network
 
 
-def rows_that_stayed(whole: torch.Tensor, cut: torch.Tensor) -> torch.Tensor:
-    """True for the entries of a vector of distinct numbers that are still there."""
-    return torch.isin(whole, cut)
+def teacher() -> Teacher:
+    torch.manual_seed(0)
+    return Teacher(TeacherConfig(dim=32, joint_dim=16), SPECS, STEPS, CLASSES).eval()
 
 
+def masked(network: nn.Module, parts: list[Part], gone: dict[str, torch.Tensor]) -> nn.Module:
+    """A network of the old size in which nothing reads what some units and heads give."""
+    whole = copy.deepcopy(network)
+    for part in parts:
+        reader = whole.get_submodule(part.reader)
+        assert isinstance(reader, nn.Linear)
+        reader.weight.data.unflatten(1, (part.count, -1))[:, gone[part.name]] = 0
+    return whole
+
+
+@pytest.mark.parametrize("make", [student, teacher])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.75])
-def test_a_pruned_network_is_the_unpruned_one_with_those_units_masked(share: float):
-    whole, inputs = student(), windows(4)
-    small = remove(whole, share, windows(2), width=False).student.eval()
-    masked = copy.deepcopy(whole)
-    pairs = [
-        (b.feedforward.expand, b.feedforward.contract, s.feedforward.expand)
-        for part, cut in ((masked.encoder, small.encoder), (masked.head, small.head))
-        for b, s in zip(part.parts, cut.parts, strict=True)
-    ]
-    whole_stem, whole_widen, small_stem = masked.encoder.stem, masked.encoder.widen, small.encoder.stem
-    pairs += [cast(Any, (whole_stem[name], whole_widen[name], small_stem[name])) for name in masked.encoder.names]
-    for before, after, cut in pairs:
-        after.weight.data[:, ~rows_that_stayed(before.bias.data, cut.bias.data)] = 0
-    for block, cut in zip(masked.head.parts, small.head.parts, strict=True):
-        attention = block.attention
-        value_bias = attention.qkv.bias.data.reshape(3, -1)[2]
-        stayed = rows_that_stayed(value_bias, cut.attention.qkv.bias.data)
-        attention.project.weight.data[:, ~stayed] = 0
-        assert cut.attention.heads == attention.heads - int(share * attention.heads)
-        assert int(stayed.sum()) == cut.attention.heads * attention.head_dim
-    torch.testing.assert_close(small(*inputs).logits, masked(*inputs).logits, atol=1e-6, rtol=1e-6)
+def test_a_pruned_network_is_the_unpruned_one_with_those_units_masked(make: Any, share: float):
+    network, inputs = make(), windows(4)
+    parts = parts_of(network, width=False)
+    scores = l2(network, parts, windows(2))
+    gone = {part.name: scores[part.name].argsort()[: int(share * part.count)] for part in parts}
+    small, kept = remove(network, gone, parts, windows(2))
+    expected = masked(network, parts, gone)(*inputs).logits
+    torch.testing.assert_close(small.eval()(*inputs).logits, expected, atol=1e-6, rtol=1e-6)
+    for part in parts:
+        assert len(kept[part.name]) == part.count - len(gone[part.name])
+        if part.kind == "heads":
+            attention = small.get_submodule(part.name.removesuffix(".qkv"))
+            assert isinstance(attention, Attention)
+            assert attention.heads == len(kept[part.name])
+            rows = rows_of(network, part, kept[part.name])
+            assert torch.equal(attention.qkv.weight, network.get_submodule(part.name).weight[rows])
 
 
-def test_channels_that_stayed_are_named():
+def test_channels_and_tokens_that_stayed_are_named():
     whole = student()
-    cut = remove(whole, 0.4, windows(2), width=True)
-    kept = whole.encoder.narrow.weight[:, cut.kept_width]
-    assert torch.equal(cut.student.encoder.narrow.weight, kept)
-    for name, entry in cut.student.encoder.missing.items():
-        assert torch.equal(entry, whole.encoder.missing[name][cut.kept_width])
+    small, kept = smaller(whole, 0.4)
+    channels, tokens = kept["encoder.widen.skeleton"], kept["encoder.narrow"]
+    assert torch.equal(small.encoder.narrow.weight, whole.encoder.narrow.weight[tokens][:, channels])
+    assert torch.equal(small.head.place, whole.head.place[:, tokens])
+    for name, entry in small.encoder.missing.items():
+        assert torch.equal(entry, whole.encoder.missing[name][channels])
 
 
-@pytest.mark.parametrize("preset", ["tiny", "base", "large"])
-@pytest.mark.parametrize("macs", [0.9, 0.5, 0.15])
-def test_multiply_adds_come_down_to_what_was_asked(preset: str, macs: float):
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("preset", ["tiny", "base"])
+@pytest.mark.parametrize("macs", [0.9, 0.5, 0.1])
+def test_multiply_adds_come_down_to_what_was_asked(preset: str, macs: float, allocation: str):
     whole = student(preset)
-    small = remove_to(whole, macs, windows(2), width=True).student
-    share = count_macs(small, *windows(1)) / count_macs(whole, *windows(1))
-    assert macs - 0.12 < share <= macs
+    parts = parts_of(whole, width=True)
+    scores = l2(whole, parts, windows(2))
+    plan = ALLOCATIONS[allocation](whole, parts, scores, windows(16))
+    before = count_macs(whole, *windows(1))
+    small, _ = remove_until(
+        whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), macs * before
+    )
+    assert macs - 0.12 < count_macs(small, *windows(1)) / before <= macs
     assert small(*windows(3)).logits.shape == (3, CLASSES)
 
 
-@pytest.mark.parametrize("macs", [0.0, 1.0, 1.7, -0.2])
-def test_an_impossible_share_is_a_clear_error(macs: float):
-    with pytest.raises(ConfigError, match=r"expected a share"):
-        remove_to(student("tiny"), macs, windows(2), width=True)
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_nothing_goes_at_strength_0_and_one_unit_of_each_part_stays_at_1(allocation: str):
+    whole = student()
+    parts = parts_of(whole, width=True)
+    plan = ALLOCATIONS[allocation](whole, parts, l2(whole, parts, windows(2)), windows(16))
+    assert all(len(gone) == 0 for gone in plan(0.0).values())
+    assert all(0 < part.count - len(plan(1.0)[part.name]) <= max(1, 0.5 * part.count) for part in parts)
+    before = -1
+    for strength in (0.1, 0.4, 0.7, 1.0):
+        gone = sum(len(units) for units in plan(strength).values())
+        assert gone >= before
+        before = gone
 
 
-def test_removing_everything_is_a_clear_error():
-    with pytest.raises(ConfigError, match="ask for more --macs"):
-        remove_to(student("tiny"), 0.021, windows(2), width=False)
+def test_sensitivity_finds_the_part_that_nothing_depends_on():
+    whole = student()
+    whole.encoder.blocks[1].feedforward.contract.weight.data.zero_()  # type: ignore[union-attr, operator]
+    parts = parts_of(whole, width=False)
+    harms = sensitivity_of(whole, parts, l2(whole, parts, windows(2)), windows(16))
+    assert max(harms["encoder.blocks.1.feedforward.expand"]) < 1e-6
+    others = [harm[-1] for name, harm in harms.items() if name != "encoder.blocks.1.feedforward.expand"]
+    assert min(others) > 1e-6
+    for harm in harms.values():
+        assert harm == sorted(harm)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_scores_every_unit_and_all_but_chance_know_a_useless_one(criterion: str):
+    whole = student("tiny")
+    block = whole.encoder.blocks[0].feedforward  # type: ignore[union-attr]
+    # Two units that say nothing, or always the same, whatever comes in.
+    for unit in (3, 7):
+        block.expand.weight.data[unit] = 0  # type: ignore[union-attr, index]
+        block.expand.bias.data[unit] = 0  # type: ignore[union-attr, index]
+        block.contract.weight.data[:, unit] = 0  # type: ignore[union-attr, index]
+    parts = parts_of(whole, width=True)
+    scores: Scores = CRITERIA[criterion](whole, parts, windows(48))
+    assert {name: len(entry) for name, entry in scores.items()} == {part.name: part.count for part in parts}
+    assert all(torch.isfinite(entry).all() for entry in scores.values())
+    ranks = scores["encoder.blocks.0.feedforward.expand"].argsort().argsort()
+    if criterion != "random":
+        assert max(int(ranks[3]), int(ranks[7])) < 8 if criterion == "overlap" else int(ranks[[3, 7]].max()) < 2
+
+
+def test_of_two_units_that_say_the_same_one_goes_first():
+    whole = student("tiny")
+    block = whole.encoder.blocks[0].feedforward  # type: ignore[union-attr]
+    block.expand.weight.data[5] = block.expand.weight.data[2]  # type: ignore[union-attr, index]
+    block.expand.bias.data[5] = block.expand.bias.data[2]  # type: ignore[union-attr, index]
+    parts = parts_of(whole, width=False)
+    worth = CRITERIA["overlap"](whole, parts, windows(48))["encoder.blocks.0.feedforward.expand"]
+    assert int(worth.argmin()) in (2, 5)
+    assert float((worth[2] - worth[5]).abs()) > 0.01
+
+
+def test_milliseconds_are_those_of_the_graphs():
+    assert 0 < latency_ms(smaller(student("tiny"), 0.6)[0], windows(1)) < 1000
+
+
+def test_the_command_keeps_to_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("student.allocate.HALVINGS", 2)  # each is an export
+    whole = student("tiny")
+    for parameter in whole.parameters():  # the exporter stores tensors that are alike once, as those of new layers are
+        torch.nn.init.normal_(parameter, std=0.3)
+    save_checkpoint(tmp_path / "student", replace(checkpoint(whole, "student"), network=dict(PRESETS["tiny"])))
+    words = [str(tmp_path / "student"), "--out", str(tmp_path / "pruned"), "--bytes", "100000", "--source", "noise"]
+    assert prune.main([*words, "--updates", "2", "--batch", "4", "--no-width"]) == 0
+    small = rebuild(load_checkpoint(tmp_path / "pruned", ("pruned",)))
+    assert graph_bytes(small, windows(1)) <= 100_000 < graph_bytes(whole, windows(1))
+
+
+def test_an_impossible_limit_is_a_clear_error():
+    for macs in (0.0, 1.0, 1.7, -0.2):
+        with pytest.raises(ConfigError, match="expected a share"):
+            PruneOptions("", "", macs=macs)
+    with pytest.raises(ConfigError, match="expected one limit"):
+        PruneOptions("", "", macs=0.5, bytes=10_000)
+    with pytest.raises(ConfigError, match="expected a number above 0"):
+        PruneOptions("", "", latency_ms=0.0)
+    for changed in ({"criterion": "luck"}, {"allocation": "none"}):
+        with pytest.raises(ConfigError, match="expected one of l1"):
+            PruneOptions("", "", **changed)  # type: ignore[arg-type]
+    whole = student("tiny")
+    parts = parts_of(whole, width=False)
+    plan = ALLOCATIONS["uniform"](whole, parts, l2(whole, parts, windows(2)), windows(2))
+    with pytest.raises(ConfigError, match=f"{MOST:.0%} of all units gone"):
+        remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
+
+
+def checkpoint(network: Lite, kind: str = "pruned") -> Checkpoint:
+    info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
+    facts: dict[str, Any] = {"statistics": {}, "options": {"seed": 0}}
+    sizes = dict(PRESETS["base"])
+    return Checkpoint(
+        kind, sizes, info, Normalisation.identity(SPECS), {}, [], facts, copy.deepcopy(network.state_dict())
+    )
 
 
 def test_a_pruned_network_comes_back_from_its_weights():
-    small = remove(student(), 0.5, windows(2), width=True).student.eval()
-    info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
-    checkpoint = Checkpoint(
-        "pruned", {}, info, Normalisation.identity(SPECS), {}, [], {"statistics": {}}, copy.deepcopy(small.state_dict())
-    )
-    again = rebuild(checkpoint)
+    small = smaller(student(), 0.5)[0].eval()
+    again = rebuild(checkpoint(small))
     assert torch.equal(again(*windows(3)).logits, small(*windows(3)).logits)
+
+
+def test_the_command_meets_its_limit_and_what_it_pruned_can_be_pruned_again(tmp_path: Path):
+    save_checkpoint(tmp_path / "student", replace(checkpoint(student(), "student")))
+    quick = ["--updates", "3", "--batch", "8", "--source", "noise"]
+    words = [str(tmp_path / "student"), "--out", str(tmp_path / "pruned"), "--macs", "0.5", *quick]
+    assert prune.main([*words, "--criterion", "taylor", "--allocation", "sensitivity"]) == 0
+    again = [str(tmp_path / "pruned"), "--out", str(tmp_path / "twice"), "--macs", "0.6", *quick]
+    assert prune.main([*again, "--allocation", "ranked", "--no-width"]) == 0
+    sizes = [
+        sum(entry.numel() for entry in rebuild(_load(tmp_path / name)).parameters()) for name in ("pruned", "twice")
+    ]
+    assert 4 * sizes[0] < 250_000
+    assert sizes[1] < sizes[0]
+
+
+def _load(path: Path) -> Checkpoint:
+
+    return load_checkpoint(path, ("pruned",))

@@ -2,12 +2,11 @@ from typing import Any
 
 import pytest
 import torch
-from bodies import CLASSES, INERTIAL, SPECS, STEPS, windows
+from bodies import CLASSES, INERTIAL, SPECS, STEPS, smaller, windows
 from torch import Tensor
 
 from edgehar.modality import ModalitySpec
 from student.lite import PRESETS, Lite, LiteConfig
-from student.prune import remove
 from student.simplify import SimpleEncoder, SimpleHead
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -52,7 +51,7 @@ def test_fewer_nodes_give_the_same_answers(shape: str):
 @pytest.mark.parametrize("width", [False, True])
 @pytest.mark.parametrize("share", [0.3, 0.75])
 def test_so_they_do_of_a_pruned_network(share: float, width: bool):
-    assert_same(remove(student("base"), share, windows(2), width).student.eval())
+    assert_same(smaller(student("base"), share, width)[0].eval())
 
 
 def test_one_sensor_is_enough():

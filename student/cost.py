@@ -1,0 +1,68 @@
+"""What a student costs on a board: multiply-adds, bytes of its graphs, or milliseconds of onnxruntime for a window."""
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor
+
+from student.dream import Inputs
+from student.export import to_onnx
+from student.lite import Lite
+from student.simplify import SimpleEncoder, SimpleHead
+from teacher.layers import count_macs
+
+WARM_UP, RUNS = 50, 200
+
+
+def graphs_of(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, Tensor]]:
+    """Encoder and head as an edge package holds them, and the encoder's inputs for one window."""
+    features, valid = window
+    flat = {name: features[name][0].flatten(1).cpu() for name in student.encoder.names}  # (S, P*G*F)
+    there = torch.stack([valid[name][0] for name in student.encoder.names], 1).float().cpu()  # (S, M)
+    student = copy.deepcopy(student).cpu().eval()
+    # Two windows: the exporter takes an axis of size 1 for a constant.
+    some = ({name: torch.cat([part, part]) for name, part in flat.items()}, torch.cat([there, there]))
+    tokens = torch.zeros(2, len(there), student.encoder.narrow.out_features)
+    inputs = [*student.encoder.names, "valid"]
+    encoder = to_onnx(SimpleEncoder(student.encoder), (*some[0].values(), some[1]), inputs, "token", "steps")
+    head = to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
+    return encoder, head, flat | {"valid": there}
+
+
+def macs(student: Lite, window: Inputs) -> float:
+    """Multiply-adds of one window."""
+    return float(count_macs(student, *window))
+
+
+def graph_bytes(student: Lite, window: Inputs) -> float:
+    """Bytes of both graphs in fp32."""
+    encoder, head, _ = graphs_of(student, window)
+    return float(len(encoder) + len(head))
+
+
+def latency_ms(student: Lite, window: Inputs) -> float:
+    """Median milliseconds of both graphs for one window, one thread of this machine."""
+    encoder, head, inputs = graphs_of(student, window)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    first, second = (
+        ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]) for graph in (encoder, head)
+    )
+    given = cast(Any, {name: part.numpy() for name, part in inputs.items()})
+    taken: list[float] = []
+    for run in range(WARM_UP + RUNS):
+        start_s = time.perf_counter()
+        tokens = np.asarray(first.run(None, given)[0])
+        second.run(None, {"tokens": tokens[None]})
+        if run >= WARM_UP:
+            taken.append(time.perf_counter() - start_s)
+    return float(np.median(taken)) * 1000
+
+
+COSTS: dict[str, Callable[[Lite, Inputs], float]] = {"macs": macs, "bytes": graph_bytes, "latency_ms": latency_ms}
+"""Name of the option -> what a student costs, given one window."""
