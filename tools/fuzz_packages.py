@@ -38,9 +38,8 @@ from edgehar.package import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, am
 from edgehar.results import portable, stamp
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "package_v1"
-SLOWEST_S = 2.0
-LOST_S = 60.0
-"""A child that has not answered by then is ended and counted as a crash."""
+SLOWEST_S, LOST_S = 2.0, 60.0
+"""The longest a package may take, and after how long a child without an answer is ended and counted as a crash."""
 MOST_MEMORY_BYTES = 8 << 30
 """Address space of the child; beyond it an allocation fails instead of harming the machine."""
 LONG_BYTES = 64
@@ -274,10 +273,11 @@ def table(found: list[Case]) -> str:
 
 def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
     """The counts, and every case that did not end as it should."""
-    words = ["python", "tools/fuzz_packages.py", *([config.package] if config.package != str(GOLDEN) else [])]
+    words = [config.package] if config.package != str(GOLDEN) else []
+    words += ["--count", str(config.count), "--seed", str(config.seed)]
     return {
         "format": "edgehar-fuzz",
-        "command": portable([*words, "--count", str(config.count), "--seed", str(config.seed)]),
+        "command": portable(["python", "tools/fuzz_packages.py", *words]),
         **stamp(),
         "packages": len(found),
         "results": Counter(case.result for case in found),
