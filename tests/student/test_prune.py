@@ -139,6 +139,15 @@ def test_every_criterion_scores_every_unit_and_all_but_chance_know_a_useless_one
         assert max(int(ranks[3]), int(ranks[7])) < 8 if criterion == "overlap" else int(ranks[[3, 7]].max()) < 2
 
 
+def test_chance_is_the_same_for_the_same_windows_and_another_for_others():
+    whole = student("tiny")
+    parts = parts_of(whole, width=False)
+    one, again, other = (CRITERIA["random"](whole, parts, windows(4, seed)) for seed in (0, 0, 1))
+    for name in one:
+        assert torch.equal(one[name], again[name])
+        assert not torch.equal(one[name], other[name])
+
+
 def test_of_two_units_that_say_the_same_one_goes_first():
     whole = student("tiny")
     block = whole.encoder.blocks[0].feedforward  # type: ignore[union-attr]
