@@ -109,6 +109,11 @@ ALLOCATIONS = {"uniform": uniform, "ranked": ranked, "sensitivity": sensitive}
 """Name -> function that makes a plan of a network, its parts, their scores and windows."""
 
 
+def shown(cost: float) -> str:
+    """A cost for people, be it a fraction of a millisecond or millions of multiply-adds."""
+    return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
+
+
 def remove_until(
     network: nn.Module, parts: list[Part], plan: Plan, inputs: Inputs, cost: Callable[[Any], float], limit: float
 ) -> tuple[Any, Kept]:
@@ -122,7 +127,8 @@ def remove_until(
     least = cost(best[0])
     if least > limit:
         raise ConfigError(
-            f"asked for {limit:,.4g}, but with {MOST:.0%} of all units gone {least:,.4g} is left; ask for more"
+            f"found {shown(least)} with {MOST:.0%} of all units gone; expected a limit above that, not "
+            f"{shown(limit)}; ask for more"
         )
     for _ in range(HALVINGS):
         middle = (low + high) / 2

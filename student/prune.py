@@ -157,7 +157,13 @@ def main(argv: list[str] | None = None) -> int:
             crew,
             "recover",
             progress,
-            [asdict(options), before.facts["options"], before.history],
+            # With a limit in milliseconds the next start may keep other units.
+            [
+                asdict(options),
+                before.facts["options"],
+                before.history,
+                {k: units.tolist() for k, units in kept.items()},
+            ],
         )
         if crew.rank != 0:
             return 0
