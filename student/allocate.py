@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from edgehar.errors import ConfigError
 from student.dream import Inputs
-from student.units import Kept, Part, Scores, remove
+from student.units import Kept, Part, Scores, remove, watched
 
 Gone = dict[str, Tensor]
 """Part -> the units that go."""
@@ -64,23 +63,18 @@ def sensitivity_of(network: nn.Module, parts: list[Part], scores: Scores, inputs
         shown[..., hidden[part.name], :] = 0
         return (shown.flatten(-2), *given[1:])
 
-    hooks = [network.get_submodule(part.reader).register_forward_pre_hook(partial(mask, part)) for part in parts]
     found: dict[str, list[float]] = {}
-    try:
-        with torch.no_grad():
-            wanted = network(*inputs).logits.log_softmax(1)
-            for part in tqdm(parts, "sensitivity", unit="part", disable=None):
-                harms = [0.0]
-                for level in range(1, LEVELS + 1):
-                    hidden[part.name] = _least(scores[part.name], MOST * level / LEVELS)
-                    got = network(*inputs).logits.log_softmax(1)
-                    harm = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
-                    harms.append(max(harms[-1], float(harm)))
-                del hidden[part.name]
-                found[part.name] = harms
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), watched(network, parts, mask):
+        wanted = network(*inputs).logits.log_softmax(1)
+        for part in tqdm(parts, "sensitivity", unit="part", disable=None):
+            harms = [0.0]
+            for level in range(1, LEVELS + 1):
+                hidden[part.name] = _least(scores[part.name], MOST * level / LEVELS)
+                got = network(*inputs).logits.log_softmax(1)
+                harm = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
+                harms.append(max(harms[-1], float(harm)))
+            del hidden[part.name]
+            found[part.name] = harms
     return found
 
 

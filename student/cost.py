@@ -11,27 +11,22 @@ import torch
 from torch import Tensor
 
 from student.dream import Inputs
-from student.export import to_onnx
+from student.export import graphs_of
 from student.lite import Lite
-from student.simplify import SimpleEncoder, SimpleHead
 from teacher.layers import count_macs
 
 WARM_UP, RUNS = 50, 200
 
 
-def graphs_of(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, Tensor]]:
+def on_a_board(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, Tensor]]:
     """Encoder and head as an edge package holds them, and the encoder's inputs for one window."""
     features, valid = window
-    flat = {name: features[name][0].flatten(1).cpu() for name in student.encoder.names}  # (S, P*G*F)
-    there = torch.stack([valid[name][0] for name in student.encoder.names], 1).float().cpu()  # (S, M)
-    student = copy.deepcopy(student).cpu().eval()
-    # Two windows: the exporter takes an axis of size 1 for a constant.
-    some = ({name: torch.cat([part, part]) for name, part in flat.items()}, torch.cat([there, there]))
-    tokens = torch.zeros(2, len(there), student.encoder.narrow.out_features)
-    inputs = [*student.encoder.names, "valid"]
-    encoder = to_onnx(SimpleEncoder(student.encoder), (*some[0].values(), some[1]), inputs, "token", "steps")
-    head = to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
-    return encoder, head, flat | {"valid": there}
+    steps = {name: features[name][0].flatten(1).cpu() for name in student.encoder.names}  # (S, P*G*F)
+    steps["valid"] = torch.stack([valid[name][0] for name in student.encoder.names], 1).float().cpu()  # (S, M)
+    tokens = torch.zeros(2, len(steps["valid"]), student.encoder.narrow.out_features)
+    # Every step twice: the exporter takes an axis of size 1 for a constant.
+    some = tuple(torch.cat([part, part]) for part in steps.values())
+    return *graphs_of(copy.deepcopy(student).cpu().eval(), some, tokens), steps
 
 
 def macs(student: Lite, window: Inputs) -> float:
@@ -41,13 +36,13 @@ def macs(student: Lite, window: Inputs) -> float:
 
 def graph_bytes(student: Lite, window: Inputs) -> float:
     """Bytes of both graphs in fp32."""
-    encoder, head, _ = graphs_of(student, window)
+    encoder, head, _ = on_a_board(student, window)
     return float(len(encoder) + len(head))
 
 
 def latency_ms(student: Lite, window: Inputs) -> float:
     """Median milliseconds of both graphs for one window, one thread of this machine."""
-    encoder, head, inputs = graphs_of(student, window)
+    encoder, head, inputs = on_a_board(student, window)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     first, second = (

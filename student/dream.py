@@ -23,6 +23,12 @@ Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
 
 
+def some_of(windows: Inputs, rows: slice | Tensor) -> Inputs:
+    """The windows at these places."""
+    features, valid = windows
+    return {name: part[rows] for name, part in features.items()}, {name: part[rows] for name, part in valid.items()}
+
+
 @dataclass(frozen=True)
 class DreamConfig:
     """How dreamed motion varies."""

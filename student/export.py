@@ -103,6 +103,19 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
     return bare(graph).SerializeToString()
 
 
+def graphs_of(student: Lite, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple[bytes, bytes]:
+    """Encoder and head as a package holds them.
+
+    Args:
+        student: on the CPU.
+        steps: some steps of every modality (N, P*G*F) and which are valid (N, M), N above 1.
+        tokens: (B, S, D) of some windows.
+    """
+    inputs = [*student.encoder.names, "valid"]
+    encoder = to_onnx(SimpleEncoder(student.encoder), steps, inputs, "token", "steps")
+    return encoder, to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
+
+
 def dreamed_arrays(
     student: Lite, dreamer: Dreamer, windows: int, seed: int, pool: int = 1
 ) -> dict[str, NDArray[np.float32]]:
@@ -166,9 +179,10 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         },
         licence=info.licence,
     )
+    encoder, head = graphs_of(student, some, tokens)
     files: dict[str, bytes | Path] = {
-        "encoder.fp32.onnx": to_onnx(SimpleEncoder(student.encoder), some, inputs, "token", "steps"),
-        "head.fp32.onnx": to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows"),
+        "encoder.fp32.onnx": encoder,
+        "head.fp32.onnx": head,
         PARITY: _npz(parity),
         CALIBRATION: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
     }

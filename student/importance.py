@@ -15,9 +15,9 @@ import torch_pruning
 from torch import Tensor, nn
 from torch.nn import functional
 
-from student.dream import Inputs
+from student.dream import Inputs, some_of
 from student.losses import soft_targets
-from student.units import Part, Scores, graph_of, group_of
+from student.units import Part, Scores, graph_of, group_of, watched
 
 GATE_LOW, GATE_HIGH, GATE_HEAT = -0.1, 1.1, 2 / 3
 """Ends and temperature of the hard-concrete distribution (arXiv 1712.01312)."""
@@ -90,13 +90,8 @@ def _activations(network: nn.Module, parts: list[Part], inputs: Inputs) -> dict[
         tokens = given[0].reshape(len(next(iter(inputs[1].values()))), -1, given[0].shape[-1])  # (N, L, rows)
         found[part.name] = tokens.unflatten(2, (part.count, -1)).permute(0, 2, 1, 3).flatten(2)
 
-    hooks = [network.get_submodule(part.reader).register_forward_pre_hook(partial(keep, part)) for part in parts]
-    try:
-        with torch.no_grad():
-            network(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), watched(network, parts, keep):
+        network(*inputs)
     return found
 
 
@@ -168,9 +163,8 @@ def gates(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
 
     for step in range(GATE_STEPS):
         rows = torch.randint(len(wanted), (min(64, len(wanted)),), generator=generator)
-        some = tuple({name: tensor[rows] for name, tensor in part.items()} for part in inputs)
         cost = GATE_COST * min(1.0, 2 * step / GATE_STEPS)
-        loss = soft_targets(gated(*some).logits, wanted[rows], 2.0)
+        loss = soft_targets(gated(*some_of(inputs, rows)).logits, wanted[rows], 2.0)
         loss = loss + cost * torch.stack([stays(entry).sum() for entry in openness.values()]).sum()
         optimiser.zero_grad()
         loss.backward()

@@ -26,7 +26,7 @@ from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from student.allocate import ALLOCATIONS, remove_until
 from student.cost import COSTS
-from student.dream import Inputs
+from student.dream import Inputs, some_of
 from student.importance import CRITERIA
 from student.lite import Lite, LiteOutput
 from student.losses import soft_targets
@@ -96,15 +96,14 @@ JUDGED_ON = 256
 def shrink(student: Lite, source: Source, options: PruneOptions) -> tuple[Lite, Kept]:
     """A smaller copy of a student, and which of its units stayed; raises ConfigError for a limit out of reach."""
     windows = source.draw(JUDGED_ON, update_generator(options.seed, 0))
-    single: Inputs = ({k: v[:1] for k, v in windows[0].items()}, {k: v[:1] for k, v in windows[1].items()})
+    single = some_of(windows, slice(1))
     cost = COSTS[options.cost]
     limit = options.share * cost(student, single) if options.cost == "macs" else float(getattr(options, options.cost))
     parts = parts_of(student, options.width)
     learning = copy.deepcopy(student).requires_grad_(True)
     scores = CRITERIA[options.criterion](learning, parts, windows)
     plan = ALLOCATIONS[options.allocation](student, parts, scores, windows)
-    some: Inputs = ({k: v[:2] for k, v in windows[0].items()}, {k: v[:2] for k, v in windows[1].items()})
-    return remove_until(student, parts, plan, some, lambda network: cost(network, single), limit)
+    return remove_until(student, parts, plan, some_of(windows, slice(2)), lambda network: cost(network, single), limit)
 
 
 def recovery_loss(unpruned: Lite, source: Source, kept: Kept, batch: int, temperature: float, crew: Crew) -> LossOf:
@@ -167,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         if crew.rank != 0:
             return 0
-        single: Inputs = ({k: v[:1] for k, v in held_out[0].items()}, {k: v[:1] for k, v in held_out[1].items()})
+        single = some_of(held_out, slice(1))
         facts: dict[str, Any] = {
             "parameters": count_parameters(pruned),
             "macs": count_macs(pruned, *single),

@@ -50,11 +50,10 @@ def as_skeleton(motion: Floats, spec: ModalitySpec) -> Floats:
     """Simulated joints (T, 60) as the joints (T, C) of `spec`; an unknown joint lies where its parent does."""
     positions = motion.reshape(len(motion), SKELETON.groups, 3)
     sources = [joint_source(name) for name in spec.joints]
-    root = KINECT_JOINTS.index("hip_centre")
 
     def found(joint: int) -> int:
         source, above = sources[joint], spec.parents[joint]
-        return source if source is not None else root if above == joint else found(above)
+        return source if source is not None else SKELETON.root if above == joint else found(above)
 
     chosen = positions[:, [found(joint) for joint in range(spec.groups)]]
     return np.roll(chosen, spec.vertical - SKELETON.vertical, axis=2).reshape(len(motion), spec.channels)

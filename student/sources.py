@@ -1,6 +1,7 @@
 """Where windows come from when no recording is at hand, and what of the training data each source needs."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -8,7 +9,7 @@ import torch
 from edgehar.config import group, option
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
-from student.dream import DreamConfig, Dreamer, Inputs
+from student.dream import DreamConfig, Dreamer, Inputs, some_of
 from student.invert import InversionConfig, invert
 from student.lite import Lite
 from student.moments import MeanDreamer
@@ -80,11 +81,8 @@ class Bank:
 
     def draw(self, batch: int, generator: torch.Generator) -> Inputs:
         """A batch of B windows."""
-        features, valid = self._windows
-        rows = torch.randint(len(next(iter(valid.values()))), (batch,), generator=generator)
-        some = {name: tensor[rows] for name, tensor in features.items()}
-        there = {name: flags[rows] for name, flags in valid.items()}
-        return augment(some, there, self._specs, self._augment, generator)
+        rows = torch.randint(len(next(iter(self._windows[1].values()))), (batch,), generator=generator)
+        return augment(*some_of(self._windows, rows), self._specs, self._augment, generator)
 
 
 def on(device: torch.device, windows: Inputs) -> Inputs:
@@ -117,6 +115,10 @@ def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, see
     info, lost = checkpoint.info, config.dream.lost_modality
     specs, steps = info.modalities, info.window.steps
 
+    @cache  # simulated people take seconds, and two sources begin with them
+    def simulated() -> Inputs:
+        return simulated_windows(info, config.people, seed)
+
     def opened(name: str) -> Source:
         match name:
             case "means":
@@ -124,9 +126,9 @@ def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, see
             case "smooth":
                 return Dreamer(checkpoint.facts["statistics"], specs, steps, config.dream)
             case "simulated":
-                return Bank(simulated_windows(info, config.people, seed), specs, lost)
+                return Bank(simulated(), specs, lost)
             case "inverted":
-                begun = Bank(simulated_windows(info, config.people, seed), specs, 0.0)
+                begun = Bank(simulated(), specs, 0.0)
                 start = on(device, begun.draw(config.inversion.inverted, update_generator(seed, 0)))
                 inverted = invert(network, start, len(info.labels), config.inversion)
                 return Bank(on(torch.device("cpu"), inverted), specs, lost)

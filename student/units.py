@@ -4,7 +4,10 @@ Which rows and columns of which tensors go with a unit is worked out by torch-pr
 """
 
 import copy
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,6 +19,10 @@ from student.lite import Lite
 from teacher.layers import Attention, FeedForward
 
 WIDTHS = ("channels", "token")
+
+
+Watch = Callable[["Part", nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
+"""Sees what the reader of a part is given, and may give it something else."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,17 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
             parts.append(Part(first, "channels", len(encoder.norm.weight), "encoder.norm"))
             parts.append(Part("encoder.narrow", "token", encoder.narrow.out_features, "head.norm"))
     return parts
+
+
+@contextmanager
+def watched(network: nn.Module, parts: list[Part], watch: Watch) -> Generator[None, None, None]:
+    """Let `watch` see every part's units wherever they are read."""
+    hooks = [network.get_submodule(part.reader).register_forward_pre_hook(partial(watch, part)) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def rows_of(network: nn.Module, part: Part, units: Tensor) -> list[int]:
