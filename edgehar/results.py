@@ -37,7 +37,10 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, and whether files differ from it; None for an installed one."""
+    """Commit of the checkout this package runs from, and whether files differ from it; None for an installed one.
+
+    Results of earlier runs may differ: they are what a run writes, not what it runs.
+    """
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():
         return None
@@ -46,7 +49,8 @@ def git_commit() -> str | None:
         called = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
         return called.stdout.strip()
 
-    changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    own = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/docs/results")
+    changed = " with uncommitted changes" if git(*own) else ""
     return git("rev-parse", "HEAD") + changed or None
 
 
