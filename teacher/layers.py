@@ -5,6 +5,9 @@ Huang et al. 2016. `torch.nn.MultiheadAttention` is not used: structured pruning
 """
 
 import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -104,3 +107,19 @@ def count_macs(model: nn.Module, *inputs: object) -> int:
         model(*inputs)
     model.train(training)
     return counter.get_total_flops() // 2
+
+
+@contextmanager
+def outputs_of(network: nn.Module, names: Sequence[str]) -> Generator[dict[str, Tensor], None, None]:
+    """While open, the dict that is yielded holds what each of these modules gave last, by their names."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, _: nn.Module, given: object, output: Tensor) -> None:
+        found[name] = output
+
+    hooks = [network.get_submodule(name).register_forward_hook(partial(keep, name)) for name in names]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
