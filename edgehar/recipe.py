@@ -10,11 +10,12 @@ from edgehar.pipeline import PRESETS
 from edgehar.stages import Stage, training_stage
 
 LAST = ("finetune", "distill")
+VERBS = ("pretrain", *LAST, "prune")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options of pretraining, fine-tuning and distillation."""
+    """The options of pretraining, fine-tuning, distillation and pruning."""
 
     preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
     update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
@@ -24,6 +25,7 @@ class Recipe:
     pretrain: str = option("", "more options of edgehar pretrain, as one word: --pretrain='--updates 1200'")
     finetune: str = option("", "more options of edgehar finetune, as one word")
     distill: str = option("", "more options of edgehar distill, as one word")
+    prune: str = option("", "more options of edgehar prune, as one word (suites compression and ablation)")
 
     def __post_init__(self) -> None:
         """Refuse what no stage would take."""
@@ -31,7 +33,7 @@ class Recipe:
             raise ConfigError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
         if not self.update_share > 0:
             raise ConfigError(f"--update-share {self.update_share}: expected a number above 0")
-        for verb in ("pretrain", "finetune", "distill"):
+        for verb in VERBS:
             self.more(verb)
 
     def more(self, verb: str) -> tuple[str, ...]:
@@ -67,5 +69,5 @@ class Recipe:
     def words(self) -> list[str]:
         """What to type for this recipe."""
         words = ["--preset", self.preset, *self.share(), *([] if self.pretraining else ["--no-pretraining"])]
-        typed = {verb: str(getattr(self, verb)) for verb in ("pretrain", "finetune", "distill")}
+        typed = {verb: str(getattr(self, verb)) for verb in VERBS}
         return words + [f"--{verb}={shlex.quote(more)}" for verb, more in typed.items() if more]

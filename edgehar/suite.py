@@ -3,11 +3,15 @@
     edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
     edgehar evaluate --suite loso,labels --data utd-mhad
 
-accuracy   default split, all sensors: teacher, student and nano student, each sensor alone, 25 faults
-sensors    networks trained for one sensor
-loso       each subject left out once          folds      subjects dealt into folds
-labels     few labels, with and without pretraining
-baselines  other methods on the same windows   unknown    activities left out of training, told by a low score
+accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, 25 faults
+sensors      networks trained for one sensor
+loso         each subject left out once
+folds        subjects dealt into folds
+labels       few labels, with and without pretraining
+baselines    other methods on the same windows
+unknown      activities left out of training, told by a low score
+compression  student and teacher pruned without data, and with it for scale
+ablation     every criterion of pruning with every source of windows
 
 A result file whose configuration is the one asked for is not measured again; delete it to do so. A run that was killed
 goes on where it stopped.
@@ -63,6 +67,10 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         words += ["--folds", str(options.folds)]
     if run.suite == "labels":
         words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
+    if run.suite == "compression":
+        words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
+    if run.suite == "ablation":
+        words += ["--sources", ",".join(options.sources), "--criteria", ",".join(options.criteria)]
     if run.suite == "unknown":
         words += ["--left-out", str(options.left_out)]
     for name, path in (("--out-of-fold", options.out_of_fold), ("--out-of-fold-nano", options.out_of_fold_nano)):
@@ -74,7 +82,7 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
     """The options of the suite, and of every training as they were resolved."""
     trainings: dict[str, Any] = {}
     for stage in run.stages:
-        if stage.checkpoint is not None and not stage.name.startswith("finetune-"):
+        if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "prune-")):
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
             trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
     return {"recipe": to_json(options.recipe), "trainings": trainings}
@@ -134,6 +142,11 @@ def summary(result: dict[str, Any]) -> str:
         f"  {100 * entry['share']:g} % of the labels, {'pretrained' if entry['pretrained'] else 'from scratch'}, draw "
         f"{entry['draw']}: {entry['correct']}/{entry['total']}"
         for entry in result.get("labels", [])
+    ]
+    lines += [
+        f"  {entry['network']}, {100 * entry['kept']:g} % kept, {','.join(entry['source'])}, {entry['criterion']}: "
+        f"{entry['correct']}/{entry['total']}  {entry['seconds']:.0f} s"
+        for entry in result.get("pruned", [])
     ]
     if "unknown" in result:
         found = result["unknown"]

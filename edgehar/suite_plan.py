@@ -15,10 +15,20 @@ from edgehar.pipeline import data_arguments
 from edgehar.recipe import Recipe
 from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
 
-SEEDS = {"accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5}
+SEEDS = {
+    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
+    "ablation": 3,
+}  # fmt: skip
 """Suite -> how many seeds it has where none are given."""
 
 OWN_SPLITS = ("loso", "folds")
+SHRINKING = ("compression", "ablation")
+"""Suites that prune the networks which the suite accuracy trains."""
+STORED, FREE, REAL = "means", "inverted", "recordings"
+"""Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
+SOURCES = (STORED, "smooth", "simulated", FREE, "generated", "noise", REAL)
+CRITERION = "l2"
+CRITERIA = ("l1", CRITERION, "lamp", "taylor", "hessian", "overlap", "gates", "random")
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 NANO_OF_TINY = ("--stem", "16", "--width", "16", "--hidden", "16", "--token", "16")
 """The nano student beside the tiny networks, which no preset of its own describes."""
@@ -35,6 +45,9 @@ class SuiteOptions:
     shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
     draws: int = option(5, "how often each share is drawn")
     left_out: int = option(3, "activities that the suite unknown leaves out")
+    kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suite compression keeps")
+    sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
+    criteria: tuple[str, ...] = option(CRITERIA, "criteria that the suite ablation compares")
     out_of_fold: str | None = option(None, "the student's answers from cross-validation, to calibrate it (accuracy)")
     out_of_fold_nano: str | None = option(None, "the nano student's answers, to calibrate that")
     runs: str = option("runs/suite", "folder for checkpoints and packages")
@@ -54,6 +67,11 @@ class SuiteOptions:
             raise ConfigError("--without: the suite unknown draws what it leaves out; leave the option away")
         if not self.shares or any(not 0 < share <= 1 for share in self.shares) or self.draws < 1:
             raise ConfigError(f"--shares {self.shares}, --draws {self.draws}: expected shares of 0 to 1, and 1 or more")
+        if not self.kept or any(not 0 < share < 1 for share in self.kept):
+            raise ConfigError(f"--kept {self.kept}: expected shares above 0 and below 1")
+        for name, given, known in (("sources", self.sources, SOURCES), ("criteria", self.criteria, CRITERIA)):
+            if not given or set(given) - set(known):
+                raise ConfigError(f"--{name} {','.join(given)}: expected some of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -161,6 +179,48 @@ def _baselines(recipe: Recipe, folder: Path, run: DataOptions, seed: int) -> lis
     return stages
 
 
+def _pruned_name(network: str, kept: float, source: str, criterion: str) -> str:
+    return f"{network}-{100 * kept:g}-{source}-{criterion}"
+
+
+def _pruning(
+    options: SuiteOptions, folder: Path, seed: int, network: str, kept: float, source: str, criterion: str = CRITERION
+) -> Stage:
+    """Prune a network and score what is left."""
+    name = _pruned_name(network, kept, source, criterion)
+    arguments = (
+        str(folder / network), *options.recipe.options("prune"), "--macs", f"{kept:g}", "--source", source,
+        "--criterion", criterion, "--seed", str(seed), "--score",
+    )  # fmt: skip
+    return training_stage(folder, "prune", f"pruned-{name}", arguments, name=f"prune-{name}")
+
+
+def _compression(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
+    """Shrink student and teacher without data, and with it for scale; package what is left of the student."""
+    data = data_arguments(run)
+    stages = options.recipe.stages(folder, data, seed)
+    for kept in options.kept:
+        stages += [_pruning(options, folder, seed, "student", kept, source) for source in (STORED, FREE, REAL)]
+        stages += [_pruning(options, folder, seed, "teacher", kept, source) for source in (STORED, REAL)]
+        small = f"pruned-{_pruned_name('student', kept, STORED, CRITERION)}"
+        stages += packaging_stages(folder, small, f"package-{small}")
+        key = f"{small}.{fed_name(run.modalities)}"
+        stages.append(scoring_stage(folder, source_of(data), f"package-{small}", "int8", key))
+    return stages
+
+
+def _ablation(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
+    """Every criterion with every source, half of the student's multiply-adds removed."""
+    return [
+        *options.recipe.stages(folder, data_arguments(run), seed),
+        *(
+            _pruning(options, folder, seed, "student", 0.5, source, criterion)
+            for source in options.sources
+            for criterion in options.criteria
+        ),
+    ]
+
+
 def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) -> dict[str, DataOptions]:
     """What the name of each run says -> its recordings."""
     sensors = tuple(spec.name for spec in dataset.info.modalities)
@@ -190,14 +250,21 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
                     continue
                 own = options.data.split not in (None, default_split(options.data.data))
                 narrowed = suite in OWN_SPLITS and options.data.modalities
-                parts = [dataset.info.name, suite, variant, *([fed_name(data.modalities)] if narrowed else [])]
+                parts = [variant, *([fed_name(data.modalities)] if narrowed else [])]
                 parts += [str(options.data.split)] if own else []
                 parts += [options.recipe.preset] if options.recipe.preset != "base" else []
                 parts += [f"share{options.recipe.update_share:g}"] if options.recipe.update_share != 1 else []
-                name = re.sub(r"[^\w.+-]+", "_", "-".join((*parts, f"seed{seed}")))
-                folder = Path(options.runs) / name
+                name, home = (
+                    re.sub(r"[^\w.+-]+", "_", "-".join((dataset.info.name, kind, *parts, f"seed{seed}")))
+                    for kind in (suite, "accuracy" if suite in SHRINKING else suite)
+                )
+                folder = Path(options.runs) / home
                 data.make_split(dataset)
                 match suite:
+                    case "compression":
+                        stages = _compression(options, folder, data, seed)
+                    case "ablation":
+                        stages = _ablation(options, folder, data, seed)
                     case "labels":
                         stages = _labels(options, folder, data, seed)
                     case "baselines":

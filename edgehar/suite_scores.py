@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgehar.answers import read_answers, scores
+from edgehar.answers import fed_name, read_answers, scores
 from edgehar.clip import Dataset
 from edgehar.files import read_json
 from edgehar.preprocess import Normalisation
@@ -13,6 +13,7 @@ from edgehar.splits import Split
 from edgehar.suite_plan import Run
 from edgehar.windows import cut
 
+COUNTED = ("correct", "total", "accuracy", "per_subject")
 CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy")
 
 
@@ -82,10 +83,48 @@ def _labels(run: Run) -> list[dict[str, Any]]:
                 "seed": options["seed"],
                 "pretrained": options["pretrained"] is not None,
                 "train_windows": facts["train_windows"],
-                **{key: found[key] for key in ("correct", "total", "accuracy", "per_subject")},
+                **{key: found[key] for key in COUNTED},
             }
         )
     return entries
+
+
+def _pruned(run: Run) -> list[dict[str, Any]]:
+    """What every pruning cost and gave."""
+    entries: list[dict[str, Any]] = []
+    for stage in run.stages:
+        if stage.verb != "prune" or stage.checkpoint is None:
+            continue
+        facts = checkpoint_facts(stage.checkpoint)["facts"]
+        options = facts["options"]
+        kept = ("needs", "parameters", "macs", "macs_before", "updates", "agreement_removed", "agreement_recovered")
+        entries.append(
+            {
+                "network": Path(options["checkpoint"]).name,
+                "kept": options["macs"],
+                "source": options["inputs"]["source"],
+                "criterion": options["criterion"],
+                "seconds": round(facts["seconds"], 1),
+                **{key: facts[key] for key in kept},
+                **{key: facts["evaluation"][key] for key in COUNTED},
+                "removed": {key: facts["evaluation_removed"][key] for key in COUNTED},
+            }
+        )
+    return entries
+
+
+def _unpruned(run: Run) -> dict[str, Any]:
+    """Teacher and student as they were trained, by the score of their own stage."""
+    networks: dict[str, Any] = {}
+    for folder, name in (("teacher", "teacher"), ("student", "student-fp32")):
+        facts = checkpoint_facts(run.folder / folder)["facts"]
+        size = (run.folder / folder / "weights.safetensors").stat().st_size
+        scores = {fed_name(run.data.modalities): brief(facts["evaluation"])}
+        networks[name] = {
+            "precision": "fp32", "parameters": facts["parameters"], "macs": facts["macs"], "bytes": size,
+            "scores": scores,
+        }  # fmt: skip
+    return networks
 
 
 def collect(run: Run) -> dict[str, Any]:
@@ -103,6 +142,10 @@ def collect(run: Run) -> dict[str, Any]:
             }
             every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
             return {"baselines": baselines, "test_windows": every[0]["total"]}
+        case "compression" | "ablation":
+            networks = _unpruned(run) | _packaged(run)[0]
+            pruned = _pruned(run)
+            return {"networks": networks, "pruned": pruned, "test_windows": pruned[0]["total"]}
         case _:
             networks, unknown = _packaged(run)
             teacher = _teacher(run.folder)

@@ -11,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from edgehar.answers import Answers, fed_name, feeds, scores, write_answers
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.windows import Windows
-from student.rebuild import rebuild
-from teacher.checkpoint import Checkpoint, load_checkpoint
-from teacher.model import Teacher, TeacherConfig
+from student.rebuild import network_of
+from teacher.checkpoint import load_checkpoint
 from teacher.stage import follow, load_stage_data, predict
 
 
@@ -31,16 +29,6 @@ class AnswersOptions:
     checkpoint: str = positional("folder of a teacher, student or pruned checkpoint")
     out: str = option(MISSING, "file to write (.npz)")
     data: DataOptions = group(DataOptions)
-
-
-def network_of(checkpoint: Checkpoint) -> nn.Module:
-    """The trained network, whichever kind it is."""
-    if checkpoint.kind != "teacher":
-        return rebuild(checkpoint)
-    info = checkpoint.info
-    teacher = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
-    teacher.load_state_dict(checkpoint.weights)
-    return teacher
 
 
 def fed_only(windows: Windows, fed: tuple[str, ...]) -> Windows:

@@ -1,4 +1,4 @@
-"""What a student costs on a board: multiply-adds, bytes of its graphs, or milliseconds of onnxruntime for a window."""
+"""What a network costs: multiply-adds; of a student also bytes of its graphs, or milliseconds of onnxruntime."""
 
 import copy
 import time
@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from student.dream import Inputs
 from student.export import graphs_of
@@ -29,9 +29,9 @@ def on_a_board(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, T
     return *graphs_of(copy.deepcopy(student).cpu().eval(), some, tokens), steps
 
 
-def macs(student: Lite, window: Inputs) -> float:
+def macs(network: nn.Module, window: Inputs) -> float:
     """Multiply-adds of one window."""
-    return float(count_macs(student, *window))
+    return float(count_macs(network, *window))
 
 
 def graph_bytes(student: Lite, window: Inputs) -> float:
@@ -59,5 +59,5 @@ def latency_ms(student: Lite, window: Inputs) -> float:
     return float(np.median(taken)) * 1000
 
 
-COSTS: dict[str, Callable[[Lite, Inputs], float]] = {"macs": macs, "bytes": graph_bytes, "latency_ms": latency_ms}
-"""Name of the option -> what a student costs, given one window."""
+COSTS: dict[str, Callable[[Any, Inputs], float]] = {"macs": macs, "bytes": graph_bytes, "latency_ms": latency_ms}
+"""Name of the option -> what a network costs, given one window; only a student has bytes and milliseconds."""

@@ -17,16 +17,16 @@ from edgehar.cli import guarded
 from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
 from edgehar.errors import CheckpointError
-from student.dream import measure_statistics
 from student.lite import PRESETS, Lite, LiteConfig
 from student.losses import feature_regression, soft_targets
-from student.moments import measure_moments
+from student.rebuild import rebuild_teacher
 from teacher.augment import AugmentConfig, lose_modalities
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.exchange import ExchangeConfig, Partners
 from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
 from teacher.layers import count_macs, count_parameters
-from teacher.model import Teacher, TeacherConfig, TeacherOutput
+from teacher.model import Teacher, TeacherOutput
+from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
     cross_entropy,
@@ -84,10 +84,7 @@ class Teachers(nn.Module):
         super().__init__()
         members: list[Teacher] = []
         for checkpoint in checkpoints:
-            info = checkpoint.info
-            member = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
-            member.load_state_dict(checkpoint.weights)
-            members.append(member)
+            members.append(rebuild_teacher(checkpoint))
         self.members = nn.ModuleList(members)
         self.dim = sum(member.config.dim for member in members)
         self.eval().requires_grad_(False)

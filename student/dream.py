@@ -1,10 +1,4 @@
-"""Inputs that no one ever recorded: smooth motion drawn from stored first and second moments.
-
-What is stored with a checkpoint, per modality: the mean of each channel, the covariance of the channels of one frame,
-and the spread of each channel's motion. They say how the training subjects stood and how strongly channels move
-together; they hold no sample, no order in time and no label, so no recording can be read back from them. It is data
-derived from recordings all the same, and `facts["statistics"]` is where to look at all of it.
-"""
+"""Inputs that no one ever recorded: smooth motion drawn from the moments of single frames (`teacher.moments`)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +9,8 @@ from torch import Tensor
 
 from edgehar.clip import Floats
 from edgehar.config import option
+from edgehar.errors import CheckpointError
 from edgehar.modality import ModalitySpec
-from edgehar.windows import Windows
 from teacher.augment import lose_modalities
 
 Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -41,23 +35,6 @@ class DreamConfig:
     lost_modality: float = option(0.1, "chance that a dreamed window lacks a modality")
 
 
-def measure_statistics(windows: Windows, specs: tuple[ModalitySpec, ...]) -> dict[str, Any]:
-    """Moments of the valid frames of prepared training windows, as plain lists for JSON."""
-    statistics: dict[str, Any] = {}
-    for spec in specs:
-        used = windows.features[spec.name][windows.valid[spec.name]]  # (steps, P, G, F)
-        value = used[..., : spec.group].reshape(-1, spec.channels).astype(np.float64)
-        motion = used[..., spec.group :].reshape(-1, spec.channels).astype(np.float64)
-        if not len(value):
-            value = motion = np.zeros((1, spec.channels))
-        statistics[spec.name] = {
-            "mean": np.round(value.mean(0), 4).tolist(),
-            "covariance": np.round(np.cov(value.T, bias=True).reshape(spec.channels, -1), 5).tolist(),
-            "motion": np.round(motion.std(0), 4).tolist(),
-        }
-    return statistics
-
-
 def _factor(covariance: list[list[float]]) -> Floats:
     """(C, C) square root of a covariance, so that unit noise times its transpose has that covariance."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
@@ -68,9 +45,14 @@ class Dreamer:
     """Draws batches of synthetic windows from stored statistics."""
 
     def __init__(
-        self, statistics: dict[str, Any], specs: tuple[ModalitySpec, ...], steps: int, config: DreamConfig
+        self, statistics: dict[str, Any] | None, specs: tuple[ModalitySpec, ...], steps: int, config: DreamConfig
     ) -> None:
-        """Windows of S = `steps` for these modalities."""
+        """Windows of S = `steps` for these modalities; raises CheckpointError if there are no statistics of them."""
+        if statistics is None or any(spec.name not in statistics for spec in specs):
+            raise CheckpointError(
+                f"moments of single frames: found {', '.join(statistics or {}) or 'none'}; expected "
+                f"{', '.join(spec.name for spec in specs)}; train again, or prune with another --source"
+            )
         self.specs, self.steps, self.config = specs, steps, config
         self.mean = {name: torch.tensor(entry["mean"]) for name, entry in statistics.items()}
         self.factor = {name: torch.as_tensor(_factor(entry["covariance"])) for name, entry in statistics.items()}

@@ -146,7 +146,7 @@ def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
 def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
     """Export a checkpoint's network and write the package; returns its manifest."""
     student, info = rebuild(checkpoint), checkpoint.info
-    dreamer = Dreamer(checkpoint.facts["statistics"], info.modalities, info.window.steps, DreamConfig())
+    dreamer = Dreamer(checkpoint.facts.get("statistics"), info.modalities, info.window.steps, DreamConfig())
     parity = dreamed_arrays(student, dreamer, windows, seed + 1, PARITY_POOL)
     calibration = dreamed_arrays(student, dreamer, windows, seed + 2)
     inputs = [*student.encoder.names, "valid"]

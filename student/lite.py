@@ -53,13 +53,11 @@ class LiteOutput(NamedTuple):
 
     Attributes:
         logits: (B, K).
-        blocks: outputs of the encoder's and the head's blocks, (B, S, D) each, for matching while pruning.
         fused: (B, D) features the classifier saw.
         steps: (B, S, D) tokens after the head's blocks.
     """
 
     logits: Tensor
-    blocks: tuple[Tensor, ...]
     fused: Tensor
     steps: Tensor
 
@@ -98,15 +96,12 @@ class Encoder(nn.Module):
         """The blocks, with their type."""
         return cast(list[EncoderBlock], list(self.blocks))
 
-    def trace(self, features: dict[str, Tensor], valid: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Tokens and the outputs of the blocks.
+    def forward(self, features: dict[str, Tensor], valid: Tensor) -> Tensor:
+        """Tokens (..., D).
 
         Args:
             features: modality -> (..., P*G*F).
             valid: (..., M), 1 where the modality's step is valid, else 0.
-
-        Returns:
-            (..., D) tokens and (..., W) for every block.
         """
         parts: list[Tensor] = []
         for number, name in enumerate(self.names):
@@ -114,15 +109,9 @@ class Encoder(nn.Module):
             seen = self.widen[name](functional.gelu(self.stem[name](features[name])))
             parts.append(seen * there + self.missing[name] * (1 - there))
         fused = reduce(torch.add, parts)
-        outputs: list[Tensor] = []
         for block in self.blocks:
             fused = block(fused)
-            outputs.append(fused)
-        return self.narrow(self.norm(fused)), outputs
-
-    def forward(self, features: dict[str, Tensor], valid: Tensor) -> Tensor:
-        """Tokens (..., D); arguments as in `trace`."""
-        return self.trace(features, valid)[0]
+        return self.narrow(self.norm(fused))
 
 
 class Head(nn.Module):
@@ -143,19 +132,17 @@ class Head(nn.Module):
         """The blocks, with their type."""
         return cast(list[Block], list(self.blocks))
 
-    def trace(self, tokens: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """(B, S, D) -> logits (B, K), pooled features (B, D) and the outputs of the blocks."""
+    def read(self, tokens: Tensor) -> LiteOutput:
+        """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
         tokens = tokens + self.place
-        outputs: list[Tensor] = []
         for block in self.blocks:
             tokens = block(tokens)
-            outputs.append(tokens)
         fused = self.norm(tokens.mean(1))
-        return self.classifier(fused), fused, outputs
+        return LiteOutput(self.classifier(fused), fused, tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
-        return self.trace(tokens)[0]
+        return self.read(tokens).logits
 
 
 class Lite(nn.Module):
@@ -177,6 +164,4 @@ class Lite(nn.Module):
         """
         flat = {name: tensor.flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
         there = torch.stack([valid[name] for name in self.encoder.names], 2).to(next(iter(flat.values())).dtype)
-        tokens, encoder_blocks = self.encoder.trace(flat, there)
-        logits, fused, head_blocks = self.head.trace(tokens)
-        return LiteOutput(logits, (*encoder_blocks, *head_blocks), fused, head_blocks[-1])
+        return self.head.read(self.encoder(flat, there))

@@ -1,50 +1,52 @@
-"""Shrink a student without a single recording: remove units for good, then recover on dreamed inputs.
+"""Shrink a student or a teacher without a single recording: remove units for good, then recover on dreamed inputs.
 
     python student/prune.py runs/demo/student --out runs/demo/pruned --macs 0.7
 
-Removal: units, heads and channels that a criterion finds worth least (`student.importance`), as few as meet the limit
-(`student.allocate`), with all that depends on them (torch-pruning, arXiv 2301.12900). Recovery: the pruned backbone
-learns the unpruned one's block outputs, weights rising with depth (DFBF, data-free backbone fine-tuning), and its
-softened predictions, on windows that no one recorded (`student.sources`). Needs the checkpoint only.
+Removal: whole blocks if asked for, then units, heads and channels that a criterion finds worth least
+(`student.importance`), as few as meet the limit (`student.allocate`), with all that depends on them (torch-pruning,
+arXiv 2301.12900). Recovery: the pruned backbone learns the unpruned one's block outputs, weights rising with depth
+(DFBF, data-free backbone fine-tuning), and its softened predictions, on windows that no one recorded
+(`student.sources`). Needs the checkpoint only. A pruned teacher is a teacher: it can be distilled, scored and pruned
+again.
 """
 
 import copy
 import sys
 import time
-from dataclasses import MISSING, asdict, dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from student.allocate import ALLOCATIONS, remove_until
+from student.blocks import blocks_of, without_blocks
 from student.cost import COSTS
 from student.dream import Inputs, some_of
 from student.importance import CRITERIA
-from student.lite import Lite, LiteOutput
-from student.losses import soft_targets
-from student.rebuild import rebuild
+from student.rebuild import network_of
+from student.recover import NEVER, RecoveryConfig, Smaller, recover
 from student.sources import SOURCES, Source, SourceConfig, open_source
-from student.units import Kept, parts_of
+from student.units import parts_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
-from teacher.stage import LossOf, follow, load_stage_data, report_score, score_on, workplace
-from teacher.train import Crew, TrainConfig, train
+from teacher.stage import follow, load_stage_data, report_score, score_on, workplace
+from teacher.train import Crew, History, TrainConfig
 
 
 @dataclass(frozen=True)
 class PruneOptions:
     """Options of the stage."""
 
-    checkpoint: str = positional("folder of the student checkpoint")
+    checkpoint: str = positional("folder of the student or teacher checkpoint")
     out: str = option(MISSING, "folder of the pruned checkpoint to write")
     macs: float | None = option(None, "share of the multiply-adds that stays; 0.7 if no other limit is given")
     bytes: int | None = option(None, "bytes that both fp32 graphs may have together")
@@ -52,9 +54,11 @@ class PruneOptions:
     criterion: str = option("l2", f"what decides which units go: {', '.join(CRITERIA)}")
     allocation: str = option("uniform", f"how much of each layer goes: {', '.join(ALLOCATIONS)}")
     width: bool = option(True, "also remove channels of encoder and tokens, not only units and heads")
+    drop_blocks: int = option(0, "whole blocks that go first, those whose absence moves the predictions least")
+    rounds: int = option(1, "remove and recover in so many rounds, each with its share of the updates")
     seed: int = option(0, "reproduces the run")
-    temperature: float = option(2.0, "temperature of the unpruned network's predictions")
     score: bool = option(False, "score the result on the test subjects of the recordings it was trained with")
+    recovery: RecoveryConfig = group(RecoveryConfig)
     train: TrainConfig = group(TrainConfig)
     inputs: SourceConfig = group(SourceConfig)
 
@@ -67,6 +71,8 @@ class PruneOptions:
             raise ConfigError(f"--macs {self.macs}: expected a share from 0.02 to below 1, such as 0.7")
         if (self.bytes is not None and self.bytes < 1) or (self.latency_ms is not None and not self.latency_ms > 0):
             raise ConfigError(f"--bytes {self.bytes}, --latency-ms {self.latency_ms}: expected a number above 0")
+        if self.drop_blocks < 0 or not 1 <= self.rounds <= 20:
+            raise ConfigError(f"--drop-blocks {self.drop_blocks}, --rounds {self.rounds}: expected 0 or more, 1 to 20")
         if self.criterion not in CRITERIA or self.allocation not in ALLOCATIONS:
             raise ConfigError(
                 f"--criterion {self.criterion}, --allocation {self.allocation}: expected one of "
@@ -89,102 +95,113 @@ PRESETS: dict[str, dict[str, Any]] = {
     "base": {"updates": 800, "batch": 64, "learning_rate": 3e-3},
     "large": {"updates": 5_000, "batch": 256},
 }
-JUDGED_ON = 256
-"""Windows that criteria and sensitivity see."""
+JUDGED_ON, HELD_OUT = 256, 512
+"""Windows that criteria and sensitivity see, and that agreement is measured on."""
 
 
-def shrink(student: Lite, source: Source, options: PruneOptions) -> tuple[Lite, Kept]:
-    """A smaller copy of a student, and which of its units stayed; raises ConfigError for a limit out of reach."""
-    windows = source.draw(JUDGED_ON, update_generator(options.seed, 0))
-    single = some_of(windows, slice(1))
-    cost = COSTS[options.cost]
-    limit = options.share * cost(student, single) if options.cost == "macs" else float(getattr(options, options.cost))
-    parts = parts_of(student, options.width)
-    learning = copy.deepcopy(student).requires_grad_(True)
+def shrink(
+    before: Smaller, windows: Inputs, options: PruneOptions, cost: Callable[[Any], float], limit: float
+) -> Smaller:
+    """Remove units until what is left costs no more than `limit`; raises ConfigError if that is out of reach."""
+    network = before.network
+    parts = parts_of(network, options.width)
+    learning = copy.deepcopy(network).requires_grad_(True)
     scores = CRITERIA[options.criterion](learning, parts, windows)
-    plan = ALLOCATIONS[options.allocation](student, parts, scores, windows)
-    return remove_until(student, parts, plan, some_of(windows, slice(2)), lambda network: cost(network, single), limit)
-
-
-def recovery_loss(unpruned: Lite, source: Source, kept: Kept, batch: int, temperature: float, crew: Crew) -> LossOf:
-    """Match block outputs on the channels that stayed, deeper blocks weighing more, and the predictions."""
-    encoder_blocks = len(unpruned.encoder.blocks)
-    channels = kept.get(f"encoder.widen.{unpruned.encoder.names[0]}", slice(None))
-    token = kept.get("encoder.narrow", slice(None))
-
-    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid = (crew.share_all(part) for part in source.draw(batch, generator))
-        with torch.no_grad():
-            known: LiteOutput = unpruned(features, valid)
-        output: LiteOutput = model(features, valid)
-        loss = soft_targets(output.logits, known.logits, temperature)
-        for depth, (got, wanted) in enumerate(zip(output.blocks, known.blocks, strict=True), 1):
-            target = wanted[..., channels if depth <= encoder_blocks else token]
-            loss = loss + depth / len(known.blocks) * functional.l1_loss(got, target) / target.abs().mean()
-        return loss
-
-    return loss_of
+    plan = ALLOCATIONS[options.allocation](network, parts, scores, windows)
+    smaller, stayed = remove_until(network, parts, plan, some_of(windows, slice(2)), cost, limit)
+    kept = {name: before.kept[name][units] if name in before.kept else units for name, units in stayed.items()}
+    return Smaller(smaller, before.gives, kept)
 
 
 @torch.no_grad()
-def agreement(one: Lite, other: Lite, inputs: Inputs) -> float:
+def agreement(one: nn.Module, other: nn.Module, inputs: Inputs) -> float:
     """Share of windows on which two networks name the same class."""
     return float((one(*inputs).logits.argmax(1) == other(*inputs).logits.argmax(1)).float().mean())
+
+
+def prune(
+    before: Checkpoint,
+    unpruned: nn.Module,
+    source: Source,
+    options: PruneOptions,
+    crew: Crew,
+    progress: Path,
+    score: Callable[[nn.Module], dict[str, Any]] | None,
+) -> tuple[Any, History, dict[str, Any]]:
+    """Remove and recover, round after round; returns the network, its training curve and what was measured."""
+    held_out = source.draw(HELD_OUT, update_generator(options.seed, NEVER - 1))
+    single = some_of(held_out, slice(1))
+    measured = COSTS[options.cost]
+
+    def cost(network: nn.Module) -> float:
+        return measured(network, single)
+
+    whole = cost(unpruned)
+    limit = options.share * whole if options.cost == "macs" else float(getattr(options, options.cost))
+    judged = source.draw(JUDGED_ON, update_generator(options.seed, 0))
+    network, gives = without_blocks(unpruned, options.drop_blocks, judged)
+    smaller = Smaller(network, gives, {})
+    training = replace(options.train, updates=max(1, round(options.train.updates / options.rounds)))
+    history: History = []
+    facts: dict[str, Any] = {}
+    files = [progress, *(progress.with_name(f"{progress.name}.{place}") for place in range(1, options.rounds))]
+    for place, file in enumerate(files):
+        # The same factor in every round.
+        share = (place + 1) / options.rounds
+        smaller = shrink(smaller, judged, options, cost, max(limit, whole ** (1 - share) * limit**share))
+        facts["agreement_removed"] = agreement(smaller.network.eval(), unpruned, held_out)
+        if score is not None:
+            facts["evaluation_removed"] = score(smaller.network)
+        # With a limit in milliseconds the next start may keep other units.
+        kept = {name: units.tolist() for name, units in smaller.kept.items()}
+        key = [asdict(options), before.facts["options"], before.history, smaller.gives, kept]
+        points = recover(smaller, unpruned, source, options.recovery, training, options.seed + place, crew, file, key)
+        done = history[-1]["update"] if history else 0
+        history += [point | {"update": done + point["update"]} for point in points]
+    facts |= {
+        "parameters": count_parameters(smaller.network.requires_grad_(True)),
+        "macs": count_macs(smaller.network, *single),
+        "macs_before": count_macs(unpruned, *single),
+        "agreement_recovered": agreement(smaller.network, unpruned, held_out),
+        "updates": history[-1]["update"],
+        "blocks": blocks_of(smaller.network),
+    }
+    if score is not None:
+        facts["evaluation"] = score(smaller.network)
+    if crew.rank == 0:
+        for file in files[1:]:
+            file.unlink(missing_ok=True)
+    return smaller.network, history, facts
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prune, recover, write the checkpoint."""
     options = parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
-    before = load_checkpoint(Path(options.checkpoint), ("student", "pruned"))
-    info = before.info
+    before = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
+    info, kind = before.info, "teacher" if before.kind == "teacher" else "pruned"
     if crew.world > 1 and options.cost == "latency_ms":
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
+    if kind == "teacher" and options.cost != "macs":
+        raise ConfigError(f"--{options.cost.replace('_', '-')} of a teacher: it has no graphs for a board; use --macs")
     with workplace(out, crew) as progress:
-        unpruned = rebuild(before).to(crew.device).requires_grad_(False)
+        unpruned = network_of(before).to(crew.device).requires_grad_(False)
         source = open_source(options.inputs, before, unpruned, options.seed, crew.device)
-        held_out = source.draw(512, update_generator(options.seed + 1, 0))
-        pruned, kept = shrink(unpruned, source, options)
-        batch = options.train.batch
-        agreed_before = agreement(pruned.eval(), unpruned, held_out)
-        history = train(
-            pruned,
-            recovery_loss(unpruned, source, kept, batch, options.temperature, crew),
-            batch,
-            options.train,
-            options.seed,
-            crew,
-            "recover",
-            progress,
-            # With a limit in milliseconds the next start may keep other units.
-            [
-                asdict(options),
-                before.facts["options"],
-                before.history,
-                {k: units.tolist() for k, units in kept.items()},
-            ],
-        )
+        score = None
+        if options.score:
+            test = load_stage_data(follow(DataOptions(), before.data), before.normalisation).test
+            score = partial(score_on, windows=test, labels=info.labels, device=crew.device)
+        pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score)
         if crew.rank != 0:
             return 0
-        single = some_of(held_out, slice(1))
-        facts: dict[str, Any] = {
-            "parameters": count_parameters(pruned),
-            "macs": count_macs(pruned, *single),
-            "macs_before": count_macs(unpruned, *single),
-            "agreement_removed": agreed_before,
-            "agreement_recovered": agreement(pruned, unpruned, held_out),
-            "statistics": before.facts["statistics"],
-            "needs": {name: SOURCES[name] for name in options.inputs.source},
-            "options": asdict(options),
-        }
+        carried = {name: before.facts[name] for name in ("statistics",) if name in before.facts}
+        needs = {name: SOURCES[name] for name in options.inputs.source}
+        facts = measured | carried | {"needs": needs, "options": asdict(options)}
         facts["seconds"] = time.monotonic() - started_s
-        if options.score:
-            data = load_stage_data(follow(DataOptions(), before.data), before.normalisation)
-            facts["evaluation"] = score_on(pruned, data.test, info.labels, crew.device)
         save_checkpoint(
             out,
             Checkpoint(
-                "pruned", before.network, info, before.normalisation, before.data, history, facts,
+                kind, before.network, info, before.normalisation, before.data, history, facts,
                 pruned.state_dict(), before.moments,
             ),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A student from its checkpoint: whatever was pruned away, the shapes of the saved weights say what is left."""
+"""A network from its checkpoint: whatever was pruned away, the weights say what is left."""
 
 from dataclasses import fields
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgehar.errors import CheckpointError
+from student.blocks import rows_of_blocks
 from student.lite import Lite, LiteConfig
 from teacher.checkpoint import Checkpoint
 from teacher.layers import Attention
+from teacher.model import Teacher, TeacherConfig
 
 
 def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -16,6 +18,9 @@ def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
 
     The number of heads follows from the head's width, which pruning leaves as it was.
     """
+    for row, names in rows_of_blocks(model).items():
+        left = sum(any(key.startswith(f"{name}.") for key in weights) for name in names)
+        del model.get_submodule(row)[left:]  # type: ignore[attr-defined]
     for name, module in list(model.named_modules()):
         weight = weights.get(f"{name}.weight")
         if isinstance(module, nn.Linear) and weight is not None:
@@ -32,17 +37,31 @@ def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
+def _fitted(model: nn.Module, checkpoint: Checkpoint, again: str) -> Any:
+    try:
+        fit_to(model, checkpoint.weights)
+    except (KeyError, RuntimeError, ValueError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise CheckpointError(f"weights that are no {checkpoint.kind}'s ({reason}); {again} again") from None
+    return model.eval()
+
+
 def rebuild(checkpoint: Checkpoint) -> Lite:
-    """The network of a student or pruned checkpoint, ready to use."""
+    """The network of a student or pruned checkpoint, ready to use; raises CheckpointError for other weights."""
     known = {entry.name for entry in fields(LiteConfig)}
     sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
     info = checkpoint.info
     student = Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
-    try:
-        fit_to(student, checkpoint.weights)
-    except (KeyError, RuntimeError, ValueError) as problem:
-        reason = " ".join(str(problem).split())[:200]
-        raise CheckpointError(f"weights that are no student's ({reason}); distil or prune again") from None
-    if "statistics" not in checkpoint.facts:
-        raise CheckpointError("checkpoint without the statistics that dreamed inputs are drawn from; distil again")
-    return student.eval()
+    return _fitted(student, checkpoint, "distil or prune")
+
+
+def rebuild_teacher(checkpoint: Checkpoint) -> Teacher:
+    """The network of a teacher checkpoint, pruned or not; raises CheckpointError for other weights."""
+    info = checkpoint.info
+    teacher = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
+    return _fitted(teacher, checkpoint, "fine-tune or prune")
+
+
+def network_of(checkpoint: Checkpoint) -> Lite | Teacher:
+    """The trained network of a teacher, student or pruned checkpoint."""
+    return rebuild_teacher(checkpoint) if checkpoint.kind == "teacher" else rebuild(checkpoint)

@@ -5,18 +5,21 @@ from functools import cache
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from edgehar.config import group, option
+from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
 from student.dream import DreamConfig, Dreamer, Inputs, some_of
+from student.generator import GeneratorConfig, WindowGenerator, train_generator
 from student.invert import InversionConfig, invert
-from student.lite import Lite
-from student.moments import MeanDreamer
+from student.means import MeanDreamer
 from student.simulated_motion import simulated_windows
 from teacher.augment import AugmentConfig, augment, lose_modalities
 from teacher.checkpoint import Checkpoint
 from teacher.loader import update_generator
+from teacher.stage import follow, load_stage_data
 
 NOTHING = "nothing but the network"
 SOURCES = {
@@ -24,7 +27,9 @@ SOURCES = {
     "smooth": "mean, covariance and spread of motion of single frames (statistics in checkpoint.json)",
     "simulated": NOTHING,
     "inverted": NOTHING,
+    "generated": NOTHING,
     "noise": NOTHING,
+    "recordings": "the training recordings themselves",
 }
 """Source -> what of the training data it needs."""
 
@@ -37,6 +42,7 @@ class SourceConfig:
     people: int = option(20, "simulated people to draw from")
     dream: DreamConfig = group(DreamConfig)
     inversion: InversionConfig = group(InversionConfig)
+    generator: GeneratorConfig = group(GeneratorConfig)
 
     def __post_init__(self) -> None:
         """Refuse what is no source."""
@@ -71,8 +77,22 @@ class Noise:
         return {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}, shown
 
 
+class Generated:
+    """What a trained generator makes up, varied as recorded windows are."""
+
+    def __init__(self, made: WindowGenerator, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
+        """Draw from this generator; `lost_modality` is the chance that a window lacks a modality."""
+        self._made, self._specs = made, specs
+        self._augment = AugmentConfig(lost_modality=lost_modality)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        windows, _ = self._made.draw(batch, generator)
+        return augment(*windows, self._specs, self._augment, generator)
+
+
 class Bank:
-    """Windows made once, and varied as recorded ones are each time they are drawn."""
+    """Windows made once or recorded, and varied each time they are drawn."""
 
     def __init__(self, windows: Inputs, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
         """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
@@ -107,7 +127,16 @@ class Several:
         return on(self._device, (features, {name: torch.cat([part[name] for _, part in parts]) for name in features}))
 
 
-def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, seed: int, device: torch.device) -> Source:
+def recorded_windows(checkpoint: Checkpoint) -> Inputs:
+    """The training windows of a checkpoint, wherever its recordings still are."""
+    train = load_stage_data(follow(DataOptions(), checkpoint.data), checkpoint.normalisation).train
+    features = {name: torch.as_tensor(array) for name, array in train.features.items()}
+    return features, {name: torch.as_tensor(flags) for name, flags in train.valid.items()}
+
+
+def open_source(
+    config: SourceConfig, checkpoint: Checkpoint, network: nn.Module, seed: int, device: torch.device
+) -> Source:
     """What draws the windows that `config` asks for, on the device of the network.
 
     Raises CheckpointError if the checkpoint lacks what a source needs.
@@ -124,7 +153,7 @@ def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, see
             case "means":
                 return MeanDreamer(checkpoint.moments, specs, steps, lost)
             case "smooth":
-                return Dreamer(checkpoint.facts["statistics"], specs, steps, config.dream)
+                return Dreamer(checkpoint.facts.get("statistics"), specs, steps, config.dream)
             case "simulated":
                 return Bank(simulated(), specs, lost)
             case "inverted":
@@ -132,6 +161,12 @@ def open_source(config: SourceConfig, checkpoint: Checkpoint, network: Lite, see
                 start = on(device, begun.draw(config.inversion.inverted, update_generator(seed, 0)))
                 inverted = invert(network, start, len(info.labels), config.inversion)
                 return Bank(on(torch.device("cpu"), inverted), specs, lost)
+            case "generated":
+                classes = len(info.labels)
+                made = train_generator(network, specs, steps, classes, config.generator, seed, device)
+                return Generated(made.cpu(), specs, lost)
+            case "recordings":
+                return Bank(recorded_windows(checkpoint), specs, lost)
             case _:
                 return Noise(specs, steps, lost)
 

@@ -1,7 +1,7 @@
 """A trained network on disk: weights in safetensors, everything else in JSON, no pickle.
 
 CHECKPOINT/weights.safetensors   parameters
-CHECKPOINT/moments.safetensors   means of the training windows, if the stage keeps any (`student.moments`)
+CHECKPOINT/moments.safetensors   means of the training windows, if the stage keeps any (`teacher.moments`)
 CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
 """
 
@@ -37,7 +37,7 @@ class Checkpoint:
         history: points of the training curve.
         facts: whatever else was measured (parameters, multiply-adds, accuracy, seconds).
         weights: name -> tensor.
-        moments: name -> tensor, see `student.moments`; empty if none are kept.
+        moments: name -> tensor, see `teacher.moments`; empty if none are kept.
     """
 
     kind: str

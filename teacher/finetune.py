@@ -24,6 +24,7 @@ from teacher.exchange import ExchangeConfig, Partners
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import PRESETS, Teacher, TeacherConfig
+from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
     cross_entropy,
@@ -135,14 +136,16 @@ def main(argv: list[str] | None = None) -> int:
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
             "train_windows": len(labelled),
+            "statistics": measure_statistics(data.train, info.modalities),
             "options": asdict(options),
         }
         save_checkpoint(
             out,
             Checkpoint(
-                "teacher", asdict(network), info, data.normalisation, data.options, history, facts, teacher.state_dict()
+                "teacher", asdict(network), info, data.normalisation, data.options, history, facts,
+                teacher.state_dict(), measure_moments(labelled, info.modalities, len(info.labels)),
             ),
-        )
+        )  # fmt: skip
     report_score("teacher", evaluation)
     return 0
 

@@ -100,6 +100,37 @@ class Crew:
         return {name: self.share(tensor) for name, tensor in tensors.items()}
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Early stopping on what is not trained on.
+
+    Attributes:
+        harm: of the averaged weights; less is better.
+        patience: points of the training curve after the best one at which training stops.
+    """
+
+    harm: Callable[[nn.Module], float]
+    patience: int
+
+    def measure(self, model: nn.Module, average: dict[str, Tensor], crew: Crew) -> float:
+        """The harm with these weights, the same for every process; the model is as it was afterwards."""
+        weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        model.load_state_dict(average)
+        model.eval()
+        with torch.no_grad():
+            found = torch.tensor(self.harm(model), device=crew.device)
+        model.load_state_dict(weights)
+        model.train()
+        if crew.world > 1:
+            distributed.broadcast(found, 0)
+        return float(found)
+
+    def is_over(self, history: History) -> bool:
+        """Whether the best point lies `patience` points back."""
+        harms = [point["held_out"] for point in history]
+        return bool(harms) and len(harms) - 1 - harms.index(min(harms)) >= self.patience
+
+
 def learning_rate_at(update: int, config: TrainConfig) -> float:
     """Linear rise over the warm-up, then half a cosine down to zero."""
     rise = max(1, round(config.steps * config.warmup))
@@ -169,6 +200,7 @@ def train(
     what: str,
     progress: Path | None = None,
     key: object = None,
+    held_out: HeldOut | None = None,
 ) -> History:
     """Train `model` in place; in the end it holds the averaged weights.
 
@@ -183,9 +215,10 @@ def train(
         what: name on the progress bar.
         progress: file for resuming; None for runs too short to save.
         key: what else the result depends on; a save with another key is not resumed.
+        held_out: what may stop the training early.
 
     Returns:
-        Points of the training curve: update and mean loss since the point before.
+        Points of the training curve: update, mean loss since the point before, and what `held_out` measured.
     """
     if config.steps <= 0 or config.batch < crew.world:
         raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
@@ -207,6 +240,8 @@ def train(
         disable=crew.rank != 0, mininterval=1.0, dynamic_ncols=True,
     )  # fmt: skip
     for update in bar:
+        if held_out is not None and held_out.is_over(history):
+            break
         generator = update_generator(seed, update)
         torch.manual_seed(seed * 1_000_003 + update * 10_007 + crew.rank)
         for group in optimiser.param_groups:
@@ -229,10 +264,14 @@ def train(
         if (update + 1) % stride == 0 or update + 1 == config.steps:
             history.append({"update": update + 1, "loss": sum(recent) / len(recent)})
             recent.clear()
+            if held_out is not None:
+                history[-1]["held_out"] = held_out.measure(model, average, crew)
             bar.set_postfix(loss=f"{history[-1]['loss']:.3f}", refresh=False)
             if progress is not None and crew.rank == 0 and time.monotonic() - saved_s > config.save_every_s:
                 _save_progress(progress, identity, update + 1, history, model, average, optimiser)
                 saved_s = time.monotonic()
+    if progress is not None and crew.rank == 0:
+        _save_progress(progress, identity, config.steps, history, model, average, optimiser)
     model.load_state_dict(average)
     model.eval()
     return history

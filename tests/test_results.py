@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgehar.errors import DataError
-from tools.results import BASELINES, END, README, ROBUSTNESS, differences, write
+from tools.results import BASELINES, COMPRESSION, END, README, ROBUSTNESS, differences, write
 
 PUBLISHED = {
     "utd-mhad": {
@@ -100,6 +100,19 @@ def few_labels() -> dict[str, Any]:
     )
 
 
+def pruned(source: str, criterion: str, correct: int) -> dict[str, Any]:
+    about = {"network": "student", "kept": 0.5, "source": [source], "criterion": criterion, "macs": 600_000}
+    return {**about, "parameters": 50_000, "seconds": 40.0, **score(correct), "removed": score(200)}
+
+
+def compression(seed: int, correct: int) -> dict[str, Any]:
+    scores = {"skeleton+inertial": score(correct)}
+    entries = [pruned("means", "l2", correct - 2), pruned("recordings", "l2", correct)]
+    small = network(50_000, {"skeleton+inertial": score(correct - 3)})
+    networks = {"student-fp32": network(99_000, scores), "pruned-student-50-means-l2": small}
+    return run("compression", seed, networks=networks, pruned=entries)
+
+
 def put(root: Path, name: str, content: dict[str, Any]) -> Path:
     path = root / "docs/results" / f"{name}.json"
     path.write_text(json.dumps(content))
@@ -112,6 +125,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "README.md").write_text(f"before\n{README}\n{END}\nafter\n")
     (tmp_path / "docs/robustness.md").write_text(f"{ROBUSTNESS}\n{END}\n")
     (tmp_path / "docs/baselines.md").write_text(f"{BASELINES}\n{END}\n")
+    (tmp_path / "docs/compression.md").write_text(f"{COMPRESSION}\n{END}\n")
     (tmp_path / "docs/published.json").write_text(json.dumps(PUBLISHED))
     for seed, correct in enumerate((420, 422, 424)):
         put(tmp_path, f"accuracy-{seed}", accuracy(seed, correct))
@@ -172,6 +186,27 @@ def test_the_gain_of_pretraining_is_a_column_and_a_curve(root: Path) -> None:
     assert "| 90.00 | 80.00 | +10.00 |" in line_of(root, "10 % | 43")
     assert "| +0.00 |" in line_of(root, "100 % | 431")
     assert (root / "docs/images/labels-utd-mhad.svg").is_file()
+
+
+def test_what_pruning_costs_stands_beside_what_recordings_would_give(root: Path) -> None:
+    for seed in range(3):
+        put(root, f"compression-{seed}", compression(seed, 420 + seed))
+    lost = (("noise", "l2", 20), ("noise", "random", 40), ("means", "l2", 1))
+    entries = [pruned(source, criterion, 420 - number) for source, criterion, number in lost]
+    whole = {"student-fp32": network(99_000, {"skeleton+inertial": score(420)})}
+    put(root, "ablation", run("ablation", 0, networks=whole, pruned=entries))
+    write(root)
+    page = "docs/compression.md"
+    cells = line_of(root, "student | 50 % | means", page).split(" | ")
+    assert cells[3:8] == ["420, 421, 422 of 430", "46.51 ± 0.00", "418, 419, 420 of 430", "0.47 ± 0.00", "99"]
+    assert line_of(root, "student | 50 % | recordings", page).split(" | ")[6:8] == ["0.00 ± 0.00", ""]
+    assert line_of(root, "unpruned", page).split(" | ")[1] == "420, 422, 424 of 430"
+    assert line_of(root, "50 % removed", page).split(" | ")[1] == "417, 418, 419 of 430"
+    assert line_of(root, "l2", page) == "| l2 | 4.65 (40 s) | 0.23 (40 s) |"
+    assert line_of(root, "random", page) == "| random | 9.30 (40 s) |  |"
+    assert (root / "docs/images/compression-utd-mhad.svg").is_file()
+    title = "student, fp32, 50 % of the multiply-adds removed without data"
+    assert line_of(root, title).split(" | ")[2] == "418, 419, 420 of 430"
 
 
 def test_other_methods_stand_under_the_networks(root: Path) -> None:

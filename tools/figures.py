@@ -9,7 +9,7 @@ from typing import Any
 from edgehar.files import atomic_file, digest_of
 from tools.result_figures import Run
 
-COLOURS = ("#1f77b4", "#ff7f0e")
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
 NAMES = {"student": "student, INT8", "nano": "nano student, INT8"}
 DIGEST = re.compile(r"data sha256 ([0-9a-f]{64})")
 
@@ -83,6 +83,20 @@ def _draw_labels(axes: Any, data: dict[str, Any]) -> None:
     axes.legend(loc="lower right")
 
 
+def _draw_compression(axes: Any, data: dict[str, Any]) -> None:
+    for place, (name, points) in enumerate(data["series"].items()):
+        x, mean, deviation = ([point[column] for point in points] for column in range(3))
+        style = "--" if name.startswith("teacher") else "-"
+        axes.errorbar(x, mean, deviation, color=COLOURS[place], linestyle=style, marker="o", capsize=3, label=name)
+    axes.invert_xaxis()
+    axes.set_xlabel("multiply-adds that stayed, %")
+    axes.set_ylabel("right, %")
+    axes.legend(loc="lower left")
+
+
+DRAWN = {"robustness": _draw_robustness, "labels": _draw_labels, "compression": _draw_compression}
+
+
 def draw(data: dict[str, Any], path: Path) -> None:
     """Write a figure, with the digest of its data in its description."""
     import matplotlib
@@ -92,7 +106,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
     height = math.ceil(0.32 * len(data["scenarios"])) if tall else 4
     with matplotlib.rc_context({"svg.hashsalt": "edgehar", "svg.fonttype": "none", "font.size": 10}):
         figure = Figure((7, height), layout="constrained")
-        (_draw_robustness if tall else _draw_labels)(figure.subplots(), data)
+        DRAWN[data["kind"]](figure.subplots(), data)
         about = {"Date": None, "Description": f"data sha256 {digest_of(data)}"}
         with atomic_file(path) as temporary:
             figure.savefig(temporary, format="svg", metadata=about)

@@ -83,6 +83,15 @@ def _quality_rows(runs: list[Run]) -> list[Row]:
     return rows
 
 
+def _pruned_row(runs: list[Run], kept: float) -> Row:
+    """The student without a share of its multiply-adds, recovered without recordings."""
+    found = [
+        next(entry for entry in run["pruned"] if (entry["network"], entry["kept"]) == ("student", kept)) for run in runs
+    ]
+    title = f"student, fp32, {100 * (1 - kept):g} % of the multiply-adds removed without data"
+    return Row(title, runs, count(found), "", found[0]["parameters"])
+
+
 def summary_rows(suites: dict[str, list[Run]]) -> list[Row]:
     """Every figure there is a file for."""
     rows: list[Row] = []
@@ -109,6 +118,10 @@ def summary_rows(suites: dict[str, list[Run]]) -> list[Row]:
                 rows.append(Row(f"{title}, {what}{note}", [run for part in some for run in part], counts, "", size))
     if accuracy:
         rows += _quality_rows(accuracy)
+    for run in suites.get("compression", [])[:1]:
+        rows += [
+            _pruned_row(suites["compression"], kept) for kept in dict.fromkeys(entry["kept"] for entry in run["pruned"])
+        ]
     if unknown := suites.get("unknown", []):
         number = len(unknown[0]["unknown"]["activities"])
         value = spread([100 * run["unknown"]["auroc"] for run in unknown])

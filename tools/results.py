@@ -15,6 +15,14 @@ from edgehar.cli import guarded
 from edgehar.errors import DataError
 from edgehar.files import atomic_file, digest_of, read_json
 from tools.board_tables import board_section, load_board
+from tools.compression_tables import (
+    COMPRESSION_HEADS,
+    PACKAGED_HEADS,
+    ablation_table,
+    compression_data,
+    compression_table,
+    packaged_table,
+)  # fmt: skip
 from tools.figures import draw, labels_data, robustness_data, shows
 from tools.result_figures import Run, check_scores
 from tools.result_summary import summary_table
@@ -29,6 +37,7 @@ from tools.result_tables import (
     robustness_table,
     scenarios_table,
     subjects_table,
+    table,
     unknown_table,
 )  # fmt: skip
 
@@ -38,7 +47,8 @@ README = "<!-- results: python tools/results.py -->"
 ROBUSTNESS = "<!-- results: robustness -->"
 BASELINES = "<!-- results: baselines -->"
 BOARD = "<!-- results: board -->"
-SUITES = ("accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown")
+COMPRESSION = "<!-- results: compression -->"
+SUITES = ("accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown", "compression", "ablation")
 
 Groups = dict[str, dict[str, list[tuple[str, Run]]]]
 """Data set (and preset, unless base) -> suite -> name and content of its files."""
@@ -110,6 +120,7 @@ def figures_of(groups: Groups) -> dict[str, dict[str, Any]]:
         for kind, data in (
             ("robustness", robustness_data(_runs(suites["accuracy"]))),
             ("labels", labels_data(_runs(suites["labels"]))),
+            ("compression", compression_data(_runs(suites["compression"]))),
         ):
             if data is not None:
                 figures[image_of(group, kind)] = data
@@ -132,8 +143,11 @@ def group_section(group: str, suites: dict[str, list[tuple[str, Run]]], publishe
         "labels": "Few labels",
         "baselines": "Other methods",
         "unknown": "Activities left out of training",
+        "compression": "Pruned without data",
     }
     for suite, runs in found.items():
+        if suite == "ablation":  # on its own page only
+            continue
         match suite:
             case "accuracy":
                 body = networks_table(runs)
@@ -155,6 +169,8 @@ def group_section(group: str, suites: dict[str, list[tuple[str, Run]]], publishe
                 body = [*labels_table(runs), "", f"![Accuracy by share of the labels](docs/images/{image})"]
             case "baselines":
                 body = baselines_table(runs, found.get("accuracy", []))
+            case "compression":
+                body = [*table(COMPRESSION_HEADS, compression_table(runs)), "", "[How](docs/compression.md)"]
             case _:
                 body = unknown_table(runs)
         lines += ["", f"#### {titles[suite]}", "", *body, *notes(runs)]
@@ -186,6 +202,20 @@ def robustness_section(groups: Groups, published: dict[str, Any]) -> list[str]:
     return lines[1:]
 
 
+def compression_section(groups: Groups) -> list[str]:
+    """What pruning costs, with which windows and by which criterion, of every data set."""
+    lines: list[str] = []
+    for group, suites in groups.items():
+        if runs := _runs(suites["compression"]):
+            lines += ["", f"### {group}, {_split(runs[0])}", "", *table(COMPRESSION_HEADS, compression_table(runs))]
+            lines += ["", f"![Accuracy by multiply-adds](images/{image_of(group, 'compression')})"]
+            lines += ["", *table(PACKAGED_HEADS, packaged_table(runs, _runs(suites["accuracy"]))), *notes(runs)]
+        if runs := _runs(suites["ablation"]):
+            heading = f"### {group}: points lost (and time) with half of the student's multiply-adds removed"
+            lines += ["", heading, "", *table(*ablation_table(runs)), *notes(runs)]
+    return lines[1:]
+
+
 def baselines_section(groups: Groups) -> list[str]:
     """The table of other methods of every data set."""
     lines: list[str] = []
@@ -211,6 +241,7 @@ def documents(root: Path) -> tuple[dict[Path, str], dict[Path, dict[str, Any]]]:
         (root / "README.md", README, readme[1:]),
         (root / "docs" / "robustness.md", ROBUSTNESS, robustness_section(groups, published)),
         (root / "docs" / "baselines.md", BASELINES, baselines_section(groups)),
+        (root / "docs" / "compression.md", COMPRESSION, compression_section(groups)),
         (root / "docs" / "benchmark.md", BOARD, board_section(load_board(root / "docs" / "results" / "board"))),
     ):
         if path.is_file():

@@ -149,6 +149,32 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
     assert all(entry["accuracy"] == entry["correct"] / entry["total"] for entry in entries)
 
 
+def test_networks_of_the_suite_accuracy_are_shrunk_and_not_trained_again(place: Path, accuracy: dict[str, Any]) -> None:
+    few = "--updates 4 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
+    asked = ("--seeds", "3", *SHORT, f"--prune={few}")
+    said = suite(place, "compression", *asked, "--kept", "0.5")
+    assert said.count("(done before)") == 3  # pretrain, finetune, distill
+    found = only_result(place, "*-compression-*.json")
+    for name in ("teacher", "student-fp32"):
+        before, again = (run["networks"][name]["scores"]["skeleton+wrist"] for run in (accuracy, found))
+        assert again["per_class"] == before["per_class"]
+    kinds = [(entry["network"], *entry["source"]) for entry in found["pruned"]]
+    assert kinds == [
+        ("student", "means"), ("student", "inverted"), ("student", "recordings"), ("teacher", "means"),
+        ("teacher", "recordings"),
+    ]  # fmt: skip
+    for entry in found["pruned"]:
+        assert 0.3 < entry["macs"] / entry["macs_before"] <= 0.5
+        assert entry["total"] == entry["removed"]["total"] == found["dataset"]["test_windows"]
+    (packaged,) = (name for name in found["networks"] if name.startswith("pruned-student-50"))
+    assert found["networks"][packaged]["bytes"] < accuracy["networks"]["student"]["bytes"]
+    suite(place, "ablation", *asked, "--sources", "noise,recordings", "--criteria", "l1,random")
+    entries = only_result(place, "*-ablation-*.json")["pruned"]
+    assert [(*entry["source"], entry["criterion"]) for entry in entries] == [
+        ("noise", "l1"), ("noise", "random"), ("recordings", "l1"), ("recordings", "random"),
+    ]  # fmt: skip
+
+
 def test_activities_left_out_are_neither_trained_nor_counted(place: Path) -> None:
     suite(place, "unknown", "--seeds", "0", *SHORT, "--left-out", "1")
     result = only_result(place, "*-unknown-*.json")
@@ -176,7 +202,7 @@ def test_a_suite_has_its_usual_seeds_and_names_of_its_own() -> None:
     dataset = simulated()
     options = SuiteOptions(tuple(SEEDS), folds=4, left_out=2)
     names = [run.name for run in plan_runs(options, dataset)]
-    assert len(set(names)) == len(names) == 5 + 5 * 3 + 4 + 4 + 1 + 5 + 5
+    assert len(set(names)) == len(names) == 5 + 5 * 3 + 4 + 4 + 1 + 5 + 5 + 5 + 3
     quick = plan_runs(replace(options, recipe=Recipe("tiny")), dataset)
     assert not {run.name for run in quick} & set(names)
 
@@ -213,6 +239,9 @@ def test_draws_of_unknown_activities_differ_by_seed() -> None:
         (lambda: SuiteOptions(("acuracy",)), "--suite acuracy"),
         (lambda: SuiteOptions(("accuracy",), seeds=(-1,)), "--seeds -1"),
         (lambda: SuiteOptions(("loso",), data=DataOptions(split="odd-even")), "make their own"),
+        (lambda: SuiteOptions(("compression",), kept=(1.0,)), "--kept"),
+        (lambda: SuiteOptions(("ablation",), criteria=("luck",)), "--criteria luck: expected some of l1, l2"),
+        (lambda: SuiteOptions(("ablation",), sources=()), "--sources : expected some of means"),
         (lambda: SuiteOptions(("labels",), shares=(1.5,)), "--shares"),
         (lambda: plan_runs(SuiteOptions(("loso",), only=("s9",)), simulated()), "--only s9"),
         (lambda: plan_runs(SuiteOptions(("unknown",)), simulated()), "--left-out 3: expected 1 to 2"),

@@ -5,8 +5,9 @@ import torch
 from bodies import SPECS, STEPS
 
 from edgehar.windows import Windows
-from student.dream import DreamConfig, Dreamer, measure_statistics
+from student.dream import DreamConfig, Dreamer
 from teacher.loader import update_generator
+from teacher.moments import measure_statistics
 
 
 def recorded(count: int = 40) -> Windows:

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, smaller, windows
@@ -14,15 +15,21 @@ from edgehar.modality import WindowSpec
 from edgehar.preprocess import Normalisation
 from student import prune
 from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
+from student.blocks import blocks_of, without_blocks
 from student.cost import graph_bytes, latency_ms
+from student.distill import Teachers
 from student.importance import CRITERIA, l2
 from student.lite import PRESETS, Lite, LiteConfig
-from student.prune import PruneOptions
-from student.rebuild import rebuild
+from student.prune import PruneOptions, shrink
+from student.rebuild import rebuild, rebuild_teacher
+from student.recover import RecoveryConfig, Smaller, recovery_loss
+from student.sources import Noise
 from student.units import Part, Scores, parts_of, remove, rows_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.layers import Attention, count_macs
+from teacher.layers import Attention, count_macs, outputs_of
+from teacher.loader import update_generator
 from teacher.model import Teacher, TeacherConfig
+from teacher.train import Crew
 
 
 def student(preset: str = "base") -> Lite:
@@ -67,6 +74,39 @@ def test_a_pruned_network_is_the_unpruned_one_with_those_units_masked(make: Any,
             assert attention.heads == len(kept[part.name])
             rows = rows_of(network, part, kept[part.name])
             assert torch.equal(attention.qkv.weight, network.get_submodule(part.name).weight[rows])
+
+
+def test_the_blocks_that_matter_least_go_and_the_ones_before_them_give_what_they_gave():
+    network = Teacher(TeacherConfig(dim=32, joint_dim=16, time_blocks=4), SPECS, STEPS, CLASSES).eval()
+    for useless in ("time.skeleton.1", "time.inertial.3"):
+        block = network.get_submodule(useless)
+        for last in ("attention.project", "feedforward.contract"):
+            block.get_submodule(last).weight.data.mul_(1e-3)  # type: ignore[union-attr, operator]
+            block.get_submodule(last).bias.data.zero_()  # type: ignore[union-attr, operator]
+    small, gives = without_blocks(network, 2, windows(8))
+    assert blocks_of(network)[2:] == [
+        f"time.{name}.{place}" for name in ("skeleton", "inertial") for place in range(4)
+    ] + ["fusion.0"]
+    assert {own: other for own, other in gives.items() if own.startswith("time")} == {
+        "time.skeleton.0": "time.skeleton.1",
+        "time.skeleton.1": "time.skeleton.2",
+        "time.skeleton.2": "time.skeleton.3",
+        "time.inertial.0": "time.inertial.0",
+        "time.inertial.1": "time.inertial.1",
+        "time.inertial.2": "time.inertial.3",
+    }
+    assert blocks_of(small) == list(gives)
+    # Exactly the network in which those blocks add nothing.
+    for useless in ("time.skeleton.1", "time.inertial.3"):
+        for last in ("attention.project", "feedforward.contract"):
+            network.get_submodule(f"{useless}.{last}").weight.data.zero_()  # type: ignore[union-attr, operator]
+    torch.testing.assert_close(small(*windows(4)).logits, network(*windows(4)).logits, atol=1e-6, rtol=1e-6)
+
+
+def test_of_blocks_in_a_row_one_stays():
+    with pytest.raises(ConfigError, match=r"--drop-blocks 2: expected 0 to 1; the network has 3"):
+        without_blocks(student(), 2, windows(2))
+    assert len(without_blocks(student(), 1, windows(2))[0].encoder.blocks) == 1
 
 
 def test_channels_and_tokens_that_stayed_are_named():
@@ -176,6 +216,12 @@ def test_the_command_keeps_to_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_impossible_limit_is_a_clear_error():
+    for wrong in ({"drop_blocks": -1}, {"rounds": 0}, {"rounds": 21}):
+        with pytest.raises(ConfigError, match=r"expected 0 or more, 1 to 20"):
+            PruneOptions("", "", **wrong)  # type: ignore[arg-type]
+    for strange in ({"matching": -1.0}, {"matching": 0.0, "soft": 0.0}, {"temperature": 0.0}, {"patience": 0}):
+        with pytest.raises(ConfigError, match="expected"):
+            RecoveryConfig(**strange)  # type: ignore[arg-type]
     for macs in (0.0, 1.0, 1.7, -0.2):
         with pytest.raises(ConfigError, match="expected a share"):
             PruneOptions("", "", macs=macs)
@@ -193,7 +239,7 @@ def test_an_impossible_limit_is_a_clear_error():
         remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
 
 
-def checkpoint(network: Lite, kind: str = "pruned") -> Checkpoint:
+def checkpoint(network: nn.Module, kind: str = "pruned") -> Checkpoint:
     info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
     facts: dict[str, Any] = {"statistics": {}, "options": {"seed": 0}}
     sizes = dict(PRESETS["base"])
@@ -203,9 +249,73 @@ def checkpoint(network: Lite, kind: str = "pruned") -> Checkpoint:
 
 
 def test_a_pruned_network_comes_back_from_its_weights():
-    small = smaller(student(), 0.5)[0].eval()
+    small = smaller(without_blocks(student(), 1, windows(2))[0], 0.5)[0].eval()
     again = rebuild(checkpoint(small))
+    assert len(again.encoder.blocks) == 1
     assert torch.equal(again(*windows(3)).logits, small(*windows(3)).logits)
+
+
+def test_rounds_meet_the_limit_once_and_name_what_stayed_of_the_first_network():
+    whole = student()
+    inputs = windows(16)
+    options = PruneOptions("", "", macs=0.3, rounds=3)
+    smaller_still = Smaller(whole, {name: name for name in blocks_of(whole)}, {})
+    for limit in (0.7, 0.5, 0.3):
+        before = smaller_still
+        smaller_still = shrink(before, inputs, options, lambda network: count_macs(network, *windows(1)), limit * 1e6)
+        assert count_macs(smaller_still.network, *windows(1)) <= limit * 1e6
+    channels, tokens = smaller_still.kept["encoder.widen.skeleton"], smaller_still.kept["encoder.narrow"]
+    small = smaller_still.network
+    assert torch.equal(small.encoder.narrow.weight, whole.encoder.narrow.weight[tokens][:, channels])
+    pairs = {own: left for own, _, left in smaller_still.pairs()}
+    assert torch.equal(pairs["encoder.blocks.1"], channels)  # type: ignore[arg-type]
+    assert torch.equal(pairs["head.blocks.0"], tokens)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def test_a_network_that_lacks_nothing_has_nothing_to_recover():
+    whole = student()
+    source = Noise(SPECS, STEPS, 0.2)
+    blocks = blocks_of(whole)
+    pairs = Smaller(whole, {name: name for name in blocks}, {}).pairs()
+    other = copy.deepcopy(whole)
+    with outputs_of(whole, blocks) as got, outputs_of(other, blocks) as wanted:
+        loss_of = recovery_loss(other, source, pairs, got, wanted, 8, RecoveryConfig(), Crew.join())
+        rows = np.arange(8)
+        assert float(loss_of(whole, rows, update_generator(0, 0))) < 1e-6
+        for name in blocks:
+            changed = whole.get_submodule(name).feedforward.contract.bias  # type: ignore[union-attr]
+            changed.data += 0.1  # type: ignore[operator]
+            assert float(loss_of(whole, rows, update_generator(0, 0))) > 1e-3
+            changed.data -= 0.1  # type: ignore[operator]
+
+
+def test_recovery_stops_when_held_out_windows_gain_nothing(tmp_path: Path):
+    save_checkpoint(tmp_path / "student", replace(checkpoint(student(), "student")))
+    words = [str(tmp_path / "student"), "--macs", "0.5", "--batch", "4", "--source", "noise", "--updates", "60"]
+    # At this rate the first updates do harm, and nothing gets better.
+    assert prune.main([*words, "--out", str(tmp_path / "stopped"), "--patience", "2", "--learning-rate", "3"]) == 0
+    stopped = _load(tmp_path / "stopped")
+    harms = [point["held_out"] for point in stopped.history]
+    assert stopped.facts["updates"] == stopped.history[-1]["update"] < 60
+    assert harms.index(min(harms)) == len(harms) - 3
+
+
+def test_a_pruned_teacher_is_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("student.allocate.HALVINGS", 2)
+    sizes = {"dim": 32, "joint_dim": 16}
+    save_checkpoint(tmp_path / "teacher", replace(checkpoint(teacher(), "teacher"), network=sizes))
+    words = [str(tmp_path / "teacher"), "--out", str(tmp_path / "small"), "--updates", "4", "--batch", "4"]
+    assert prune.main([*words, "--macs", "0.5", "--source", "noise", "--drop-blocks", "1", "--rounds", "2"]) == 0
+    small = load_checkpoint(tmp_path / "small", ("teacher",))
+    network = rebuild_teacher(small)
+    assert len(blocks_of(network)) == len(blocks_of(teacher())) - 1
+    assert count_macs(network, *windows(1)) <= 0.5 * count_macs(teacher(), *windows(1))
+    assert network(*windows(3)).logits.shape == (3, CLASSES)
+    assert Teachers([small])(*windows(3)).logits.shape == (3, CLASSES)
+    assert not list(tmp_path.glob(".small*progress*"))
+    with pytest.raises(ConfigError, match="of a teacher: it has no graphs for a board; use --macs"):
+        prune.main([*words, "--bytes", "100000", "--source", "noise"])
 
 
 def test_the_command_meets_its_limit_and_what_it_pruned_can_be_pruned_again(tmp_path: Path):

@@ -13,14 +13,15 @@ from edgehar.errors import CheckpointError, ConfigError
 from edgehar.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
 from edgehar.preprocess import Normalisation
 from edgehar.windows import Windows
-from student.dream import measure_statistics
+from student.generator import GeneratorConfig, WindowGenerator, train_generator
 from student.invert import InversionConfig, invert
 from student.lite import PRESETS, Lite, LiteConfig
-from student.moments import DIRECTIONS, MeanDreamer, measure_moments
+from student.means import MeanDreamer
 from student.simulated_motion import joint_source, simulated_windows
 from student.sources import SOURCES, Noise, SourceConfig, open_source
 from teacher.checkpoint import Checkpoint
 from teacher.loader import update_generator
+from teacher.moments import DIRECTIONS, measure_moments, measure_statistics
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
 
@@ -180,3 +181,30 @@ def test_what_is_no_source_and_what_keeps_no_moments_is_a_clear_error():
         open_source(SourceConfig(), bare, student(), 0, torch.device("cpu"))
     with pytest.raises(CheckpointError, match="expected means and directions"):
         MeanDreamer(checkpoint(recorded()).moments, (SKELETON, INERTIAL), STEPS + 1, 0.0)
+
+
+def test_generated_windows_show_what_they_were_made_for_and_move_as_smoothly_as_their_signals_say():
+    network = student()
+    made = train_generator(network, SPECS, STEPS, CLASSES, GeneratorConfig(generator_steps=150), 0, torch.device("cpu"))
+    (features, valid), activity = made.draw(200, update_generator(9, 0))
+    assert float((network(features, valid).logits.argmax(1) == activity).float().mean()) > 0.9
+    untrained = WindowGenerator(SPECS, STEPS, CLASSES).draw(200, update_generator(9, 0))
+    assert float((network(*untrained[0]).logits.argmax(1) == untrained[1]).float().mean()) < 0.5
+    for spec in SPECS:
+        value, motion = features[spec.name].flatten(1, 2).split(spec.group, -1)  # (B, L, G, 3) each
+        slope = (value[:, 2:] - value[:, :-2]).flatten()
+        assert float(torch.corrcoef(torch.stack([slope, motion[:, 1:-1].flatten()]))[0, 1]) > 0.95
+        assert float(value.square().mean()) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_generator_is_the_same_for_the_same_seed_and_leaves_the_network_as_it_was():
+    network = student()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    config = GeneratorConfig(generator_steps=5)
+    one, again, other = (
+        train_generator(network, SPECS, STEPS, CLASSES, config, seed, torch.device("cpu")).weights.weight
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -1,60 +1,15 @@
-"""What a checkpoint keeps of its training windows, so that a network can be shrunk later without any of them.
-
-Per activity the mean window, and for all activities together the few directions in which windows stray most from the
-mean of theirs (principal components). No window is kept and no coordinate of one, so none can be read back; an
-activity that few windows or a single person show shares the mean of all, as its own would be close to a recording.
-It is data derived from recordings all the same: how people moved on average can be looked at.
-"""
+"""Windows around what a checkpoint keeps of its training windows (`teacher.moments`)."""
 
 import torch
-from torch import Tensor
 
 from edgehar.errors import CheckpointError
 from edgehar.modality import ModalitySpec
-from edgehar.windows import Windows
 from student.dream import Inputs
 from teacher.augment import AugmentConfig, augment
+from teacher.moments import Moments
 
-DIRECTIONS = 16
-FEWEST_WINDOWS, FEWEST_SUBJECTS = 8, 2
-"""Of an activity, for a mean of its own."""
 NEIGHBOUR = 0.5
 """How far a dreamed window lies on the way to another activity at most."""
-
-Moments = dict[str, Tensor]
-"""`means` (K, D) and `directions` (R, D), float16; D counts every feature of a window, modality after modality."""
-
-
-def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: int) -> Moments:
-    """Moments of prepared training windows, of which K = `classes` activities are named; steps not valid count not."""
-    flat = torch.cat([torch.as_tensor(windows.features[spec.name]).flatten(1) for spec in specs], 1)  # (N, D)
-    there = torch.cat(
-        [
-            torch.as_tensor(windows.valid[spec.name]).repeat_interleave(spec.patch * spec.groups * spec.features, 1)
-            for spec in specs
-        ],
-        1,
-    )
-    label = torch.as_tensor(windows.label)
-
-    def mean(chosen: Tensor) -> Tensor:
-        seen = there[chosen]
-        return (flat[chosen] * seen).sum(0) / seen.sum(0).clamp(min=1)
-
-    means = mean(label >= 0).repeat(classes, 1)
-    for activity in range(classes):
-        chosen = label == activity
-        people = set(windows.subject[chosen.numpy()].tolist())
-        if int(chosen.sum()) >= FEWEST_WINDOWS and len(people) >= FEWEST_SUBJECTS:
-            means[activity] = mean(chosen)
-    labelled = label >= 0
-    strays = (flat[labelled] - means[label[labelled]]) * there[labelled]
-    most = min(DIRECTIONS, len(strays) // FEWEST_WINDOWS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _, lengths, directions = torch.svd_lowrank(strays, most + 8, niter=4)
-    scaled = directions.T[:most] * lengths[:most, None] / max(len(strays), 1) ** 0.5
-    return {"means": means.half(), "directions": scaled.half()}
 
 
 class MeanDreamer:

@@ -1,0 +1,126 @@
+"""A picture of windows that nobody recorded beside one that somebody did.
+
+    python tools/dream_pictures.py runs/demo/student --activity wave
+
+Every source of `edgehar prune` gives a row: the skeleton at eight moments of a window, seen from the front, and the
+first triaxial inertial sensor. Of sources that know activities the window is the one of sixty-four that the network
+takes for the activity with the most confidence; of recordings likewise. Written to docs/images/dreamed.svg.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgehar.cli import guarded
+from edgehar.clip import DatasetInfo, Floats
+from edgehar.config import group, option, parse, positional
+from edgehar.errors import ConfigError
+from edgehar.files import atomic_file
+from edgehar.modality import ModalitySpec
+from student.dream import Inputs
+from student.rebuild import network_of
+from student.sources import SOURCES, SourceConfig, open_source
+from teacher.checkpoint import Checkpoint, load_checkpoint
+from teacher.loader import update_generator
+
+POSES, DRAWN = 8, 64
+BONE, TRACES = "#1f77b4", ("#1f77b4", "#ff7f0e", "#2ca02c")
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """Options of the command."""
+
+    checkpoint: str = positional("folder of a student or teacher checkpoint")
+    activity: str = option("wave", "activity to look for")
+    out: str = option("docs/images/dreamed.svg", "file to write (.svg)")
+    seed: int = option(0, "reproduces the picture")
+    inputs: SourceConfig = group(SourceConfig)
+
+
+def surest(network: nn.Module, windows: Inputs, activity: int) -> dict[str, Floats]:
+    """Of some windows that lack no sensor, the features of the one that shows an activity most clearly."""
+    features, valid = windows
+    with torch.no_grad():
+        sure = network(features, valid).logits.softmax(1)[:, activity]
+    whole = torch.stack([there.all(1) for there in valid.values()]).all(0)
+    place = int((sure * whole).argmax())
+    return {name: part[place].numpy() for name, part in features.items()}
+
+
+def signal_of(features: Floats, spec: ModalitySpec, scale: Floats) -> Floats:
+    """Features (S, P, G, F) of a window as its signal (L, G, 3), in the unit of the sensor."""
+    values = features.reshape(-1, spec.groups, spec.features)[..., : spec.group]
+    return values * scale[None, :, :1]
+
+
+def draw_skeleton(axes: Any, signal: Floats, spec: ModalitySpec) -> None:
+    """Poses side by side, from left to right in time."""
+    across = 0 if spec.vertical != 0 else 1
+    moments = np.linspace(0, len(signal) - 1, POSES).round().astype(int)
+    for place, moment in enumerate(moments):
+        pose = signal[moment]
+        for joint, parent in enumerate(spec.parents):
+            ends = pose[[joint, parent]]
+            axes.plot(ends[:, across] + 1.2 * place, ends[:, spec.vertical], color=BONE, linewidth=1)
+    axes.set_aspect("equal")
+    axes.axis("off")
+
+
+def draw_inertial(axes: Any, signal: Floats) -> None:
+    """The three axes of a sensor over the window."""
+    for axis, colour in enumerate(TRACES):
+        axes.plot(np.linspace(0, 1, len(signal)), signal[:, 0, axis], color=colour, linewidth=1)
+    axes.set_xticks([])
+
+
+def rows_of(checkpoint: Checkpoint, options: PictureOptions) -> dict[str, dict[str, Floats]]:
+    """Source -> features of its window."""
+    network = network_of(checkpoint).requires_grad_(False)
+    activity = checkpoint.info.labels.index(options.activity)
+    found: dict[str, dict[str, Floats]] = {}
+    for name in ("recordings", *(source for source in SOURCES if source != "recordings")):
+        config = SourceConfig((name,), options.inputs.people, options.inputs.dream, options.inputs.inversion)
+        source = open_source(config, checkpoint, network, options.seed, torch.device("cpu"))
+        found[name] = surest(network, source.draw(DRAWN, update_generator(options.seed, 1)), activity)
+    return found
+
+
+def draw(rows: dict[str, dict[str, Floats]], info: DatasetInfo, scale: dict[str, Floats], path: Path) -> None:
+    """One row per source, one column per kind of sensor."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    skeleton = next((spec for spec in info.modalities if spec.is_skeleton), None)
+    inertial = next((spec for spec in info.modalities if not spec.is_skeleton), None)
+    shown = [spec for spec in (skeleton, inertial) if spec is not None]
+    with matplotlib.rc_context({"svg.hashsalt": "edgehar", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure((9, 1.5 * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), len(shown), squeeze=False, width_ratios=[2, 1][: len(shown)])
+        for line, (name, features) in zip(grid, rows.items(), strict=True):
+            for axes, spec in zip(line, shown, strict=True):
+                signal = signal_of(features[spec.name], spec, scale[spec.name])
+                draw_skeleton(axes, signal, spec) if spec.is_skeleton else draw_inertial(axes, signal)
+            line[0].set_title(f"{name}: {SOURCES[name]}", loc="left", fontsize=9)
+        with atomic_file(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draw the picture."""
+    options = parse(PictureOptions, argv, "python tools/dream_pictures.py", __doc__ or "")
+    checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
+    if options.activity not in checkpoint.info.labels:
+        raise ConfigError(f"--activity {options.activity}: expected one of {', '.join(checkpoint.info.labels)}")
+    draw(rows_of(checkpoint, options), checkpoint.info, checkpoint.normalisation.scale, Path(options.out))
+    sys.stdout.write(f"{options.out} written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
