@@ -18,17 +18,25 @@ from edgehar.errors import ConfigError
 from edgehar.simulated import SimulatorConfig, simulate
 from edgehar.windows import stratified
 from student.begin import begin_like, step_map
-from student.distill import DistillConfig
+from student.distill import Apprentice, Attempt, DistillConfig, distill_loss, weighted
 from student.distill import main as distill
 from student.lite import Lite, LiteConfig
-from student.teachers import spread_evenly
+from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
+from student.teachers import Known, Teachers, spread_evenly
+from teacher.augment import AugmentConfig
 from teacher.checkpoint import load_checkpoint, save_checkpoint
+from teacher.exchange import ExchangeConfig
+from teacher.faulty import FaultyWindows
 from teacher.finetune import main as finetune
+from teacher.loader import to_tensors, update_generator
 from teacher.model import Teacher, TeacherConfig
 from teacher.stage import load_stage_data
+from teacher.train import Crew
+from teacher.vary import Variation
 
 SPLIT = "list:s1,s3:s2"
 SHARE = ("--label-share", "0.5")
+ALONE = Crew(0, 1, torch.device("cpu"))
 LABELS_ALONE = ("--soft", "0", "--feature", "0")
 
 Distil = Callable[..., dict[str, Tensor]]
@@ -96,6 +104,34 @@ def test_every_option_changes_what_is_learnt(options: tuple[str, ...], distil: D
     assert not torch.equal(found["encoder.narrow.weight"], usual["encoder.narrow.weight"])
 
 
+def test_every_weight_counts_its_loss():
+    draw = torch.Generator().manual_seed(0)
+    dim, rows = 6, (4, STEPS, 6)
+    steps, layers = torch.randn(rows, generator=draw), torch.randn(2, *rows, generator=draw)
+    fused, logits = torch.randn(4, 2 * dim, generator=draw), torch.randn(4, CLASSES, generator=draw)
+    known = Known(logits, fused, steps, tuple(layers))
+    heads = {
+        "fused": fused + 1,
+        "contrast": fused.flip(0),
+        "steps": 2 * steps,
+        "layer0": -layers[0],
+        "layer1": layers[0],
+    }
+    said = Attempt(logits.flip(1), torch.randn(4, 3, generator=draw), heads)
+    regression = feature_regression(fused + 1, fused) + feature_regression(2 * steps, steps)
+    layer = (feature_regression(-layers[0], layers[0]) + feature_regression(layers[0], layers[1])) / 2
+    expected = {
+        "soft": soft_targets(said.logits, logits, 3.0),
+        "feature": regression + layer,
+        "relational": relational(said.pooled, fused),
+        "contrastive": contrastive(heads["contrast"], fused),
+        "decoupled": decoupled(said.logits, logits, 3.0),
+    }
+    weights = {name: float(number) for number, name in enumerate(expected, 2)}
+    found = weighted(said, known, DistillConfig(temperature=3.0, layers=2, **weights))  # type: ignore[arg-type]
+    torch.testing.assert_close(found, [weights[name] * loss for name, loss in expected.items()])
+
+
 def test_several_teachers_of_unlike_sizes_teach_all_of_it_at_once(distil: Distil):
     every = ("--layers", "2", "--relational", "1", "--contrastive", "1", "--decoupled", "1", "--begin-like-teacher")
     both = distil(*every, *SHARE, teachers=("one", "two"))
@@ -134,7 +170,31 @@ def test_hidden_labels_change_nothing_and_shown_ones_do(
     assert same(distil(*drawn), distil(*drawn, "--data", str(tmp_path / "swapped"))) is hidden
 
 
-def test_labels_alone_never_ask_the_teacher(distil: Distil):
+class Sleeping(Teachers):
+    """Teachers who may not be asked."""
+
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Known:
+        raise InterruptedError("a teacher was asked")
+
+
+def test_labels_alone_never_ask_the_teacher(folder: Path):
+    data = load_stage_data(DataOptions(str(folder / "data"), split=SPLIT))
+    info = data.dataset.info
+    sound = to_tensors(data.train, torch.device("cpu"))
+    teachers = Sleeping([load_checkpoint(folder / "one", ("teacher",))])
+    student = Lite(LiteConfig(), info.modalities, info.window.steps, len(info.labels))
+    variation = Variation(info, AugmentConfig(), ExchangeConfig(), 0.0, 0.5)
+
+    def loss_with(config: DistillConfig) -> float:
+        loss_of = distill_loss(FaultyWindows(sound, [], 0.0), teachers, variation, 0.1, config, ALONE)
+        return float(loss_of(Apprentice(student, teachers.dim, config), np.arange(4), update_generator(0, 0)).detach())
+
+    assert loss_with(DistillConfig(soft=0.0, feature=0.0)) > 0
+    with pytest.raises(InterruptedError):
+        loss_with(DistillConfig(soft=0.0, feature=0.0, relational=0.1))
+
+
+def test_labels_alone_know_nothing_of_the_teacher(distil: Distil):
     alone = distil(*LABELS_ALONE)
     assert same(alone, distil(*LABELS_ALONE, teachers=("broken",)))
     assert all(torch.isfinite(tensor).all() for tensor in alone.values())
