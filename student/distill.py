@@ -3,11 +3,14 @@
 python student/distill.py --teacher runs/demo/teacher --out runs/demo/student
 """
 
+import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -16,16 +19,18 @@ from torch import Tensor, nn
 from edgehar.cli import guarded
 from edgehar.config import group, option, parse
 from edgehar.datasets import DataOptions
-from edgehar.errors import CheckpointError
+from edgehar.errors import ConfigError
+from edgehar.windows import Windows, stratified
+from student.begin import begin_like
 from student.lite import PRESETS, Lite, LiteConfig
-from student.losses import feature_regression, soft_targets
-from student.rebuild import rebuild_teacher
+from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
+from student.teachers import Known, Teachers, agreeing
 from teacher.augment import AugmentConfig, lose_modalities
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.contrast import gathered
 from teacher.exchange import ExchangeConfig, Partners
 from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
 from teacher.layers import count_macs, count_parameters
-from teacher.model import Teacher, TeacherOutput
 from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
@@ -50,6 +55,38 @@ class DistillConfig:
     hard: float = option(0.2, "weight of the labels")
     feature: float = option(0.5, "weight of the regression of the teacher's features")
     mixup: float = option(0.5, "Beta parameter of mixup, seen by teacher and student alike; 0 mixes nothing")
+    layers: int = option(0, "blocks over time of the teacher that are regressed, too, spread evenly over its depth")
+    relational: float = option(0.0, "weight of distances and angles between the windows of a batch")
+    contrastive: float = option(0.0, "weight of finding the teacher's features of the same window in the batch")
+    decoupled: float = option(0.0, "weight of the soft predictions with target and other classes decoupled")
+    begin_like_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
+    label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
+    label_draw: int = option(0, "which windows are in that share")
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, and weights that leave nothing to learn."""
+        for name in ("soft", "hard", "feature", "mixup", "relational", "contrastive", "decoupled"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"--{name} {getattr(self, name)}: expected a number from 0")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"--temperature {self.temperature}: expected a number above 0")
+        if self.layers < 0 or (self.layers and not self.feature):
+            raise ConfigError(
+                f"--layers {self.layers}, --feature {self.feature}: "
+                "expected a whole number from 0, and a weight above 0 to regress any layer"
+            )
+        if not 0 < self.label_share <= 1 or self.label_draw < 0:
+            raise ConfigError(
+                f"--label-share {self.label_share}, --label-draw {self.label_draw}: "
+                "expected above 0 up to 1, and a whole number from 0"
+            )
+        if not self.hard and not self.taught:
+            raise ConfigError("every loss has weight 0; expected one above 0, such as --hard 1")
+
+    @property
+    def taught(self) -> bool:
+        """Whether anything is learnt from the teachers, not from labels alone."""
+        return any((self.soft, self.feature, self.relational, self.contrastive, self.decoupled))
 
 
 @dataclass(frozen=True)
@@ -76,44 +113,62 @@ LENGTHS: dict[str, dict[str, Any]] = {
 }
 
 
-class Teachers(nn.Module):
-    """One teacher or several as one: mean logits, and the features of all side by side."""
+class Attempt(NamedTuple):
+    """What the student says of a batch, and what the heads make of it.
 
-    def __init__(self, checkpoints: list[Checkpoint]) -> None:
-        """Rebuild them, frozen."""
-        super().__init__()
-        members: list[Teacher] = []
-        for checkpoint in checkpoints:
-            members.append(rebuild_teacher(checkpoint))
-        self.members = nn.ModuleList(members)
-        self.dim = sum(member.config.dim for member in members)
-        self.eval().requires_grad_(False)
+    Attributes:
+        logits: (B, K).
+        pooled: (B, D) features of its own.
+        heads: name -> (B, 2 * D') of "fused" and "contrast", (B, S, D') of "steps" and each "layer".
+    """
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherOutput:
-        """As `Teacher`, without the heads of single modalities."""
-        outputs: list[TeacherOutput] = [member(features, valid) for member in self.members]
-        return TeacherOutput(
-            torch.stack([output.logits for output in outputs]).mean(0),
-            {},
-            torch.cat([output.fused for output in outputs], -1),
-            torch.cat([output.steps for output in outputs], -1),
-        )
+    logits: Tensor
+    pooled: Tensor
+    heads: dict[str, Tensor]
 
 
 class Apprentice(nn.Module):
-    """The student with the regression heads that are dropped after training."""
+    """The student with the linear heads that are dropped after training."""
 
-    def __init__(self, student: Lite, fused: int, steps: int) -> None:
-        """Heads onto the teacher's fused features and step tokens of these widths."""
+    def __init__(self, student: Lite, dim: int, config: DistillConfig) -> None:
+        """Heads onto teachers of D' = `dim` channels, for those losses that have a weight."""
         super().__init__()
         self.student = student
-        self.to_fused = nn.Linear(student.config.token, fused)
-        self.to_steps = nn.Linear(student.config.token, steps)
+        of_window = {"fused": config.feature, "contrast": config.contrastive}
+        of_steps = {"steps": config.feature} | {f"layer{number}": config.feature for number in range(config.layers)}
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, K), regressed fused features and step tokens of the teacher."""
+        def linear(weights: dict[str, float], width: int) -> nn.ModuleDict:
+            token = student.config.token
+            return nn.ModuleDict({name: nn.Linear(token, width) for name, weight in weights.items() if weight})
+
+        self.of_window, self.of_steps = linear(of_window, 2 * dim), linear(of_steps, dim)
+
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Attempt:
+        """Arguments as of `Lite`."""
         output = self.student(features, valid)
-        return output.logits, self.to_fused(output.fused), self.to_steps(output.steps)
+        heads = {name: head(output.fused) for name, head in self.of_window.items()}
+        heads |= {name: head(output.steps) for name, head in self.of_steps.items()}
+        return Attempt(output.logits, output.fused, heads)
+
+
+def weighted(said: Attempt, known: Known, config: DistillConfig) -> list[Tensor]:
+    """The losses that have a weight, times it, of what the teachers know."""
+    losses: list[Tensor] = []
+    if config.soft:
+        losses.append(config.soft * soft_targets(said.logits, known.logits, config.temperature))
+    if config.feature:
+        regression = feature_regression(said.heads["fused"], known.fused)
+        regression = regression + feature_regression(said.heads["steps"], known.steps)
+        for number, layer in enumerate(known.layers):
+            regression = regression + feature_regression(said.heads[f"layer{number}"], layer) / config.layers
+        losses.append(config.feature * regression)
+    if config.relational:
+        losses.append(config.relational * relational(gathered(said.pooled), gathered(known.fused)))
+    if config.contrastive:
+        losses.append(config.contrastive * contrastive(said.heads["contrast"], known.fused))
+    if config.decoupled:
+        losses.append(config.decoupled * decoupled(said.logits, known.logits, config.temperature))
+    return losses
 
 
 def distill_loss(
@@ -134,35 +189,29 @@ def distill_loss(
         state = generator.get_state()
         features, valid, target = variation.apply(faulty, other, generator)
         shown = valid if len(names) == 1 else lose_modalities(valid, names, lost_modality, generator)
+        seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
+        said = Attempt(*model(crew.share_all(seen), crew.share_all(shown)))
+        loss = config.hard * cross_entropy(said.logits, crew.share(target))
+        if not config.taught:
+            return loss
         # The same random numbers again: what the teachers see differs from it by the faults alone.
         generator.set_state(state)
         sound, sound_valid, _ = variation.apply(windows.sound.rows(rows), other, generator)
         with torch.no_grad():
             known = teachers(crew.share_all(sound), crew.share_all(sound_valid))
-        seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
-        logits, fused, steps = model(crew.share_all(seen), crew.share_all(shown))
-        loss = config.soft * soft_targets(logits, known.logits, config.temperature)
-        loss = loss + config.hard * cross_entropy(logits, crew.share(target))
-        if config.feature:
-            regression = feature_regression(fused, known.fused) + feature_regression(steps, known.steps)
-            loss = loss + config.feature * regression
-        return loss
+        return reduce(torch.add, weighted(said, known, config), loss)
 
     return loss_of
 
 
-def agreeing(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
-    """The first of several teachers; raises CheckpointError unless all know the same data."""
-    if not checkpoints:
-        raise CheckpointError("--teacher names no folder; expected one or more, separated by commas")
-    first = checkpoints[0]
-    for folder, other in zip(folders, checkpoints, strict=True):
-        if (other.info, other.data) != (first.info, first.data):
-            raise CheckpointError(
-                f"--teacher {folder}: knows other recordings, sensors, activities or another split than {folders[0]}; "
-                "expected teachers of the same data; train it again"
-            )
-    return first
+def chosen_windows(train: Windows, config: DistillConfig) -> Callable[[Windows], Windows]:
+    """Of training windows or a copy of them, those to learn from: labelled ones, with a share of their labels.
+
+    The share is the one `finetune` takes. Without any loss of the teachers only the windows in it are left; with them
+    all are, the others without their labels. Windows that never had a label are not learnt from.
+    """
+    rows = stratified(train.labelled().label, config.label_share, config.label_draw)
+    return lambda windows: windows.labelled().told(rows) if config.taught else windows.labelled().take(rows)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -175,15 +224,18 @@ def main(argv: list[str] | None = None) -> int:
     with workplace(out, crew) as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info
-        windows = faulty_windows(data, options.faults, options.seed, crew.device)
+        chosen = chosen_windows(data.train, options.distill)
+        windows = faulty_windows(data, options.faults, options.seed, crew.device, chosen)
         # Lost sensors are the student's alone.
         whole = replace(options.augment, lost_modality=0.0)
         variation = Variation(info, whole, options.exchange, 0.0, options.distill.mixup)
         lost_modality = options.augment.lost_modality
-        teachers = Teachers(teachers_before).to(crew.device)
+        teachers = Teachers(teachers_before, options.distill.layers).to(crew.device)
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
-        model = Apprentice(student, 2 * teachers.dim, teachers.dim).to(crew.device)
+        if options.distill.begin_like_teacher:
+            begin_like(student, teachers.first)
+        model = Apprentice(student, teachers.dim, options.distill).to(crew.device)
         history = train(
             model,
             distill_loss(windows, teachers, variation, lost_modality, options.distill, crew),
@@ -203,6 +255,7 @@ def main(argv: list[str] | None = None) -> int:
             "macs": count_macs(student, *example(data.train, crew.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
+            "labelled_windows": int((windows.sound.label >= 0).sum()),
             "statistics": measure_statistics(data.train, info.modalities),
             "options": asdict(options),
         }
@@ -210,7 +263,7 @@ def main(argv: list[str] | None = None) -> int:
             out,
             Checkpoint(
                 "student", asdict(options.network), info, data.normalisation, data.options, history, facts,
-                student.state_dict(), measure_moments(data.train, info.modalities, len(info.labels)),
+                student.state_dict(), measure_moments(chosen(data.train), info.modalities, len(info.labels)),
             ),
         )  # fmt: skip
     report_score("student", evaluation)

@@ -140,10 +140,14 @@ def mix(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
     """Mixup (arXiv 1710.09412) of windows and their (B, K) targets, with the heavier part first.
 
-    A step is valid where both parts are; `strength` is the parameter of the Beta distribution.
+    A step is valid where both parts are; `strength` is the parameter of the Beta distribution. Windows without a target
+    (zeros) are mixed with each other only, as half a target would say that the rest is nothing.
     """
     batch = len(target)
-    partner = torch.randperm(batch, generator=generator).to(target.device)
+    order = torch.randperm(batch, generator=generator).to(target.device)
+    partner, told = torch.empty_like(order), target.any(1)
+    for alike in (told, ~told):
+        partner[alike] = order[alike[order]]
     seed = int(torch.randint(2**31, (1,), generator=generator))
     share = np.random.default_rng(seed).beta(strength, strength, batch)
     weight = torch.as_tensor(np.maximum(share, 1 - share), dtype=target.dtype, device=target.device)

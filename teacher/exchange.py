@@ -35,10 +35,12 @@ class ExchangeConfig:
 
 
 class Partners:
-    """For any window, another one of the same activity."""
+    """For any window, another one of the same activity; for one without a label, itself."""
 
     def __init__(self, label: Tensor) -> None:
-        """`label` (N,) of all windows."""
+        """`label` (N,) of all windows, -1 where there is none."""
+        activities = int(label.max()) + 1
+        label = torch.where(label < 0, activities + torch.arange(len(label), device=label.device), label)
         counts = torch.bincount(label)
         self.label = label
         self.order = torch.argsort(label, stable=True)

@@ -1,5 +1,6 @@
 """Training windows and faulty copies of them: late, lost and noisy sensors, as `edgehar.faults` makes them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class FaultConfig:
 
 
 class FaultyWindows:
-    """Labelled training windows, sound and in faulty copies, row by row the same."""
+    """Training windows, sound and in faulty copies, row by row the same."""
 
     def __init__(self, sound: WindowTensors, copies: list[WindowTensors], share: float) -> None:
         """`share` of the rows asked for come from a copy."""
@@ -54,15 +55,21 @@ class FaultyWindows:
         return self._all.rows(rows + len(self.sound) * np.where(faulty, copy, 0))
 
 
-def faulty_windows(data: StageData, config: FaultConfig, seed: int, device: torch.device) -> FaultyWindows:
-    """The labelled windows of the training subjects and their faulty copies; the copies follow from the seed."""
+def faulty_windows(
+    data: StageData,
+    config: FaultConfig,
+    seed: int,
+    device: torch.device,
+    chosen: Callable[[Windows], Windows] = Windows.labelled,
+) -> FaultyWindows:
+    """The windows of the training subjects that are `chosen`, and their faulty copies, which follow from the seed."""
     info = data.dataset.info
     clips = [clip for clip in data.dataset.clips if clip.subject in data.split.train]
     spread = signal_spread(clips)
     generator = np.random.default_rng([seed, config.faulty_copies])
 
     def tensors(windows: Windows) -> WindowTensors:
-        return to_tensors(windows.labelled(), device)
+        return to_tensors(chosen(windows), device)
 
     copies = [
         tensors(cut(faulty_copy(clips, info.modalities, spread, generator), info, data.normalisation))

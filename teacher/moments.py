@@ -72,6 +72,6 @@ def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: 
     most = min(DIRECTIONS, len(strays) // FEWEST_WINDOWS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        _, lengths, directions = torch.svd_lowrank(strays, most + 8, niter=4)
+        _, lengths, directions = torch.svd_lowrank(strays, min(most + 8, *strays.shape), niter=4)
     scaled = directions.T[:most] * lengths[:most, None] / max(len(strays), 1) ** 0.5
     return {"means": means.half(), "directions": scaled.half()}

@@ -156,9 +156,9 @@ def report_score(what: str, evaluation: dict[str, Any]) -> None:
 
 
 def one_hot(label: Tensor, classes: int, smoothing: float) -> Tensor:
-    """(B,) -> (B, K) targets with label smoothing (arXiv 1512.00567, section 7)."""
-    hot = nn.functional.one_hot(label, classes).float()
-    return hot * (1 - smoothing) + smoothing / classes
+    """(B,) -> (B, K) targets with label smoothing (arXiv 1512.00567, section 7); zeros where there is no label (-1)."""
+    hot = nn.functional.one_hot(label.clamp(min=0), classes).float()
+    return (hot * (1 - smoothing) + smoothing / classes) * (label >= 0)[:, None]
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

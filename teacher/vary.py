@@ -38,7 +38,7 @@ class Variation:
         return self.info.window.kind == "clip"
 
     def apply(self, own: Batch, other: Batch | None, generator: torch.Generator) -> Batch:
-        """Labelled windows, and their partners if they exchange -> windows and their (B, K) targets."""
+        """Windows, and their partners if they exchange -> windows and their (B, K) targets, zeros without a label."""
         features, valid, label = own
         specs = self.info.modalities
         if other is not None:

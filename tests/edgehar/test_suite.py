@@ -150,7 +150,7 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
 
 
 def test_networks_of_the_suite_accuracy_are_shrunk_and_not_trained_again(place: Path, accuracy: dict[str, Any]) -> None:
-    few = "--updates 4 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
+    few = "--updates 40 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
     asked = ("--seeds", "3", *SHORT, f"--prune={few}")
     said = suite(place, "compression", *asked, "--kept", "0.5")
     assert said.count("(done before)") == 3  # pretrain, finetune, distill

@@ -17,13 +17,13 @@ from student import prune
 from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
 from student.blocks import blocks_of, without_blocks
 from student.cost import graph_bytes, latency_ms
-from student.distill import Teachers
 from student.importance import CRITERIA, l2
 from student.lite import PRESETS, Lite, LiteConfig
 from student.prune import PruneOptions, shrink
 from student.rebuild import rebuild, rebuild_teacher
 from student.recover import RecoveryConfig, Smaller, recovery_loss
 from student.sources import Noise
+from student.teachers import Teachers
 from student.units import Part, Scores, parts_of, remove, rows_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import Attention, count_macs, outputs_of

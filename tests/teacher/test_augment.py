@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teacher.augment import AugmentConfig, augment, lose_modalities, mix, resample_time, rotation
+from teacher.stage import one_hot
 
 STILL = AugmentConfig(
     heading_deg=0, tilt_deg=0, mounting_deg=0, size=0, tempo=0, crop=0, warp=0, shift=0, noise=0,
@@ -76,6 +77,23 @@ def test_mixed_targets_are_distributions_and_own_part_is_heavier():
     _, _, mixed = mix(features, valid, target, 0.5, generator())
     torch.testing.assert_close(mixed.sum(1), torch.ones(16))
     assert ((mixed * target).sum(1) >= 0.5 - 1e-6).all()
+
+
+def test_windows_without_a_target_are_mixed_among_themselves_only():
+    features, valid = windows(16)
+    told = torch.arange(16) % 3 > 0
+    features = {name: torch.ones_like(tokens) * told[:, None, None, None, None] for name, tokens in features.items()}
+    target = torch.eye(5)[torch.arange(16) % 5] * told[:, None]
+    for seed in range(4):
+        mixed, _, mixed_target = mix(features, valid, target, 0.5, generator(seed))
+        assert all(torch.allclose(mixed[name], features[name]) for name in mixed)
+        torch.testing.assert_close(mixed_target.sum(1), told.float())
+        assert (mixed_target[told] > 0).sum() > told.sum()
+
+
+def test_a_window_without_a_label_has_no_target():
+    target = one_hot(torch.tensor([2, -1, 0]), 3, 0.3)
+    torch.testing.assert_close(target, torch.tensor([[0.1, 0.1, 0.8], [0.0, 0.0, 0.0], [0.8, 0.1, 0.1]]))
 
 
 def test_a_partner_without_the_modality_leaves_it_as_it_was():

@@ -26,6 +26,16 @@ def test_partners_have_the_same_label_and_vary() -> None:
     assert {int(row) for row in drawn[:, 0]} == {0, 4, 5}
 
 
+def test_windows_without_a_label_are_nobodys_partner_but_their_own() -> None:
+    label = torch.tensor([-1, 0, 1, -1, 0, 1, -1])
+    generator = torch.Generator().manual_seed(0)
+    for known in (label, torch.full_like(label, -1)):
+        drawn = np.stack([Partners(known).draw(np.arange(7), generator) for _ in range(20)])
+        hidden = np.flatnonzero(known.numpy() < 0)
+        assert (drawn[:, hidden] == hidden).all()
+        assert not np.isin(np.delete(drawn, hidden, 1), hidden).any()
+
+
 def test_limbs_carry_what_hangs_from_them() -> None:
     carried = limbs(KINECT_PARENTS)
     elbow = carried[KINECT_JOINTS.index("right_elbow")]
