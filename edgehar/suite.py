@@ -10,7 +10,7 @@ folds        subjects dealt into folds
 labels       few labels, with and without pretraining
 baselines    other methods on the same windows
 unknown      activities left out of training, told by a low score
-compression  student and teacher pruned without data, and with it for scale
+compression  the student pruned without data, and with it for scale; compression-teacher: the teacher
 ablation     every criterion of pruning with every source of windows
 
 A result file whose configuration is the one asked for is not measured again; delete it to do so. A run that was killed
@@ -67,7 +67,7 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         words += ["--folds", str(options.folds)]
     if run.suite == "labels":
         words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
-    if run.suite == "compression":
+    if run.suite.startswith("compression"):
         words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
     if run.suite == "ablation":
         words += ["--sources", ",".join(options.sources), "--criteria", ",".join(options.criteria)]

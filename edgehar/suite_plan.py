@@ -17,12 +17,12 @@ from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_sta
 
 SEEDS = {
     "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
-    "ablation": 3,
+    "compression-teacher": 5, "ablation": 3,
 }  # fmt: skip
 """Suite -> how many seeds it has where none are given."""
 
 OWN_SPLITS = ("loso", "folds")
-SHRINKING = ("compression", "ablation")
+SHRINKING = ("compression", "compression-teacher", "ablation")
 """Suites that prune the networks which the suite accuracy trains."""
 STORED, FREE, REAL = "means", "inverted", "recordings"
 """Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
@@ -45,7 +45,7 @@ class SuiteOptions:
     shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
     draws: int = option(5, "how often each share is drawn")
     left_out: int = option(3, "activities that the suite unknown leaves out")
-    kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suite compression keeps")
+    kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suites of compression keep")
     sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
     criteria: tuple[str, ...] = option(CRITERIA, "criteria that the suite ablation compares")
     out_of_fold: str | None = option(None, "the student's answers from cross-validation, to calibrate it (accuracy)")
@@ -195,13 +195,14 @@ def _pruning(
     return training_stage(folder, "prune", f"pruned-{name}", arguments, name=f"prune-{name}")
 
 
-def _compression(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
-    """Shrink student and teacher without data, and with it for scale; package what is left of the student."""
+def _compression(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, network: str) -> list[Stage]:
+    """Shrink a network without data, and with it for scale; package what is left of a student."""
     data = data_arguments(run)
     stages = options.recipe.stages(folder, data, seed)
     for kept in options.kept:
-        stages += [_pruning(options, folder, seed, "student", kept, source) for source in (STORED, FREE, REAL)]
-        stages += [_pruning(options, folder, seed, "teacher", kept, source) for source in (STORED, REAL)]
+        stages += [_pruning(options, folder, seed, network, kept, source) for source in (STORED, FREE, REAL)]
+        if network == "teacher":
+            continue
         small = f"pruned-{_pruned_name('student', kept, STORED, CRITERION)}"
         stages += packaging_stages(folder, small, f"package-{small}")
         key = f"{small}.{fed_name(run.modalities)}"
@@ -261,8 +262,9 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
                 folder = Path(options.runs) / home
                 data.make_split(dataset)
                 match suite:
-                    case "compression":
-                        stages = _compression(options, folder, data, seed)
+                    case "compression" | "compression-teacher":
+                        network = "student" if suite == "compression" else "teacher"
+                        stages = _compression(options, folder, data, seed, network)
                     case "ablation":
                         stages = _ablation(options, folder, data, seed)
                     case "labels":

@@ -142,7 +142,7 @@ def collect(run: Run) -> dict[str, Any]:
             }
             every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
             return {"baselines": baselines, "test_windows": every[0]["total"]}
-        case "compression" | "ablation":
+        case "compression" | "compression-teacher" | "ablation":
             networks = _unpruned(run) | _packaged(run)[0]
             pruned = _pruned(run)
             return {"networks": networks, "pruned": pruned, "test_windows": pruned[0]["total"]}

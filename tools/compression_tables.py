@@ -114,8 +114,8 @@ def compression_data(runs: list[Run]) -> dict[str, Any] | None:
         return None
     series: dict[str, list[list[float]]] = {}
     for network in dict.fromkeys(entry["network"] for run in runs for entry in run["pruned"]):
-        whole = 100 * statistics.fmean(_unpruned(run, network)["accuracy"] for run in runs)
         found = _entries(runs, network=network)
+        whole = 100 * statistics.fmean(_unpruned(run, network)["accuracy"] for run, _ in found)
         for source in dict.fromkeys(tuple(entry["source"]) for _, entry in found):
             points = [[100.0, round(whole, 4), 0.0]]
             for kept in sorted({entry["kept"] for _, entry in found}, reverse=True):

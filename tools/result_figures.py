@@ -8,7 +8,10 @@ from typing import Any
 from edgehar.metrics import wilson
 
 Run = dict[str, Any]
-SEEDS_WANTED = {"accuracy": 5, "sensors": 5, "baselines": 5, "unknown": 5, "compression": 5, "ablation": 3}
+SEEDS_WANTED = {
+    "accuracy": 5, "sensors": 5, "baselines": 5, "unknown": 5, "compression": 5, "compression-teacher": 5,
+    "ablation": 3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

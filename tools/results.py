@@ -48,7 +48,8 @@ ROBUSTNESS = "<!-- results: robustness -->"
 BASELINES = "<!-- results: baselines -->"
 BOARD = "<!-- results: board -->"
 COMPRESSION = "<!-- results: compression -->"
-SUITES = ("accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown", "compression", "ablation")
+COMPRESSED = ("compression", "compression-teacher")
+SUITES = ("accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown", *COMPRESSED, "ablation")
 
 Groups = dict[str, dict[str, list[tuple[str, Run]]]]
 """Data set (and preset, unless base) -> suite -> name and content of its files."""
@@ -120,7 +121,7 @@ def figures_of(groups: Groups) -> dict[str, dict[str, Any]]:
         for kind, data in (
             ("robustness", robustness_data(_runs(suites["accuracy"]))),
             ("labels", labels_data(_runs(suites["labels"]))),
-            ("compression", compression_data(_runs(suites["compression"]))),
+            ("compression", compression_data([run for suite in COMPRESSED for run in _runs(suites[suite])])),
         ):
             if data is not None:
                 figures[image_of(group, kind)] = data
@@ -146,7 +147,7 @@ def group_section(group: str, suites: dict[str, list[tuple[str, Run]]], publishe
         "compression": "Pruned without data",
     }
     for suite, runs in found.items():
-        if suite == "ablation":  # on its own page only
+        if suite in ("compression-teacher", "ablation"):  # on their own page only
             continue
         match suite:
             case "accuracy":
@@ -206,10 +207,13 @@ def compression_section(groups: Groups) -> list[str]:
     """What pruning costs, with which windows and by which criterion, of every data set."""
     lines: list[str] = []
     for group, suites in groups.items():
+        for suite in COMPRESSED:
+            if runs := _runs(suites[suite]):
+                lines += ["", f"### {group}, {_split(runs[0])}: {runs[0]['pruned'][0]['network']}"]
+                lines += ["", *table(COMPRESSION_HEADS, compression_table(runs)), *notes(runs)]
         if runs := _runs(suites["compression"]):
-            lines += ["", f"### {group}, {_split(runs[0])}", "", *table(COMPRESSION_HEADS, compression_table(runs))]
             lines += ["", f"![Accuracy by multiply-adds](images/{image_of(group, 'compression')})"]
-            lines += ["", *table(PACKAGED_HEADS, packaged_table(runs, _runs(suites["accuracy"]))), *notes(runs)]
+            lines += ["", *table(PACKAGED_HEADS, packaged_table(runs, _runs(suites["accuracy"])))]
         if runs := _runs(suites["ablation"]):
             heading = f"### {group}: points lost (and time) with half of the student's multiply-adds removed"
             lines += ["", heading, "", *table(*ablation_table(runs)), *notes(runs)]
