@@ -92,7 +92,7 @@ class PruneOptions:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 100, "learning_rate": 3e-3, "average": 0.98},
-    "base": {"updates": 800, "batch": 64, "learning_rate": 3e-3},
+    "base": {"updates": 1200, "batch": 64, "learning_rate": 1e-2},
     "large": {"updates": 5_000, "batch": 256},
 }
 JUDGED_ON, HELD_OUT = 256, 512

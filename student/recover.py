@@ -33,7 +33,7 @@ NEVER = 10**9
 class RecoveryConfig:
     """What a pruned network learns from the unpruned one."""
 
-    matching: float = option(1.0, "weight of the block outputs")
+    matching: float = option(0.1, "weight of the block outputs")
     soft: float = option(1.0, "weight of the softened predictions")
     temperature: float = option(2.0, "temperature of the predictions")
     train_classifier: bool = option(True, "also change the last layer, which DFBF leaves as it is")
