@@ -7,7 +7,8 @@ accuracy     default split, all sensors: teacher, student and nano student, each
 sensors      networks trained for one sensor
 loso         each subject left out once
 folds        subjects dealt into folds
-labels       few labels, with and without pretraining
+labels       few labels, with and without pretraining, students with and without a teacher
+distillation the student with and without its teacher
 baselines    other methods on the same windows
 unknown      activities left out of training, told by a low score
 compression  the student pruned without data, and with it for scale; compression-teacher: the teacher
@@ -30,7 +31,8 @@ from edgehar.errors import EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
 from edgehar.pipeline import check_folder, data_arguments, run_stages
 from edgehar.results import checkpoint_facts, portable, stage_entry, stamp
-from edgehar.suite_plan import Run, SuiteOptions, plan_runs
+from edgehar.suite_options import SuiteOptions
+from edgehar.suite_plan import Run, plan_runs
 from edgehar.suite_scores import collect, train_windows
 
 FORMAT = "edgehar-run"
@@ -67,6 +69,8 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         words += ["--folds", str(options.folds)]
     if run.suite == "labels":
         words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
+        if options.student_shares:
+            words += ["--student-shares", ",".join(map(str, options.student_shares))]
     if run.suite.startswith("compression"):
         words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
     if run.suite == "ablation":
@@ -82,7 +86,7 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
     """The options of the suite, and of every training as they were resolved."""
     trainings: dict[str, Any] = {}
     for stage in run.stages:
-        if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "prune-")):
+        if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "few-", "prune-")):
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
             trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
     return {"recipe": to_json(options.recipe), "trainings": trainings}
@@ -131,6 +135,12 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
     }
 
 
+def _origin(entry: dict[str, Any]) -> str:
+    if entry["network"] == "student":
+        return f"student, {'distilled' if entry['distilled'] else 'labels alone'}"
+    return "pretrained" if entry["pretrained"] else "from scratch"
+
+
 def summary(result: dict[str, Any]) -> str:
     """The counts of a run, for people."""
     lines = [
@@ -139,8 +149,8 @@ def summary(result: dict[str, Any]) -> str:
         for fed, found in network["scores"].items()
     ]
     lines += [
-        f"  {100 * entry['share']:g} % of the labels, {'pretrained' if entry['pretrained'] else 'from scratch'}, draw "
-        f"{entry['draw']}: {entry['correct']}/{entry['total']}"
+        f"  {100 * entry['share']:g} % of the labels, {_origin(entry)}, draw {entry['draw']}: "
+        f"{entry['correct']}/{entry['total']}"
         for entry in result.get("labels", [])
     ]
     lines += [

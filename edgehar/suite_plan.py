@@ -1,77 +1,30 @@
 """The plan of a suite: which runs it has, and the stages of each."""
 
 import re
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgehar.answers import fed_name, feeds
 from edgehar.clip import Dataset
-from edgehar.config import check_seed, group, option
-from edgehar.datasets import DEFAULT_FOLDS, DataOptions, default_split
+from edgehar.datasets import DataOptions, default_split
 from edgehar.errors import ConfigError
 from edgehar.pipeline import data_arguments
 from edgehar.recipe import Recipe
 from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
+from edgehar.suite_options import CRITERION, FREE, OWN_SPLITS, REAL, SEEDS, STORED, SuiteOptions
 
-SEEDS = {
-    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
-    "compression-teacher": 5, "ablation": 3,
-}  # fmt: skip
-"""Suite -> how many seeds it has where none are given."""
-
-OWN_SPLITS = ("loso", "folds")
-SHRINKING = ("compression", "compression-teacher", "ablation")
-"""Suites that prune the networks which the suite accuracy trains."""
-STORED, FREE, REAL = "means", "inverted", "recordings"
-"""Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
-SOURCES = (STORED, "smooth", "simulated", FREE, "generated", "noise", REAL)
-CRITERION = "l2"
-CRITERIA = ("l1", CRITERION, "lamp", "taylor", "hessian", "overlap", "gates", "random")
+SHARING = ("distillation", "compression", "compression-teacher", "ablation")
+"""Suites that begin with the networks which the suite accuracy trains."""
+ALONE = (
+    "--soft", "0", "--feature", "0", "--layers", "0", "--relational", "0", "--contrastive", "0", "--decoupled", "0",
+    "--no-begin-like-teacher", "--hard", "1",
+)  # fmt: skip
+"""Options with which a student learns from labels alone."""
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 NANO_OF_TINY = ("--stem", "16", "--width", "16", "--hidden", "16", "--token", "16")
 """The nano student beside the tiny networks, which no preset of its own describes."""
-
-
-@dataclass(frozen=True)
-class SuiteOptions:
-    """Options of `edgehar evaluate --suite`."""
-
-    suite: tuple[str, ...] = option(MISSING, f"which: {', '.join(SEEDS)}")
-    seeds: tuple[int, ...] = option((), "seeds to run; as many from 0 as a suite asks for if none are given")
-    only: tuple[str, ...] = option((), "only these subjects (loso), sensors (sensors) or folds (folds: 0of5)")
-    folds: int = option(DEFAULT_FOLDS, "how many folds the suite folds deals the subjects into")
-    shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
-    draws: int = option(5, "how often each share is drawn")
-    left_out: int = option(3, "activities that the suite unknown leaves out")
-    kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suites of compression keep")
-    sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
-    criteria: tuple[str, ...] = option(CRITERIA, "criteria that the suite ablation compares")
-    out_of_fold: str | None = option(None, "the student's answers from cross-validation, to calibrate it (accuracy)")
-    out_of_fold_nano: str | None = option(None, "the nano student's answers, to calibrate that")
-    runs: str = option("runs/suite", "folder for checkpoints and packages")
-    results: str = option("docs/results", "folder for the result files")
-    data: DataOptions = group(DataOptions)
-    recipe: Recipe = group(Recipe)
-
-    def __post_init__(self) -> None:
-        """Refuse what no suite can do."""
-        strange = [name for name in self.suite if name not in SEEDS]
-        if strange or not self.suite:
-            raise ConfigError(f"--suite {','.join(strange) or 'without a name'}: expected some of {', '.join(SEEDS)}")
-        check_seed(*self.seeds, name="seeds")
-        if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
-            raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} make their own; leave it out")
-        if self.data.without and "unknown" in self.suite:
-            raise ConfigError("--without: the suite unknown draws what it leaves out; leave the option away")
-        if not self.shares or any(not 0 < share <= 1 for share in self.shares) or self.draws < 1:
-            raise ConfigError(f"--shares {self.shares}, --draws {self.draws}: expected shares of 0 to 1, and 1 or more")
-        if not self.kept or any(not 0 < share < 1 for share in self.kept):
-            raise ConfigError(f"--kept {self.kept}: expected shares above 0 and below 1")
-        for name, given, known in (("sources", self.sources, SOURCES), ("criteria", self.criteria, CRITERIA)):
-            if not given or set(given) - set(known):
-                raise ConfigError(f"--{name} {','.join(given)}: expected some of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -165,7 +118,28 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
                 name = f"finetune-{share:g}-{draw}-{start}"
                 arguments = (*recipe.options("finetune"), *few, *origin)
                 stages.append(training_stage(folder, "finetune", name, arguments, name=name))
+    for share in options.student_shares:
+        for draw in range(options.draws):
+            few = ("--label-share", str(share), "--label-draw", str(draw), "--seed", str(seed + draw))
+            known = (
+                *recipe.options("distill"),
+                *few,
+                "--teacher",
+                str(folder / f"finetune-{share:g}-{draw}-pretrained"),
+            )
+            for how, more in (("distilled", ()), ("alone", ALONE)):
+                name = f"distill-{share:g}-{draw}-{how}"
+                stages.append(training_stage(folder, "distill", name, (*known, *more), name=name))
     return stages
+
+
+def _distillation(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
+    """The student once more, on the same labels without the teacher."""
+    arguments = (*options.recipe.options("distill"), "--seed", str(seed), "--teacher", str(folder / "teacher"), *ALONE)
+    return [
+        *options.recipe.stages(folder, data_arguments(run), seed),
+        training_stage(folder, "distill", "student-alone", arguments, name="distill-alone"),
+    ]
 
 
 def _baselines(recipe: Recipe, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
@@ -257,7 +231,7 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
                 parts += [f"share{options.recipe.update_share:g}"] if options.recipe.update_share != 1 else []
                 name, home = (
                     re.sub(r"[^\w.+-]+", "_", "-".join((dataset.info.name, kind, *parts, f"seed{seed}")))
-                    for kind in (suite, "accuracy" if suite in SHRINKING else suite)
+                    for kind in (suite, "accuracy" if suite in SHARING else suite)
                 )
                 folder = Path(options.runs) / home
                 data.make_split(dataset)
@@ -267,6 +241,8 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
                         stages = _compression(options, folder, data, seed, network)
                     case "ablation":
                         stages = _ablation(options, folder, data, seed)
+                    case "distillation":
+                        stages = _distillation(options, folder, data, seed)
                     case "labels":
                         stages = _labels(options, folder, data, seed)
                     case "baselines":

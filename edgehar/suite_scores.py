@@ -69,20 +69,23 @@ def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _labels(run: Run) -> list[dict[str, Any]]:
-    """The score of every fine-tuning on a share of the labels."""
+    """The score of every fine-tuning and distillation on a share of the labels."""
     entries: list[dict[str, Any]] = []
     for stage in run.stages:
-        if stage.verb != "finetune" or stage.checkpoint is None:
+        if stage.verb not in ("finetune", "distill") or stage.checkpoint is None:
             continue
         facts = checkpoint_facts(stage.checkpoint)["facts"]
         options, found = facts["options"], facts["evaluation"]
+        student = stage.verb == "distill"
         entries.append(
             {
-                "share": options["labels"]["label_share"],
-                "draw": options["labels"]["label_draw"],
+                "network": "student" if student else "teacher",
+                "share": options["distill" if student else "labels"]["label_share"],
+                "draw": options["distill" if student else "labels"]["label_draw"],
                 "seed": options["seed"],
-                "pretrained": options["pretrained"] is not None,
-                "train_windows": facts["train_windows"],
+                **({"distilled": options["distill"]["soft"] > 0} if student else {}),
+                "pretrained": student or options["pretrained"] is not None,
+                "train_windows": facts["labelled_windows" if student else "train_windows"],
                 **{key: found[key] for key in COUNTED},
             }
         )
@@ -113,10 +116,10 @@ def _pruned(run: Run) -> list[dict[str, Any]]:
     return entries
 
 
-def _unpruned(run: Run) -> dict[str, Any]:
-    """Teacher and student as they were trained, by the score of their own stage."""
+def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
+    """Teacher, student and `more` (folder, name) as they were trained, by the score of their own stage."""
     networks: dict[str, Any] = {}
-    for folder, name in (("teacher", "teacher"), ("student", "student-fp32")):
+    for folder, name in (("teacher", "teacher"), ("student", "student-fp32"), *more):
         facts = checkpoint_facts(run.folder / folder)["facts"]
         size = (run.folder / folder / "weights.safetensors").stat().st_size
         scores = {fed_name(run.data.modalities): brief(facts["evaluation"])}
@@ -142,8 +145,12 @@ def collect(run: Run) -> dict[str, Any]:
             }
             every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
             return {"baselines": baselines, "test_windows": every[0]["total"]}
+        case "distillation":
+            networks = _trained(run, ("student-alone", "student-alone"))
+            (score,) = networks["teacher"]["scores"].values()
+            return {"networks": networks, "test_windows": score["total"]}
         case "compression" | "compression-teacher" | "ablation":
-            networks = _unpruned(run) | _packaged(run)[0]
+            networks = _trained(run) | _packaged(run)[0]
             pruned = _pruned(run)
             return {"networks": networks, "pruned": pruned, "test_windows": pruned[0]["total"]}
         case _:

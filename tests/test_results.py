@@ -63,6 +63,7 @@ def run(suite: str, seed: int, split: str = "odd-even", **measured: Any) -> dict
             "name": "utd-mhad",
             "modalities": ["skeleton", "inertial"],
             "split": split,
+            "train_windows": 431,
             "train_subjects": ["s1", "s3"],
             "test_subjects": ["s2", "s4"],
             "caveats": ["Wrist or thigh."],
@@ -207,6 +208,29 @@ def test_what_pruning_costs_stands_beside_what_recordings_would_give(root: Path)
     assert (root / "docs/images/compression-utd-mhad.svg").is_file()
     title = "student, fp32, 50 % of the multiply-adds removed without data"
     assert line_of(root, title).split(" | ")[2] == "418, 419, 420 of 430"
+
+
+def test_what_the_teacher_gives_the_student_is_a_gain_by_share(root: Path) -> None:
+    for seed in range(2):
+        networks = {name: network(99_000, {"skeleton+inertial": score(correct)}) for name, correct in (
+            ("student-fp32", 422 + seed), ("student-alone", 418 + seed),
+        )}  # fmt: skip
+        put(root, f"distillation-{seed}", run("distillation", seed, networks=networks))
+    labels = few_labels()
+    for draw in range(2):
+        for distilled, correct in ((True, 400), (False, 370)):
+            counts = {"correct": correct + draw, "total": 430, "accuracy": (correct + draw) / 430, "train_windows": 54}
+            about = {"network": "student", "share": 0.1, "draw": draw, "distilled": distilled, "pretrained": True}
+            labels["labels"].append({**about, **counts})
+    put(root, "labels", labels)
+    write(root)
+    lines = (root / "README.md").read_text().splitlines()
+    rows = [line.split(" | ") for line in lines[lines.index("#### The student with and without its teacher") :]]
+    found = {cells[0].removeprefix("| "): cells[1:] for cells in rows if len(cells) == 7}
+    assert found["10 %"][3:] == ["+6.98", "400, 401 of 430", "370, 371 of 430 |"]
+    assert found["100 %"][3] == "+0.93"
+    # Students have no part in what pretraining gains.
+    assert line_of(root, "10 % | 43").split(" | ")[2:5] == ["90.00", "80.00", "+10.00"]
 
 
 def test_other_methods_stand_under_the_networks(root: Path) -> None:

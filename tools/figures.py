@@ -35,7 +35,9 @@ def robustness_data(runs: list[Run]) -> dict[str, Any] | None:
 
 def labels_data(runs: list[Run]) -> dict[str, Any] | None:
     """Mean and deviation of the accuracy by share of the labels; None if there are no such runs."""
-    entries: list[dict[str, Any]] = [entry for run in runs for entry in run["labels"]]
+    entries: list[dict[str, Any]] = [
+        entry for run in runs for entry in run["labels"] if entry.get("network", "teacher") == "teacher"
+    ]
     if not entries:
         return None
     shares = sorted({entry["share"] for entry in entries})

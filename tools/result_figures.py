@@ -10,7 +10,7 @@ from edgehar.metrics import wilson
 Run = dict[str, Any]
 SEEDS_WANTED = {
     "accuracy": 5, "sensors": 5, "baselines": 5, "unknown": 5, "compression": 5, "compression-teacher": 5,
-    "ablation": 3,
+    "ablation": 3, "distillation": 5,
 }  # fmt: skip
 
 

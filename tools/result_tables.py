@@ -18,6 +18,8 @@ NETWORKS = {
     "teacher": "teacher", "student-fp32": "student, fp32", "student": "student, INT8", "nano": "nano student, INT8",
 }  # fmt: skip
 METHODS = {"nearest": "nearest neighbour", "minirocket": "MiniRocket", "lstm": "LSTM", "tcn": "TCN"}
+SHARING = ("distillation", "compression", "compression-teacher", "ablation")
+"""Suites that begin with the networks of the suite accuracy."""
 TRAININGS = ("pretrain", "finetune", "distill", "distill-nano")
 
 
@@ -146,7 +148,9 @@ def scenarios_table(runs: list[Run]) -> list[str]:
 
 def labels_table(runs: list[Run]) -> list[str]:
     """Accuracy by share of the labels, with and without pretraining, and what pretraining gains."""
-    entries: list[dict[str, Any]] = [entry for run in runs for entry in run["labels"]]
+    entries: list[dict[str, Any]] = [
+        entry for run in runs for entry in run["labels"] if entry.get("network", "teacher") == "teacher"
+    ]
     rows: list[list[str]] = []
     for share in sorted({entry["share"] for entry in entries}):
         chosen = [entry for entry in entries if entry["share"] == share]
@@ -173,6 +177,29 @@ def labels_table(runs: list[Run]) -> list[str]:
         "from scratch",
     ]
     return table(heads, rows)
+
+
+def taught_table(runs: list[Run], labels: list[Run]) -> list[str]:
+    """The student with and without its teacher: on all labels by seed, on shares of them by draw."""
+    rows: list[list[str]] = []
+
+    def compare(what: str, windows: int, distilled: Counts, alone: Counts) -> None:
+        gain = statistics.fmean(distilled.correct) - statistics.fmean(alone.correct)
+        cells = (distilled.percent, alone.percent, f"{100 * gain / distilled.total:+.2f}", distilled.right, alone.right)
+        rows.append([what, f"{windows:,}", *cells])
+
+    entries = [entry for run in labels for entry in run["labels"] if entry.get("network") == "student"]
+    for share in sorted({entry["share"] for entry in entries}):
+        chosen = [entry for entry in entries if entry["share"] == share]
+        taught, alone = ([entry for entry in chosen if entry["distilled"] is given] for given in (True, False))
+        compare(f"{100 * share:g} %", chosen[0]["train_windows"], count(taught), count(alone))
+    if runs:
+        fed = fed_all(runs[0])
+        counts = [
+            count(run["networks"][name]["scores"][fed] for run in runs) for name in ("student-fp32", "student-alone")
+        ]
+        compare("100 %", runs[0]["dataset"]["train_windows"], counts[0], counts[1])
+    return table(["labels", "windows", "distilled, %", "labels alone, %", "gain, points", "right", "alone"], rows)
 
 
 def baselines_table(runs: list[Run], accuracy: list[Run]) -> list[str]:
@@ -219,6 +246,8 @@ def cost_table(suites: dict[str, list[Run]]) -> list[str]:
         sums = [{name: 0.0 for name in (*TRAININGS, "rest")} for _ in runs]
         for total, run in zip(sums, runs, strict=True):
             for stage in run["stages"]:
+                if suite in SHARING and stage["name"] in TRAININGS:
+                    continue  # counted once, where they were trained
                 name = "finetune" if stage["name"].startswith("finetune") else stage["name"]
                 total[name if name in TRAININGS else "rest"] += stage["seconds"] / 60
         means = {name: statistics.fmean(total[name] for total in sums) for name in sums[0]}

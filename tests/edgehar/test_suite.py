@@ -21,7 +21,8 @@ from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.recipe import Recipe
 from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.suite_plan import SEEDS, SuiteOptions, drawn_activities, plan_runs
+from edgehar.suite_options import SEEDS, SuiteOptions
+from edgehar.suite_plan import drawn_activities, plan_runs
 
 LABELS = ("walk", "wave", "squat", "clap")
 SIMULATOR = SimulatorConfig(subjects=4, trials=2, activities=LABELS)
@@ -137,19 +138,25 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert not list((place / "results").glob("*-labels-*"))
-    said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1")
+    said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", "--student-shares", "0.25")
     assert said.count("(done before)") == 2
     entries = only_result(place, "*-labels-*.json")["labels"]
-    assert [(entry["share"], entry["pretrained"], entry["train_windows"]) for entry in entries] == [
-        (0.25, True, 4),
-        (0.25, False, 4),
-        (1.0, True, 16),
-        (1.0, False, 16),
+    kinds = [(entry["network"], entry["share"], entry["pretrained"], entry["train_windows"]) for entry in entries]
+    assert kinds == [
+        ("teacher", 0.25, True, 4),
+        ("teacher", 0.25, False, 4),
+        ("teacher", 1.0, True, 16),
+        ("teacher", 1.0, False, 16),
+        ("student", 0.25, True, 4),
+        ("student", 0.25, True, 4),
     ]
+    assert [entry["distilled"] for entry in entries[4:]] == [True, False]
     assert all(entry["accuracy"] == entry["correct"] / entry["total"] for entry in entries)
 
 
-def test_networks_of_the_suite_accuracy_are_shrunk_and_not_trained_again(place: Path, accuracy: dict[str, Any]) -> None:
+def test_suites_begin_with_the_networks_of_the_suite_accuracy_and_train_them_not_again(
+    place: Path, accuracy: dict[str, Any]
+) -> None:
     few = "--updates 40 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
     asked = ("--seeds", "3", *SHORT, f"--prune={few}")
     said = suite(place, "compression", *asked, "--kept", "0.5")
@@ -159,9 +166,7 @@ def test_networks_of_the_suite_accuracy_are_shrunk_and_not_trained_again(place: 
         before, again = (run["networks"][name]["scores"]["skeleton+wrist"] for run in (accuracy, found))
         assert again["per_class"] == before["per_class"]
     kinds = [(entry["network"], *entry["source"]) for entry in found["pruned"]]
-    assert kinds == [
-        ("student", "means"), ("student", "inverted"), ("student", "recordings"),
-    ]  # fmt: skip
+    assert kinds == [("student", "means"), ("student", "inverted"), ("student", "recordings")]
     for entry in found["pruned"]:
         assert 0.3 < entry["macs"] / entry["macs_before"] <= 0.5
         assert entry["total"] == entry["removed"]["total"] == found["dataset"]["test_windows"]
@@ -169,6 +174,10 @@ def test_networks_of_the_suite_accuracy_are_shrunk_and_not_trained_again(place: 
     assert found["networks"][packaged]["bytes"] < accuracy["networks"]["student"]["bytes"]
     suite(place, "compression-teacher", *asked, "--kept", "0.5")
     assert {entry["network"] for entry in only_result(place, "*-compression-teacher-*.json")["pruned"]} == {"teacher"}
+    suite(place, "distillation", *asked)
+    alone = only_result(place, "*-distillation-*.json")["networks"]
+    assert list(alone) == ["teacher", "student-fp32", "student-alone"]
+    assert alone["student-alone"]["parameters"] == alone["student-fp32"]["parameters"]
     suite(place, "ablation", *asked, "--sources", "noise,recordings", "--criteria", "l1,random")
     entries = only_result(place, "*-ablation-*.json")["pruned"]
     assert [(*entry["source"], entry["criterion"]) for entry in entries] == [
@@ -203,7 +212,7 @@ def test_a_suite_has_its_usual_seeds_and_names_of_its_own() -> None:
     dataset = simulated()
     options = SuiteOptions(tuple(SEEDS), folds=4, left_out=2)
     names = [run.name for run in plan_runs(options, dataset)]
-    assert len(set(names)) == len(names) == 5 + 5 * 3 + 4 + 4 + 1 + 5 + 5 + 5 + 5 + 3
+    assert len(set(names)) == len(names) == 5 + 5 * 3 + 4 + 4 + 1 + 5 + 5 + 5 + 5 + 3 + 5
     quick = plan_runs(replace(options, recipe=Recipe("tiny")), dataset)
     assert not {run.name for run in quick} & set(names)
 
@@ -244,6 +253,7 @@ def test_draws_of_unknown_activities_differ_by_seed() -> None:
         (lambda: SuiteOptions(("ablation",), criteria=("luck",)), "--criteria luck: expected some of l1, l2"),
         (lambda: SuiteOptions(("ablation",), sources=()), "--sources : expected some of means"),
         (lambda: SuiteOptions(("labels",), shares=(1.5,)), "--shares"),
+        (lambda: SuiteOptions(("labels",), student_shares=(0.3,)), "--student-shares .*expected some of --shares"),
         (lambda: plan_runs(SuiteOptions(("loso",), only=("s9",)), simulated()), "--only s9"),
         (lambda: plan_runs(SuiteOptions(("unknown",)), simulated()), "--left-out 3: expected 1 to 2"),
     ],

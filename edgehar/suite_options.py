@@ -1,0 +1,64 @@
+"""What `edgehar evaluate --suite` can be asked for."""
+
+from dataclasses import MISSING, dataclass
+
+from edgehar.config import check_seed, group, option
+from edgehar.datasets import DEFAULT_FOLDS, DataOptions
+from edgehar.errors import ConfigError
+from edgehar.recipe import Recipe
+
+SEEDS = {
+    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
+    "compression-teacher": 5, "ablation": 3, "distillation": 5,
+}  # fmt: skip
+"""Suite -> how many seeds it has where none are given."""
+
+OWN_SPLITS = ("loso", "folds")
+STORED, FREE, REAL = "means", "inverted", "recordings"
+"""Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
+SOURCES = (STORED, "smooth", "simulated", FREE, "generated", "noise", REAL)
+CRITERION = "l2"
+CRITERIA = ("l1", CRITERION, "lamp", "taylor", "hessian", "overlap", "gates", "random")
+
+
+@dataclass(frozen=True)
+class SuiteOptions:
+    """Options of `edgehar evaluate --suite`."""
+
+    suite: tuple[str, ...] = option(MISSING, f"which: {', '.join(SEEDS)}")
+    seeds: tuple[int, ...] = option((), "seeds to run; as many from 0 as a suite asks for if none are given")
+    only: tuple[str, ...] = option((), "only these subjects (loso), sensors (sensors) or folds (folds: 0of5)")
+    folds: int = option(DEFAULT_FOLDS, "how many folds the suite folds deals the subjects into")
+    shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
+    draws: int = option(5, "how often each share is drawn")
+    student_shares: tuple[float, ...] = option((), "those of them that the suite labels also trains students on")
+    left_out: int = option(3, "activities that the suite unknown leaves out")
+    kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suites of compression keep")
+    sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
+    criteria: tuple[str, ...] = option(CRITERIA, "criteria that the suite ablation compares")
+    out_of_fold: str | None = option(None, "the student's answers from cross-validation, to calibrate it (accuracy)")
+    out_of_fold_nano: str | None = option(None, "the nano student's answers, to calibrate that")
+    runs: str = option("runs/suite", "folder for checkpoints and packages")
+    results: str = option("docs/results", "folder for the result files")
+    data: DataOptions = group(DataOptions)
+    recipe: Recipe = group(Recipe)
+
+    def __post_init__(self) -> None:
+        """Refuse what no suite can do."""
+        strange = [name for name in self.suite if name not in SEEDS]
+        if strange or not self.suite:
+            raise ConfigError(f"--suite {','.join(strange) or 'without a name'}: expected some of {', '.join(SEEDS)}")
+        check_seed(*self.seeds, name="seeds")
+        if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
+            raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} make their own; leave it out")
+        if self.data.without and "unknown" in self.suite:
+            raise ConfigError("--without: the suite unknown draws what it leaves out; leave the option away")
+        if not self.shares or any(not 0 < share <= 1 for share in self.shares) or self.draws < 1:
+            raise ConfigError(f"--shares {self.shares}, --draws {self.draws}: expected shares of 0 to 1, and 1 or more")
+        if set(self.student_shares) - set(self.shares):
+            raise ConfigError(f"--student-shares {self.student_shares}: expected some of --shares {self.shares}")
+        if not self.kept or any(not 0 < share < 1 for share in self.kept):
+            raise ConfigError(f"--kept {self.kept}: expected shares above 0 and below 1")
+        for name, given, known in (("sources", self.sources, SOURCES), ("criteria", self.criteria, CRITERIA)):
+            if not given or set(given) - set(known):
+                raise ConfigError(f"--{name} {','.join(given)}: expected some of {', '.join(known)}")
