@@ -38,6 +38,28 @@ def speed_lines(run: Run) -> list[str]:
     return [*lines, *_machine(run)]
 
 
+def pruned_lines(run: Run) -> list[str]:
+    """Time of pruned packages beside the unpruned one."""
+    rows = [
+        [
+            row["package"],
+            row["way"].removesuffix("ExecutionProvider"),
+            f"{row['parameters']:,}",
+            f"{row['macs'] / 1e6:.2f} M",
+            _ms(row),
+            f"{row['speed_up']:.2f}",
+            f"{row['macs_ratio']:.2f}",
+            f"{row['share']:.2f}",
+        ]
+        for row in run["rows"]
+    ]
+    heads = [
+        "package", "way", "parameters", "multiply-adds", "window, ms", "times as fast", "times fewer multiply-adds",
+        f"of these (floor {run['floor']:g})",
+    ]  # fmt: skip
+    return ["#### What pruning gains in time, features to logits, one thread", "", *table(heads, rows), *_machine(run)]
+
+
 def bench_lines(run: Run) -> list[str]:
     """Latency, throughput, start and memory of each precision."""
     lines = [f"#### {run['name']}, from samples to prediction, {run['threads']} thread(s)", ""]
@@ -107,6 +129,7 @@ def stream_lines(run: Run) -> list[str]:
 
 KINDS: dict[str, Callable[[Run], list[str]]] = {
     "edgehar-speed": speed_lines,
+    "edgehar-pruned-speed": pruned_lines,
     "edgehar-bench": bench_lines,
     "edgehar-soak": soak_lines,
     "edgehar-chaos": chaos_lines,

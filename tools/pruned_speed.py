@@ -1,0 +1,128 @@
+"""What pruning gains in time: packages beside the unpruned one, timed in turns.
+
+    python tools/pruned_speed.py runs/demo/package --pruned runs/demo/package-pruned
+
+One process, one thread, batch 1, a made-up window; the first package is the one the others are compared with. Time is
+that from the features of a window to logits, with onnxruntime and, if it is installed, LiteRT. The speed-up is set
+against that of the multiply-adds: of a small network what every node costs by itself stays, however little it computes.
+Written to docs/results/board/pruned-speed-NAME.json.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.benchmark import macs_of
+from deploy.choice import manifest_sha256
+from deploy.device import device_facts, device_state
+from deploy.providers import CPU, LITERT, known_providers
+from deploy.recognizer import Recognizer
+from deploy.steadiness import remarks
+from deploy.timing import Subject, take_turns
+from edgehar.cli import guarded
+from edgehar.config import option, parse, positional
+from edgehar.errors import ConfigError
+from edgehar.files import write_json
+from edgehar.package import EdgePackage
+from edgehar.results import portable, stamp
+
+FORMAT = "edgehar-pruned-speed"
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "board"
+FLOOR = 0.8
+"""Speed-up that is asked for, as a share of that of the multiply-adds."""
+
+
+@dataclass(frozen=True)
+class PrunedSpeedConfig:
+    """Options of the command."""
+
+    package: str = positional("folder of the unpruned package")
+    pruned: tuple[str, ...] = option((), "folders of the pruned packages")
+    runs: int = option(2000, "timed runs of each")
+    litert: bool = option(True, "also through LiteRT, if it is installed")
+    json: str | None = option(None, "where the result goes; docs/results/board/pruned-speed-NAME.json if not given")
+
+    def __post_init__(self) -> None:
+        """Refuse nothing to compare with, and too few runs."""
+        if not self.pruned or self.runs < 100:
+            raise ConfigError(f"--pruned {self.pruned}, --runs {self.runs}: expected one or more, and 100 or more")
+
+
+def compared(packages: dict[str, EdgePackage], times: dict[tuple[str, str], dict[str, float]]) -> list[dict[str, Any]]:
+    """A row per way to run a package: its cost and time, and how both compare with the first package's.
+
+    Args:
+        packages: name -> package, the unpruned one first.
+        times: (name, way) -> milliseconds.
+    """
+    first = next(iter(packages))
+    whole = macs_of(packages[first].manifest)["window"]
+    rows: list[dict[str, Any]] = []
+    for (name, way), found in times.items():
+        macs = macs_of(packages[name].manifest)["window"]
+        before = times[first, way]
+        # Others at work on the machine can only take wall time away, so both have to reach it.
+        speed_up = min(before[key] / found[key] for key in ("median_ms", "cpu_median_ms"))
+        rows.append(
+            {
+                "package": name,
+                "way": way,
+                "macs": macs,
+                "parameters": packages[name].manifest.parameters,
+                **found,
+                "speed_up": speed_up,
+                "macs_ratio": whole / macs,
+                "share": speed_up / (whole / macs),
+            }
+        )
+    return rows
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Time every package in every way, print a line for each, write the result."""
+    config = parse(PrunedSpeedConfig, argv, "python tools/pruned_speed.py", __doc__ or "")
+    folders = [config.package, *config.pruned]
+    packages = {Path(folder).name: EdgePackage.open(folder) for folder in folders}
+    if len(packages) < len(folders):
+        raise ConfigError(f"{', '.join(folders)}: expected folders with different names, as they name the rows")
+    before = device_state()
+    subjects: dict[tuple[str, str], Subject] = {}
+    for name, package in packages.items():
+        for precision in ("fp32", "int8"):
+            subjects[name, precision] = Subject(Recognizer(package, precision, 1, (CPU,)))
+        if config.litert and LITERT in known_providers():
+            subjects[name, f"fp32 {LITERT}"] = Subject(Recognizer(package, "fp32", 1, (LITERT,)))
+    turns = take_turns({key: subject.actions["window_network"] for key, subject in subjects.items()}, config.runs)
+    rows = compared(packages, {key: times.milliseconds() for key, times in turns.items()})
+    device = device_facts()
+    names = ",".join(list(packages)[1:])
+    words = ["python", "tools/pruned_speed.py", config.package, "--pruned", names, "--runs", str(config.runs)]
+    result: dict[str, Any] = {
+        "format": FORMAT,
+        "format_version": 1,
+        "command": portable(words),
+        **stamp(),
+        "name": packages[Path(config.package).name].manifest.name,
+        "manifests_sha256": {name: manifest_sha256(package) for name, package in packages.items()},
+        "floor": FLOOR,
+        "threads": 1,
+        "runs": config.runs,
+        "rows": rows,
+        "remarks": remarks(before, device_state(), device["cores"] or 1),
+        "device": device,
+    }
+    for row in rows:
+        sys.stdout.write(
+            f"{row['package']:<40}{row['way']:<14}{row['median_ms']:.3f} ms  {row['speed_up']:.2f} times as fast, "
+            f"{row['macs_ratio']:.2f} times fewer multiply-adds\n"
+        )
+    path = RESULTS / f"pruned-speed-{result['name']}.json" if config.json is None else Path(config.json)
+    write_json(path, result)
+    sys.stdout.write(f"written to {path}\n{json.dumps(result)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
