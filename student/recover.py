@@ -37,7 +37,7 @@ class RecoveryConfig:
     soft: float = option(1.0, "weight of the softened predictions")
     temperature: float = option(2.0, "temperature of the predictions")
     train_classifier: bool = option(True, "also change the last layer, which DFBF leaves as it is")
-    patience: int = option(15, "sixtieths of the updates without gain on held-out dreamed windows after which to stop")
+    patience: int = option(30, "sixtieths of the updates without gain on held-out dreamed windows after which to stop")
 
     def __post_init__(self) -> None:
         """Refuse what teaches nothing."""

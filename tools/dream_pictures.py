@@ -1,14 +1,14 @@
 """A picture of windows that nobody recorded beside one that somebody did.
 
-    python tools/dream_pictures.py runs/demo/student --activity wave
+    python tools/dream_pictures.py runs/demo/student --activity throw
 
 Every source of `edgehar prune` gives a row: the skeleton at eight moments of a window, seen from the front, and the
-first triaxial inertial sensor. Of sources that know activities the window is the one of sixty-four that the network
-takes for the activity with the most confidence; of recordings likewise. Written to docs/images/dreamed.svg.
+first triaxial inertial sensor. Of sixty-four windows of a source the one is shown that the network takes for the
+activity with the most confidence. Written to docs/images/dreamed.svg.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,17 @@ class PictureOptions:
     """Options of the command."""
 
     checkpoint: str = positional("folder of a student or teacher checkpoint")
-    activity: str = option("wave", "activity to look for")
+    activity: str = option("throw", "activity to look for")
     out: str = option("docs/images/dreamed.svg", "file to write (.svg)")
     seed: int = option(0, "reproduces the picture")
     inputs: SourceConfig = group(SourceConfig)
 
 
 def surest(network: nn.Module, windows: Inputs, activity: int) -> dict[str, Floats]:
-    """Of some windows that lack no sensor, the features of the one that shows an activity most clearly."""
+    """Of some windows, the features of the one that shows an activity most clearly."""
     features, valid = windows
     with torch.no_grad():
-        sure = network(features, valid).logits.softmax(1)[:, activity]
-    whole = torch.stack([there.all(1) for there in valid.values()]).all(0)
-    place = int((sure * whole).argmax())
+        place = int(network(features, valid).logits.softmax(1)[:, activity].argmax())
     return {name: part[place].numpy() for name, part in features.items()}
 
 
@@ -68,7 +66,7 @@ def draw_skeleton(axes: Any, signal: Floats, spec: ModalitySpec) -> None:
         for joint, parent in enumerate(spec.parents):
             ends = pose[[joint, parent]]
             axes.plot(ends[:, across] + 1.2 * place, ends[:, spec.vertical], color=BONE, linewidth=1)
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="W")
     axes.axis("off")
 
 
@@ -85,7 +83,7 @@ def rows_of(checkpoint: Checkpoint, options: PictureOptions) -> dict[str, dict[s
     activity = checkpoint.info.labels.index(options.activity)
     found: dict[str, dict[str, Floats]] = {}
     for name in ("recordings", *(source for source in SOURCES if source != "recordings")):
-        config = SourceConfig((name,), options.inputs.people, options.inputs.dream, options.inputs.inversion)
+        config = replace(options.inputs, source=(name,), dream=replace(options.inputs.dream, lost_modality=0.0))
         source = open_source(config, checkpoint, network, options.seed, torch.device("cpu"))
         found[name] = surest(network, source.draw(DRAWN, update_generator(options.seed, 1)), activity)
     return found
