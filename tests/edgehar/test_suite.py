@@ -158,9 +158,10 @@ def test_suites_begin_with_the_networks_of_the_suite_accuracy_and_train_them_not
     place: Path, accuracy: dict[str, Any]
 ) -> None:
     few = "--updates 40 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
-    asked = ("--seeds", "3", *SHORT, f"--prune={few}")
-    said = suite(place, "compression", *asked, "--kept", "0.5")
-    assert said.count("(done before)") == 3  # pretrain, finetune, distill
+    suites = ("compression", "compression-teacher", "distillation", "ablation")
+    asked = ("--kept", "0.5", "--sources", "noise,recordings", "--criteria", "l1,random", f"--prune={few}")
+    said = suite(place, ",".join(suites), "--seeds", "3", *SHORT, *asked)
+    assert said.count("(done before)") == 3 * len(suites)  # pretrain, finetune, distill
     found = only_result(place, "*-compression-skeleton*.json")
     for name in ("teacher", "student-fp32"):
         before, again = (run["networks"][name]["scores"]["skeleton+wrist"] for run in (accuracy, found))
@@ -172,13 +173,10 @@ def test_suites_begin_with_the_networks_of_the_suite_accuracy_and_train_them_not
         assert entry["total"] == entry["removed"]["total"] == found["dataset"]["test_windows"]
     (packaged,) = (name for name in found["networks"] if name.startswith("pruned-student-50"))
     assert found["networks"][packaged]["bytes"] < accuracy["networks"]["student"]["bytes"]
-    suite(place, "compression-teacher", *asked, "--kept", "0.5")
     assert {entry["network"] for entry in only_result(place, "*-compression-teacher-*.json")["pruned"]} == {"teacher"}
-    suite(place, "distillation", *asked)
     alone = only_result(place, "*-distillation-*.json")["networks"]
     assert list(alone) == ["teacher", "student-fp32", "student-alone"]
     assert alone["student-alone"]["parameters"] == alone["student-fp32"]["parameters"]
-    suite(place, "ablation", *asked, "--sources", "noise,recordings", "--criteria", "l1,random")
     entries = only_result(place, "*-ablation-*.json")["pruned"]
     assert [(*entry["source"], entry["criterion"]) for entry in entries] == [
         ("noise", "l1"), ("noise", "random"), ("recordings", "l1"), ("recordings", "random"),

@@ -108,7 +108,8 @@ def test_steps_that_are_not_valid_and_windows_without_a_label_do_not_count():
 @pytest.mark.parametrize("name", [*(name for name in SOURCES if name != "recordings"), "means,noise,simulated"])
 def test_every_source_draws_windows_of_the_right_shape_and_always_the_same(name: str):
     inversion = InversionConfig(inverted=40, inversion_steps=3)
-    config = SourceConfig(tuple(name.split(",")), people=1, inversion=inversion)
+    generator = GeneratorConfig(generator_steps=3)
+    config = SourceConfig(tuple(name.split(",")), people=1, inversion=inversion, generator=generator)
     given, network = checkpoint(recorded()), student()
     source = open_source(config, given, network, 0, torch.device("cpu"))
     features, valid = source.draw(64, update_generator(0, 1))
