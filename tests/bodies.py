@@ -5,7 +5,7 @@ from torch import Tensor
 
 from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
 from student.importance import l2
-from student.lite import Lite
+from student.lite import PRESETS, Lite, LiteConfig
 from student.units import Kept, parts_of, remove
 
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, 3, KINECT_JOINTS, KINECT_PARENTS)
@@ -30,3 +30,13 @@ def smaller(network: Lite, share: float, width: bool = True) -> tuple[Lite, Kept
     scores = l2(network.requires_grad_(True), parts, windows(2))
     gone = {part.name: scores[part.name].argsort()[: int(share * part.count)] for part in parts}
     return remove(network, gone, parts, windows(2))
+
+
+def student(preset: str = "base") -> Lite:
+    """An untrained student none of whose weights is zero."""
+    torch.manual_seed(0)
+    network = Lite(LiteConfig(**PRESETS[preset]), SPECS, STEPS, CLASSES).eval()
+    for name, parameter in network.named_parameters():
+        if "missing" in name or name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.3)
+    return network

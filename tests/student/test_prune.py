@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STEPS, smaller, windows
+from bodies import CLASSES, SPECS, STEPS, smaller, student, windows
 from torch import nn
 
 from edgehar.clip import DatasetInfo
@@ -17,28 +17,19 @@ from student import prune
 from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
 from student.blocks import blocks_of, without_blocks
 from student.cost import graph_bytes, latency_ms
-from student.importance import CRITERIA, l2
-from student.lite import PRESETS, Lite, LiteConfig
+from student.importance import l2
+from student.lite import PRESETS
 from student.prune import PruneOptions, shrink
 from student.rebuild import rebuild, rebuild_teacher
 from student.recover import RecoveryConfig, Smaller, recovery_loss
 from student.sources import Noise
 from student.teachers import Teachers
-from student.units import Part, Scores, parts_of, remove, rows_of
+from student.units import Part, parts_of, remove, rows_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import Attention, count_macs, outputs_of
 from teacher.loader import update_generator
 from teacher.model import Teacher, TeacherConfig
 from teacher.train import Crew
-
-
-def student(preset: str = "base") -> Lite:
-    torch.manual_seed(0)
-    network = Lite(LiteConfig(**PRESETS[preset]), SPECS, STEPS, CLASSES).eval()
-    for name, parameter in network.named_parameters():
-        if "missing" in name or name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=0.3)
-    return network
 
 
 def teacher() -> Teacher:
@@ -159,44 +150,6 @@ def test_sensitivity_finds_the_part_that_nothing_depends_on():
     assert min(others) > 1e-6
     for harm in harms.values():
         assert harm == sorted(harm)
-
-
-@pytest.mark.parametrize("criterion", CRITERIA)
-def test_every_criterion_scores_every_unit_and_all_but_chance_know_a_useless_one(criterion: str):
-    whole = student("tiny")
-    block = whole.encoder.blocks[0].feedforward  # type: ignore[union-attr]
-    # Two units that say nothing, or always the same, whatever comes in.
-    for unit in (3, 7):
-        block.expand.weight.data[unit] = 0  # type: ignore[union-attr, index]
-        block.expand.bias.data[unit] = 0  # type: ignore[union-attr, index]
-        block.contract.weight.data[:, unit] = 0  # type: ignore[union-attr, index]
-    parts = parts_of(whole, width=True)
-    scores: Scores = CRITERIA[criterion](whole, parts, windows(48))
-    assert {name: len(entry) for name, entry in scores.items()} == {part.name: part.count for part in parts}
-    assert all(torch.isfinite(entry).all() for entry in scores.values())
-    ranks = scores["encoder.blocks.0.feedforward.expand"].argsort().argsort()
-    if criterion != "random":
-        assert max(int(ranks[3]), int(ranks[7])) < 8 if criterion == "overlap" else int(ranks[[3, 7]].max()) < 2
-
-
-def test_chance_is_the_same_for_the_same_windows_and_another_for_others():
-    whole = student("tiny")
-    parts = parts_of(whole, width=False)
-    one, again, other = (CRITERIA["random"](whole, parts, windows(4, seed)) for seed in (0, 0, 1))
-    for name in one:
-        assert torch.equal(one[name], again[name])
-        assert not torch.equal(one[name], other[name])
-
-
-def test_of_two_units_that_say_the_same_one_goes_first():
-    whole = student("tiny")
-    block = whole.encoder.blocks[0].feedforward  # type: ignore[union-attr]
-    block.expand.weight.data[5] = block.expand.weight.data[2]  # type: ignore[union-attr, index]
-    block.expand.bias.data[5] = block.expand.bias.data[2]  # type: ignore[union-attr, index]
-    parts = parts_of(whole, width=False)
-    worth = CRITERIA["overlap"](whole, parts, windows(48))["encoder.blocks.0.feedforward.expand"]
-    assert int(worth.argmin()) in (2, 5)
-    assert float((worth[2] - worth[5]).abs()) > 0.01
 
 
 def test_milliseconds_are_those_of_the_graphs():
