@@ -33,6 +33,14 @@ def check_seed(*seeds: int, name: str = "seed") -> None:
         raise ConfigError(f"--{name} {','.join(map(str, seeds))}: expected 0 or more, below 2^31")
 
 
+def check_label_share(share: float, draw: int) -> None:
+    """Raise ConfigError unless a share of the labels and its draw can be taken, see `edgehar.windows.stratified`."""
+    if not 0 < share <= 1 or draw < 0:
+        raise ConfigError(
+            f"--label-share {share}, --label-draw {draw}: expected above 0 up to 1, and a whole number from 0"
+        )
+
+
 def group(config_type: type[T]) -> T:
     """A field that holds a group of options, with the group's own defaults."""
     return dataclasses.field(default_factory=config_type)  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.cli import guarded
-from edgehar.config import group, option, parse
+from edgehar.config import check_label_share, group, option, parse
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.windows import Windows, stratified
@@ -75,11 +75,7 @@ class DistillConfig:
                 f"--layers {self.layers}, --feature {self.feature}: "
                 "expected a whole number from 0, and a weight above 0 to regress any layer"
             )
-        if not 0 < self.label_share <= 1 or self.label_draw < 0:
-            raise ConfigError(
-                f"--label-share {self.label_share}, --label-draw {self.label_draw}: "
-                "expected above 0 up to 1, and a whole number from 0"
-            )
+        check_label_share(self.label_share, self.label_draw)
         if not self.hard and not self.taught:
             raise ConfigError("every loss has weight 0; expected one above 0, such as --hard 1")
 

@@ -18,7 +18,7 @@ from student.means import MeanDreamer
 from student.simulated_motion import simulated_windows
 from teacher.augment import AugmentConfig, augment, lose_modalities
 from teacher.checkpoint import Checkpoint
-from teacher.loader import update_generator
+from teacher.loader import to_tensors, update_generator
 from teacher.stage import follow, load_stage_data
 
 NOTHING = "nothing but the network"
@@ -130,8 +130,8 @@ class Several:
 def recorded_windows(checkpoint: Checkpoint) -> Inputs:
     """The training windows of a checkpoint, wherever its recordings still are."""
     train = load_stage_data(follow(DataOptions(), checkpoint.data), checkpoint.normalisation).train
-    features = {name: torch.as_tensor(array) for name, array in train.features.items()}
-    return features, {name: torch.as_tensor(flags) for name, flags in train.valid.items()}
+    windows = to_tensors(train, torch.device("cpu"))
+    return windows.features, windows.valid
 
 
 def open_source(

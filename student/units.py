@@ -18,9 +18,6 @@ from student.dream import Inputs
 from student.lite import Lite
 from teacher.layers import Attention, FeedForward
 
-WIDTHS = ("channels", "token")
-
-
 Watch = Callable[["Part", nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
 """Sees what the reader of a part is given, and may give it something else."""
 

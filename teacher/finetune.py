@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.cli import guarded
-from edgehar.config import group, option, parse
+from edgehar.config import check_label_share, group, option, parse
 from edgehar.datasets import DataOptions
-from edgehar.errors import ConfigError
 from edgehar.windows import stratified
 from teacher.augment import AugmentConfig
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -51,11 +50,7 @@ class LabelConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares out of range."""
-        if not 0 < self.label_share <= 1 or self.label_draw < 0:
-            raise ConfigError(
-                f"--label-share {self.label_share}, --label-draw {self.label_draw}: "
-                "expected above 0 up to 1, and a whole number from 0"
-            )
+        check_label_share(self.label_share, self.label_draw)
 
 
 @dataclass(frozen=True)

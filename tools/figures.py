@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.files import atomic_file, digest_of
-from tools.result_figures import Run
+from tools.result_figures import Run, fine_tunings
 
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
 NAMES = {"student": "student, INT8", "nano": "nano student, INT8"}
@@ -35,9 +35,7 @@ def robustness_data(runs: list[Run]) -> dict[str, Any] | None:
 
 def labels_data(runs: list[Run]) -> dict[str, Any] | None:
     """Mean and deviation of the accuracy by share of the labels; None if there are no such runs."""
-    entries: list[dict[str, Any]] = [
-        entry for run in runs for entry in run["labels"] if entry.get("network", "teacher") == "teacher"
-    ]
+    entries = fine_tunings(runs)
     if not entries:
         return None
     shares = sorted({entry["share"] for entry in entries})

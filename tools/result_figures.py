@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgehar.metrics import wilson
+from edgehar.suite_options import SEEDS
 
 Run = dict[str, Any]
-SEEDS_WANTED = {
-    "accuracy": 5, "sensors": 5, "baselines": 5, "unknown": 5, "compression": 5, "compression-teacher": 5,
-    "ablation": 3, "distillation": 5,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def check_scores(name: str, value: Any) -> None:
 
 def seeds_note(runs: list[Run]) -> str:
     """How many seeds there are, and of how many if some are missing."""
-    found, wanted = len({run["seed"] for run in runs}), SEEDS_WANTED.get(runs[0]["suite"], 1)
+    found, wanted = len({run["seed"] for run in runs}), SEEDS.get(runs[0]["suite"], 1)
     if found < wanted:
         return f"{found} of {wanted} seeds"
     return f"{found} seed{'s' if found > 1 else ''}"
@@ -99,6 +96,11 @@ def command(runs: list[Run]) -> str:
     words = sorted({run["command"].rpartition(" --seeds ")[0] for run in runs})
     seeds = ",".join(map(str, sorted({run["seed"] for run in runs})))
     return "; ".join(f"`{text} --seeds {seeds}`" for text in words)
+
+
+def fine_tunings(runs: list[Run]) -> list[dict[str, Any]]:
+    """The scores of teachers on shares of the labels; older files have no other network there, and do not say so."""
+    return [entry for run in runs for entry in run["labels"] if entry.get("network", "teacher") == "teacher"]
 
 
 def fed_all(run: Run) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.faults import CATEGORIES
-from tools.result_figures import Counts, Run, by_seed, command, count, fed_all, seeds_note, spread
+from edgehar.suite_plan import SHARING
+from tools.result_figures import Counts, Run, by_seed, command, count, fed_all, fine_tunings, seeds_note, spread
 
 MODELS = {
     "teacher": ("teacher", "finetune"),
@@ -18,8 +19,6 @@ NETWORKS = {
     "teacher": "teacher", "student-fp32": "student, fp32", "student": "student, INT8", "nano": "nano student, INT8",
 }  # fmt: skip
 METHODS = {"nearest": "nearest neighbour", "minirocket": "MiniRocket", "lstm": "LSTM", "tcn": "TCN"}
-SHARING = ("distillation", "compression", "compression-teacher", "ablation")
-"""Suites that begin with the networks of the suite accuracy."""
 TRAININGS = ("pretrain", "finetune", "distill", "distill-nano")
 
 
@@ -148,9 +147,7 @@ def scenarios_table(runs: list[Run]) -> list[str]:
 
 def labels_table(runs: list[Run]) -> list[str]:
     """Accuracy by share of the labels, with and without pretraining, and what pretraining gains."""
-    entries: list[dict[str, Any]] = [
-        entry for run in runs for entry in run["labels"] if entry.get("network", "teacher") == "teacher"
-    ]
+    entries = fine_tunings(runs)
     rows: list[list[str]] = []
     for share in sorted({entry["share"] for entry in entries}):
         chosen = [entry for entry in entries if entry["share"] == share]
