@@ -2,9 +2,11 @@
 
     edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv
     edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv --distill='--lost-modality 0.4'
+    edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv --until prune --prune='--macs 0.5'
 
-Leaves cv.json (counts, every error) and out_of_fold.npz (the student's logits, for `edgehar calibrate`). The same
-command goes on where it stopped; with other options of a later stage in the same folder, what comes before is kept.
+Leaves cv.json (counts, every error) and, for `edgehar calibrate`, the logits of the student (out_of_fold.npz) and of
+the pruned one (out_of_fold_pruned.npz). The same command goes on where it stopped; with other options of a later stage
+in the same folder, what comes before is kept.
 Without --outer every subject of the data is left out once: a figure to report, and no longer a way to choose.
 """
 
@@ -30,7 +32,9 @@ from edgehar.results import checkpoint_facts, portable, stamp
 from edgehar.splits import leave_one_out, make_split
 from edgehar.stages import answering_stage, source_of
 
-NETWORKS = {"finetune": ("teacher",), "distill": ("teacher", "student")}
+NETWORKS = ("teacher", "student", "pruned")
+"""What the last trainings leave, in their order."""
+OUT_OF_FOLD = {"student": "out_of_fold.npz", "pruned": "out_of_fold_pruned.npz"}
 COUNTED = ("correct", "total", "accuracy", "nll", "ece")
 
 
@@ -42,14 +46,14 @@ class CrossvalidateOptions:
     outer: str | None = option(None, "split whose training subjects are used, such as odd-even; all if none is given")
     folds: tuple[str, ...] = option((), "leave out only these subjects")
     seed: int = option(0, "reproduces the run")
-    until: str = option("distill", f"last training of a fold: {' or '.join(LAST)}")
+    until: str = option("distill", f"last training of a fold: {', '.join(LAST)}")
     data: DataOptions = group(DataOptions)
     recipe: Recipe = group(Recipe)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         if self.until not in LAST:
-            raise ConfigError(f"--until {self.until}: expected {' or '.join(LAST)}")
+            raise ConfigError(f"--until {self.until}: expected one of {', '.join(LAST)}")
         if self.data.split is not None:
             raise ConfigError(f"--split {self.data.split}: the folds are the splits here; give --outer instead")
         check_seed(self.seed)
@@ -73,7 +77,7 @@ def run_fold(options: CrossvalidateOptions, subject: str, split: str) -> tuple[d
     folder, recordings = Path(options.out) / subject, data_arguments(options.data)
     narrowed = source_of(recordings)
     data = (*narrowed, "--split", split, *recordings[len(narrowed) :])
-    names = NETWORKS[options.until]
+    names = NETWORKS[: LAST.index(options.until) + 1]
     stages = options.recipe.stages(folder, data, options.seed, options.until)
     stages += [answering_stage(folder, narrowed, name) for name in names]
     sys.stdout.write(f"fold {split}\n")
@@ -127,12 +131,12 @@ def command_of(options: CrossvalidateOptions) -> str:
     words = ["edgehar", "crossvalidate", *data_arguments(options.data), *options.recipe.words()]
     words += ["--outer", options.outer] if options.outer else []
     words += ["--folds", ",".join(options.folds)] if options.folds else []
-    words += [] if options.until == LAST[-1] else ["--until", options.until]
+    words += [] if options.until == "distill" else ["--until", options.until]
     return portable([*words, "--seed", str(options.seed), "--out", options.out])
 
 
 def run(options: CrossvalidateOptions) -> dict[str, Any]:
-    """Run every fold that is not done yet, gather cv.json and out_of_fold.npz; returns the former's content."""
+    """Run every fold that is not done yet, gather cv.json and the logits; returns the former's content."""
     dataset, folder = options.data.load(), Path(options.out)
     splits = splits_of(options, dataset)
     check_folder(folder, options.data)
@@ -165,8 +169,9 @@ def run(options: CrossvalidateOptions) -> dict[str, Any]:
             "errors": wrong,
         }
         write_json(folder / "cv.json", result)
-        if options.until == LAST[-1]:
-            write_out_of_fold(folder / "out_of_fold.npz", [answers["student"] for _, answers in found])
+        for name, file in OUT_OF_FOLD.items():
+            if name in found[0][1]:
+                write_out_of_fold(folder / file, [answers[name] for _, answers in found])
     return result
 
 

@@ -9,8 +9,8 @@ from edgehar.errors import ConfigError
 from edgehar.pipeline import PRESETS
 from edgehar.stages import Stage, training_stage
 
-LAST = ("finetune", "distill")
-VERBS = ("pretrain", *LAST, "prune")
+LAST = ("finetune", "distill", "prune")
+VERBS = ("pretrain", *LAST)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Recipe:
     pretrain: str = option("", "more options of edgehar pretrain, as one word: --pretrain='--updates 1200'")
     finetune: str = option("", "more options of edgehar finetune, as one word")
     distill: str = option("", "more options of edgehar distill, as one word")
-    prune: str = option("", "more options of edgehar prune, as one word (suites compression and ablation)")
+    prune: str = option("", "more options of edgehar prune, as one word (suites of compression, crossvalidation)")
 
     def __post_init__(self) -> None:
         """Refuse what no stage would take."""
@@ -51,20 +51,21 @@ class Recipe:
         """The options of a stage: preset, length, and what the user adds, which wins."""
         return ("--preset", self.preset, *self.share(), *self.more(verb))
 
-    def stages(self, run: Path, data: tuple[str, ...], seed: int, until: str = LAST[-1]) -> list[Stage]:
-        """Pretrain the teacher (if at all), fine-tune it and, unless told to stop there, distil the student."""
+    def stages(self, run: Path, data: tuple[str, ...], seed: int, until: str = "distill") -> list[Stage]:
+        """Pretrain the teacher (if at all), fine-tune it, distil the student and prune it, or as far as asked."""
         seeded = ("--seed", str(seed))
         before, teacher = str(run / "pretrained"), str(run / "teacher")
         origin = ("--pretrained", before) if self.pretraining else data
         tuned = (*self.options("finetune"), *seeded, *origin)
         distilled = (*self.options("distill"), *seeded, "--teacher", teacher)
         pretrained = training_stage(run, "pretrain", "pretrained", (*self.options("pretrain"), *seeded, *data))
+        pruned = (str(run / "student"), *self.options("prune"), *seeded)
         stages = [
-            *([pretrained] if self.pretraining else []),
             training_stage(run, "finetune", "teacher", tuned, "teacher"),
             training_stage(run, "distill", "student", distilled, "student"),
-        ]
-        return stages if until == LAST[-1] else stages[:-1]
+            training_stage(run, "prune", "pruned", pruned),
+        ][: LAST.index(until) + 1]
+        return [pretrained, *stages] if self.pretraining else stages
 
     def words(self) -> list[str]:
         """What to type for this recipe."""

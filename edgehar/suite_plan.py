@@ -23,8 +23,8 @@ ALONE = (
 )  # fmt: skip
 """Options with which a student learns from labels alone."""
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
-NANO_OF_TINY = ("--stem", "16", "--width", "16", "--hidden", "16", "--token", "16")
-"""The nano student beside the tiny networks, which no preset of its own describes."""
+NANO = ("--macs", "0.3", "--source", REAL)
+"""How the nano student is made of the student: pruned with the recordings, which are at hand here."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,9 @@ def drawn_activities(labels: tuple[str, ...], count: int, seed: int) -> tuple[st
 
 
 def _nano(folder: Path, recipe: Recipe, seed: int) -> Stage:
-    """Distil the nano student; options that the user adds to the student's distillation are not its own."""
-    tiny = recipe.preset == "tiny"
-    sizes = ("--preset", "tiny", *NANO_OF_TINY) if tiny else ("--preset", "nano")
-    arguments = (*sizes, *recipe.share(), "--seed", str(seed), "--teacher", str(folder / "teacher"))
-    return training_stage(folder, "distill", "nano", arguments, "nano", "distill-nano")
+    """Make the nano student of the student; options that the user adds for pruning are not its own."""
+    arguments = (str(folder / "student"), "--preset", recipe.preset, *recipe.share(), *NANO, "--seed", str(seed))
+    return training_stage(folder, "prune", "nano", arguments, "nano", "nano")
 
 
 def _scoring(
@@ -180,7 +178,7 @@ def _compression(options: SuiteOptions, folder: Path, run: DataOptions, seed: in
         small = f"pruned-{_pruned_name('student', kept, STORED, CRITERION)}"
         stages += packaging_stages(folder, small, f"package-{small}")
         key = f"{small}.{fed_name(run.modalities)}"
-        stages.append(scoring_stage(folder, source_of(data), f"package-{small}", "int8", key))
+        stages.append(scoring_stage(folder, source_of(data), f"package-{small}", "int8", key, ("--faults",)))
     return stages
 
 

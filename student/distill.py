@@ -103,7 +103,6 @@ class DistillOptions:
 
 LENGTHS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 400, "learning_rate": 4e-3, "average": 0.98},
-    "nano": {"updates": 2000, "learning_rate": 3e-3},
     "base": {"updates": 2000, "learning_rate": 3e-3},
     "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "average": 0.999},
 }

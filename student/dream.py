@@ -1,7 +1,7 @@
 """Inputs that no one ever recorded: smooth motion drawn from the moments of single frames (`teacher.moments`)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,14 @@ from teacher.augment import lose_modalities
 
 Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
+
+
+class Source(Protocol):
+    """Windows that no one recorded."""
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        ...
 
 
 def some_of(windows: Inputs, rows: slice | Tensor) -> Inputs:
@@ -33,6 +41,7 @@ class DreamConfig:
     still: float = option(0.5, "share of the variance that stays constant over a window")
     spread: float = option(1.3, "spread of dreamed frames, in shares of the stored one")
     lost_modality: float = option(0.1, "chance that a dreamed window lacks a modality")
+    noisy_sensor: float = option(0.1, "chance that a sensor of a dreamed window is noisy")
 
 
 def _factor(covariance: list[list[float]]) -> Floats:

@@ -42,7 +42,6 @@ class LiteConfig:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"stem": 24, "width": 32, "encoder_blocks": 1, "hidden": 32, "token": 32, "heads": 2, "head_hidden": 32},
-    "nano": {"stem": 28, "width": 40, "encoder_blocks": 1, "hidden": 48, "token": 20, "head_hidden": 40},
     "base": {},
     "large": {"stem": 192, "width": 192, "encoder_blocks": 3, "hidden": 384, "token": 96, "head_hidden": 192},
 }

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -11,14 +10,16 @@ from edgehar.config import group, option
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
-from student.dream import DreamConfig, Dreamer, Inputs, some_of
+from student.dream import DreamConfig, Dreamer, Inputs, Source, some_of
 from student.generator import GeneratorConfig, WindowGenerator, train_generator
 from student.invert import InversionConfig, invert
 from student.means import MeanDreamer
+from student.sensor_noise import Noisy
 from student.simulated_motion import simulated_windows
 from teacher.augment import AugmentConfig, augment, lose_modalities
 from teacher.checkpoint import Checkpoint
-from teacher.loader import to_tensors, update_generator
+from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
+from teacher.loader import update_generator
 from teacher.stage import follow, load_stage_data
 
 NOTHING = "nothing but the network"
@@ -48,14 +49,6 @@ class SourceConfig:
         """Refuse what is no source."""
         if not self.source or set(self.source) - set(SOURCES):
             raise ConfigError(f"--source {','.join(self.source)}: expected one or several of {', '.join(SOURCES)}")
-
-
-class Source(Protocol):
-    """Windows that no one recorded."""
-
-    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
-        """A batch of B windows."""
-        ...
 
 
 class Noise:
@@ -92,7 +85,7 @@ class Generated:
 
 
 class Bank:
-    """Windows made once or recorded, and varied each time they are drawn."""
+    """Windows made once, and varied each time they are drawn."""
 
     def __init__(self, windows: Inputs, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
         """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
@@ -103,6 +96,21 @@ class Bank:
         """A batch of B windows."""
         rows = torch.randint(len(next(iter(self._windows[1].values()))), (batch,), generator=generator)
         return augment(*some_of(self._windows, rows), self._specs, self._augment, generator)
+
+
+class Recorded:
+    """Training windows, sound or from a faulty copy, varied each time they are drawn."""
+
+    def __init__(self, windows: FaultyWindows, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
+        """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
+        self._windows, self._specs = windows, specs
+        self._augment = AugmentConfig(lost_modality=lost_modality)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        rows = torch.randint(len(self._windows.sound), (batch,), generator=generator).numpy()
+        features, valid, _ = self._windows.rows(rows, generator)
+        return augment(features, valid, self._specs, self._augment, generator)
 
 
 def on(device: torch.device, windows: Inputs) -> Inputs:
@@ -127,11 +135,10 @@ class Several:
         return on(self._device, (features, {name: torch.cat([part[name] for _, part in parts]) for name in features}))
 
 
-def recorded_windows(checkpoint: Checkpoint) -> Inputs:
-    """The training windows of a checkpoint, wherever its recordings still are."""
-    train = load_stage_data(follow(DataOptions(), checkpoint.data), checkpoint.normalisation).train
-    windows = to_tensors(train, torch.device("cpu"))
-    return windows.features, windows.valid
+def recorded_windows(checkpoint: Checkpoint, seed: int) -> FaultyWindows:
+    """The training windows of a checkpoint, wherever its recordings still are, and their faulty copies."""
+    data = load_stage_data(follow(DataOptions(), checkpoint.data), checkpoint.normalisation)
+    return faulty_windows(data, FaultConfig(), seed, torch.device("cpu"), lambda windows: windows)
 
 
 def open_source(
@@ -166,8 +173,13 @@ def open_source(
                 made = train_generator(network, specs, steps, classes, config.generator, seed, device)
                 return Generated(made.cpu(), specs, lost)
             case "recordings":
-                return Bank(recorded_windows(checkpoint), specs, lost)
+                return Recorded(recorded_windows(checkpoint, seed), specs, lost)
             case _:
                 return Noise(specs, steps, lost)
 
-    return Several([opened(name) for name in config.source], device)
+    def sensed(name: str) -> Source:
+        if name in ("recordings", "noise"):  # the former have faults of their own
+            return opened(name)
+        return Noisy(opened(name), specs, info.window, checkpoint.normalisation, config.dream.noisy_sensor)
+
+    return Several([sensed(name) for name in config.source], device)

@@ -80,17 +80,18 @@ def packaged_table(runs: list[Run], whole: list[Run]) -> list[list[str]]:
         first = some[0]["networks"][name]
         fed = next(iter(first["scores"]))
         counts = count(run["networks"][name]["scores"][fed] for run in some)
+        faults = [100 * run["networks"][name]["faults"]["overall"] for run in some if "faults" in run["networks"][name]]
         title = "unpruned" if name == "student" else f"{100 - float(name.split('-')[2]):g} % removed"
         rows.append(
             [
-                title, counts.right, counts.percent, f"{first['parameters']:,}", f"{first['macs'] / 1e6:.2f} M",
-                f"{first['bytes'] / 1000:,.0f} kB",
+                title, counts.right, counts.percent, spread(faults) if faults else "", f"{first['parameters']:,}",
+                f"{first['macs'] / 1e6:.2f} M", f"{first['bytes'] / 1000:,.0f} kB",
             ]
         )  # fmt: skip
     return rows
 
 
-PACKAGED_HEADS = ["package, INT8", "right", "%", "parameters", "multiply-adds", "bytes"]
+PACKAGED_HEADS = ["package, INT8", "right", "%", "robustness, %", "parameters", "multiply-adds", "bytes"]
 
 
 def ablation_table(runs: list[Run]) -> tuple[list[str], list[list[str]]]:

@@ -19,7 +19,7 @@ NETWORKS = {
     "teacher": "teacher", "student-fp32": "student, fp32", "student": "student, INT8", "nano": "nano student, INT8",
 }  # fmt: skip
 METHODS = {"nearest": "nearest neighbour", "minirocket": "MiniRocket", "lstm": "LSTM", "tcn": "TCN"}
-TRAININGS = ("pretrain", "finetune", "distill", "distill-nano")
+TRAININGS = ("pretrain", "finetune", "distill", "nano")
 
 
 def table(heads: list[str], rows: list[list[str]]) -> list[str]:

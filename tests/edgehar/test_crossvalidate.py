@@ -17,6 +17,7 @@ from edgehar.simulated import SimulatorConfig, simulate
 
 SHORT = ("--preset", "tiny", "--update-share", "0.1")
 OUTER = ("--outer", "odd-even")
+PRUNED = ("--until", "prune", "--prune=--macs 0.5 --updates 20")
 
 
 def small_dataset() -> Dataset:
@@ -47,7 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("runs") / "cv"
-    done = crossvalidate(data, out, *SHORT, *OUTER)
+    done = crossvalidate(data, out, *SHORT, *OUTER, *PRUNED)
     assert done.returncode == 0, done.stderr[-3000:]
     return out, done.stdout
 
@@ -64,7 +65,7 @@ def test_every_training_subject_is_left_out_once_and_counted(finished: tuple[Pat
         ("s3", "odd-even/loso:s3"),
     ]
     assert [fold["train_subjects"] for fold in result["folds"]] == [["s3"], ["s1"]]
-    for network in ("teacher", "student"):
+    for network in ("teacher", "student", "pruned"):
         assert set(result["total"][network]) == {"skeleton+wrist+thigh", "skeleton", "wrist", "thigh"}
         for fed, total in result["total"][network].items():
             wrong = [error for error in result["errors"] if (error["network"], error["fed"]) == (network, fed)]
@@ -85,14 +86,26 @@ def test_the_folds_test_scores_are_those_of_the_checkpoints(finished: tuple[Path
             assert counted["correct"] == checkpoint["facts"]["evaluation"]["correct"]
 
 
-def test_out_of_fold_answers_are_the_students_on_training_subjects(finished: tuple[Path, str]) -> None:
+@pytest.mark.parametrize(("network", "file"), [("student", "out_of_fold.npz"), ("pruned", "out_of_fold_pruned.npz")])
+def test_out_of_fold_answers_are_the_networks_on_training_subjects(
+    network: str, file: str, finished: tuple[Path, str]
+) -> None:
     out, _ = finished
-    answers = read_out_of_fold(out / "out_of_fold.npz")
+    answers = read_out_of_fold(out / file)
     assert answers.subjects == ("s1", "s3")
     assert answers.modalities == ("skeleton", "wrist", "thigh")
     assert answers.labels == ("walk", "wave", "squat")
     right = int((answers.logits.argmax(axis=1) == answers.label).sum())
-    assert right == result_of(out)["total"]["student"]["skeleton+wrist+thigh"]["correct"]
+    assert right == result_of(out)["total"][network]["skeleton+wrist+thigh"]["correct"]
+
+
+def test_a_pruned_network_keeps_the_share_asked_for(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    for fold in result_of(out)["folds"]:
+        assert fold["networks"]["pruned"]["macs"] <= 0.5 * fold["networks"]["student"]["macs"]
+    command = result_of(out)["command"]
+    assert "--until prune" in command
+    assert "--prune='--macs 0.5 --updates 20'" in command
 
 
 def test_the_outer_test_subjects_leave_no_trace(finished: tuple[Path, str], tmp_path: Path) -> None:
@@ -101,7 +114,7 @@ def test_the_outer_test_subjects_leave_no_trace(finished: tuple[Path, str], tmp_
     dataset = small_dataset()
     other = tmp_path / "other"
     recordings.write(replace(dataset, clips=tuple(scrambled(clip) for clip in dataset.clips)), other)
-    done = crossvalidate(other, tmp_path / "cv", *SHORT, *OUTER)
+    done = crossvalidate(other, tmp_path / "cv", *SHORT, *OUTER, *PRUNED)
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = result_of(out), result_of(tmp_path / "cv")
     assert one["errors"] == two["errors"]
@@ -136,7 +149,7 @@ def test_another_student_keeps_the_teachers(data: Path, finished: tuple[Path, st
     [
         (("--folds", "s2"), "--folds s2: expected some of s1, s3"),
         (("--split", "odd-even"), "give --outer instead"),
-        (("--until", "prune"), "--until prune: expected finetune or distill"),
+        (("--until", "export"), "--until export: expected one of finetune, distill, prune"),
         (("--distill", "--width '8"), "close the quotes"),
         (("--outer", "list:s1:s2"), "0 training"),
     ],

@@ -15,10 +15,9 @@ def tiny_student() -> Lite:
     return student
 
 
-@pytest.mark.parametrize(("preset", "largest"), [("base", 100_000), ("nano", 30_000)])
-def test_students_are_small_and_a_hop_costs_a_quarter_of_a_window(preset: str, largest: int):
-    student = Lite(LiteConfig(**PRESETS[preset]), INFO.modalities, INFO.window.steps, len(INFO.labels))
-    assert count_parameters(student) <= largest
+def test_the_student_is_small_and_a_hop_costs_a_quarter_of_a_window():
+    student = Lite(LiteConfig(), INFO.modalities, INFO.window.steps, len(INFO.labels))
+    assert count_parameters(student) <= 100_000
     step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in INFO.modalities}
     encoder = count_macs(student.encoder, step, torch.ones(1, 2))
     head = count_macs(student.head, torch.zeros(1, INFO.window.steps, student.config.token))

@@ -18,9 +18,10 @@ from student.invert import InversionConfig, invert
 from student.lite import PRESETS, Lite, LiteConfig
 from student.means import MeanDreamer
 from student.simulated_motion import joint_source, simulated_windows
-from student.sources import SOURCES, Noise, SourceConfig, open_source
+from student.sources import SOURCES, Noise, Recorded, SourceConfig, open_source
 from teacher.checkpoint import Checkpoint
-from teacher.loader import update_generator
+from teacher.faulty import FaultyWindows
+from teacher.loader import WindowTensors, update_generator
 from teacher.moments import DIRECTIONS, measure_moments, measure_statistics
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
@@ -122,6 +123,19 @@ def test_every_source_draws_windows_of_the_right_shape_and_always_the_same(name:
         assert torch.equal(features[spec.name], again[spec.name])
         assert (features[spec.name][~valid[spec.name]] == 0).all()
     assert network(features, valid).logits.shape == (64, CLASSES)
+
+
+def test_recorded_windows_come_sound_and_with_faults():
+    def constant(value: float) -> WindowTensors:
+        features = {s.name: torch.full((6, STEPS, s.patch, s.groups, s.features), value) for s in SPECS}
+        return WindowTensors(features, {s.name: torch.ones(6, STEPS, dtype=torch.bool) for s in SPECS}, torch.zeros(6))
+
+    source = Recorded(FaultyWindows(constant(0.0), [constant(5.0)], 0.5), SPECS, 0.0)
+    features, valid = source.draw(400, update_generator(0, 0))
+    for spec in SPECS:
+        faulty = features[spec.name].square().mean((1, 2, 3, 4)) > 1
+        assert 0.4 < faulty.float().mean() < 0.6
+        assert (features[spec.name][~valid[spec.name]] == 0).all()
 
 
 def test_dreams_around_means_lie_nearer_to_the_recordings_than_noise_does():
