@@ -41,7 +41,7 @@ PROTOCOL = (
     "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. Quantising "
     "and parity use dreamed inputs; calibration uses out-of-fold answers on training subjects."
 )
-ELSEWHERE = ("data", "out", "pretrained", "teacher", "seed")
+ELSEWHERE = ("data", "out", "checkpoint", "pretrained", "teacher", "seed")
 """Options of a stage that are paths, or said elsewhere in the file."""
 
 
