@@ -102,6 +102,17 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
+def resident_mb() -> int:
+    """The most memory this process had so far, in MB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def peak_of(records: list[dict[str, Any]]) -> int | None:
+    """The most memory that the process of any of these stages had by its end; None if one does not say."""
+    known = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
+    return max(known) if len(known) == len(records) else None
+
+
 def evaluation_of(stage: Stage) -> dict[str, Any]:
     """The score a stage gave."""
     if stage.checkpoint is not None:
@@ -163,7 +174,7 @@ def write_results(
         "seed": about["seed"],
         **stamp(),
         "protocol": PROTOCOL,
-        "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_resident_mb": peak_of(records),
         "dataset": {
             "name": info.name,
             "labels": list(info.labels),

@@ -18,7 +18,6 @@ A result file whose configuration is the one asked for is not measured again; de
 goes on where it stopped.
 """
 
-import resource
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +29,7 @@ from edgehar.config import parse, to_json
 from edgehar.errors import EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
 from edgehar.pipeline import check_folder, data_arguments, run_stages
-from edgehar.results import checkpoint_facts, portable, stage_entry, stamp
+from edgehar.results import checkpoint_facts, peak_of, portable, stage_entry, stamp
 from edgehar.suite_options import SuiteOptions
 from edgehar.suite_plan import Run, plan_runs
 from edgehar.suite_scores import collect, train_windows
@@ -117,7 +116,7 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
         **stamp(),
         "protocol": PROTOCOL,
         "config": config_of(run, options),
-        "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_resident_mb": peak_of(records),
         "dataset": {
             "name": info.name,
             "labels": list(info.labels),

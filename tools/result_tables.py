@@ -56,6 +56,8 @@ def pipeline_section(name: str, run: Run) -> list[str]:
             ]
         )
     heads = ["network", "right", "%", "95 % interval", "macro F1", "parameters", "multiply-adds", "bytes"]
+    peak = run["peak_resident_mb"]
+    resident = "" if peak is None else f", {peak:,} MB resident"
     return [
         f"### {data['name']}, {' + '.join(data['modalities'])}, {data['split']}",
         "",
@@ -63,7 +65,7 @@ def pipeline_section(name: str, run: Run) -> list[str]:
         "",
         *table(heads, rows),
         "",
-        f"`{run['command']}` · seed {run['seed']} · {minutes:.1f} minutes, {run['peak_resident_mb']:,} MB resident · "
+        f"`{run['command']}` · seed {run['seed']} · {minutes:.1f} minutes{resident} · "
         f"{run['date'][:10]} · [{name}.json](docs/results/{name}.json)",
         *(line for caveat in data["caveats"] for line in ("", caveat)),
     ]
@@ -248,9 +250,9 @@ def cost_table(suites: dict[str, list[Run]]) -> list[str]:
                 name = "finetune" if stage["name"].startswith("finetune") else stage["name"]
                 total[name if name in TRAININGS else "rest"] += stage["seconds"] / 60
         means = {name: statistics.fmean(total[name] for total in sums) for name in sums[0]}
-        peak = max(run["peak_resident_mb"] for run in runs)
+        peaks = [run["peak_resident_mb"] for run in runs if run["peak_resident_mb"] is not None]
         minutes = [f"{mean:.1f}" if mean else "" for mean in means.values()]
-        rows.append([suite, str(len(runs)), *minutes, f"{sum(means.values()):.1f}", f"{peak:,}"])
+        rows.append([suite, str(len(runs)), *minutes, f"{sum(means.values()):.1f}", f"{max(peaks):,}" if peaks else ""])
     return table(["suite", "runs", *TRAININGS, "rest", "minutes per run", "peak MB"], rows)
 
 

@@ -106,6 +106,7 @@ def test_a_run_says_what_gives_it_again(accuracy: dict[str, Any]) -> None:
     assert accuracy["dataset"]["train_windows"] == 2 * 4 * 2
     assert {"python", "numpy", "torch"} <= set(accuracy["versions"])
     assert all(stage["seconds"] > 0 for stage in accuracy["stages"])
+    assert accuracy["peak_resident_mb"] > 100
 
 
 def test_only_the_network_with_out_of_fold_answers_is_calibrated(accuracy: dict[str, Any]) -> None:
@@ -125,6 +126,7 @@ def test_what_was_measured_is_not_measured_again(place: Path, accuracy: dict[str
     assert said.count("(done before)") == len(accuracy["stages"])
     again = json.loads(path.read_text())
     assert again["networks"] == accuracy["networks"]
+    assert again["peak_resident_mb"] == accuracy["peak_resident_mb"]
     assert again["key"] == accuracy["key"]
 
 
