@@ -57,6 +57,10 @@ class CrossvalidateOptions:
         if self.data.split is not None:
             raise ConfigError(f"--split {self.data.split}: the folds are the splits here; give --outer instead")
         check_seed(self.seed)
+        if self.recipe.prune and self.until != "prune":
+            raise ConfigError(
+                f"--prune with --until {self.until}: nothing is pruned; add --until prune or leave it out"
+            )
 
 
 def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]:
@@ -143,6 +147,8 @@ def run(options: CrossvalidateOptions) -> dict[str, Any]:
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
+        for file in ("cv.json", *OUT_OF_FOLD.values()):  # of networks that this run may replace
+            (folder / file).unlink(missing_ok=True)
         found = [run_fold(options, subject, split) for subject, split in splits.items()]
         folds = [fold for fold, _ in found]
         wrong = [

@@ -11,6 +11,8 @@ from edgehar.stages import Stage, training_stage
 
 LAST = ("finetune", "distill", "prune")
 VERBS = ("pretrain", *LAST)
+OWN = ("--out", "--seed", "--data", "--root", "--split", "--modalities", "--without", "--teacher", "--pretrained")
+"""Options of a stage that follow from the run."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Recipe:
         if not self.update_share > 0:
             raise ConfigError(f"--update-share {self.update_share}: expected a number above 0")
         for verb in VERBS:
-            self.more(verb)
+            self.refuse(verb, OWN)
 
     def more(self, verb: str) -> tuple[str, ...]:
         """What the user adds to a stage; raises ConfigError for quotes that do not end."""
@@ -42,6 +44,12 @@ class Recipe:
             return tuple(shlex.split(str(getattr(self, verb))))
         except ValueError as problem:
             raise ConfigError(f"--{verb} {getattr(self, verb)!r}: {problem}; close the quotes") from None
+
+    def refuse(self, verb: str, own: tuple[str, ...]) -> None:
+        """Raise ConfigError for an added option of a stage that the run itself sets."""
+        for word in self.more(verb):
+            if word.partition("=")[0] in own:
+                raise ConfigError(f"--{verb}={word}: this run sets {word.partition('=')[0]} itself; leave it out")
 
     def share(self) -> tuple[str, ...]:
         """How much shorter every training is, as typed."""

@@ -85,7 +85,7 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
     """The options of the suite, and of every training as they were resolved."""
     trainings: dict[str, Any] = {}
     for stage in run.stages:
-        if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "few-", "prune-")):
+        if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "prune-")):
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
             trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
     return {"recipe": to_json(options.recipe), "trainings": trainings}

@@ -14,6 +14,7 @@ SEEDS = {
 """Suite -> how many seeds it has where none are given."""
 
 OWN_SPLITS = ("loso", "folds")
+PRUNING = ("compression", "compression-teacher", "ablation")
 STORED, FREE, REAL = "means", "inverted", "recordings"
 """Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
 SOURCES = (STORED, "smooth", "simulated", FREE, "generated", "noise", REAL)
@@ -57,8 +58,13 @@ class SuiteOptions:
             raise ConfigError(f"--shares {self.shares}, --draws {self.draws}: expected shares of 0 to 1, and 1 or more")
         if set(self.student_shares) - set(self.shares):
             raise ConfigError(f"--student-shares {self.student_shares}: expected some of --shares {self.shares}")
-        if not self.kept or any(not 0 < share < 1 for share in self.kept):
-            raise ConfigError(f"--kept {self.kept}: expected shares above 0 and below 1")
+        if not self.kept or any(not 0.02 <= share < 1 for share in self.kept) or len(set(self.kept)) < len(self.kept):
+            raise ConfigError(f"--kept {self.kept}: expected shares from 0.02 to below 1, each once")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"--seeds {','.join(map(str, self.seeds))}: expected each once")
+        self.recipe.refuse("prune", ("--macs", "--bytes", "--latency-ms", "--source", "--criterion", "--score"))
+        if self.recipe.prune and not set(self.suite) & set(PRUNING):
+            raise ConfigError(f"--prune with --suite {','.join(self.suite)}: only {', '.join(PRUNING)} take it")
         for name, given, known in (("sources", self.sources, SOURCES), ("criteria", self.criteria, CRITERIA)):
             if not given or set(given) - set(known):
                 raise ConfigError(f"--{name} {','.join(given)}: expected some of {', '.join(known)}")

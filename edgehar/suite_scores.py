@@ -83,7 +83,7 @@ def _labels(run: Run) -> list[dict[str, Any]]:
                 "share": options["distill" if student else "labels"]["label_share"],
                 "draw": options["distill" if student else "labels"]["label_draw"],
                 "seed": options["seed"],
-                **({"distilled": options["distill"]["soft"] > 0} if student else {}),
+                **({"distilled": not stage.name.endswith("-alone")} if student else {}),
                 "pretrained": student or options["pretrained"] is not None,
                 "train_windows": facts["labelled_windows" if student else "train_windows"],
                 **{key: found[key] for key in COUNTED},

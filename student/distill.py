@@ -34,6 +34,7 @@ from teacher.layers import count_macs, count_parameters
 from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
+    apart,
     cross_entropy,
     example,
     follow,
@@ -216,6 +217,7 @@ def main(argv: list[str] | None = None) -> int:
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
+    apart(out, *options.teacher)
     with workplace(out, crew) as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info

@@ -1,5 +1,6 @@
 """Inputs that no one ever recorded: smooth motion drawn from the moments of single frames (`teacher.moments`)."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from edgehar.clip import Floats
 from edgehar.config import option
-from edgehar.errors import CheckpointError
+from edgehar.errors import CheckpointError, ConfigError
 from edgehar.modality import ModalitySpec
 from teacher.augment import lose_modalities
 
@@ -43,6 +44,20 @@ class DreamConfig:
     lost_modality: float = option(0.1, "chance that a dreamed window lacks a modality")
     noisy_sensor: float = option(0.1, "chance that a sensor of a dreamed window is noisy")
 
+    def __post_init__(self) -> None:
+        """Refuse motion that cannot be."""
+        if not 0 < self.slowest <= self.fastest < math.inf or self.waves < 1:
+            raise ConfigError(
+                f"--slowest {self.slowest}, --fastest {self.fastest}, --waves {self.waves}: expected cycles above 0, "
+                "the slowest first, and 1 wave or more"
+            )
+        shares = {"still": self.still, "lost-modality": self.lost_modality, "noisy-sensor": self.noisy_sensor}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"--{name} {share}: expected 0 to 1")
+        if not 0 <= self.spread < math.inf:
+            raise ConfigError(f"--spread {self.spread}: expected a finite number of 0 or more")
+
 
 def _factor(covariance: list[list[float]]) -> Floats:
     """(C, C) square root of a covariance, so that unit noise times its transpose has that covariance."""
@@ -57,7 +72,8 @@ class Dreamer:
         self, statistics: dict[str, Any] | None, specs: tuple[ModalitySpec, ...], steps: int, config: DreamConfig
     ) -> None:
         """Windows of S = `steps` for these modalities; raises CheckpointError if there are no statistics of them."""
-        if statistics is None or any(spec.name not in statistics for spec in specs):
+        known = {"mean", "covariance", "motion"}
+        if statistics is None or any(not known <= set(statistics.get(spec.name, ())) for spec in specs):
             raise CheckpointError(
                 f"moments of single frames: found {', '.join(statistics or {}) or 'none'}; expected "
                 f"{', '.join(spec.name for spec in specs)}; train again, or prune with another --source"

@@ -17,6 +17,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from edgehar.config import option
+from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
 from student.dream import Inputs
 from student.importance import l2
@@ -36,6 +37,19 @@ class GeneratorConfig:
     generator_rate: float = option(2e-3, "learning rate of both")
     disagreement: float = option(0.5, "weight of the disagreement that the generator seeks")
     roughness: float = option(0.1, "weight of the mean absolute slope of generated signals")
+
+    def __post_init__(self) -> None:
+        """Refuse what trains nothing."""
+        if self.generator_steps < 1 or not 0 < self.generator_rate < math.inf:
+            raise ConfigError(
+                f"--generator-steps {self.generator_steps}, --generator-rate {self.generator_rate}: expected 1 or "
+                "more, and a finite rate above 0"
+            )
+        if not (0 <= self.disagreement < math.inf and 0 <= self.roughness < math.inf):
+            raise ConfigError(
+                f"--disagreement {self.disagreement}, --roughness {self.roughness}: expected finite "
+                "weights of 0 or more"
+            )
 
 
 class WindowGenerator(nn.Module):

@@ -5,6 +5,7 @@ batch normalisation, which these networks do not have): cross-entropy with activ
 variation of the change along time, and the distance from where the window began.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from edgehar.config import option
+from edgehar.errors import ConfigError
 from student.dream import Inputs
 
 
@@ -25,6 +27,18 @@ class InversionConfig:
     inversion_rate: float = option(0.05, "size of a step, in a feature's scale")
     variation: float = option(0.3, "weight of the total variation along time of the change")
     distance: float = option(0.3, "weight of the mean square of the change")
+
+    def __post_init__(self) -> None:
+        """Refuse what inverts nothing."""
+        if self.inverted < 1 or self.inversion_steps < 1 or not 0 < self.inversion_rate < math.inf:
+            raise ConfigError(
+                f"--inverted {self.inverted}, --inversion-steps {self.inversion_steps}, --inversion-rate "
+                f"{self.inversion_rate}: expected 1 or more of each, and a finite rate above 0"
+            )
+        if not (0 <= self.variation < math.inf and 0 <= self.distance < math.inf):
+            raise ConfigError(
+                f"--variation {self.variation}, --distance {self.distance}: expected finite weights of 0 or more"
+            )
 
 
 def _roughness(change: Tensor) -> Tensor:

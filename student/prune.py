@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from edgehar.cli import guarded
-from edgehar.config import group, option, parse, positional
+from edgehar.config import check_seed, group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from student.allocate import ALLOCATIONS, remove_until
@@ -38,7 +38,7 @@ from student.units import parts_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
-from teacher.stage import follow, load_stage_data, report_score, score_on, workplace
+from teacher.stage import apart, follow, load_stage_data, report_score, score_on, workplace
 from teacher.train import Crew, History, TrainConfig
 
 
@@ -61,9 +61,11 @@ class PruneOptions:
     recovery: RecoveryConfig = group(RecoveryConfig)
     train: TrainConfig = group(TrainConfig)
     inputs: SourceConfig = group(SourceConfig)
+    data: DataOptions = group(DataOptions)
 
     def __post_init__(self) -> None:
         """Refuse limits and names that mean nothing."""
+        check_seed(self.seed)
         limits = [name for name in COSTS if getattr(self, name) is not None]
         if len(limits) > 1:
             raise ConfigError(f"--{' and --'.join(limits).replace('_', '-')}: expected one limit")
@@ -138,6 +140,10 @@ def prune(
 
     whole = cost(unpruned)
     limit = options.share * whole if options.cost == "macs" else float(getattr(options, options.cost))
+    if whole <= limit and not options.drop_blocks:
+        raise ConfigError(
+            f"--{options.cost.replace('_', '-')} {limit:g}: found {whole:g} already, so nothing has to go; give less"
+        )
     judged = source.draw(JUDGED_ON, update_generator(options.seed, 0))
     network, gives = without_blocks(unpruned, options.drop_blocks, judged)
     smaller = Smaller(network, gives, {})
@@ -154,7 +160,7 @@ def prune(
             facts["evaluation_removed"] = score(smaller.network)
         # With a limit in milliseconds the next start may keep other units.
         kept = {name: units.tolist() for name, units in smaller.kept.items()}
-        key = [asdict(options), before.facts["options"], before.history, smaller.gives, kept]
+        key = [asdict(options), before.facts.get("options"), before.history, smaller.gives, kept]
         points = recover(smaller, unpruned, source, options.recovery, training, options.seed + place, crew, file, key)
         done = history[-1]["update"] if history else 0
         history += [point | {"update": done + point["update"]} for point in points]
@@ -184,18 +190,19 @@ def main(argv: list[str] | None = None) -> int:
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
         raise ConfigError(f"--{options.cost.replace('_', '-')} of a teacher: it has no graphs for a board; use --macs")
+    apart(out, options.checkpoint)
     with workplace(out, crew) as progress:
         unpruned = network_of(before).to(crew.device).requires_grad_(False)
-        source = open_source(options.inputs, before, unpruned, options.seed, crew.device)
+        source = open_source(options.inputs, before, unpruned, options.seed, crew.device, options.data)
         score = None
         if options.score:
-            test = load_stage_data(follow(DataOptions(), before.data), before.normalisation).test
+            test = load_stage_data(follow(options.data, before.data), before.normalisation).test
             score = partial(score_on, windows=test, labels=info.labels, device=crew.device)
         pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score)
         if crew.rank != 0:
             return 0
         carried = {name: before.facts[name] for name in ("statistics",) if name in before.facts}
-        needs = {name: SOURCES[name] for name in options.inputs.source}
+        needs = before.facts.get("needs", {}) | {name: SOURCES[name] for name in options.inputs.names(before)}
         facts = measured | carried | {"needs": needs, "options": asdict(options)}
         facts["seconds"] = time.monotonic() - started_s
         save_checkpoint(

@@ -1,5 +1,6 @@
 """A network from its checkpoint: whatever was pruned away, the weights say what is left."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -37,10 +38,15 @@ def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def _fitted(model: nn.Module, checkpoint: Checkpoint, again: str) -> Any:
+def _fitted(build: Callable[[], nn.Module], checkpoint: Checkpoint, again: str) -> Any:
+    known = len(checkpoint.info.labels)
     try:
+        model = build()
         fit_to(model, checkpoint.weights)
-    except (KeyError, RuntimeError, ValueError) as problem:
+        (named,) = {len(part) for name, part in checkpoint.weights.items() if f".{name}".endswith(".classifier.weight")}
+        if named != known:
+            raise ValueError(f"{named} classes, {known} labels")
+    except (KeyError, RuntimeError, TypeError, ValueError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise CheckpointError(f"weights that are no {checkpoint.kind}'s ({reason}); {again} again") from None
     return model.eval()
@@ -51,15 +57,21 @@ def rebuild(checkpoint: Checkpoint) -> Lite:
     known = {entry.name for entry in fields(LiteConfig)}
     sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
     info = checkpoint.info
-    student = Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
-    return _fitted(student, checkpoint, "distil or prune")
+
+    def build() -> Lite:
+        return Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
+
+    return _fitted(build, checkpoint, "distil or prune")
 
 
 def rebuild_teacher(checkpoint: Checkpoint) -> Teacher:
     """The network of a teacher checkpoint, pruned or not; raises CheckpointError for other weights."""
     info = checkpoint.info
-    teacher = Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
-    return _fitted(teacher, checkpoint, "fine-tune or prune")
+
+    def build() -> Teacher:
+        return Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
+
+    return _fitted(build, checkpoint, "fine-tune or prune")
 
 
 def network_of(checkpoint: Checkpoint) -> Lite | Teacher:

@@ -4,6 +4,7 @@ DFBF (data-free backbone fine-tuning): the outputs of blocks are matched, deeper
 stays as it is; the softened predictions are matched beside them.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,11 @@ class RecoveryConfig:
 
     def __post_init__(self) -> None:
         """Refuse what teaches nothing."""
-        if min(self.matching, self.soft) < 0 or not self.matching + self.soft > 0 or not self.temperature > 0:
+        weights = self.matching, self.soft
+        if min(weights) < 0 or not 0 < sum(weights) < math.inf or not 0 < self.temperature < math.inf:
             raise ConfigError(
-                f"--matching {self.matching}, --soft {self.soft}, --temperature {self.temperature}: expected weights "
-                "of 0 or more, one of them above 0, and a temperature above 0"
+                f"--matching {self.matching}, --soft {self.soft}, --temperature {self.temperature}: expected finite "
+                "weights of 0 or more, one of them above 0, and a finite temperature above 0"
             )
         if self.patience < 1:
             raise ConfigError(f"--patience {self.patience}: expected 1 or more; 60 never stops early")

@@ -39,7 +39,9 @@ SOURCES = {
 class SourceConfig:
     """What a network is pruned and recovered on; of several sources each gives its share of every batch."""
 
-    source: tuple[str, ...] = option(("means",), f"one or several of {', '.join(SOURCES)}")
+    source: tuple[str, ...] = option(
+        (), f"one or several of {', '.join(SOURCES)}; means, or smooth if the checkpoint keeps none, if not given"
+    )
     people: int = option(20, "simulated people to draw from")
     dream: DreamConfig = group(DreamConfig)
     inversion: InversionConfig = group(InversionConfig)
@@ -47,8 +49,14 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         """Refuse what is no source."""
-        if not self.source or set(self.source) - set(SOURCES):
-            raise ConfigError(f"--source {','.join(self.source)}: expected one or several of {', '.join(SOURCES)}")
+        if set(self.source) - set(SOURCES) or len(set(self.source)) < len(self.source):
+            raise ConfigError(
+                f"--source {','.join(self.source)}: expected one or several of {', '.join(SOURCES)}, once"
+            )
+
+    def names(self, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """The sources asked for, or the default one for this checkpoint."""
+        return self.source or (("means",) if checkpoint.moments else ("smooth",))
 
 
 class Noise:
@@ -135,18 +143,24 @@ class Several:
         return on(self._device, (features, {name: torch.cat([part[name] for _, part in parts]) for name in features}))
 
 
-def recorded_windows(checkpoint: Checkpoint, seed: int) -> FaultyWindows:
-    """The training windows of a checkpoint, wherever its recordings still are, and their faulty copies."""
-    data = load_stage_data(follow(DataOptions(), checkpoint.data), checkpoint.normalisation)
+def recorded_windows(checkpoint: Checkpoint, options: DataOptions, seed: int) -> FaultyWindows:
+    """The training windows of a checkpoint, from wherever its recordings are now, and their faulty copies."""
+    data = load_stage_data(follow(options, checkpoint.data), checkpoint.normalisation)
     return faulty_windows(data, FaultConfig(), seed, torch.device("cpu"), lambda windows: windows)
 
 
 def open_source(
-    config: SourceConfig, checkpoint: Checkpoint, network: nn.Module, seed: int, device: torch.device
+    config: SourceConfig,
+    checkpoint: Checkpoint,
+    network: nn.Module,
+    seed: int,
+    device: torch.device,
+    data: DataOptions | None = None,
 ) -> Source:
     """What draws the windows that `config` asks for, on the device of the network.
 
-    Raises CheckpointError if the checkpoint lacks what a source needs.
+    `data` says where the recordings are, if not where they were. Raises CheckpointError if the checkpoint lacks what a
+    source needs.
     """
     info, lost = checkpoint.info, config.dream.lost_modality
     specs, steps = info.modalities, info.window.steps
@@ -173,7 +187,7 @@ def open_source(
                 made = train_generator(network, specs, steps, classes, config.generator, seed, device)
                 return Generated(made.cpu(), specs, lost)
             case "recordings":
-                return Recorded(recorded_windows(checkpoint, seed), specs, lost)
+                return Recorded(recorded_windows(checkpoint, data or DataOptions(), seed), specs, lost)
             case _:
                 return Noise(specs, steps, lost)
 
@@ -182,4 +196,4 @@ def open_source(
             return opened(name)
         return Noisy(opened(name), specs, info.window, checkpoint.normalisation, config.dream.noisy_sensor)
 
-    return Several([sensed(name) for name in config.source], device)
+    return Several([sensed(name) for name in config.names(checkpoint)], device)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -92,6 +93,17 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         (folder / "checkpoint.json").write_text(json.dumps(entry, indent=1) + "\n")
 
 
+def _check_numbers(checkpoint: Checkpoint) -> None:
+    """Raise DataError for weights, moments or scales that no training leaves."""
+    for name, tensor in (checkpoint.weights | checkpoint.moments).items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(f"{name} holds values that are not finite")
+    for spec in checkpoint.info.modalities:
+        scale = checkpoint.normalisation.scale[spec.name]
+        if scale.shape != (spec.groups, 2) or not ((scale > 0) & (scale < np.inf)).all():
+            raise DataError(f"normalisation of {spec.name}: expected {spec.groups} x 2 finite scales above 0")
+
+
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
     """Read a checkpoint; raises CheckpointError if it is missing, damaged, of another version or kind."""
     expected = " or ".join(kinds)
@@ -106,7 +118,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
             )
         if entry["kind"] not in kinds:
             raise CheckpointError(f"{path}: holds a {entry['kind']} checkpoint; expected {expected}")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             entry["kind"],
             entry["network"],
             info_from_json(entry["info"]),
@@ -117,5 +129,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
             load_file(path / "weights.safetensors"),
             load_file(path / "moments.safetensors") if (path / "moments.safetensors").is_file() else {},
         )
-    except (KeyError, TypeError, AttributeError, SafetensorError, DataError, OSError) as problem:
+        _check_numbers(checkpoint)
+        return checkpoint
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, DataError, OSError) as problem:
         raise CheckpointError(f"{path}: damaged checkpoint ({problem}); train it again") from None

@@ -26,6 +26,7 @@ from teacher.model import PRESETS, Teacher, TeacherConfig
 from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
+    apart,
     cross_entropy,
     example,
     follow,
@@ -99,6 +100,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(FinetuneOptions, argv, "edgehar finetune", __doc__ or "", presets)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
+    if options.pretrained:
+        apart(out, options.pretrained)
     source = options.data if before is None else follow(options.data, before.data)
     network = options.network if before is None else TeacherConfig(**before.network)
     with workplace(out, crew) as progress:

@@ -4,11 +4,12 @@ Of single frames, per modality (`facts["statistics"]`): the mean of each channel
 the spread of each channel's motion. They say how people stood and how strongly channels move together.
 
 Of whole windows (`moments.safetensors`): per activity the mean window, and for all activities together the few
-directions in which windows stray most from the mean of theirs (principal components). An activity that few windows or
-a single person show shares the mean of all, as its own would be close to a recording.
+directions in which windows stray most from the mean of theirs (principal components). What too few windows or a single
+person show of an activity is not kept: all such activities share a mean, if together they are enough, and else that of
+the others. No mean includes what another leaves out, so no difference of two tells a single window.
 
-No window is kept and no coordinate of one, so none can be read back. It is data derived from recordings all the same:
-how people moved on average can be looked at.
+No window is kept and no coordinate of one. It is data derived from recordings all the same: how people moved on
+average can be looked at, and no formal privacy is claimed.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ from edgehar.windows import Windows
 
 DIRECTIONS = 16
 FEWEST_WINDOWS, FEWEST_SUBJECTS = 8, 2
-"""Of an activity, for a mean of its own."""
+"""Of an activity, feature by feature, for a mean of its own."""
 
 Moments = dict[str, Tensor]
 """`means` (K, D) and `directions` (R, D), float16; D counts every feature of a window, modality after modality."""
@@ -46,7 +47,10 @@ def measure_statistics(windows: Windows, specs: tuple[ModalitySpec, ...]) -> dic
 
 
 def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: int) -> Moments:
-    """Moments of prepared training windows, of which K = `classes` activities are named; steps not valid count not."""
+    """Moments of prepared training windows, of which K = `classes` activities are named; steps not valid count not.
+
+    Empty if so few windows or people show anything that nothing may be kept.
+    """
     flat = torch.cat([torch.as_tensor(windows.features[spec.name]).flatten(1) for spec in specs], 1)  # (N, D)
     there = torch.cat(
         [
@@ -56,19 +60,27 @@ def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: 
         1,
     )
     label = torch.as_tensor(windows.label)
-
-    def mean(chosen: Tensor) -> Tensor:
-        seen = there[chosen]
-        return (flat[chosen] * seen).sum(0) / seen.sum(0).clamp(min=1)
-
-    means = mean(label >= 0).repeat(classes, 1)
+    people, person = np.unique(windows.subject, return_inverse=True)
+    seen, total = (torch.zeros(classes, flat.shape[1]) for _ in range(2))  # windows of an activity, and their sum
+    shown = torch.zeros(len(people), classes, flat.shape[1], dtype=torch.bool)
     for activity in range(classes):
         chosen = label == activity
-        people = set(windows.subject[chosen.numpy()].tolist())
-        if int(chosen.sum()) >= FEWEST_WINDOWS and len(people) >= FEWEST_SUBJECTS:
-            means[activity] = mean(chosen)
+        seen[activity], total[activity] = there[chosen].sum(0), (flat[chosen] * there[chosen]).sum(0)
+        for one in range(len(people)):
+            shown[one, activity] = there[chosen & torch.as_tensor(person == one)].any(0)
+    own = (seen >= FEWEST_WINDOWS) & (shown.sum(0) >= FEWEST_SUBJECTS)  # (K, D)
+    pooled = ((seen * ~own).sum(0) >= FEWEST_WINDOWS) & ((shown & ~own).any(1).sum(0) >= FEWEST_SUBJECTS)  # (D,)
+    if not (own.any() or pooled.any()):
+        return {}
+
+    def mean(of: Tensor) -> Tensor:
+        return (total * of).sum(0) / (seen * of).sum(0).clamp(min=1)
+
+    shared = torch.where(pooled, mean(~own), mean(own))
+    means = torch.where(own, total / seen.clamp(min=1), shared)
     labelled = label >= 0
-    strays = (flat[labelled] - means[label[labelled]]) * there[labelled]
+    kept = there[labelled] & (own | pooled)[label[labelled]]
+    strays = (flat[labelled] - means[label[labelled]]) * kept
     most = min(DIRECTIONS, len(strays) // FEWEST_WINDOWS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

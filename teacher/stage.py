@@ -70,6 +70,15 @@ def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
         yield progress
 
 
+def apart(out: Path, *read: str) -> None:
+    """Raise ConfigError if writing `out` would replace a checkpoint that is read, or lie within one."""
+    here = out.resolve()
+    for folder in read:
+        there = Path(folder).resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise ConfigError(f"--out {out}: would replace {folder} or lie within it; choose a folder beside it")
+
+
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
     """Load, split and cut a data set; the test subjects are cut only to be scored in the end."""
     dataset = options.load()

@@ -150,6 +150,8 @@ def test_another_student_keeps_the_teachers(data: Path, finished: tuple[Path, st
         (("--folds", "s2"), "--folds s2: expected some of s1, s3"),
         (("--split", "odd-even"), "give --outer instead"),
         (("--until", "export"), "--until export: expected one of finetune, distill, prune"),
+        (("--prune", "--macs 0.5"), "nothing is pruned; add --until prune"),
+        (("--distill", "--width 8 --seed 3"), "this run sets --seed itself"),
         (("--distill", "--width '8"), "close the quotes"),
         (("--outer", "list:s1:s2"), "0 training"),
     ],

@@ -14,8 +14,8 @@ from teacher.loader import update_generator
 WINDOW = WindowSpec("clip", STEPS, 0.1)
 NORMALISATION = Normalisation(
     {
-        SKELETON.name: np.tile(np.float32([0.3, 0.5]), (SKELETON.groups, 1)),
-        INERTIAL.name: np.float32([[0.7, 9], [110, 900]]),
+        SKELETON.name: np.tile(np.array([0.3, 0.5], np.float32), (SKELETON.groups, 1)),
+        INERTIAL.name: np.array([[0.7, 9], [110, 900]], np.float32),
     }
 )
 ROWS, CHANCE = 400, 0.25

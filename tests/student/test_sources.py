@@ -82,11 +82,28 @@ def test_moments_do_not_grow_with_the_windows_and_are_fewer_than_them():
         assert sum(len(part) for part in moments.values()) * 4 < per_activity * CLASSES
 
 
-@pytest.mark.parametrize(("windows", "subjects"), [(7, 3), (12, 1)])
-def test_an_activity_of_few_windows_or_one_person_has_no_mean_of_its_own(windows: int, subjects: int):
-    given = recorded(windows, subjects)
+def test_activities_of_few_windows_share_a_mean_and_one_person_leaves_none():
+    given = recorded(7, 3)
     means = measure_moments(given, SPECS, CLASSES)["means"].float().numpy()
     np.testing.assert_allclose(means, np.broadcast_to(flat(given).mean(0), means.shape), atol=2e-3)
+    assert measure_moments(recorded(12, 1), SPECS, CLASSES) == {}
+
+
+def test_no_difference_of_means_and_no_rare_sensor_tells_a_recording():
+    """An activity of one window, and a sensor that one window of another activity has."""
+    given = recorded()
+    kept = np.flatnonzero((given.label != 0) | (np.arange(len(given)) == 0))
+    rare = SPECS[-1].name
+    given.valid[rare][:] = False
+    given.valid[rare][20] = True
+    given = given.take(kept)
+    moments = measure_moments(given, SPECS, CLASSES)
+    means, every = moments["means"].float().numpy(), flat(given)
+    others = np.stack([every[given.label == activity].mean(0) for activity in range(1, CLASSES)])
+    with_rare = every.shape[1] - given.features[rare][0].size
+    np.testing.assert_allclose(means[0, :with_rare], others[:, :with_rare].mean(0), atol=2e-3)
+    assert (means[:, with_rare:] == 0).all()
+    assert (moments["directions"][:, with_rare:] == 0).all()
 
 
 def test_steps_that_are_not_valid_and_windows_without_a_label_do_not_count():
@@ -191,9 +208,13 @@ def test_simulated_motion_fits_any_skeleton_and_unit():
 def test_what_is_no_source_and_what_keeps_no_moments_is_a_clear_error():
     with pytest.raises(ConfigError, match="expected one or several of means"):
         SourceConfig(("dreams",))
+    with pytest.raises(ConfigError, match="once"):
+        SourceConfig(("means", "means"))
     bare = replace(checkpoint(recorded()), moments={})
     with pytest.raises(CheckpointError, match="distil again, or choose another --source"):
-        open_source(SourceConfig(), bare, student(), 0, torch.device("cpu"))
+        open_source(SourceConfig(("means",)), bare, student(), 0, torch.device("cpu"))
+    assert SourceConfig().names(checkpoint(recorded())) == ("means",)
+    assert SourceConfig().names(bare) == ("smooth",)
     with pytest.raises(CheckpointError, match="expected means and directions"):
         MeanDreamer(checkpoint(recorded()).moments, (SKELETON, INERTIAL), STEPS + 1, 0.0)
 
