@@ -18,9 +18,12 @@ A result file whose configuration is the one asked for is not measured again; de
 goes on where it stopped.
 """
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
 
 from edgehar import __version__
 from edgehar.cli import guarded
@@ -44,11 +47,22 @@ ELSEWHERE = ("data", "out", "checkpoint", "pretrained", "teacher", "seed")
 """Options of a stage that are paths, or said elsewhere in the file."""
 
 
-def key_of(run: Run, options: SuiteOptions) -> str:
-    """Digest of what was asked for, wherever it is run: every option of every stage, and the files read beside."""
+def contents_of(dataset: Dataset) -> str:
+    """Digest of what was recorded, wherever it lies."""
+    digest = hashlib.sha256(repr(dataset.info).encode())
+    for clip in dataset.clips:
+        digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
+        for part in (clip.signals, clip.valid, clip.times_s):
+            for name in sorted(part):
+                digest.update(name.encode() + np.ascontiguousarray(part[name]).tobytes())
+    return digest.hexdigest()
+
+
+def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
+    """Digest of what was asked for, wherever it is run: recordings, every option of every stage, files read beside."""
     stages = [portable([word.removeprefix(str(run.folder)) for word in stage.arguments]) for stage in run.stages]
     beside = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
-    return digest_of([FORMAT_VERSION, run.name, stages, beside])
+    return digest_of([FORMAT_VERSION, run.name, contents, stages, beside])
 
 
 def is_there(path: Path, key: str) -> bool:
@@ -167,9 +181,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run what has to be run; a line for every figure."""
     options = parse(SuiteOptions, argv, "edgehar evaluate --suite", __doc__ or "")
     whole = options.data.load()
+    contents = contents_of(whole)
     runs = plan_runs(options, whole)
     for number, run in enumerate(runs, 1):
-        path, key = Path(options.results) / f"{run.name}.json", key_of(run, options)
+        path, key = Path(options.results) / f"{run.name}.json", key_of(run, options, contents)
         done = is_there(path, key)
         before = "   (measured before)" if done else "   (another configuration: again)" if path.is_file() else ""
         sys.stdout.write(f"({number}/{len(runs)}) {path}{before}\n")

@@ -21,6 +21,7 @@ from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.recipe import Recipe
 from edgehar.simulated import SimulatorConfig, simulate
+from edgehar.suite import contents_of, key_of
 from edgehar.suite_options import SEEDS, SuiteOptions
 from edgehar.suite_plan import drawn_activities, plan_runs
 
@@ -113,6 +114,23 @@ def test_only_the_network_with_out_of_fold_answers_is_calibrated(accuracy: dict[
     found = {name: network["scores"]["skeleton+wrist"] for name, network in accuracy["networks"].items()}
     assert found["student"]["temperature"] > 1
     assert found["nano"]["temperature"] == 1
+
+
+def test_a_result_is_known_by_what_was_recorded_and_not_by_where_it_lies(tmp_path: Path) -> None:
+    def key(folder: str, dataset: Dataset) -> str:
+        place = tmp_path / folder / "own"
+        recordings.write(dataset, place)
+        options = SuiteOptions(("sensors",), seeds=(0,), data=DataOptions(str(place), split="odd-even"))
+        loaded = options.data.load()
+        return key_of(plan_runs(options, loaded)[0], options, contents_of(loaded))
+
+    first = key("a", simulated())
+    assert key("b", simulated()) == first
+    clip = simulated().clips[0]
+    longer = {name: np.concatenate([part, part[-1:]]) for name, part in clip.signals.items()}
+    valid = {name: np.append(part, True) for name, part in clip.valid.items()}
+    changed = (replace(clip, signals=longer, valid=valid), *simulated().clips[1:])
+    assert key("c", replace(simulated(), clips=changed)) != first
 
 
 def test_what_was_measured_is_not_measured_again(place: Path, accuracy: dict[str, Any]) -> None:

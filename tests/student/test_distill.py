@@ -56,7 +56,7 @@ def folder(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
         own = ("--data", str(path / "data"), "--split", SPLIT, "--out", str(path / name))
         assert finetune([*own, "--preset", "tiny", "--updates", "4", "--batch", "8", *size]) == 0
     one = load_checkpoint(path / "one", ("teacher",))
-    save_checkpoint(path / "broken", replace(one, weights={k: t * torch.nan for k, t in one.weights.items()}))
+    save_checkpoint(path / "broken", replace(one, weights={k: t * 1e30 for k, t in one.weights.items()}))
     return path
 
 
@@ -71,7 +71,7 @@ def distil(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Distil:
             distill([*asked, "--preset", "tiny", "--updates", "3", "--batch", "16", "--faulty-copies", "1", *options])
             == 0
         )
-        return load_file(out / "weights.safetensors") | load_file(out / "moments.safetensors")
+        return {name: part for path in out.glob("*.safetensors") for name, part in load_file(path).items()}
 
     return run
 
@@ -198,14 +198,14 @@ def test_labels_alone_know_nothing_of_the_teacher(distil: Distil):
     alone = distil(*LABELS_ALONE)
     assert same(alone, distil(*LABELS_ALONE, teachers=("broken",)))
     assert all(torch.isfinite(tensor).all() for tensor in alone.values())
-    with pytest.raises(ConfigError, match="the loss is nan"):
+    with pytest.raises(ConfigError, match=r"the loss is (nan|inf)"):
         distil(teachers=("broken",))
 
 
 @pytest.mark.parametrize("options", [(), LABELS_ALONE], ids=["taught", "labels alone"])
 def test_one_label_of_every_activity_is_enough(options: tuple[str, ...], distil: Distil):
     found = distil(*options, "--label-share", "0.01")
-    assert found["means"].shape[0] == 4
+    assert "means" not in found  # so few tell too much of a recording
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
 
 
