@@ -89,6 +89,14 @@ def call(verb: str, argv: list[str]) -> int:
     return main(argv)
 
 
+def check(verb: str, argv: list[str]) -> None:
+    """Read the options of a verb without calling it; raises ConfigError for what means nothing.
+
+    For verbs whose module has a function `read`.
+    """
+    importlib.import_module(VERBS[verb][0].partition(":")[0]).read(argv)
+
+
 def call_action(verb: str, usage: str, actions: dict[str, Callable[[list[str]], int]], argv: list[str] | None) -> int:
     """Call the action that a verb's first word names; raises ConfigError if there is none of that name."""
     arguments = sys.argv[1:] if argv is None else argv

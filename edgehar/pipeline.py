@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar import __version__
-from edgehar.cli import call, guarded
+from edgehar.cli import call, check, guarded
 from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, EdgeharError
@@ -24,6 +24,7 @@ from edgehar.stages import Stage, plan
 
 PRESETS = ("tiny", "base", "large")
 FEWEST_BENCH_RUNS = 500
+TRAININGS = ("pretrain", "finetune", "distill", "prune")
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,10 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
     for stage in reversed(stages):
         if stage.amends is not None and not done[stage.name]:
             done[stage.amends] = False
+    # What a late training would refuse is said before an early one takes hours.
+    for stage in stages:
+        if stage.verb in TRAININGS and not done[stage.name]:
+            check(stage.verb, list(stage.arguments))
     records: list[dict[str, Any]] = []
     again = False
     for number, stage in enumerate(stages, 1):

@@ -210,10 +210,15 @@ def chosen_windows(train: Windows, config: DistillConfig) -> Callable[[Windows],
     return lambda windows: windows.labelled().told(rows) if config.taught else windows.labelled().take(rows)
 
 
+def read(argv: list[str] | None) -> DistillOptions:
+    """The options as typed; raises ConfigError for what means nothing."""
+    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    return parse(DistillOptions, argv, "edgehar distill", __doc__ or "", presets)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Distil, score once on the test subjects, write the checkpoint."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    options = parse(DistillOptions, argv, "edgehar distill", __doc__ or "", presets)
+    options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)

@@ -180,9 +180,14 @@ def prune(
     return smaller.network, history, facts
 
 
+def read(argv: list[str] | None) -> PruneOptions:
+    """The options as typed; raises ConfigError for what means nothing."""
+    return parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Prune, recover, write the checkpoint."""
-    options = parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
+    options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     info, kind = before.info, "teacher" if before.kind == "teacher" else "pruned"

@@ -94,10 +94,15 @@ def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float
     return loss_of
 
 
+def read(argv: list[str] | None) -> FinetuneOptions:
+    """The options as typed; raises ConfigError for what means nothing."""
+    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    return parse(FinetuneOptions, argv, "edgehar finetune", __doc__ or "", presets)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train, score once on the test subjects, write the checkpoint."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    options = parse(FinetuneOptions, argv, "edgehar finetune", __doc__ or "", presets)
+    options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
     if options.pretrained:

@@ -88,10 +88,15 @@ def pretrain_loss(
     return loss_of
 
 
+def read(argv: list[str] | None) -> PretrainOptions:
+    """The options as typed; raises ConfigError for what means nothing."""
+    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    return parse(PretrainOptions, argv, "edgehar pretrain", __doc__ or "", presets)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Pretrain and write the encoder's checkpoint."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    options = parse(PretrainOptions, argv, "edgehar pretrain", __doc__ or "", presets)
+    options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     with workplace(out, crew) as progress:
         data = load_stage_data(options.data)

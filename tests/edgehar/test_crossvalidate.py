@@ -164,3 +164,10 @@ def test_what_cannot_be_run_is_one_line_and_leaves_nothing(
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "cv").exists()
+
+
+def test_what_a_late_training_would_refuse_is_said_before_the_first(data: Path, tmp_path: Path) -> None:
+    done = crossvalidate(data, tmp_path / "cv", *SHORT, *OUTER, "--until", "prune", "--prune=--macs 7")
+    assert done.returncode == 2
+    assert "--macs 7.0: expected a share" in done.stderr
+    assert not list((tmp_path / "cv").rglob("weights.safetensors"))
