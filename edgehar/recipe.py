@@ -6,11 +6,10 @@ from pathlib import Path
 
 from edgehar.config import option
 from edgehar.errors import ConfigError
-from edgehar.pipeline import PRESETS
+from edgehar.pipeline import PRESETS, TRAININGS
 from edgehar.stages import Stage, training_stage
 
-LAST = ("finetune", "distill", "prune")
-VERBS = ("pretrain", *LAST)
+LAST = TRAININGS[1:]
 OWN = ("--out", "--seed", "--data", "--root", "--split", "--modalities", "--without", "--teacher", "--pretrained")
 """Options of a stage that follow from the run."""
 
@@ -35,7 +34,7 @@ class Recipe:
             raise ConfigError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
         if not self.update_share > 0:
             raise ConfigError(f"--update-share {self.update_share}: expected a number above 0")
-        for verb in VERBS:
+        for verb in TRAININGS:
             self.refuse(verb, OWN)
 
     def more(self, verb: str) -> tuple[str, ...]:
@@ -78,5 +77,5 @@ class Recipe:
     def words(self) -> list[str]:
         """What to type for this recipe."""
         words = ["--preset", self.preset, *self.share(), *([] if self.pretraining else ["--no-pretraining"])]
-        typed = {verb: str(getattr(self, verb)) for verb in VERBS}
+        typed = {verb: str(getattr(self, verb)) for verb in TRAININGS}
         return words + [f"--{verb}={shlex.quote(more)}" for verb, more in typed.items() if more]

@@ -34,7 +34,6 @@ from teacher.layers import count_macs, count_parameters
 from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
-    apart,
     cross_entropy,
     example,
     follow,
@@ -222,8 +221,7 @@ def main(argv: list[str] | None = None) -> int:
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
-    apart(out, *options.teacher)
-    with workplace(out, crew) as progress:
+    with workplace(out, crew, *options.teacher) as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info
         chosen = chosen_windows(data.train, options.distill)

@@ -38,7 +38,7 @@ from student.units import parts_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
-from teacher.stage import apart, follow, load_stage_data, report_score, score_on, workplace
+from teacher.stage import follow, load_stage_data, report_score, score_on, workplace
 from teacher.train import Crew, History, TrainConfig
 
 
@@ -195,8 +195,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
         raise ConfigError(f"--{options.cost.replace('_', '-')} of a teacher: it has no graphs for a board; use --macs")
-    apart(out, options.checkpoint)
-    with workplace(out, crew) as progress:
+    with workplace(out, crew, options.checkpoint) as progress:
         unpruned = network_of(before).to(crew.device).requires_grad_(False)
         source = open_source(options.inputs, before, unpruned, options.seed, crew.device, options.data)
         score = None

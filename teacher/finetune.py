@@ -26,7 +26,6 @@ from teacher.model import PRESETS, Teacher, TeacherConfig
 from teacher.moments import measure_moments, measure_statistics
 from teacher.stage import (
     LossOf,
-    apart,
     cross_entropy,
     example,
     follow,
@@ -105,11 +104,9 @@ def main(argv: list[str] | None = None) -> int:
     options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
-    if options.pretrained:
-        apart(out, options.pretrained)
     source = options.data if before is None else follow(options.data, before.data)
     network = options.network if before is None else TeacherConfig(**before.network)
-    with workplace(out, crew) as progress:
+    with workplace(out, crew, *filter(None, [options.pretrained])) as progress:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))

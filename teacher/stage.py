@@ -57,26 +57,23 @@ def held(out: Path, crew: Crew) -> Generator[Path, None, None]:
 
 
 @contextmanager
-def workplace(out: Path, crew: Crew) -> Generator[Path, None, None]:
+def workplace(out: Path, crew: Crew, *read: str) -> Generator[Path, None, None]:
     """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done.
 
-    Raises ConfigError if the folder cannot be written or holds something that is not a checkpoint.
+    Raises ConfigError if the folder cannot be written, holds something that is not a checkpoint, or would replace or
+    lie within one of the checkpoints that are `read`.
     """
+    here = out.resolve()
+    for folder in read:
+        there = Path(folder).resolve()
+        if here == there or there in here.parents or here in there.parents:
+            raise ConfigError(f"--out {out}: would replace {folder} or lie within it; choose a folder beside it")
     if not out.name or out.name == "..":
         raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
     if out.exists() and not (out / "checkpoint.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
     with held(out, crew) as progress:
         yield progress
-
-
-def apart(out: Path, *read: str) -> None:
-    """Raise ConfigError if writing `out` would replace a checkpoint that is read, or lie within one."""
-    here = out.resolve()
-    for folder in read:
-        there = Path(folder).resolve()
-        if here == there or there in here.parents or here in there.parents:
-            raise ConfigError(f"--out {out}: would replace {folder} or lie within it; choose a folder beside it")
 
 
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
