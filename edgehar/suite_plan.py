@@ -13,9 +13,9 @@ from edgehar.errors import ConfigError
 from edgehar.pipeline import data_arguments
 from edgehar.recipe import Recipe
 from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
-from edgehar.suite_options import CRITERION, FREE, OWN_SPLITS, REAL, SEEDS, STORED, SuiteOptions
+from edgehar.suite_options import CRITERION, FREE, OWN_SPLITS, PRUNING, REAL, SEEDS, STORED, SuiteOptions
 
-SHARING = ("distillation", "compression", "compression-teacher", "ablation")
+SHARING = ("distillation", *PRUNING)
 """Suites that begin with the networks which the suite accuracy trains."""
 ALONE = (
     "--soft", "0", "--feature", "0", "--layers", "0", "--relational", "0", "--contrastive", "0", "--decoupled", "0",
