@@ -12,11 +12,11 @@ from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times
 from deploy.signature import approval
 from edgehar.calibration import softmax
-from edgehar.clip import UNKNOWN, Clip, Floats, Prediction, every
+from edgehar.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
 from edgehar.errors import DataError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage
-from edgehar.windows import Windows, cut, joined
+from edgehar.windows import Windows, cut
 
 BATCH_STEPS = 4096
 """Steps computed at once when many windows are at hand; bounds memory on the board."""
@@ -70,6 +70,7 @@ class Recognizer:
         self.package, self.manifest = package, package.manifest
         self.precision = precision or self.manifest.default_precision
         self._info = self.manifest.info
+        self._names = tuple(spec.name for spec in self.manifest.modalities)
         self._encoder, self._head = (
             # The very bytes whose checksum was compared, whatever happens to the folder meanwhile.
             open_graph(path, part, self.manifest, threads, providers, package.read(path.name))
@@ -89,8 +90,9 @@ class Recognizer:
             (N, D) tokens.
         """
         steps = len(valid)
-        inputs = {spec.name: features[spec.name].reshape(steps, -1) for spec in self.manifest.modalities}
-        return self._encoder.run(inputs | {"valid": valid.astype(np.float32, copy=False)})
+        inputs = {name: features[name].reshape(steps, -1) for name in self._names}
+        inputs["valid"] = valid.astype(np.float32, copy=False)
+        return self._encoder.run(inputs)
 
     def classify(self, tokens: Floats) -> Floats:
         """Logits (B, K) of windows of tokens (B, S, D); raises PackageError if the network's answer is not finite."""
@@ -110,18 +112,24 @@ class Recognizer:
     def predict_prepared(self, windows: Windows) -> Floats:
         """Logits (N, K) of prepared windows, for evaluation."""
         batch = max(1, BATCH_STEPS // self.manifest.window.steps)
-        starts = range(0, max(len(windows), 1), batch)
-        return joined([self._logits(windows, slice(first, first + batch)) for first in starts])
+        if len(windows) <= batch:
+            return self._logits(windows.features, windows.valid)
+        parts: list[Floats] = []
+        for first in range(0, len(windows), batch):
+            some = slice(first, first + batch)
+            features = {name: array[some] for name, array in windows.features.items()}
+            valid = {name: array[some] for name, array in windows.valid.items()}
+            parts.append(self._logits(features, valid))
+        return np.concatenate(parts)
 
-    def _logits(self, windows: Windows, some: slice) -> Floats:
-        """Logits (B, K) of some windows, computed at once."""
-        features = {name: array[some] for name, array in windows.features.items()}
-        valid = [windows.valid[spec.name][some] for spec in self.manifest.modalities]  # (B, S) each
-        flags: Floats = np.empty((valid[0].size, len(valid)), np.float32)  # (B * S, M)
-        for column, flag in enumerate(valid):
-            flags[:, column] = flag.reshape(-1)
+    def _logits(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
+        """Logits (B, K) of windows (B, S, ...), computed at once."""
+        shape = valid[self._names[0]].shape  # (B, S)
+        flags: Floats = np.empty((shape[0] * shape[1], len(valid)), np.float32)  # (B * S, M)
+        for column, name in enumerate(self._names):
+            flags[:, column] = valid[name].reshape(-1)
         tokens = self.encode(features, flags)  # (B * S, D)
-        return self.classify(tokens.reshape(*valid[0].shape, tokens.shape[-1]))
+        return self.classify(tokens.reshape(*shape, tokens.shape[-1]))
 
     def predict_clip(self, clip: Clip) -> list[Prediction]:
         """One prediction per window of a recording, in order; a window without one usable step has none.
@@ -175,10 +183,6 @@ class Recognizer:
         """Whether a prediction with this score gets a label: always, unless the package stores a threshold."""
         calibration = self.manifest.calibration
         return calibration is None or calibration.threshold is None or score >= calibration.threshold
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(spec.name for spec in self.manifest.modalities)
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raise DataError unless every name is a modality of the package."""
