@@ -7,23 +7,16 @@ Stores one temperature in the package; with --coverage also a threshold, which t
 below which the answer is "unknown". The last line is one JSON document.
 """
 
-import io
 import json
 import sys
-import zipfile
-import zlib
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from edgehar.calibration import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
     Calibration,
-    check_logits,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
@@ -31,15 +24,12 @@ from edgehar.calibration import (
     threshold_for_coverage,
 )  # fmt: skip
 from edgehar.cli import guarded
-from edgehar.clip import UNKNOWN, Floats, natural_key
+from edgehar.clip import UNKNOWN
 from edgehar.config import option, parse, positional
-from edgehar.errors import ConfigError, DataError, PackageError
+from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
+from edgehar.out_of_fold import OutOfFold, read_out_of_fold
 from edgehar.package import EdgePackage, amend_package
-
-FEWEST_WINDOWS = 2
-ARRAYS = {"logits": "f", "label": "iu", "subject": "U", "clip": "U", "labels": "U", "modalities": "U"}
-"""Name -> numpy's letters of the kinds of number or text it may hold."""
 
 
 @dataclass(frozen=True)
@@ -56,106 +46,20 @@ class CalibrateConfig:
             raise ConfigError(f"--coverage {self.coverage}: expected a share above 0 and up to 1, such as 0.95")
 
 
-@dataclass(frozen=True)
-class OutOfFold:
-    """Answers of networks on windows of subjects that each was not trained on.
-
-    Attributes:
-        logits: (N, K).
-        label: (N,) true classes.
-        subject: (N,) whose window.
-        labels: names of the K classes.
-        modalities: names of the sensors.
-    """
-
-    logits: Floats
-    label: NDArray[np.int64]
-    subject: NDArray[np.str_]
-    labels: tuple[str, ...]
-    modalities: tuple[str, ...]
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Every subject once, in natural order."""
-        return tuple(sorted({str(one) for one in self.subject}, key=natural_key))
-
-
-def read_out_of_fold(path: Path) -> OutOfFold:
-    """Read a file of out-of-fold answers; raises DataError naming the first thing that is wrong."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in ARRAYS}
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected one that 'edgehar crossvalidate' wrote") from None
-    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as problem:
-        raise DataError(f"{path}: not readable arrays ({problem}); run 'edgehar crossvalidate' again") from None
-    lacking = sorted(set(ARRAYS) - set(arrays))
-    odd = sorted(name for name, array in arrays.items() if array.dtype.kind not in ARRAYS[name])
-    if lacking or odd:
-        raise DataError(
-            f"{path}: lacks {', '.join(lacking) or 'nothing'}, other types in {', '.join(odd) or 'none'}; expected "
-            "numbers in logits and label, text in the others; run 'edgehar crossvalidate' again"
-        )
-    windows = arrays["logits"].shape[:1]
-    shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in arrays.items()}
-    expected = {name: windows for name in ("label", "subject", "clip")}
-    expected |= {"labels": arrays["logits"].shape[1:], "modalities": (arrays["modalities"].size,)}
-    wrong = sorted(name for name, shape in expected.items() if shapes[name] != shape)
-    if wrong or arrays["logits"].ndim != 2 or windows[0] < FEWEST_WINDOWS:
-        raise DataError(
-            f"{path}: shapes {shapes}; expected {FEWEST_WINDOWS} or more rows of logits (N, K), as many in label, "
-            "subject and clip, and K labels; run 'edgehar crossvalidate' again"
-        )
-    with np.errstate(over="ignore"):
-        logits = arrays["logits"].astype(np.float32, copy=False)
-    try:
-        check_logits(logits, arrays["label"])
-    except DataError as problem:
-        raise DataError(f"{path}: {problem}") from None
-    return OutOfFold(
-        logits,
-        arrays["label"].astype(np.int64),
-        arrays["subject"],
-        tuple(map(str, arrays["labels"])),
-        tuple(map(str, arrays["modalities"])),
-    )
-
-
 def check_fit(manifest: Manifest, answers: OutOfFold) -> None:
     """Raise DataError unless the answers are about the package's labels, sensors and training subjects.
 
     Raises PackageError if the package does not say who its training and test subjects are.
     """
-    if answers.labels != manifest.labels:
-        raise DataError(
-            f"out-of-fold labels {', '.join(answers.labels)}; the package has {', '.join(manifest.labels)}; expected "
-            "the same in the same order; cross-validate on the data the package was trained on"
-        )
-    sensors = tuple(spec.name for spec in manifest.modalities)
-    if answers.modalities != sensors:
-        raise DataError(
-            f"out-of-fold modalities {', '.join(answers.modalities)}; the package has {', '.join(sensors)}; expected "
-            "the same in the same order; cross-validate with these sensors"
-        )
-    train: Any = manifest.provenance.get("train_subjects")
-    test: Any = manifest.provenance.get("test_subjects")
-    if not isinstance(train, list | tuple) or not isinstance(test, list | tuple):
+    kept: list[Any] = [manifest.provenance.get(f"{part}_subjects") for part in ("train", "test")]
+    if not all(isinstance(subjects, list | tuple) for subjects in kept):
         raise PackageError(
             f"{manifest.name}: its provenance names no training and test subjects; expected both, to keep them apart; "
             "export the model again"
         )
-    shared = [subject for subject in answers.subjects if subject in test]
-    if shared:
-        raise DataError(
-            f"out-of-fold subject {', '.join(shared)} is a test subject of the package; expected training subjects "
-            "only; cross-validate within the training subjects of its split"
-        )
-    strangers = [subject for subject in answers.subjects if subject not in train]
-    if strangers:
-        raise DataError(
-            f"out-of-fold subject {', '.join(strangers)} is no training subject of the package; expected some of "
-            f"{', '.join(map(str, cast('list[Any]', train)))}; cross-validate within the training subjects of its split"
-        )
+    train, test = ([str(name) for name in subjects] for subjects in kept)
+    sensors = [spec.name for spec in manifest.modalities]
+    answers.check(manifest.labels, sensors, train, test, of="the package")
 
 
 def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -> Calibration:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgehar import __version__
 from edgehar.answers import Answers, errors, read_answers, scores
 from edgehar.cli import guarded
@@ -24,8 +22,9 @@ from edgehar.clip import Dataset, natural_key
 from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
-from edgehar.files import atomic_file, digest_of, locked, write_json
+from edgehar.files import digest_of, locked, write_json
 from edgehar.metrics import wilson
+from edgehar.out_of_fold import write_out_of_fold
 from edgehar.pipeline import check_folder, data_arguments, run_stages
 from edgehar.recipe import LAST, Recipe
 from edgehar.results import checkpoint_facts, portable, stamp
@@ -114,20 +113,6 @@ def total_of(folds: list[dict[str, Any]]) -> dict[str, Any]:
                 "nll": sum(part["nll"] * part["total"] for part in parts) / windows,
             }
     return total
-
-
-def write_out_of_fold(path: Path, answers: list[Answers]) -> None:
-    """Keep the logits with all sensors fed, of every fold, as `edgehar calibrate` reads them."""
-    with atomic_file(path) as temporary, temporary.open("wb") as handle:
-        np.savez_compressed(
-            handle,
-            logits=np.concatenate([one.logits[0] for one in answers]),
-            label=np.concatenate([one.label for one in answers]),
-            subject=np.concatenate([one.subject for one in answers]),
-            clip=np.concatenate([one.clip for one in answers]),
-            labels=np.asarray(answers[0].labels),
-            modalities=np.asarray(answers[0].modalities),
-        )
 
 
 def command_of(options: CrossvalidateOptions) -> str:

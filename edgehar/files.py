@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def atomic_folder(path: Path) -> Generator[Path, None, None]:
 def locked(path: Path) -> Generator[None, None, None]:
     """Hold the output `path` for one process, by a lock beside it that goes with the process, even with kill -9.
 
-    Raises BusyError if another process holds it.
+    What a writer that was killed left beside it is cleared up. Raises BusyError if another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("a") as handle:
@@ -59,7 +60,35 @@ def locked(path: Path) -> Generator[None, None, None]:
             raise BusyError(
                 f"{path}: another run is writing here; wait for it to end or choose another --out"
             ) from None
+        _clear_up(path)
         yield
+
+
+def _clear_up(path: Path) -> None:
+    """Take away what writers that are gone left beside `path`; what one was about to replace goes back."""
+    name = re.escape(path.name)
+    left = re.compile(rf"\.(?:{name}|\.{name}\.progress)\.(\d{{1,9}})\.(tmp|old)")
+    for entry in path.parent.iterdir():
+        found = left.fullmatch(entry.name)
+        if found is None or _is_running(int(found[1])):
+            continue
+        if found[2] == "old" and not path.exists():
+            entry.replace(path)
+        elif entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is a process with this number, whoever's it is."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sha256(path: Path) -> str:

@@ -31,6 +31,7 @@ from edgehar.clip import Dataset
 from edgehar.config import parse, to_json
 from edgehar.errors import EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
+from edgehar.out_of_fold import read_out_of_fold
 from edgehar.pipeline import check_folder, data_arguments, run_stages
 from edgehar.results import checkpoint_facts, peak_of, portable, stage_entry, stamp
 from edgehar.suite_options import SuiteOptions
@@ -103,6 +104,17 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
             trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
     return {"recipe": to_json(options.recipe), "trainings": trainings}
+
+
+def check_answers(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
+    """Raise DataError for answers of cross-validation that would not fit the packages, before anything is trained."""
+    files = [Path(path) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
+    labels, sensors = dataset.info.labels, [spec.name for spec in dataset.info.modalities]
+    for run in runs:
+        if run.suite == "accuracy":
+            split = run.data.make_split(dataset)
+            for path in files:
+                read_out_of_fold(path).check(labels, sensors, split.train, split.test, of=options.data.data)
 
 
 def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
@@ -183,6 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     whole = options.data.load()
     contents = contents_of(whole)
     runs = plan_runs(options, whole)
+    check_answers(options, runs, whole)
     for number, run in enumerate(runs, 1):
         path, key = Path(options.results) / f"{run.name}.json", key_of(run, options, contents)
         done = is_there(path, key)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.calibrate import read_out_of_fold
 from edgehar import recordings
 from edgehar.clip import Clip, Dataset
+from edgehar.out_of_fold import read_out_of_fold
 from edgehar.simulated import SimulatorConfig, simulate
 
 SHORT = ("--preset", "tiny", "--update-share", "0.1")

@@ -116,6 +116,21 @@ def test_only_the_network_with_out_of_fold_answers_is_calibrated(accuracy: dict[
     assert found["nano"]["temperature"] == 1
 
 
+def test_answers_that_do_not_fit_are_refused_before_anything_is_trained(place: Path) -> None:
+    def refused(*arguments: str) -> str:
+        words = command("accuracy", "--seeds", "4", *SHORT, *arguments)
+        done = subprocess.run(words, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert not list(place.glob("runs/*/*seed4*"))
+        return done.stderr
+
+    (place / "broken.npz").write_bytes(b"PK\x03\x04")
+    assert "broken.npz: not readable arrays" in refused("--out-of-fold-nano", "broken.npz")
+    assert "no.npz: no such file" in refused("--out-of-fold", "no.npz")
+    write_out_of_fold(place / "fitting.npz")
+    assert "is a test subject of own" in refused("--out-of-fold", "fitting.npz", "--split", "list:s2,s4:s1,s3")
+
+
 def test_a_result_is_known_by_what_was_recorded_and_not_by_where_it_lies(tmp_path: Path) -> None:
     def key(folder: str, dataset: Dataset) -> str:
         place = tmp_path / folder / "own"
