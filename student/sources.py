@@ -1,5 +1,6 @@
 """Where windows come from when no recording is at hand, and what of the training data each source needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,7 +12,7 @@ from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
 from student.dream import DreamConfig, Dreamer, Inputs, Source, some_of
-from student.generator import GeneratorConfig, WindowGenerator, train_generator
+from student.generator import GeneratorConfig, train_generator
 from student.invert import InversionConfig, invert
 from student.means import MeanDreamer
 from student.sensor_noise import Noisy
@@ -78,47 +79,38 @@ class Noise:
         return {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}, shown
 
 
-class Generated:
-    """What a trained generator makes up, varied as recorded windows are."""
+Draw = Callable[[int, torch.Generator], Inputs]
+"""A batch of so many windows."""
 
-    def __init__(self, made: WindowGenerator, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
-        """Draw from this generator; `lost_modality` is the chance that a window lacks a modality."""
-        self._made, self._specs = made, specs
+
+class Varied:
+    """Windows from anywhere, varied each time they are drawn, as recorded ones are in training."""
+
+    def __init__(self, drawn: Draw, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
+        """Vary what `drawn` gives; `lost_modality` is the chance that a window lacks a modality."""
+        self._drawn, self._specs = drawn, specs
         self._augment = AugmentConfig(lost_modality=lost_modality)
 
     def draw(self, batch: int, generator: torch.Generator) -> Inputs:
         """A batch of B windows."""
-        windows, _ = self._made.draw(batch, generator)
-        return augment(*windows, self._specs, self._augment, generator)
+        return augment(*self._drawn(batch, generator), self._specs, self._augment, generator)
 
 
-class Bank:
-    """Windows made once, and varied each time they are drawn."""
-
-    def __init__(self, windows: Inputs, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
-        """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
-        self._windows, self._specs = windows, specs
-        self._augment = AugmentConfig(lost_modality=lost_modality)
-
-    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
-        """A batch of B windows."""
-        rows = torch.randint(len(next(iter(self._windows[1].values()))), (batch,), generator=generator)
-        return augment(*some_of(self._windows, rows), self._specs, self._augment, generator)
+def any_of(windows: Inputs) -> Draw:
+    """Any of these windows, with replacement."""
+    count = len(next(iter(windows[1].values())))
+    return lambda batch, generator: some_of(windows, torch.randint(count, (batch,), generator=generator))
 
 
-class Recorded:
-    """Training windows, sound or from a faulty copy, varied each time they are drawn."""
+def any_recorded(windows: FaultyWindows) -> Draw:
+    """Any of the training windows, sound or from a faulty copy, with replacement."""
 
-    def __init__(self, windows: FaultyWindows, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
-        """Draw from these; `lost_modality` is the chance that a window lacks a modality."""
-        self._windows, self._specs = windows, specs
-        self._augment = AugmentConfig(lost_modality=lost_modality)
+    def drawn(batch: int, generator: torch.Generator) -> Inputs:
+        rows = torch.randint(len(windows.sound), (batch,), generator=generator).numpy()
+        features, valid, _ = windows.rows(rows, generator)
+        return features, valid
 
-    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
-        """A batch of B windows."""
-        rows = torch.randint(len(self._windows.sound), (batch,), generator=generator).numpy()
-        features, valid, _ = self._windows.rows(rows, generator)
-        return augment(features, valid, self._specs, self._augment, generator)
+    return drawn
 
 
 def on(device: torch.device, windows: Inputs) -> Inputs:
@@ -176,18 +168,18 @@ def open_source(
             case "smooth":
                 return Dreamer(checkpoint.facts.get("statistics"), specs, steps, config.dream)
             case "simulated":
-                return Bank(simulated(), specs, lost)
+                return Varied(any_of(simulated()), specs, lost)
             case "inverted":
-                begun = Bank(simulated(), specs, 0.0)
+                begun = Varied(any_of(simulated()), specs, 0.0)
                 start = on(device, begun.draw(config.inversion.inverted, update_generator(seed, 0)))
                 inverted = invert(network, start, len(info.labels), config.inversion)
-                return Bank(on(torch.device("cpu"), inverted), specs, lost)
+                return Varied(any_of(on(torch.device("cpu"), inverted)), specs, lost)
             case "generated":
                 classes = len(info.labels)
-                made = train_generator(network, specs, steps, classes, config.generator, seed, device)
-                return Generated(made.cpu(), specs, lost)
+                made = train_generator(network, specs, steps, classes, config.generator, seed, device).cpu()
+                return Varied(lambda batch, generator: made.draw(batch, generator)[0], specs, lost)
             case "recordings":
-                return Recorded(recorded_windows(checkpoint, data or DataOptions(), seed), specs, lost)
+                return Varied(any_recorded(recorded_windows(checkpoint, data or DataOptions(), seed)), specs, lost)
             case _:
                 return Noise(specs, steps, lost)
 

@@ -18,7 +18,7 @@ from student.invert import InversionConfig, invert
 from student.lite import PRESETS, Lite, LiteConfig
 from student.means import MeanDreamer
 from student.simulated_motion import joint_source, simulated_windows
-from student.sources import SOURCES, Noise, Recorded, SourceConfig, open_source
+from student.sources import SOURCES, Noise, SourceConfig, Varied, any_recorded, open_source
 from teacher.checkpoint import Checkpoint
 from teacher.faulty import FaultyWindows
 from teacher.loader import WindowTensors, update_generator
@@ -147,7 +147,7 @@ def test_recorded_windows_come_sound_and_with_faults():
         features = {s.name: torch.full((6, STEPS, s.patch, s.groups, s.features), value) for s in SPECS}
         return WindowTensors(features, {s.name: torch.ones(6, STEPS, dtype=torch.bool) for s in SPECS}, torch.zeros(6))
 
-    source = Recorded(FaultyWindows(constant(0.0), [constant(5.0)], 0.5), SPECS, 0.0)
+    source = Varied(any_recorded(FaultyWindows(constant(0.0), [constant(5.0)], 0.5)), SPECS, 0.0)
     features, valid = source.draw(400, update_generator(0, 0))
     for spec in SPECS:
         faulty = features[spec.name].square().mean((1, 2, 3, 4)) > 1
