@@ -99,21 +99,23 @@ def networks_table(runs: list[Run]) -> list[str]:
 
 
 def subjects_table(runs: list[Run]) -> list[str]:
-    """A row per network and seed, a column per test set."""
+    """A row per network, sensors and seed, a column per test set; then all sets together."""
     sets = list(dict.fromkeys(run["dataset"]["split"] for run in runs))
     rows: list[list[str]] = []
     for key, title in NETWORKS.items():
         for seed, part in by_seed(runs).items():
-            found = {run["dataset"]["split"]: run["networks"].get(key) for run in part}
-            if all(network is None for network in found.values()):
-                continue
-            cells: list[str] = []
-            for name in sets:
-                network = found.get(name)
-                score = None if network is None else next(iter(network["scores"].values()))
-                cells.append("" if score is None else f"{score['correct']}/{score['total']}")
-            rows.append([f"{title}, seed {seed}", *cells])
-    return table(["network", *(name.partition(":")[2] for name in sets)], rows)
+            found = {run["dataset"]["split"]: run["networks"][key]["scores"] for run in part if key in run["networks"]}
+            for fed in next(iter(found.values()), {}):
+                scores = {name: of_set[fed] for name, of_set in found.items()}
+                cells = [
+                    f"{scores[name]['correct']}/{scores[name]['total']}" if name in scores else "" for name in sets
+                ]
+                right, asked = (sum(score[what] for score in scores.values()) for what in ("correct", "total"))
+                macro_f1 = spread([100 * score["macro_f1"] for score in scores.values()])
+                percent = f"{100 * right / asked:.2f}"
+                rows.append([f"{title}, seed {seed}", fed.replace("+", " + "), *cells, percent, macro_f1])
+    columns = [name.partition(":")[2] for name in sets]
+    return table(["network", "fed", *columns, "all, %", "macro F1, mean of these"], rows)
 
 
 def robustness_table(runs: list[Run], published: dict[str, Any]) -> list[str]:

@@ -57,6 +57,7 @@ def load(folder: Path) -> tuple[list[tuple[str, Run]], Groups]:
             suite.append((path.name, run))
         else:
             raise DataError(f"{path}: format {kind!r}; expected edgehar-results or edgehar-run; move it elsewhere")
+    groups = dict(sorted(groups.items(), key=lambda item: -sum(map(len, item[1].values()))))  # most evidence first
     for suites in groups.values():
         for found in suites.values():
             _check_alike(found)
