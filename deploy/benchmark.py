@@ -40,7 +40,7 @@ from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
-from edgehar.package import EdgePackage
+from edgehar.package import EdgePackage, refuse_inside
 from edgehar.results import portable, stamp
 
 FEWEST_RUNS = 500
@@ -236,6 +236,7 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Measure, or compare; print the table, then the JSON document as the last line."""
     config = parse(BenchConfig, argv, "edgehar bench", (__doc__ or "").partition("\n")[0])
+    refuse_inside(config.json, config.package)
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
         text = comparison_table(document)

@@ -29,6 +29,7 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
 from edgehar.metrics import score
+from edgehar.package import refuse_inside
 from edgehar.splits import make_split
 from edgehar.windows import Windows, cut
 
@@ -92,6 +93,20 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]
             )
 
 
+def check_unseen(manifest: Manifest, dataset: Dataset, subjects: Iterable[str]) -> None:
+    """Raise DataError if the package was trained on one of these subjects of a data set, as far as it tells."""
+    about = manifest.provenance
+    trained: Any = about.get("train_subjects")
+    if not isinstance(trained, list | tuple) or about.get("data") not in (None, dataset.info.name):
+        return
+    seen = [subject for subject in subjects if subject in trained]
+    if seen:
+        raise DataError(
+            f"subject {', '.join(seen)} trained this package; expected people it never saw; choose another --split, or "
+            "rename them if they are others of the same name"
+        )
+
+
 def opened(package: str, scored: ScoredOptions, threads: int | None) -> tuple[Recognizer, Dataset, str]:
     """A package, and the recordings and the split it is scored on: those of its training where none is named.
 
@@ -117,12 +132,13 @@ def scored_clips(
         fed: modalities.
         known: leave out what the package was never trained on.
 
-    Raises DataError or SplitError if the data does not fit the package or the split.
+    Raises DataError or SplitError if the data does not fit the package or the split, or trained the package.
     """
     recognizer.check_names(fed)
     trained = known_activities(recognizer.manifest, dataset)
     check_dataset(recognizer, trained, fed)
     subjects = trained.subjects if split == EVERY_SUBJECT else make_split(split, trained.subjects).test
+    check_unseen(recognizer.manifest, dataset, subjects)
     return [
         replace(
             clip,
@@ -233,6 +249,7 @@ def main(argv: list[str] | None = None) -> int:
     config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + ELSEWHERE)
     if config.faults and config.scored.modalities:
         raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
+    refuse_inside(config.json, config.package)
     recognizer, dataset, split = opened(config.package, config.scored, config.threads)
     scored = evaluate(recognizer, dataset, split, config.scored.modalities, config.unknown)
     result = {"package": config.package, **scored}

@@ -6,6 +6,7 @@ edgehar quickstart
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -68,10 +69,11 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
         message = f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (the reader left; nothing more can be said to it)
-        return 0
+        return 128 + signal.SIGPIPE
     except OSError as problem:
         advice = {
             errno.ENOSPC: "free some space or choose another folder",
+            errno.EFBIG: "the file would be larger than this system allows; raise the limit or choose another folder",
             errno.EACCES: "choose a folder you may write to",
         }.get(problem.errno or 0, "check the path")
         message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"

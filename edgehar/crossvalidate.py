@@ -11,6 +11,7 @@ Without --outer every subject of the data is left out once: a figure to report, 
 """
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from edgehar.cli import guarded
 from edgehar.clip import Dataset, natural_key
 from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
-from edgehar.errors import ConfigError
-from edgehar.files import digest_of, locked, write_json
+from edgehar.errors import ConfigError, EdgeharError
+from edgehar.files import digest_of, locked, read_json, write_json
 from edgehar.metrics import wilson
 from edgehar.out_of_fold import write_out_of_fold
 from edgehar.pipeline import check_folder, data_arguments, run_stages
@@ -124,12 +125,30 @@ def command_of(options: CrossvalidateOptions) -> str:
     return portable([*words, "--seed", str(options.seed), "--out", options.out])
 
 
+def check_kept(folder: Path, subjects: Collection[str], networks: Collection[str]) -> None:
+    """Raise ConfigError if the folder holds the answers of more folds or networks than a run would leave there."""
+    if not (folder / "cv.json").is_file():
+        return
+    try:
+        before: Any = read_json(folder / "cv.json")
+        there = [fold["subject"] for fold in before["folds"]], list(before["total"])
+    except (EdgeharError, KeyError, TypeError):
+        return  # damaged, and made anew
+    lost = [name for known, kept in zip(there, (subjects, networks), strict=True) for name in known if name not in kept]
+    if lost:
+        raise ConfigError(
+            f"{folder}: holds the answers of {', '.join(lost)}, too, which would be lost; nothing was changed; choose "
+            "another --out"
+        )
+
+
 def run(options: CrossvalidateOptions) -> dict[str, Any]:
     """Run every fold that is not done yet, gather cv.json and the logits; returns the former's content."""
     dataset, folder = options.data.load(), Path(options.out)
     splits = splits_of(options, dataset)
     check_folder(folder, options.data)
     with locked(folder):
+        check_kept(folder, splits, NETWORKS[: LAST.index(options.until) + 1])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
         for file in ("cv.json", *OUT_OF_FOLD.values()):  # of networks that this run may replace

@@ -47,10 +47,11 @@ def atomic_folder(path: Path) -> Generator[Path, None, None]:
 
 
 @contextmanager
-def locked(path: Path) -> Generator[None, None, None]:
+def locked(path: Path, option: str = "--out") -> Generator[None, None, None]:
     """Hold the output `path` for one process, by a lock beside it that goes with the process, even with kill -9.
 
-    What a writer that was killed left beside it is cleared up. Raises BusyError if another process holds it.
+    What a writer that was killed left beside it is cleared up. Raises BusyError if another process holds it, with the
+    option by which to choose another output.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("a") as handle:
@@ -58,7 +59,7 @@ def locked(path: Path) -> Generator[None, None, None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(
-                f"{path}: another run is writing here; wait for it to end or choose another --out"
+                f"{path}: another run is writing here; wait for it to end or choose another {option}"
             ) from None
         _clear_up(path)
         yield
@@ -113,6 +114,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a JSON file there") from None
+    except RecursionError:
+        raise DataError(f"{path}: brackets within brackets without end; expected a result or settings") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as problem:
         line = getattr(problem, "lineno", 1)
         raise DataError(f"{path}:{line}: not valid JSON ({problem}); correct or rewrite the file") from None

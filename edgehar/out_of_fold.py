@@ -88,21 +88,21 @@ def read_out_of_fold(path: Path) -> OutOfFold:
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in ARRAYS}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected one that 'edgehar crossvalidate' wrote") from None
-    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as problem:
-        raise DataError(f"{path}: not readable arrays ({problem}); run 'edgehar crossvalidate' again") from None
-    lacking = sorted(set(ARRAYS) - set(arrays))
-    odd = sorted(name for name, array in arrays.items() if array.dtype.kind not in ARRAYS[name])
-    if lacking or odd:
+    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
+        raise DataError(f"{path}: not readable arrays; expected what 'edgehar crossvalidate' wrote") from None
+    wrong = [f"no {name}" for name in sorted(set(ARRAYS) - set(arrays))]
+    wrong += [f"{array.dtype} in {name}" for name, array in arrays.items() if array.dtype.kind not in ARRAYS[name]]
+    if wrong:
         raise DataError(
-            f"{path}: lacks {', '.join(lacking) or 'nothing'}, other types in {', '.join(odd) or 'none'}; expected "
-            "numbers in logits and label, text in the others; run 'edgehar crossvalidate' again"
+            f"{path}: found {', '.join(wrong)}; expected numbers in logits and label, text in the others; run 'edgehar "
+            "crossvalidate' again"
         )
     windows = arrays["logits"].shape[:1]
     shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in arrays.items()}
     expected = {name: windows for name in ("label", "subject", "clip")}
     expected |= {"labels": arrays["logits"].shape[1:], "modalities": (arrays["modalities"].size,)}
-    wrong = sorted(name for name, shape in expected.items() if shapes[name] != shape)
-    if wrong or arrays["logits"].ndim != 2 or windows[0] < FEWEST_WINDOWS:
+    fitting = arrays["logits"].ndim == 2 and all(shapes[name] == shape for name, shape in expected.items())
+    if not fitting or windows[0] < FEWEST_WINDOWS:
         raise DataError(
             f"{path}: shapes {shapes}; expected {FEWEST_WINDOWS} or more rows of logits (N, K), as many in label, "
             "subject and clip, and K labels; run 'edgehar crossvalidate' again"

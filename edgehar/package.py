@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgehar.errors import PackageError
+from edgehar.errors import ConfigError, PackageError
 from edgehar.files import atomic_folder
 from edgehar.manifest import CALIBRATION, PARITY, Manifest
 from edgehar.model_card import model_card
@@ -28,6 +28,7 @@ __all__ = [
     "Manifest",
     "amend_package",
     "model_card",
+    "refuse_inside",
     "write_package",
 ]
 
@@ -44,6 +45,12 @@ MOST_FILES = 64
 def _checksum(manifest: bytes) -> bytes:
     """Content of manifest.sha256: a line as `sha256sum --check` reads it."""
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
+
+
+def refuse_inside(result: str | None, package: str | None) -> None:
+    """Raise ConfigError if a result would be written among the files of a package."""
+    if result is not None and package is not None and Path(package).resolve() in Path(result).resolve().parents:
+        raise ConfigError(f"--json {result}: lies within the package {package}; choose a file beside it")
 
 
 @dataclass(frozen=True)

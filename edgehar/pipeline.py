@@ -19,7 +19,7 @@ from edgehar.config import check_seed, group, option, parse, to_json
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
-from edgehar.results import resident_mb, write_results
+from edgehar.results import resident_mb, stamp, write_results
 from edgehar.stages import Stage, plan
 
 PRESETS = ("tiny", "base", "large")
@@ -132,7 +132,7 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
             again = True
             seconds = run_stage(stage)
             products = {str(path): sha256(path) for path in stage.products}
-            entry = {"name": stage.name, "key": key, "seconds": seconds, "resident_mb": resident_mb()}
+            entry = {"name": stage.name, "key": key, "seconds": seconds, "resident_mb": resident_mb(), **stamp()}
             write_json(record, entry | {"products": products})
         records.append(read_json(record) | {"skipped": skipped})
     return records

@@ -55,7 +55,7 @@ def git_commit() -> str | None:
 
 
 def stamp() -> dict[str, Any]:
-    """When a result was measured, and with what."""
+    """When something was done, and with what."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -84,6 +84,7 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(record["seconds"], 2),
         "skipped": record["skipped"],
         "command": stage.command,
+        **{name: record[name] for name in ("date", "git_commit") if name in record},
     }
     if stage.checkpoint is not None:
         checkpoint = checkpoint_facts(stage.checkpoint)

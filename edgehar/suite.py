@@ -3,7 +3,7 @@
     edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
     edgehar evaluate --suite loso,labels --data utd-mhad
 
-accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, 25 faults
+accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, faults of sensors
 sensors      networks trained for one sensor
 loso         each subject left out once
 folds        subjects dealt into folds
@@ -14,12 +14,14 @@ unknown      activities left out of training, told by a low score
 compression  the student pruned without data, and with it for scale; compression-teacher: the teacher
 ablation     every criterion of pruning with every source of windows
 
-A result file whose configuration is the one asked for is not measured again; delete it to do so. A run that was killed
-goes on where it stopped.
+A result file whose configuration is the one asked for is not measured again, one of another configuration is not
+touched; --replace does both. A run that was killed goes on where it stopped.
 """
 
 import hashlib
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +31,7 @@ from edgehar import __version__
 from edgehar.cli import guarded
 from edgehar.clip import Dataset
 from edgehar.config import parse, to_json
-from edgehar.errors import EdgeharError
+from edgehar.errors import ConfigError, DataError, EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
 from edgehar.out_of_fold import read_out_of_fold
 from edgehar.pipeline import check_folder, data_arguments, run_stages
@@ -67,13 +69,25 @@ def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
 
 
 def is_there(path: Path, key: str) -> bool:
-    """Whether a result file has this configuration."""
+    """Whether a result file has this configuration; raises ConfigError if it has another one, or is damaged."""
+    if not path.exists():
+        return False
     try:
         found: Any = read_json(path)
     except EdgeharError:
-        return False
+        found = None
     entry = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    return entry.get("format") == FORMAT and entry.get("key") == key
+    if entry.get("format") != FORMAT or "dataset" not in entry:
+        raise ConfigError(
+            f"{path}: no result of a suite, or a damaged one; nothing was changed; delete it, give --replace to "
+            "measure it again, or --results for another folder"
+        )
+    if entry.get("key") != key:
+        raise ConfigError(
+            f"{path}: other recordings or another configuration, measured with: {entry.get('command')}; nothing was "
+            "changed; give --results for another folder, or --replace to measure again in its place"
+        )
+    return True
 
 
 def command_of(run: Run, options: SuiteOptions) -> str:
@@ -106,8 +120,29 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
     return {"recipe": to_json(options.recipe), "trainings": trainings}
 
 
-def check_answers(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
-    """Raise DataError for answers of cross-validation that would not fit the packages, before anything is trained."""
+def shown_activities(dataset: Dataset, subjects: Sequence[str]) -> set[str]:
+    """The activities that recordings of these subjects show."""
+    shown: set[int] = set()
+    for clip in dataset.clips:
+        if clip.subject in subjects:
+            shown |= {segment.label for segment in clip.segments} if clip.label is None else {clip.label}
+    return {dataset.info.labels[label] for label in shown}
+
+
+def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
+    """Raise DataError or ConfigError, before anything is trained, for what could not be measured or kept at the end."""
+    results = Path(options.results)
+    results.mkdir(parents=True, exist_ok=True)
+    if not os.access(results, os.W_OK):
+        raise ConfigError(f"--results {results}: cannot be written; choose a folder you may write to")
+    for run in runs:
+        shown = shown_activities(dataset, run.data.make_split(dataset).test)
+        unseen = sorted(set(run.data.without) - shown)
+        if run.suite == "unknown" and len(unseen) == len(run.data.without):
+            raise DataError(
+                f"{run.name} leaves out {', '.join(unseen)}, which no test subject shows; expected one of them in the "
+                "test; choose other --seeds or another --left-out"
+            )
     files = [Path(path) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
     labels, sensors = dataset.info.labels, [spec.name for spec in dataset.info.modalities]
     for run in runs:
@@ -120,7 +155,7 @@ def check_answers(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> N
 def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
     """Do what is not done yet of a run; returns the content of its result file."""
     check_folder(run.folder, run.data)
-    with locked(run.folder):
+    with locked(run.folder, "--runs"):
         run.folder.mkdir(parents=True, exist_ok=True)
         write_json(run.folder / "config.json", to_json(options))
         records = run_stages(list(run.stages), run.folder, digest_of([__version__, run.data.fingerprint()]))
@@ -195,14 +230,14 @@ def main(argv: list[str] | None = None) -> int:
     whole = options.data.load()
     contents = contents_of(whole)
     runs = plan_runs(options, whole)
-    check_answers(options, runs, whole)
-    for number, run in enumerate(runs, 1):
-        path, key = Path(options.results) / f"{run.name}.json", key_of(run, options, contents)
-        done = is_there(path, key)
-        before = "   (measured before)" if done else "   (another configuration: again)" if path.is_file() else ""
-        sys.stdout.write(f"({number}/{len(runs)}) {path}{before}\n")
+    check_runs(options, runs, whole)
+    paths = [Path(options.results) / f"{run.name}.json" for run in runs]
+    keys = [key_of(run, options, contents) for run in runs]
+    done = [not options.replace and is_there(path, key) for path, key in zip(paths, keys, strict=True)]
+    for number, (run, path, key, before) in enumerate(zip(runs, paths, keys, done, strict=True), 1):
+        sys.stdout.write(f"({number}/{len(runs)}) {path}{'   (measured before)' if before else ''}\n")
         sys.stdout.flush()
-        if not done:
+        if not before:
             result = measure(run, options, run.data.load(), key)
             write_json(path, result)
             sys.stdout.write(summary(result) + "\n")

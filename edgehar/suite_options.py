@@ -41,6 +41,7 @@ class SuiteOptions:
     out_of_fold_nano: str | None = option(None, "the nano student's answers, to calibrate that")
     runs: str = option("runs/suite", "folder for checkpoints and packages")
     results: str = option("docs/results", "folder for the result files")
+    replace: bool = option(False, "measure again where a result file of another configuration is, and replace it")
     data: DataOptions = group(DataOptions)
     recipe: Recipe = group(Recipe)
 
@@ -50,6 +51,18 @@ class SuiteOptions:
         if strange or not self.suite:
             raise ConfigError(f"--suite {','.join(strange) or 'without a name'}: expected some of {', '.join(SEEDS)}")
         check_seed(*self.seeds, name="seeds")
+        for name, given, takers in (
+            ("only", self.only, ("sensors", *OWN_SPLITS)),
+            ("out-of-fold", self.out_of_fold, ("accuracy",)),
+            ("out-of-fold-nano", self.out_of_fold_nano, ("accuracy",)),
+            ("student-shares", self.student_shares, ("labels",)),
+        ):
+            if given and not set(self.suite) & set(takers):
+                raise ConfigError(f"--{name} with --suite {','.join(self.suite)}: only {', '.join(takers)} take it")
+        if "labels" in self.suite and not self.recipe.pretraining:
+            raise ConfigError("--no-pretraining with --suite labels: it compares both; leave the option out")
+        if self.folds < 2:
+            raise ConfigError(f"--folds {self.folds}: expected 2 or more")
         if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
             raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} make their own; leave it out")
         if self.data.without and "unknown" in self.suite:

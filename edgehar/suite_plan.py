@@ -51,7 +51,10 @@ class Run:
 def drawn_activities(labels: tuple[str, ...], count: int, seed: int) -> tuple[str, ...]:
     """The activities a draw leaves out, in the order of the labels; raises ConfigError if too few would stay."""
     if not 1 <= count <= len(labels) - 2:
-        raise ConfigError(f"--left-out {count}: expected 1 to {len(labels) - 2} of {len(labels)} activities")
+        raise ConfigError(
+            f"--left-out {count}: expected 1 or more of {len(labels)} activities, and two or more that are left to "
+            "tell apart"
+        )
     drawn: list[int] = np.random.default_rng(seed).permutation(len(labels))[:count].tolist()
     return tuple(labels[place] for place in sorted(drawn))
 

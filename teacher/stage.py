@@ -85,6 +85,12 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     scales = fit_normalisation(dataset, split.train) if normalisation is None else normalisation
     train = cut((clip for clip in dataset.clips if clip.subject in split.train), dataset.info, scales)
     test = cut((clip for clip in dataset.clips if clip.subject in split.test), dataset.info, scales).labelled()
+    never = [name for name, valid in train.valid.items() if not valid.any()]
+    if never:
+        raise DataError(
+            f"{', '.join(never)}: no training recording of split {split.name} has a usable sample; record some, or "
+            "leave the sensor out with --modalities"
+        )
     if not len(test):
         raise DataError(f"split {split.name}: no labelled window of a test subject; label some or choose another split")
     kept = {

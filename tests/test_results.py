@@ -62,6 +62,7 @@ def run(suite: str, seed: int, split: str = "odd-even", **measured: Any) -> dict
         "dataset": {
             "name": "utd-mhad",
             "modalities": ["skeleton", "inertial"],
+            "labels": ["walk", "wave"],
             "split": split,
             "train_windows": 431,
             "train_subjects": ["s1", "s3"],
@@ -278,6 +279,14 @@ def test_without_suites_there_are_only_the_runs_of_the_pipeline(root: Path) -> N
         ),
         (lambda one: one["config"]["recipe"].update(finetune="--updates 9"), "options of the trainings differ"),
         (lambda one: one.update(format="other"), "format 'other'"),
+        (lambda one: one.pop("config"), r"accuracy-0\.json: no config, or not of its kind"),
+        (lambda one: one.update(suite="luck"), "suite 'luck'"),
+        (lambda one: one["dataset"].update(test_subjects=["s1"], train_subjects=["s1"]), "s1 trained and was tested"),
+        (lambda one: one["dataset"].update(test_subjects=["s9"]), "counts s2.*, who were not tested"),
+        (lambda one: one["networks"]["teacher"]["scores"]["skeleton"].update(macro_f1=7.0), "macro_f1 7.0 is no share"),
+        (lambda one: one["networks"]["student"]["faults"].update(overall=0.99), "is not the mean of its categories"),
+        (lambda one: one["networks"]["teacher"].pop("parameters"), "results of .*KeyError: 'parameters'"),
+        (lambda one: one.update(seed=1), "both are seed 1"),
     ],
 )
 def test_files_that_contradict_themselves_or_each_other_are_refused(change: Any, said: str, root: Path) -> None:

@@ -7,16 +7,19 @@ What others published comes from docs/published.json.
 """
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgehar.cli import guarded
-from edgehar.errors import DataError
-from edgehar.files import atomic_file, digest_of, read_json
+from edgehar.errors import DataError, EdgeharError
+from edgehar.files import atomic_file, read_json
 from tools.board_tables import board_section, load_board
 from tools.compression_tables import compression_data
 from tools.figures import draw, labels_data, robustness_data, shows
-from tools.result_figures import Run, check_scores
+from tools.result_checks import check_alike, check_run, check_scores
+from tools.result_figures import Run
 from tools.result_sections import (
     COMPRESSED,
     SUITES,
@@ -39,6 +42,20 @@ BOARD = "<!-- results: board -->"
 COMPRESSION = "<!-- results: compression -->"
 
 
+@contextmanager
+def naming(what: str) -> Generator[None, None, None]:
+    """Say which files something is wrong with that cannot be shown."""
+    try:
+        yield
+    except EdgeharError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as problem:
+        said = str(problem) if isinstance(problem, ValueError) else f"{type(problem).__name__}: {problem}"
+        raise DataError(
+            f"{what}: {said}; expected what 'edgehar evaluate --suite' writes, with counts that add up; measure again"
+        ) from problem
+
+
 def load(folder: Path) -> tuple[list[tuple[str, Run]], Groups]:
     """The runs of the pipeline, and those of the suites; raises DataError for a file that contradicts itself."""
     pipelines: list[tuple[str, Run]] = []
@@ -46,13 +63,13 @@ def load(folder: Path) -> tuple[list[tuple[str, Run]], Groups]:
     for path in sorted(folder.glob("*.json")):
         run: Run = read_json(path)
         kind = run.get("format") if isinstance(run, dict) else None
-        try:
-            check_scores(path.name, run)
-        except (ValueError, ZeroDivisionError) as problem:
-            raise DataError(f"{problem}; expected counts that add up; measure again") from None
         if kind == "edgehar-results":
+            with naming(path.name):
+                check_scores(run)
             pipelines.append((path.stem, run))
         elif kind == "edgehar-run":
+            with naming(path.name):
+                check_run(path.stem, run, SUITES)
             suite = groups.setdefault(_group(run), {name: [] for name in SUITES})[run["suite"]]
             suite.append((path.name, run))
         else:
@@ -60,7 +77,7 @@ def load(folder: Path) -> tuple[list[tuple[str, Run]], Groups]:
     groups = dict(sorted(groups.items(), key=lambda item: -sum(map(len, item[1].values()))))  # most evidence first
     for suites in groups.values():
         for found in suites.values():
-            _check_alike(found)
+            check_alike(found)
             found.sort(key=lambda item: item[1]["seed"])
     return pipelines, groups
 
@@ -74,16 +91,6 @@ def _group(run: Run) -> str:
     parts += [f"preset {recipe['preset']}"] if recipe["preset"] != "base" else []
     share = recipe["update_share"]
     return ", ".join([*parts, *([f"{100 * share:g} % of the updates"] if share != 1 else [])])
-
-
-def _check_alike(found: list[tuple[str, Run]]) -> None:
-    """Raise DataError if the seeds of one suite were not trained in the same way."""
-    kinds = {digest_of(run["config"]): name for name, run in found}
-    if len(kinds) > 1:
-        raise DataError(
-            f"{', '.join(kinds.values())}: options of the trainings differ; expected the same in all files of a suite; "
-            "delete the old ones and measure again"
-        )
 
 
 def figures_of(groups: Groups) -> dict[str, dict[str, Any]]:
@@ -117,9 +124,11 @@ def documents(root: Path) -> tuple[dict[Path, str], dict[Path, dict[str, Any]]]:
     published: dict[str, Any] = read_json(known) if known.is_file() else {}
     readme: list[str] = []
     for group, suites in groups.items():
-        readme += ["", *group_section(group, suites, published)]
+        with naming(f"results of {group}"):
+            readme += ["", *group_section(group, suites, published)]
     for name, run in pipelines:
-        readme += ["", *pipeline_section(name, run)]
+        with naming(f"{name}.json"):
+            readme += ["", *pipeline_section(name, run)]
     pages: dict[Path, str] = {}
     for path, begin, lines in (
         (root / "README.md", README, readme[1:]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deploy
-from deploy import evaluate
+from deploy import benchmark, evaluate, stream_evaluate
 from deploy.recognizer import Recognizer
 from edgehar import datasets
 from edgehar.clip import Clip, Dataset, Segment
@@ -93,6 +93,32 @@ def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
         evaluate.evaluate(recognizer, dataset, "all", ("radar",))
     with pytest.raises(SplitError, match="no subject"):
         evaluate.evaluate(recognizer, dataset, "loso:s9")
+
+
+@pytest.mark.parametrize(("data", "split"), [(None, "loso:s1"), ("{}", "all")])
+def test_people_who_trained_the_package_are_no_test(data: str | None, split: str, tmp_path: Path) -> None:
+    about = {"train_subjects": ["s1", "s3"], "test_subjects": ["s2", "s4"]}
+    write_tiny_package(tmp_path / "package", provenance=about | {"data": data})
+    package = deploy.load(tmp_path / "package")
+    own = package.manifest.info.name
+    write_tiny_package(tmp_path / "package", provenance=about | {"data": data and data.format(own)})
+    package = deploy.load(tmp_path / "package")
+    dataset = answered_dataset(package, wrong=0)
+    with pytest.raises(DataError, match=r"subject s1.* trained this package; expected people it never saw"):
+        evaluate.evaluate(package, dataset, split)
+    assert evaluate.evaluate(package, dataset, "odd-even")["total"] == 8
+    others = replace(dataset, info=replace(dataset.info, name="others"))
+    if data is not None:  # the package tells that these are other people
+        assert evaluate.evaluate(package, others, split)["total"] == 16
+
+
+def test_a_result_is_not_written_into_the_package(clip_package: Path) -> None:
+    manifest = clip_package / "manifest.json"
+    before = manifest.read_bytes()
+    for command in (evaluate.main, benchmark.main, stream_evaluate.main):
+        with pytest.raises(ConfigError, match="lies within the package"):
+            command([str(clip_package), "--json", str(manifest)])
+    assert manifest.read_bytes() == before
 
 
 def test_a_package_that_names_no_data_asks_for_it(tmp_path: Path) -> None:

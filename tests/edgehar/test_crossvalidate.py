@@ -142,6 +142,12 @@ def test_another_student_keeps_the_teachers(data: Path, finished: tuple[Path, st
     checkpoint = json.loads((copied / "s3/student/checkpoint.json").read_text())
     assert checkpoint["network"]["width"] == 16
     assert "--distill='--updates 50 --width 16'" in result_of(copied)["command"]
+    kept = {name: (copied / name).read_bytes() for name in ("cv.json", "out_of_fold.npz")}
+    for fewer in (("--folds", "s1"), ("--folds", "s3", "--until", "finetune")):
+        done = crossvalidate(data, copied, *SHORT, *OUTER, *fewer)
+        assert done.returncode == 2
+        assert "which would be lost; nothing was changed; choose another --out" in done.stderr
+    assert kept == {name: (copied / name).read_bytes() for name in kept}
 
 
 @pytest.mark.parametrize(
