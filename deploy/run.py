@@ -31,7 +31,7 @@ from deploy.segments import Activity, Segmenter
 from deploy.sinks import STDOUT, opened
 from deploy.stream import StreamRecognizer
 from edgehar import datasets
-from edgehar.cli import guarded
+from edgehar.cli import forget_reader, guarded
 from edgehar.clip import Clip, Dataset, Prediction
 from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, DataError
@@ -209,14 +209,17 @@ def main(argv: list[str] | None = None) -> int:
         )
     targets = config.to or (() if live and sys.stdout.isatty() else (STDOUT,))
     recorded = config.input or config.data is not None or config.replay is not None
-    with opened(targets, patient=bool(recorded)) as write:
-        if config.input or config.data is not None:
-            for prediction in recorded_predictions(config, recognizer):
-                write(prediction_line(prediction, recognizer.manifest.labels))
-            return 0
-        view = LiveView(sys.stderr, recognizer.manifest.labels) if live else None
-        with closing(view) if view is not None else nullcontext():
-            run_stream(config, recognizer, view, write)
+    try:
+        with opened(targets, patient=bool(recorded)) as write:
+            if config.input or config.data is not None:
+                for prediction in recorded_predictions(config, recognizer):
+                    write(prediction_line(prediction, recognizer.manifest.labels))
+                return 0
+            view = LiveView(sys.stderr, recognizer.manifest.labels) if live else None
+            with closing(view) if view is not None else nullcontext():
+                run_stream(config, recognizer, view, write)
+    except BrokenPipeError:  # whoever read the answers has enough
+        forget_reader()
     return 0
 
 

@@ -56,6 +56,11 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+def forget_reader() -> None:
+    """Say nothing more on a standard output whose reader has left, not even when Python ends."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until the end)
+
+
 def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> int:
     """Call a verb; turn what a user can cause into one line on stderr and exit code 2."""
     try:
@@ -68,7 +73,7 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
             raise
         message = f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (the reader left; nothing more can be said to it)
+        forget_reader()
         return 128 + signal.SIGPIPE
     except OSError as problem:
         advice = {

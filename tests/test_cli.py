@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,13 @@ def test_the_command_runs_as_a_module() -> None:
     command = [sys.executable, "-m", "edgehar.cli", "--version"]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert run.stdout == f"edgehar {__version__}\n"
+
+
+def test_work_that_nobody_reads_of_does_not_end_as_if_done() -> None:
+    command = [sys.executable, "-m", "edgehar.cli", "data", "info", "simulated"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.wait() == 128 + signal.SIGPIPE
+        assert process.stderr.read() == b""

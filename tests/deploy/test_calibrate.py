@@ -128,11 +128,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one number": ({"logits": np.float32(0), "label": np.int64(0), "subject": "s1", "clip": "c"}, "shapes"),
     "fewer columns than labels": ({"logits": np.zeros((60, 4), np.float32)}, "shapes"),
     "a class out of range": ({"label": np.full(60, 5)}, "outside"),
-    "labels as text": ({"label": np.full(60, "wave")}, "other types in label"),
-    "logits as text": ({"logits": np.full((60, 5), "1")}, "other types in logits"),
-    "subjects as numbers": ({"subject": np.arange(60)}, "other types in subject"),
+    "labels as text": ({"label": np.full(60, "wave")}, "<U4 in label"),
+    "logits as text": ({"logits": np.full((60, 5), "1")}, "<U1 in logits"),
+    "subjects as numbers": ({"subject": np.arange(60)}, "int64 in subject"),
     "pickled objects": ({"clip": np.asarray([{"a": 1}] * 60, object)}, "not readable arrays"),
-    "no logits": ({"logits": None}, "lacks logits"),
+    "no logits": ({"logits": None}, "found no logits"),
 }
 
 
