@@ -15,6 +15,8 @@ from edgehar.errors import ConfigError, DataError
 
 LATEST_S = 1e10
 """Seconds, three hundred years, up to which a time still resolves every sample; beyond, it is a clock gone wrong."""
+LEAP_SAMPLES = 2
+"""Samples by which a clock moves on at once without a doubt, however short the lateness."""
 PAUSE_STEPS = 4
 """Silent steps in a row from which on they are skipped rather than computed."""
 
@@ -67,6 +69,10 @@ class StreamRecognizer:
                 f"smoothing {smoothing}, margin {margin}, lateness {lateness_s} s, reorder {reorder_s} s; "
                 "expected smoothing in [0, 1), the others at least 0, and no more reordering than lateness"
             )
+        given_s: dict[str, Any] = {"start_s": 0.0 if start_s is None else start_s, **(offsets_s or {})}
+        for what, time_s in given_s.items():
+            if not isinstance(time_s, int | float) or not math.isfinite(time_s):
+                raise ConfigError(f"{what}: {time_s!r}; expected seconds, a finite number")
         self._recognizer, self._manifest = recognizer, recognizer.manifest
         self._connected = tuple(modalities) or tuple(spec.name for spec in self._manifest.modalities)
         self._offsets_s = dict(offsets_s or {})
@@ -88,7 +94,10 @@ class StreamRecognizer:
             if spec.name in self._connected
         }
         self._frame_s = max(sensor.frame_s for sensor in self._sensors.values())
-        self._clocks = {name: Clock(self._lateness_s) for name in self._sensors}
+        self._clocks = {
+            name: Clock(max(self._lateness_s, LEAP_SAMPLES / sensor.spec.rate_hz))
+            for name, sensor in self._sensors.items()
+        }
         self._step = 0
         self._tokens = self._no_token.repeat(window.steps, axis=0)  # (S, D), oldest first
         self._heard_step = -window.steps  # last step with a valid modality
@@ -118,7 +127,7 @@ class StreamRecognizer:
         rows = as_rows(samples, sensor.spec)
         times = as_times(times_s, len(rows), modality, in_order=False)
         if modality in self._offsets_s:
-            times = times + self._offsets_s[modality]
+            times = times + self._offset_s(modality)
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
         first_s, newest_s = extremes(times)
@@ -134,8 +143,15 @@ class StreamRecognizer:
             return self._catch_up()
         arrived, predictions = Samples(rows, times), list[Prediction]()
         clocks_s = [other.heard_s for name, other in self._clocks.items() if name != modality]
+        anew = False
         for believed in clock.admit(arrived, self._others_s(modality), clocks_s):
             first_s = float(believed.times_s[0])
+            if not anew and self._is_anew(modality, first_s):
+                self.reset()
+                anew = True
+            if anew:
+                predictions += self.push(modality, believed.rows, believed.times_s + start_s - self._offset_s(modality))
+                continue
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)
             sensor.append(*believed, *extremes(believed.times_s))
@@ -161,6 +177,14 @@ class StreamRecognizer:
     def lost(self) -> dict[str, int]:
         """How many samples of each sensor came after their step had been computed, or had a time not to be believed."""
         return {name: sensor.late + self._clocks[name].lost for name, sensor in self._sensors.items()}
+
+    def _offset_s(self, modality: str) -> float:
+        return self._offsets_s.get(modality, 0.0)
+
+    def _is_anew(self, modality: str, first_s: float) -> bool:
+        """Whether the last sensor's clock, too, was set back to before the stream began: then another begins."""
+        newest_s = max(first_s, self._others_s(modality))
+        return self._start_s is None and first_s < 0 and newest_s + self._lateness_s < self._step * self._step_s
 
     def _newest_s(self) -> float:
         return max([sensor.newest_s for sensor in self._sensors.values()])

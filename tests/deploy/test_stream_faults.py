@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from deploy import StreamRecognizer
 from deploy.clock import MOST_DOUBTED, Clock, Samples
 from deploy.recognizer import Recognizer
+from edgehar.clip import Prediction
 from edgehar.errors import DataError
 from tests.deploy.test_stream import (
     LATENESS_S,
@@ -101,6 +102,31 @@ def test_a_clock_set_anew_for_good_is_followed(recognizer: Recognizer, leap_s: f
     assert after
     for place in after:
         assert np.abs(found[place].probabilities - clean[place].probabilities).max() < 0.2
+
+
+@pytest.mark.parametrize("back_s", [60.0, 3600.0])
+def test_clocks_that_are_all_set_back_to_before_the_stream_begin_another(recognizer: Recognizer, back_s: float) -> None:
+    pushes = sample_by_sample(steady(8.0))
+    stream = StreamRecognizer(recognizer)
+    said: list[tuple[Prediction, bool]] = []
+    for name, rows, times_s in pushes:
+        after = times_s[0] > 4.0
+        told_s = [time_s + 100.0 - (back_s if after else 0.0) for time_s in times_s]
+        said += [(one, after) for one in stream.push(name, rows, told_s)]
+    window = recognizer.manifest.window
+    later = [one for one, after in said if after]
+    assert len(later) > (8.0 - 4.0 - window.length_s - 4 * LATENESS_S) / (window.hop * window.step_s)
+    assert all(104.0 - back_s - LATENESS_S <= one.start_s <= 108.0 - back_s for one in later)
+    assert all(one.start_s >= 100.0 for one, after in said if not after)
+
+
+@pytest.mark.parametrize("lateness_s", [0.0, 1e-9, 0.01])
+def test_a_lateness_shorter_than_a_sample_loses_nothing_of_steady_sensors(
+    recognizer: Recognizer, lateness_s: float
+) -> None:
+    pushes = sample_by_sample(steady(2.0))
+    expected = streamed(StreamRecognizer(recognizer, start_s=0.0), pushes)
+    assert_same(streamed(StreamRecognizer(recognizer, lateness_s=lateness_s, start_s=0.0), pushes), expected)
 
 
 @pytest.mark.parametrize("leap_s", [-1000.0, 5.0])
