@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class StreamRecognizer:
             )
         given_s: dict[str, Any] = {"start_s": 0.0 if start_s is None else start_s, **(offsets_s or {})}
         for what, time_s in given_s.items():
-            if not isinstance(time_s, int | float) or not math.isfinite(time_s):
+            if not isinstance(time_s, Real) or not math.isfinite(time_s):
                 raise ConfigError(f"{what}: {time_s!r}; expected seconds, a finite number")
         self._recognizer, self._manifest = recognizer, recognizer.manifest
         self._connected = tuple(modalities) or tuple(spec.name for spec in self._manifest.modalities)

@@ -90,6 +90,7 @@ def test_an_interrupted_run_tells_what_was_measured(package: Path, tmp_path: Pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell's background ignores
     ) as process:
         assert process.stderr is not None
         first = process.stderr.readline()  # comes after a thousand hops
