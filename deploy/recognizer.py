@@ -217,6 +217,15 @@ class Recognizer:
                 f"expected at least one of {', '.join(self._names)}"
             )
         start_s = min((float(times[0]) for times in clip.times_s.values()), default=0.0)
+        span_s = max((float(times[-1]) for times in clip.times_s.values()), default=0.0) - start_s
+        longest_s = max(
+            (self._info.modality(name).longest_s(len(times)) for name, times in clip.times_s.items()), default=0.0
+        )
+        if span_s > longest_s:
+            raise DataError(
+                f"times span {span_s:g} s with few samples; expected seconds on one clock, {longest_s:g} s at most; "
+                "convert them, or cut the recording where the clock was set or nothing was recorded"
+            )
         for name, times in clip.times_s.items():
             clip.times_s[name] = times - start_s
         return clip, start_s

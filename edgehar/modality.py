@@ -13,6 +13,12 @@ RESERVED_NAMES = ("valid", "token", "tokens", "logits")
 """Names of the exported graphs' own inputs and outputs, which no modality may take."""
 
 
+LONGEST_PAUSE_S = 60.0
+"""Pause of a recording that is believed, however few samples there are."""
+MOST_STRETCHED = 100.0
+"""Seconds by timestamp for a second by nominal rate that are believed besides."""
+
+
 @dataclass(frozen=True)
 class ModalitySpec:
     """What the models and the preprocessing need to know of one sensor.
@@ -64,6 +70,10 @@ class ModalitySpec:
     def groups(self) -> int:
         """G: joints of a skeleton, or sensors of an inertial unit."""
         return self.channels // self.group
+
+    def longest_s(self, samples: int) -> float:
+        """Seconds by timestamp that so many samples span at most; more, and the times are in no seconds."""
+        return LONGEST_PAUSE_S + MOST_STRETCHED * samples / self.rate_hz
 
     @property
     def features(self) -> int:

@@ -16,8 +16,6 @@ TIME_COLUMN = "time_s"
 VALID_COLUMN = "valid"
 LATEST_START_S = 3600.0
 """A recording that starts later than this has timestamps of a clock, not seconds from its start."""
-MAX_STRETCH = 100.0
-"""Seconds by timestamp over seconds by nominal rate, above which the timestamps are not in seconds."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def _clock_problem(times_s: Times, spec: ModalitySpec) -> str:
     first_s, last_s = float(times_s[0]), float(times_s[-1])
     if not 0 <= first_s <= LATEST_START_S:
         return f"time starts at {first_s} s; expected seconds from the recording's start; subtract its first time"
-    if last_s - first_s > 60 + MAX_STRETCH * len(times_s) / spec.rate_hz:
+    if last_s - first_s > spec.longest_s(len(times_s)):
         found = f"{len(times_s)} samples over {last_s - first_s:g} s at rate_hz {spec.rate_hz:g}"
         return f"{found}; expected time in seconds; convert it, or correct rate_hz"
     return ""

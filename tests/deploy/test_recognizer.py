@@ -153,6 +153,18 @@ def test_unusable_times_are_refused(sliding_recognizer: Recognizer, times: dict[
         sliding_recognizer.predict({"inertial": recording()["inertial"]}, times)
 
 
+@pytest.mark.parametrize("gap_s", [1e4, 1e9])
+def test_a_clock_that_was_set_while_recording_is_refused(sliding_recognizer: Recognizer, gap_s: float) -> None:
+    signals = recording(4.0)
+    times_s = {name: np.linspace(0, 4, len(values)) for name, values in signals.items()}
+    for leapt in (
+        {"inertial": times_s["inertial"] + gap_s * (times_s["inertial"] > 2)},
+        {"inertial": times_s["inertial"] + gap_s},
+    ):
+        with pytest.raises(DataError, match=r"times span .* expected seconds on one clock"):
+            sliding_recognizer.predict_windows(signals, times_s | leapt)
+
+
 def test_times_are_refused_where_clips_are_stretched(clip_recognizer: Recognizer) -> None:
     with pytest.raises(DataError, match="leave the times out"):
         clip_recognizer.predict({"inertial": np.zeros((10, 6))}, {"inertial": np.arange(10)})
