@@ -127,8 +127,9 @@ class StreamRecognizer:
             )
         rows = as_rows(samples, sensor.spec)
         times = as_times(times_s, len(rows), modality, in_order=False)
-        if modality in self._offsets_s:
-            times = times + self._offset_s(modality)
+        offset_s = self._offsets_s.get(modality, 0.0)
+        if offset_s:
+            times = times + offset_s
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
         first_s, newest_s = extremes(times)
@@ -151,7 +152,7 @@ class StreamRecognizer:
                 self.reset()
                 anew = True
             if anew:
-                predictions += self.push(modality, believed.rows, believed.times_s + start_s - self._offset_s(modality))
+                predictions += self.push(modality, believed.rows, believed.times_s + start_s - offset_s)
                 continue
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)
@@ -178,9 +179,6 @@ class StreamRecognizer:
     def lost(self) -> dict[str, int]:
         """How many samples of each sensor came after their step had been computed, or had a time not to be believed."""
         return {name: sensor.late + self._clocks[name].lost for name, sensor in self._sensors.items()}
-
-    def _offset_s(self, modality: str) -> float:
-        return self._offsets_s.get(modality, 0.0)
 
     def _is_anew(self, modality: str, first_s: float) -> bool:
         """Whether the last sensor's clock, too, was set back to before the stream began: then another begins."""

@@ -135,21 +135,19 @@ def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None
     results.mkdir(parents=True, exist_ok=True)
     if not os.access(results, os.W_OK):
         raise ConfigError(f"--results {results}: cannot be written; choose a folder you may write to")
-    for run in runs:
-        shown = shown_activities(dataset, run.data.make_split(dataset).test)
-        unseen = sorted(set(run.data.without) - shown)
-        if run.suite == "unknown" and len(unseen) == len(run.data.without):
-            raise DataError(
-                f"{run.name} leaves out {', '.join(unseen)}, which no test subject shows; expected one of them in the "
-                "test; choose other --seeds or another --left-out"
-            )
     files = [Path(path) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
+    answers = [read_out_of_fold(path) for path in files]
     labels, sensors = dataset.info.labels, [spec.name for spec in dataset.info.modalities]
     for run in runs:
+        split, left_out = run.data.make_split(dataset), set(run.data.without)
         if run.suite == "accuracy":
-            split = run.data.make_split(dataset)
-            for path in files:
-                read_out_of_fold(path).check(labels, sensors, split.train, split.test, of=options.data.data)
+            for answer in answers:
+                answer.check(labels, sensors, split.train, split.test, of=options.data.data)
+        elif run.suite == "unknown" and not left_out & shown_activities(dataset, split.test):
+            raise DataError(
+                f"{run.name} leaves out {', '.join(sorted(left_out))}, which no test subject shows; expected one of "
+                "them in the test; choose other --seeds or another --left-out"
+            )
 
 
 def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
