@@ -1,4 +1,4 @@
-"""LiteRT in place of onnxruntime: the same fp32 network, with less time spent on each of its many small operators.
+"""LiteRT in place of onnxruntime: the same network, with less time spent on each of its many small operators.
 
 It stands among the providers under the name `LiteRT`, computes on the processor through XNNPACK, and comes with
 `pip install 'edgehar[litert]'`. https://ai.google.dev/edge/litert
@@ -63,7 +63,7 @@ class LiteSession:
     """What `deploy.graph.Graph` needs of an onnxruntime session.
 
     Args:
-        view: a float32 graph.
+        view: a float32 graph, or one whose linear layers have INT8 weights and ranges measured at run time.
         threads: of LiteRT.
 
     Raises ConfigError if the graph holds what `deploy.litert_model` does not translate, or contradicts itself.

@@ -9,6 +9,7 @@ from math import isclose, prod, sqrt
 
 import numpy as np
 
+from deploy.dynamic_linear import join_dynamic_linears
 from deploy.graph_view import Array, GraphView, Node
 from deploy.litert_file import LiteFile, Sizes
 from edgehar.errors import ConfigError
@@ -27,18 +28,19 @@ class LiteModel:
     """Translates a graph, node by node.
 
     Args:
-        view: the graph, float32 throughout.
+        view: the graph, float32 throughout but for linear layers with INT8 weights and ranges measured at run time.
         rows: size of its batch dimension.
 
     Attributes:
         shapes: name of a value -> its sizes.
         data: the LiteRT file.
 
-    Raises ConfigError for an operator, or a use of one, that no float32 export of ours makes.
+    Raises ConfigError for an operator, or a use of one, that is in no such graph of ours.
     """
 
     def __init__(self, view: GraphView, rows: int) -> None:
         """Walk through the nodes."""
+        view = join_dynamic_linears(view)
         self._view, self._file = view, LiteFile()
         self._places: dict[str, int] = {}  # name of a value -> tensor
         self._makers = {name: node for node in view.nodes for name in node.outputs}
@@ -60,8 +62,8 @@ class LiteModel:
 
     def _refused(self, node: Node, why: str) -> ConfigError:
         return ConfigError(
-            f"LiteRT: {node.kind} ({node}): {why}; expected an fp32 graph as edgehar exports it; give --precision "
-            "fp32, or another provider"
+            f"LiteRT: {node.kind} ({node}): {why}; expected an fp32 graph as edgehar exports it, or int8-dynamic; "
+            "give --precision fp32 or int8-dynamic, or another provider"
         )
 
     def _value(self, name: str, sizes: Sizes) -> int:
@@ -151,11 +153,21 @@ class LiteModel:
             bias, weight = bias + weight @ shift, weight * scale
         self._linear(node, rows, weight, bias)
 
-    def _linear(self, node: Node, rows: str, weight: Array, bias: Array | None) -> None:
+    def _dynamiclinear(self, node: Node) -> None:
+        rows, weight_name, scale_name, bias_name = node.inputs
+        constants = self._view.constants
+        weight = constants[weight_name].T  # (O, I)
+        self._linear(node, rows, weight, constants.get(bias_name), np.broadcast_to(constants[scale_name], len(weight)))
+
+    def _linear(self, node: Node, rows: str, weight: Array, bias: Array | None, scales: Array | None = None) -> None:
+        """A linear layer of weights (O, I); with scales (O,) they are int8, and rows are rounded one by one."""
         output = self._value(node.outputs[0], (*self.shapes[rows][:-1], len(weight)))
-        inputs = [self._input(rows), self._file.floats(weight), *([] if bias is None else [self._file.floats(bias)])]
-        keeps = len(self.shapes[rows]) > 2
-        self._file.operator("FULLY_CONNECTED", inputs, output, "FullyConnectedOptions", keepNumDims=keeps)
+        weights = self._file.floats(weight) if scales is None else self._file.scaled(weight, scales)
+        inputs = [self._input(rows), weights, *([] if bias is None else [self._file.floats(bias)])]
+        self._file.operator(
+            "FULLY_CONNECTED", inputs, output, "FullyConnectedOptions",
+            keepNumDims=len(self.shapes[rows]) > 2, asymmetricQuantizeInputs=scales is not None,
+        )  # fmt: skip
 
     def _matmul(self, node: Node) -> None:
         left, right = node.inputs

@@ -1,7 +1,7 @@
 """Where graphs run: TensorRT, CUDA, CPU in that order, as far as they are there, and which of them did the work.
 
-LiteRT, a runtime of its own for fp32 graphs on the processor, counts as one more provider, for those who ask for it and
-for `edgehar bench --tune`.
+LiteRT, a runtime of its own for fp32 and int8-dynamic graphs on the processor, counts as one more provider, for those
+who ask for it and for `edgehar bench --tune`.
 
 onnxruntime goes on silently where a provider that it was built with cannot start, and gives single operators to another
 one. So what was asked for proves nothing: a graph is run once with onnxruntime's profiler on, and the profile says who
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 LITERT = "LiteRT"
+LITERT_PRECISIONS = ("fp32", "int8-dynamic")
+"""Of a package's graphs those that LiteRT computes."""
 PREFERRED = (TENSORRT, CUDA, CPU)
 """Asked for if nobody says otherwise, as far as the installed onnxruntime has them."""
 PROVIDERS_HELP = (

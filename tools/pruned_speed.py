@@ -17,7 +17,7 @@ from typing import Any
 from deploy.benchmark import macs_of
 from deploy.choice import manifest_sha256
 from deploy.device import device_facts, device_state
-from deploy.providers import CPU, LITERT, known_providers
+from deploy.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
 from deploy.recognizer import Recognizer
 from deploy.steadiness import remarks
 from deploy.timing import Subject, take_turns
@@ -93,7 +93,8 @@ def main(argv: list[str] | None = None) -> int:
         for precision in ("fp32", "int8"):
             subjects[name, precision] = Subject(Recognizer(package, precision, 1, (CPU,)))
         if config.litert and LITERT in known_providers():
-            subjects[name, f"fp32 {LITERT}"] = Subject(Recognizer(package, "fp32", 1, (LITERT,)))
+            for precision in [one for one in LITERT_PRECISIONS if one in package.manifest.graphs]:
+                subjects[name, f"{precision} {LITERT}"] = Subject(Recognizer(package, precision, 1, (LITERT,)))
     turns = take_turns({key: subject.actions["window_network"] for key, subject in subjects.items()}, config.runs)
     rows = compared(packages, {key: times.milliseconds() for key, times in turns.items()})
     device = device_facts()

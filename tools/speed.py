@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from deploy.benchmark import macs_of, peak_macs_per_s
 from deploy.choice import manifest_sha256
 from deploy.device import device_facts, device_state
-from deploy.providers import CPU, LITERT, known_providers
+from deploy.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
 from deploy.recognizer import Recognizer
 from deploy.steadiness import core_share_remark, remarks
 from deploy.timing import Action, Subject, sustain, take_turns
@@ -185,7 +185,8 @@ def main(argv: list[str] | None = None) -> int:
     subjects = {precision: Subject(Recognizer(package, precision, 1, (CPU,))) for precision in manifest.graphs}
     reference = subjects["fp32"]
     if LITERT in known_providers():
-        subjects[f"fp32 {LITERT}"] = Subject(Recognizer(package, "fp32", 1, (LITERT,)))
+        for precision in [name for name in LITERT_PRECISIONS if name in manifest.graphs]:
+            subjects[f"{precision} {LITERT}"] = Subject(Recognizer(package, precision, 1, (LITERT,)))
     others, nodes, problem = network_paths(rebuild(checkpoint), reference, config.compile)
     actions = others | {PREPARE: reference.prepared} | edge_paths(subjects)
     peak = peak_macs_per_s(1)

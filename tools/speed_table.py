@@ -19,7 +19,7 @@ def floors(paths: dict[str, dict[str, float]], precisions: list[str], known_ms: 
 
     Args:
         paths: name -> times in milliseconds, as `edge_paths`, `network_paths` and `main` name them.
-        precisions: those of the package, and fp32 through LiteRT; the fastest of them counts.
+        precisions: those of the package, and what LiteRT computes of them; the fastest of them counts.
         known_ms: "window limit" and "hop limit", and "hop", how much of the signal a hop is.
     """
 

@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from bodies import INERTIAL, smaller
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import deploy
 from deploy import StreamRecognizer, benchmark
+from deploy.agreement import agreement, parity_arrays
 from deploy.graph_view import read_graph
 from deploy.litert import MOST_SIZES, LiteSession
 from deploy.providers import CPU, LITERT, choose_providers, known_providers, litert_version
@@ -81,8 +83,45 @@ def test_a_recogniser_says_who_computes_and_answers_alike(package: Path) -> None
     np.testing.assert_allclose(here.predict(recording).probabilities, there.predict(recording).probabilities, atol=1e-5)
 
 
-def test_a_stream_and_a_whole_recording_agree(package: Path) -> None:
-    recognizer = deploy.load(package, "fp32", providers=[LITERT])
+def test_weights_of_int8_with_ranges_of_each_row_are_closer_to_fp32_than_onnxruntime_with_those_of_all(
+    package: Path,
+) -> None:
+    fp32, here, there = (
+        deploy.load(package, precision, providers=[name])
+        for precision, name in (("fp32", CPU), ("int8-dynamic", LITERT), ("int8-dynamic", CPU))
+    )
+    assert here.providers == (LITERT,)
+    parity = parity_arrays(here.package)
+    of_row, of_all = (agreement(one, fp32, parity)["largest_logit_difference"] for one in (here, there))
+    assert 0 < of_row < of_all
+
+
+@pytest.mark.parametrize("damage", ["unsigned weights", "zero point", "ranges read elsewhere", "scales computed"])
+def test_a_quantised_layer_of_another_form_is_refused_by_name(damage: str, package: Path) -> None:
+    model = onnx.load(package / "head.int8-dynamic.onnx")
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    product = next(node for node in model.graph.node if node.op_type == "MatMulInteger")
+    ranges = next(node for node in model.graph.node if product.input[0] in node.output)
+    if damage in ("unsigned weights", "zero point"):
+        name = product.input[1 if damage == "unsigned weights" else 3]
+        numbers = numpy_helper.to_array(constants[name])
+        changed = (numbers.astype(np.int16) + 128).astype(np.uint8) if name == product.input[1] else numbers + 1
+        constants[name].CopyFrom(numpy_helper.from_array(changed.astype(changed.dtype), name))
+    elif damage == "ranges read elsewhere":
+        model.graph.node.append(helper.make_node("Cast", [ranges.output[0]], ["elsewhere"], to=TensorProto.FLOAT))
+    else:
+        both = next(node for node in model.graph.node if ranges.output[1] in node.input)
+        weight_scale = next(name for name in both.input if name in constants)
+        model.graph.input.append(helper.make_tensor_value_info(weight_scale, TensorProto.FLOAT, [1]))
+        model.graph.initializer.remove(constants[weight_scale])
+    view = read_graph(model.SerializeToString(), "graph")
+    with pytest.raises(ConfigError, match=r"LiteRT: (DynamicQuantizeLinear|MatMulInteger|Cast) .*--precision fp32 or"):
+        LiteSession(view, 1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8-dynamic"])
+def test_a_stream_and_a_whole_recording_agree(package: Path, precision: str) -> None:
+    recognizer = deploy.load(package, precision, providers=[LITERT])
     window, generator = recognizer.manifest.window, np.random.default_rng(0)
     ends: list[list[np.ndarray]] = []
     for pieces in (1, 7):
@@ -111,7 +150,9 @@ def test_several_threads_may_ask_at_once(package: Path) -> None:
 
 
 def test_other_precisions_are_refused_or_left_to_onnxruntime(package: Path) -> None:
-    with pytest.raises(ConfigError, match=r"LiteRT: DequantizeLinear .*expected an fp32 graph.*--precision fp32"):
+    with pytest.raises(
+        ConfigError, match=r"LiteRT: DequantizeLinear .*expected an fp32 graph.*--precision fp32 or int8-dynamic"
+    ):
         deploy.load(package, "int8", providers=[LITERT])
     with pytest.warns(RuntimeWarning, match="LiteRT: DequantizeLinear"):
         assert deploy.load(package, "int8", providers=[LITERT, CPU]).providers == (CPU,)
@@ -129,7 +170,7 @@ def test_tuning_tries_it_and_load_then_uses_what_was_chosen(package: Path, capsy
     assert benchmark.main([str(package), "--tune", "--runs", "100"]) == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     tried = {(row["precision"], *row["providers"]) for row in document["candidates"]}
-    assert {("fp32", LITERT), ("fp32", CPU), ("int8", CPU)} <= tried
+    assert {("fp32", LITERT), ("int8-dynamic", LITERT), ("fp32", CPU), ("int8", CPU)} <= tried
     assert ("int8", LITERT) not in tried
     chosen, recognizer = document["chosen"], deploy.load(package)
     assert (recognizer.precision, list(recognizer.providers)) == (chosen["precision"], chosen["providers"])
