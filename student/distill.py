@@ -59,6 +59,7 @@ class DistillConfig:
     relational: float = option(0.0, "weight of distances and angles between the windows of a batch")
     contrastive: float = option(0.0, "weight of finding the teacher's features of the same window in the batch")
     decoupled: float = option(0.0, "weight of the soft predictions with target and other classes decoupled")
+    equal_shares: bool = option(False, "expect every activity equally often, and correct the teachers' predictions so")
     begin_like_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
     label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
     label_draw: int = option(0, "which windows are in that share")
@@ -74,6 +75,11 @@ class DistillConfig:
             raise ConfigError(
                 f"--layers {self.layers}, --feature {self.feature}: "
                 "expected a whole number from 0, and a weight above 0 to regress any layer"
+            )
+        if self.equal_shares and not self.soft and not self.decoupled:
+            raise ConfigError(
+                "--equal-shares: no prediction of the teachers is learnt from; give --soft or --decoupled a weight "
+                "above 0, or leave it out"
             )
         check_label_share(self.label_share, self.label_draw)
         if not self.hard and not self.taught:
@@ -231,6 +237,8 @@ def main(argv: list[str] | None = None) -> int:
         variation = Variation(info, whole, options.exchange, 0.0, options.distill.mixup)
         lost_modality = options.augment.lost_modality
         teachers = Teachers(teachers_before, options.distill.layers).to(crew.device)
+        if options.distill.equal_shares:
+            teachers.expect_equal_shares(chosen(data.train))
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
         if options.distill.begin_like_teacher:

@@ -93,6 +93,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
         ("--contrastive", "1"),
         ("--decoupled", "1"),
         ("--begin-like-teacher",),
+        ("--equal-shares",),
         SHARE,
     ],
     ids=" ".join,
