@@ -28,10 +28,11 @@ from edgehar.datasets import NAMES
 from edgehar.errors import CheckpointError
 from edgehar.files import locked
 from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
-from student.dream import DreamConfig, Dreamer
+from student.dream import DreamConfig, Dreamer, Source
 from student.lite import Lite
 from student.rebuild import rebuild
 from student.simplify import SimpleEncoder, SimpleHead
+from student.sources import SourceConfig, open_source
 from teacher.checkpoint import Checkpoint, load_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
@@ -116,8 +117,16 @@ def graphs_of(student: Lite, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple
     return encoder, to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
 
 
+def example_source(checkpoint: Checkpoint, student: Lite, seed: int) -> Source:
+    """What draws a package's windows: noise with the stored statistics, simulated people where there are none."""
+    info, statistics = checkpoint.info, checkpoint.facts.get("statistics")
+    if statistics:
+        return Dreamer(statistics, info.modalities, info.window.steps, DreamConfig())
+    return open_source(SourceConfig(("simulated",)), checkpoint, student, seed, torch.device("cpu"))
+
+
 def dreamed_arrays(
-    student: Lite, dreamer: Dreamer, windows: int, seed: int, pool: int = 1
+    student: Lite, dreamer: Source, windows: int, seed: int, pool: int = 1
 ) -> dict[str, NDArray[np.float32]]:
     """Inputs and outputs of both graphs on dreamed windows, by name.
 
@@ -146,7 +155,7 @@ def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
 def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
     """Export a checkpoint's network and write the package; returns its manifest."""
     student, info = rebuild(checkpoint), checkpoint.info
-    dreamer = Dreamer(checkpoint.facts.get("statistics"), info.modalities, info.window.steps, DreamConfig())
+    dreamer = example_source(checkpoint, student, seed)
     parity = dreamed_arrays(student, dreamer, windows, seed + 1, PARITY_POOL)
     calibration = dreamed_arrays(student, dreamer, windows, seed + 2)
     inputs = [*student.encoder.names, "valid"]

@@ -41,7 +41,9 @@ class SourceConfig:
     """What a network is pruned and recovered on; of several sources each gives its share of every batch."""
 
     source: tuple[str, ...] = option(
-        (), f"one or several of {', '.join(SOURCES)}; means, or smooth if the checkpoint keeps none, if not given"
+        (),
+        f"one or several of {', '.join(SOURCES)}; if none is given, means, smooth or inverted, the first for which the "
+        "checkpoint keeps enough",
     )
     people: int = option(20, "simulated people to draw from")
     dream: DreamConfig = group(DreamConfig)
@@ -57,7 +59,8 @@ class SourceConfig:
 
     def names(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """The sources asked for, or the default one for this checkpoint."""
-        return self.source or (("means",) if checkpoint.moments else ("smooth",))
+        kept = {"means": checkpoint.moments, "smooth": checkpoint.facts.get("statistics"), "inverted": True}
+        return self.source or next((name,) for name, enough in kept.items() if enough)
 
 
 class Noise:

@@ -10,7 +10,7 @@ from teacher.loader import update_generator
 from teacher.moments import measure_statistics
 
 
-def recorded(count: int = 40) -> Windows:
+def recorded(count: int = 40, subjects: int = 2) -> Windows:
     random = np.random.default_rng(0)
     features, valid = {}, {}
     for spec in SPECS:
@@ -23,7 +23,8 @@ def recorded(count: int = 40) -> Windows:
     skeleton = features["skeleton"]
     skeleton[..., SPECS[0].root, :3] = 0
     rest = np.zeros(count)
-    return Windows(features, valid, rest.astype(np.int64), rest.astype(str), rest.astype(str), rest, rest)
+    people = np.array([f"s{place % subjects}" for place in range(count)])
+    return Windows(features, valid, rest.astype(np.int64), people, rest.astype(str), rest, rest)
 
 
 def dreamer(**changes: Any) -> Dreamer:
@@ -66,3 +67,9 @@ def test_statistics_are_small_and_hold_no_sample():
     size = {name: {key: np.shape(value) for key, value in entry.items()} for name, entry in few.items()}
     assert size == {name: {key: np.shape(value) for key, value in entry.items()} for name, entry in many.items()}
     assert size["skeleton"] == {"mean": (60,), "covariance": (60, 60), "motion": (60,)}
+
+
+def test_of_few_windows_or_one_person_nothing_is_kept():
+    assert measure_statistics(recorded(9), SPECS)
+    assert measure_statistics(recorded(8), SPECS) == {}, "one of them has no valid step"
+    assert measure_statistics(recorded(40, subjects=1), SPECS) == {}

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, smaller, windows
 
 import deploy
+from deploy.quantize import quantize
+from deploy.verify import main as verify
 from edgehar.clip import DatasetInfo
 from edgehar.errors import CheckpointError
 from edgehar.modality import WindowSpec
@@ -136,3 +139,10 @@ def test_a_damaged_checkpoint_is_a_clear_error(harm: str, tmp_path: Path):
         load_checkpoint(folder, ("student",))
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_without_stored_statistics_its_windows_are_of_simulated_people(tmp_path: Path):
+    bare = trained("student")
+    write(replace(bare, facts={"options": {"seed": 0}}), tmp_path / "package", "model", windows=4, seed=0)
+    quantize(tmp_path / "package", ("int8",))
+    assert verify([str(tmp_path / "package")]) == 0

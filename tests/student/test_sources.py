@@ -106,6 +106,36 @@ def test_no_difference_of_means_and_no_rare_sensor_tells_a_recording():
     assert (moments["directions"][:, with_rare:] == 0).all()
 
 
+def test_no_direction_is_mostly_one_window_or_one_person():
+    def directions(given: Windows) -> torch.Tensor:
+        return measure_moments(given, SPECS, CLASSES)["directions"].float()
+
+    def tells(windows: Windows, place: int) -> float:
+        """How alike the direction most like it is to how a window strays."""
+        stray = flat(windows)[place] - flat(windows)[windows.label == windows.label[place]].mean(0)
+        ways = torch.nn.functional.normalize(directions(windows), dim=1)
+        return float((ways @ torch.as_tensor(stray / np.linalg.norm(stray)).float()).abs().amax())
+
+    loud = recorded(40)
+    for spec in SPECS:
+        loud.features[spec.name][7] += 5 * np.random.default_rng(1).normal(size=loud.features[spec.name][7].shape)
+    assert tells(loud, 7) < 0.3
+    assert len(directions(loud)) == DIRECTIONS - 1
+    odd = recorded(40)
+    alone = np.random.default_rng(1).normal(size=odd.features["skeleton"][0].shape)
+    for place in np.flatnonzero(odd.subject == "s1"):
+        odd.features["skeleton"][place] += alone * (-1) ** (place // 3)
+    assert len(directions(odd)) < DIRECTIONS
+    assert tells(odd, int(np.flatnonzero(odd.subject == "s1")[0])) < 0.5
+
+
+def test_what_is_pruned_on_is_what_the_checkpoint_keeps_enough_of():
+    full = checkpoint(recorded())
+    assert SourceConfig().names(full) == ("means",)
+    assert SourceConfig().names(replace(full, moments={})) == ("smooth",)
+    assert SourceConfig().names(replace(full, moments={}, facts={})) == ("inverted",)
+
+
 def test_steps_that_are_not_valid_and_windows_without_a_label_do_not_count():
     windows = recorded()
     plain = measure_moments(windows, SPECS, CLASSES)
