@@ -36,7 +36,7 @@ from deploy.tuning import table as tuning_table
 from deploy.tuning import tune
 from deploy.wire import matmul_model
 from edgehar.cli import guarded
-from edgehar.config import option, parse, positional
+from edgehar.config import check_threads, option, parse, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
@@ -76,8 +76,7 @@ class BenchConfig:
             raise ConfigError("--compare with --tune: one shows what was measured, the other measures; leave one out")
         if self.tune and self.precision:
             raise ConfigError("--tune with --precision: tuning compares all of the package's; leave one of them out")
-        if self.threads < 1:
-            raise ConfigError(f"--threads {self.threads}: expected 1 or more")
+        check_threads(self.threads)
         if self.cold_starts < 1:
             raise ConfigError(f"--cold-starts {self.cold_starts}: expected 1 or more")
         if not 0 < self.sustain_s <= 86_400:

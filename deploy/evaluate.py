@@ -24,7 +24,7 @@ from deploy.recognizer import Recognizer, load
 from edgehar import datasets
 from edgehar.cli import call, guarded
 from edgehar.clip import Clip, Dataset
-from edgehar.config import group, option, parse, positional
+from edgehar.config import check_threads, group, option, parse, positional
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
@@ -61,6 +61,10 @@ class EvaluateConfig:
     faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
     threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     json: str | None = option(None, "also write the result, and every window's prediction, to this file")
+
+    def __post_init__(self) -> None:
+        """Refuse an unusable number of threads."""
+        check_threads(self.threads)
 
 
 def never_trained_on(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:

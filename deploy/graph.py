@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deploy.graph_rules import Shape, check_graph
 from deploy.providers import LITERT, TENSORRT, choose_providers, start
 from edgehar.clip import Floats
+from edgehar.config import check_threads
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
 
@@ -79,8 +80,7 @@ class Graph:
         self, path: Path, threads: int = 1, providers: Sequence[str] | None = None, data: bytes | None = None
     ) -> None:
         """Open the session on the very bytes that were looked through."""
-        if threads < 1:
-            raise ConfigError(f"{threads} threads; expected 1 or more")
+        check_threads(threads, "threads")
         wanted = choose_providers(providers)
         content = path.read_bytes() if data is None else data
         view, special = None, dict[str, dict[str, str]]()
@@ -97,7 +97,7 @@ class Graph:
 
         def settings() -> Any:
             made = cast(Any, ort).SessionOptions()
-            made.intra_op_num_threads = threads
+            made.intra_op_num_threads = int(threads)
             made.inter_op_num_threads = 1
             made.log_severity_level = LOG_ERRORS_ONLY
             # Without it INT8 sums overflow on x86 processors without the VNNI instructions; elsewhere it does nothing.

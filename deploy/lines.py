@@ -1,5 +1,6 @@
 """A live stream as text: one JSON object per line in, one JSON prediction per line out."""
 
+import codecs
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -80,21 +81,45 @@ def activity_line(activity: Activity) -> str:
     )
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; raises ValueError for a key that is there twice: other readers take the first."""
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} twice in one object")
+    return entry
+
+
+def _refuse_truth_values(value: Any) -> None:
+    """Raise ValueError if there is `true` or `false` anywhere."""
+    if isinstance(value, bool):
+        raise ValueError(f"{json.dumps(value)} is no number")
+    if isinstance(value, list | dict):
+        inner = cast("dict[str, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+        for one in inner:
+            _refuse_truth_values(one)
+
+
 def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
     """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a stream.
 
-    A sample with NaN or null counts as lost. An empty line is no sample.
+    A sample with NaN or null counts as lost. An empty line is no sample. What some programs put before text to say that
+    it is UTF-8 is skipped.
 
     Raises DataError if the line is anything else, or the stream refuses it; the stream is then as it was before.
     """
     if len(line) > MAX_LINE_BYTES:
         raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples; send them in several lines")
+    line = line.removeprefix(codecs.BOM_UTF8)
     if not line.strip():
         return []
     try:
-        entry: Any = json.loads(line)
+        entry: Any = json.loads(line.decode(), object_pairs_hook=_once)
+        if b"true" in line or b"false" in line:  # numpy would take them for 1 and 0
+            _refuse_truth_values(entry)
     except (ValueError, RecursionError) as problem:
-        raise DataError(f"not JSON ({problem}); expected one JSON object per line") from None
+        raise DataError(f"not JSON of samples ({problem}); expected one JSON object per line") from None
     if not isinstance(entry, dict) or set(cast("dict[str, Any]", entry)) != KEYS:
         raise DataError('expected {"modality": NAME, "time_s": seconds, "samples": [[...], ...]} and nothing else')
     message = cast("dict[str, Any]", entry)

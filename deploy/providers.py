@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
+from edgehar.config import names_of
 from edgehar.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def choose_providers(asked: Sequence[str] | None = None) -> tuple[str, ...]:
 
     One that is lacking is reported as a RuntimeWarning. Raises ConfigError if none of them is there.
     """
-    known = known_providers()
+    known, asked = known_providers(), () if asked is None else names_of(asked, "providers")
     if not asked:
         return tuple(name for name in PREFERRED if name in known)
     wanted = tuple(name for name in dict.fromkeys(asked) if name in known)

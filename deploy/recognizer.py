@@ -1,6 +1,6 @@
 """A package answers: signals in, predictions out, through the same windows and preprocessing as in training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 
 from deploy.choice import tuned_choice
 from deploy.graph import open_graph
-from deploy.samples import as_samples, as_times
+from deploy.samples import as_samples, as_times, by_modality
 from deploy.signature import approval
 from edgehar.calibration import softmax
 from edgehar.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
+from edgehar.config import check_threads, names_of
 from edgehar.errors import DataError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage
@@ -34,14 +35,17 @@ def load(
     Args:
         path: the package's folder.
         precision: one of the package's; the default if None.
-        threads: of onnxruntime; 1 if None.
+        threads: of onnxruntime, up to 1024; 1 if None.
         providers: onnxruntime's execution providers in order of preference; if None, `deploy.providers` chooses.
             With neither precision nor providers given, what `edgehar bench --tune` chose on this machine counts.
         key: file of a public key; the package must then be signed with it. None: signed or not.
 
     Raises PackageError for a damaged package, or one that is not signed with the key, and ConfigError for an unknown
-    provider or an unusable key.
+    provider, an unusable number of threads or an unusable key.
     """
+    check_threads(threads, "threads")
+    if providers is not None:
+        providers = names_of(providers, "providers")
     package = EdgePackage.open(path, approval(path, key))
     tuned = None if precision or providers else tuned_choice(package)
     if tuned is not None:
@@ -192,8 +196,10 @@ class Recognizer:
                 f"modality {', '.join(map(repr, unknown))}: the package has {', '.join(self._names)}; rename it"
             )
 
-    def _as_clip(self, signals: dict[str, Any], times_s: dict[str, Any] | None) -> tuple[Clip, float]:
+    def _as_clip(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> tuple[Clip, float]:
         """The caller's arrays as a clip whose time starts at 0, and when that was on the caller's clock."""
+        signals = by_modality(signals, "signals")
+        times_s = None if times_s is None else by_modality(times_s, "times_s")
         self.check_names(signals)
         sliding = self.manifest.window.kind == "sliding"
         if times_s is not None and not sliding:

@@ -33,7 +33,7 @@ from deploy.stream import StreamRecognizer
 from edgehar import datasets
 from edgehar.cli import forget_reader, guarded
 from edgehar.clip import Clip, Dataset, Prediction
-from edgehar.config import option, parse, positional
+from edgehar.config import check_threads, option, parse, positional
 from edgehar.errors import ConfigError, DataError
 from edgehar.recordings_signal import read_csv, read_npy
 
@@ -105,6 +105,7 @@ class RunConfig:
         for name, (is_given, with_sources) in allowed.items():
             if is_given and source not in with_sources:
                 raise ConfigError(f"{name} with {source}: expected {' or '.join(with_sources)}; leave {name} out")
+        check_threads(self.threads)
         if self.speed is not None and not self.speed > 0:
             raise ConfigError(f"--speed {self.speed}: expected above 0; inf is as fast as it goes")
 

@@ -2,7 +2,10 @@
 
 import math
 import operator
-from typing import Any
+import sys
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,8 @@ from edgehar.preprocess import check_shape
 LARGEST_VALUE = 1e9
 """No sensor gives more in its unit; larger values are lost samples and would overflow the network's float32."""
 
+MOST_SHOWN = 120
+"""Characters of numpy's own words that a message repeats."""
 FEW_TIMES = 64
 """Up to so many numbers Python is faster than numpy."""
 
@@ -25,15 +30,51 @@ Rows = NDArray[np.float64]
 def as_rows(values: Any, spec: ModalitySpec) -> Rows:
     """A copy of numbers from anywhere as (T, C) float64.
 
-    Raises DataError for text, ragged rows, a wrong number of channels or no sample.
+    What an array masks is lost: NaN. Raises DataError for text, dates, truth values and whatever else is no number,
+    ragged rows, a wrong number of channels or no sample.
     """
     try:
-        array = np.array(values, np.float64)
-    except (TypeError, ValueError, OverflowError):
+        array = _as_numbers(values)
+    except (TypeError, ValueError, OverflowError) as problem:
         raise DataError(
-            f"{spec.name}: not an array of numbers; expected (samples, {spec.channels}) numbers, null or NaN if lost"
+            f"{spec.name}: samples are not an array of numbers ({_shown(problem)}); expected (samples, "
+            f"{spec.channels}) numbers, null or NaN if lost"
         ) from None
     return check_shape(array, spec, "samples")
+
+
+def by_modality(values: Any, what: str) -> Mapping[str, Any]:
+    """What a caller gives for each sensor; raises DataError unless it is a dict."""
+    if not isinstance(values, Mapping):
+        raise DataError(f'{what}: {type(values).__name__}; expected a dict, such as {{"wrist": array}}')
+    return cast("Mapping[str, Any]", values)
+
+
+def _shown(problem: Exception) -> str:
+    return str(problem)[:MOST_SHOWN]
+
+
+def _as_numbers(given: Any) -> Rows:
+    """A copy as float64, None and what is masked as NaN.
+
+    Raises TypeError for what numpy would take for a number and is none, else what numpy raises.
+    """
+    values, parts = given, cast("list[Any]", given if isinstance(given, list | tuple) else [given])
+    masked: Any = sys.modules.get("numpy.ma")  # numpy imports it where it is used: without it nothing is masked
+    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
+        values = masked.filled(masked.array(given, np.float64), np.nan)
+    array: NDArray[Any] = np.array(values)
+    if array.dtype.kind == "O":
+        odd = [one for one in array.reshape(-1).tolist() if not (one is None or _is_number(one))]
+        if odd:
+            raise TypeError(f"one is a {type(odd[0]).__name__}")
+    elif array.dtype.kind not in "fiu":
+        raise TypeError(f"they are of type {array.dtype}")
+    return array.astype(np.float64, copy=False)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def usable(rows: Rows) -> tuple[Floats, Bools]:
@@ -69,9 +110,11 @@ def increasing(times_s: Times) -> bool:
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:
     """Timestamps to (T,) float64; raises DataError unless there is one per sample, finite and, if `in_order`, so."""
     try:
-        times = np.asarray(times_s, np.float64).reshape(-1)
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{name}: the times are not numbers; expected seconds, one per sample") from None
+        times = _as_numbers(times_s).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise DataError(
+            f"{name}: the times are not numbers ({_shown(problem)}); expected seconds, one per sample"
+        ) from None
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")
     if not all(map(math.isfinite, extremes(times))):

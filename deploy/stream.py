@@ -12,6 +12,7 @@ from deploy.recognizer import Recognizer
 from deploy.samples import as_rows, as_times, extremes
 from deploy.sensor import Sensor
 from edgehar.clip import Bools, Floats, Prediction
+from edgehar.config import names_of
 from edgehar.errors import ConfigError, DataError
 
 LATEST_S = 1e10
@@ -65,17 +66,24 @@ class StreamRecognizer:
         offsets_s: dict[str, float] | None = None,
     ) -> None:
         """Check the options and start with nothing heard."""
-        if not 0 <= smoothing < 1 or not margin >= 0 or not lateness_s >= reorder_s or not reorder_s >= 0:
+        numbers: dict[str, Any] = {"smoothing": smoothing, "margin": margin}
+        numbers |= {"lateness_s": lateness_s, "reorder_s": reorder_s}
+        if not all(isinstance(value, Real) for value in numbers.values()) or not (
+            0 <= smoothing < 1 and 0 <= margin < math.inf and 0 <= reorder_s <= lateness_s
+        ):
             raise ConfigError(
-                f"smoothing {smoothing}, margin {margin}, lateness {lateness_s} s, reorder {reorder_s} s; "
-                "expected smoothing in [0, 1), the others at least 0, and no more reordering than lateness"
+                f"{', '.join(f'{name} {value!r}' for name, value in numbers.items())}; expected smoothing in [0, 1), "
+                "the others numbers of at least 0, a finite margin, and no more reordering than lateness"
             )
+        offsets: Any = offsets_s or {}
+        if not isinstance(offsets, dict):
+            raise ConfigError(f"offsets_s {offsets_s!r}; expected a dict from the sensor's name to seconds")
         given_s: dict[str, Any] = {"start_s": 0.0 if start_s is None else start_s, **(offsets_s or {})}
         for what, time_s in given_s.items():
             if not isinstance(time_s, Real) or not math.isfinite(time_s):
                 raise ConfigError(f"{what}: {time_s!r}; expected seconds, a finite number")
         self._recognizer, self._manifest = recognizer, recognizer.manifest
-        self._connected = tuple(modalities) or tuple(spec.name for spec in self._manifest.modalities)
+        self._connected = names_of(modalities, "modalities") or tuple(spec.name for spec in self._manifest.modalities)
         self._offsets_s = dict(offsets_s or {})
         recognizer.check_names((*self._connected, *self._offsets_s))
         self._smoothing, self._margin = smoothing, margin
@@ -119,12 +127,12 @@ class StreamRecognizer:
         Raises DataError, with the stream as it was before, for an unknown modality, a wrong shape or times that are
         no seconds.
         """
-        sensor, clock = self._sensors.get(modality), self._clocks.get(modality)
-        if sensor is None or clock is None:
+        if modality not in tuple(self._sensors):  # a dict would not even look for what is no text
             self._recognizer.check_names([modality])
             raise ConfigError(
                 f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
             )
+        sensor, clock = self._sensors[modality], self._clocks[modality]
         rows = as_rows(samples, sensor.spec)
         times = as_times(times_s, len(rows), modality, in_order=False)
         offset_s = self._offsets_s.get(modality, 0.0)

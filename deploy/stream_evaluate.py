@@ -23,7 +23,7 @@ from deploy.heard import Heard, StreamOptions, answers_of, hear, named_class, se
 from deploy.recognizer import Recognizer
 from edgehar.cli import guarded
 from edgehar.clip import Clip
-from edgehar.config import group, option, parse, positional
+from edgehar.config import check_threads, group, option, parse, positional
 from edgehar.delay import Detection, delay_scores, detections
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
@@ -49,6 +49,10 @@ class StreamEvaluateConfig:
     options: StreamOptions = group(StreamOptions)
     threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
     json: str | None = option(None, "also write the result, with a row for each recording, to this file")
+
+    def __post_init__(self) -> None:
+        """Refuse an unusable number of threads."""
+        check_threads(self.threads)
 
 
 def window_scores(heard: list[Heard], kind: str, manifest: Manifest) -> dict[str, Any]:

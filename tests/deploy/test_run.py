@@ -73,6 +73,13 @@ BAD_LINES = [
     b'{"modality": "inertial", "time_s": [9.0, 9.1], "samples": [[0,0,0,0,0,0]]}',
     b'{"modality": "inertial", "time_s": 1e12, "samples": [[0,0,0,0,0,0]]}',
     b"\xff\xfe{}",
+    '{"modality": "inertial", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}'.encode("utf-16"),
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [["1.5",0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [["1","1","1","1","1","1"]]}',
+    b'{"modality": "inertial", "time_s": "9.0", "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [[true,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": true, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "time_s": 9.1, "samples": [[0,0,0,0,0,0]]}',
     b"[" * 100_000,
     b"[" * (MAX_LINE_BYTES + 1),
     b'{"modality": "' + b"x" * 100_000 + b'", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}',
@@ -94,6 +101,30 @@ def test_a_bad_line_is_named_or_skipped(recognizer: Recognizer, bad: bytes, caps
     assert len(said) <= 401
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (
+            b'{"modality": "inertial", "time_s": 9.0, "samples": [["1.5",0,0,0,0,0]]}',
+            "samples are not an array of numbers",
+        ),
+        (b'{"modality": "inertial", "time_s": "9.0", "samples": [[0,0,0,0,0,0]]}', "the times are not numbers"),
+        (b'{"modality": "inertial", "time_s": false, "samples": [[0,0,0,0,0,0]]}', "false is no number"),
+        (b'{"modality": "a", "modality": "inertial", "time_s": 9.0, "samples": []}', "'modality' twice"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said(recognizer: Recognizer, bad: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=f"^line 1: .*{reason}"):
+        streamed(recognizer, [bad])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line(
+    recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]
+) -> None:
+    found = streamed(recognizer, [b"\xef\xbb\xbf" + lines[0], *lines[1:], b"\xef\xbb\xbf\n"])
+    assert [one.label for one in found] == [one.label for one in expected]
 
 
 def test_the_command_ends_at_a_bad_line_after_what_it_knew(sliding_package: Path) -> None:

@@ -1,0 +1,111 @@
+"""What a program hands over by mistake is refused by name, and never read as something else."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy.recognizer import Recognizer
+from edgehar.errors import ConfigError, DataError
+from tests.deploy.test_recognizer import recording
+
+RANDOM = recording()["inertial"]  # (100, 6)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 10**30, 2.0, True, "2", [1]], ids=repr)
+def test_a_number_of_threads_that_no_machine_has_is_refused(clip_package: Path, threads: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^threads {re.escape(repr(threads))}: expected a whole number from 1 to"):
+        deploy.load(clip_package, threads=threads)
+
+
+def test_a_number_of_threads_may_come_from_numpy(clip_package: Path) -> None:
+    recognizer: Any = deploy.load(clip_package, threads=np.int64(2))  # type: ignore[arg-type]
+    assert recognizer.predict({"inertial": RANDOM}).label in recognizer.manifest.labels
+
+
+def test_a_text_is_no_list_of_names(clip_package: Path, recognizer: Recognizer) -> None:
+    with pytest.raises(ConfigError, match=re.escape("providers 'LiteRT': a text; expected a list of names; give [")):
+        deploy.load(clip_package, providers="LiteRT")
+    with pytest.raises(ConfigError, match=re.escape("give ['inertial']")):
+        deploy.StreamRecognizer(recognizer, modalities="inertial")
+    for odd in (5, [5]):
+        with pytest.raises(ConfigError, match=r"modalities .*5.*expected a list of names"):
+            deploy.StreamRecognizer(recognizer, modalities=odd)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["smoothing", "margin", "lateness_s", "reorder_s", "offsets_s"])
+def test_options_of_a_stream_that_are_no_numbers_are_refused(recognizer: Recognizer, name: str) -> None:
+    given: Any = {name: "0.5"}
+    with pytest.raises(ConfigError, match=name):
+        deploy.StreamRecognizer(recognizer, **given)
+
+
+def test_what_an_array_masks_is_lost(recognizer: Recognizer) -> None:
+    mask = np.zeros(RANDOM.shape, bool)
+    mask[20:23, 1] = True
+    masked = np.ma.MaskedArray(np.where(mask, 1e6, RANDOM), mask)
+    expected = recognizer.predict({"inertial": np.where(mask, np.nan, RANDOM)})
+    for given in (masked, list(masked), masked.astype(np.float32)):
+        found = recognizer.predict({"inertial": given})
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    times_s = np.arange(100) / 50
+    expected_stream = deploy.StreamRecognizer(recognizer, ["inertial"]).push(
+        "inertial", np.where(mask, np.nan, RANDOM), times_s
+    )
+    found_stream = deploy.StreamRecognizer(recognizer, ["inertial"]).push("inertial", masked, times_s)
+    assert [one.label for one in found_stream] == [one.label for one in expected_stream] != []
+
+
+def test_a_masked_time_is_refused(recognizer: Recognizer) -> None:
+    times_s = np.ma.MaskedArray(np.arange(100) / 50, np.arange(100) == 7)
+    with pytest.raises(DataError, match="inertial: times are not finite"):
+        recognizer.predict({"inertial": RANDOM}, {"inertial": times_s})
+
+
+NO_NUMBERS = {
+    "texts": RANDOM.astype(str),
+    "texts of Python": [["1.5"] * 6] * 100,
+    "some texts": [["1.5", 1.5, 1.5, 1.5, 1.5, 1.5]] * 100,
+    "objects": np.full((100, 6), object()),
+    "truth values": np.ones((100, 6), bool),
+    "dates": np.zeros((100, 6), "datetime64[ms]"),
+    "durations": np.zeros((100, 6), "timedelta64[ms]"),
+    "complex": RANDOM.astype(complex),
+    "dict": {"x": RANDOM},
+    "generator": (row for row in RANDOM),
+    "None": None,
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_samples_and_times_that_are_no_numbers_are_refused(recognizer: Recognizer, kind: str) -> None:
+    odd: Any = NO_NUMBERS[kind]
+    times_s = np.arange(100) / 50
+    odd_times = odd[:, 0] if isinstance(odd, np.ndarray) else odd
+    stream = deploy.StreamRecognizer(recognizer, ["inertial"])
+    with pytest.raises(DataError, match="inertial"):
+        recognizer.predict({"inertial": odd})
+    with pytest.raises(DataError, match="inertial"):
+        recognizer.predict({"inertial": RANDOM}, {"inertial": odd_times})
+    with pytest.raises(DataError, match="inertial"):
+        stream.push("inertial", odd, times_s)
+    with pytest.raises(DataError, match="inertial"):
+        stream.push("inertial", RANDOM, odd_times)
+
+
+@pytest.mark.parametrize("odd", [None, RANDOM, [RANDOM], "inertial", 5], ids=lambda odd: type(odd).__name__)
+def test_signals_and_times_go_by_sensor(recognizer: Recognizer, odd: Any) -> None:
+    with pytest.raises(DataError, match=r"signals: .*; expected a dict"):
+        recognizer.predict(odd)
+    if odd is not None:
+        with pytest.raises(DataError, match=r"times_s: .*; expected a dict"):
+            recognizer.predict({"inertial": RANDOM}, odd)
+
+
+@pytest.mark.parametrize("odd", [None, 5, ["inertial"], b"inertial"], ids=repr)
+def test_a_sensor_goes_by_its_name(recognizer: Recognizer, odd: Any) -> None:
+    with pytest.raises(DataError, match="the package has skeleton, inertial"):
+        deploy.StreamRecognizer(recognizer, ["inertial"]).push(odd, RANDOM, np.arange(100) / 50)
