@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deploy.counts import SampleCounts
 from deploy.samples import Rows, extremes
 from edgehar.clip import Times
 
@@ -95,14 +96,12 @@ class Clock:
 
     Args:
         patience_s: see above; infinity believes every time, as a recording's should be.
-
-    Attributes:
-        lost: samples that were held back and never believed.
+        counts: where samples that were held back and never believed are counted.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, counts: SampleCounts | None = None) -> None:
         """Start with nothing heard."""
-        self._patience_s, self.lost = patience_s, 0
+        self._patience_s, self._counts = patience_s, counts or SampleCounts()
         self._heard_s = -np.inf  # newest time of the present run, on the sensor's clock
         self._newest_s = -np.inf  # newest time that was believed, on the stream's clock
         self._offset_s = 0.0  # from the sensor's clock to the stream's
@@ -140,10 +139,10 @@ class Clock:
         for run, leapt in self._runs(samples):
             agreed = self._has_agreed(run, leapt, others)
             if self._goes_on(run) or (leapt and self._was_away(run, others_s)) or not (leapt or self._doubt):
-                self._drop()
+                self.drop()
                 believed.append(self._believe(run, self._offset_s))
             elif leapt or self._doubt is None:
-                self._drop()
+                self.drop()
                 self._doubt = Doubt.of(run, others_s)
             else:
                 self._doubt.add(run)
@@ -154,7 +153,7 @@ class Clock:
         """What is still held back at the end of a recording, unless it looks like a clock gone wrong."""
         doubt = self._doubt
         if doubt is None or doubt.first_s + self._offset_s < self._newest_s or doubt.advance_s(others_s) > 0:
-            self._drop()
+            self.drop()
             return []
         self._doubt = None
         return [self._believe(run, self._offset_s) for run in doubt.runs]
@@ -213,9 +212,9 @@ class Clock:
             self._right_s = self._newest_s
         return moved
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         """Give up what is held back."""
-        self.lost += 0 if self._doubt is None else self._doubt.count
+        self._counts.doubted += 0 if self._doubt is None else self._doubt.count
         self._doubt = None
 
     def _decide(self, others_s: float, agreed: bool) -> list[Samples]:
@@ -227,7 +226,7 @@ class Clock:
         if doubt is None:
             return []
         if doubt.count > MOST_DOUBTED:
-            self._drop()
+            self._counts.doubted += doubt.count - 1
             self._doubt = Doubt.of(doubt.runs[-1].last(), others_s)
             return []
         here_s = doubt.first_s + self._offset_s

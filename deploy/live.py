@@ -4,8 +4,10 @@ import os
 import time
 import unicodedata
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
+from deploy.lines import Message
 from edgehar.clip import Prediction
 
 REDRAW_S = 0.1
@@ -71,6 +73,14 @@ class LiveView:
         self._latency_s = 0.0
         self._shown_s = self._drawn_s = -float("inf")
         self._hops_s: deque[float] = deque(maxlen=10_000)
+        self._heard: Callable[[], str] = str
+
+    def watch(self, messages: Iterable[Message], heard: Callable[[], str]) -> Iterator[Message]:
+        """The same messages, with the line brought up to date as they come; while no answer does, it tells `heard`."""
+        self._heard = heard
+        for message in messages:
+            yield message
+            self.draw()
 
     def show(self, prediction: Prediction, arrived_s: float) -> None:
         """Take a prediction and when the line that completed it arrived; drawn at once unless one just was."""
@@ -84,15 +94,17 @@ class LiveView:
     def draw(self, at_once: bool = False) -> None:
         """Bring the line up to date; called also while nothing arrives."""
         now_s = time.monotonic()
-        if self._newest is None or not (at_once or now_s - self._drawn_s >= REDRAW_S):
+        if not (at_once or now_s - self._drawn_s >= REDRAW_S):
             return
         self._drawn_s = now_s
+        if self._newest is None:
+            return self._write(f"\r{fitted(f'no answer yet  {self._heard()}', self._columns() - 1)}")
         while self._hops_s[0] < now_s - RATE_S and len(self._hops_s) > 1:
             self._hops_s.popleft()
         span_s = self._hops_s[-1] - self._hops_s[0]
         pace = f"{(len(self._hops_s) - 1) / span_s if span_s else 0.0:7.1f} hops/s"
         if now_s - self._shown_s > SILENT_S:
-            pace = f"silent {now_s - self._shown_s:5.0f} s"
+            pace = f"silent {now_s - self._shown_s:5.0f} s  {self._heard()}"
         facts = (
             f"{self._newest.score:4.2f}  {self._newest.end_s - self._began_s:8.1f} s  {pace}  "
             f"{1e3 * self._latency_s:7.1f} ms"
@@ -106,7 +118,7 @@ class LiveView:
 
     def close(self) -> None:
         """Draw the newest state and leave the line."""
-        if self._newest is not None:
+        if self._drawn_s > -float("inf"):
             self.draw(at_once=True)
             self._write("\n")
 

@@ -10,32 +10,30 @@ A .csv or .npy file is one as in docs/own-data.md. A line of the stream is
 All sources and sinks, each with a command: docs/board-inputs.md.
 """
 
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from deploy import mqtt, sources
+from deploy.counts import in_short, summary
 from deploy.inbox import Inbox, Source, ended_by_signals
 from deploy.lines import activity_line, prediction_line, stream_predictions
 from deploy.live import LiveView
 from deploy.network import parse_address, say
 from deploy.providers import PROVIDERS_HELP
 from deploy.recognizer import Recognizer, load
+from deploy.recorded import fitting_clip, predict_files
 from deploy.segments import Activity, Segmenter
 from deploy.sinks import STDOUT, opened
 from deploy.stream import StreamRecognizer
-from edgehar import datasets
 from edgehar.cli import forget_reader, guarded
-from edgehar.clip import Clip, Dataset, Prediction
 from edgehar.config import check_threads, option, parse, positional
 from edgehar.errors import ConfigError, DataError
-from edgehar.recordings_signal import read_csv, read_npy
+
+LATENESS_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class RunConfig:
     )
     smoothing: float = option(0.0, "stream: weight of the previous prediction, 0 to below 1")
     margin: float = option(0.0, "stream: how much more probable a new label must be to replace the previous one")
-    lateness_s: float = option(0.5, "stream: seconds that the slowest sensor is waited for")
+    lateness_s: float = option(LATENESS_S, "stream: seconds that the slowest sensor is waited for")
     reorder_s: float = option(0.0, "stream: seconds that a sample may come behind a newer one and change nothing")
     activities: float | None = option(
         None, "stream: write activities that last this many seconds or more, rather than a prediction per hop"
@@ -99,6 +97,11 @@ class RunConfig:
             "--once": (self.once, ("--listen", "--connect")),
             "--speed": (self.speed is not None, ("--replay",)),
             "--live": (self.live, tuple(streams)),
+            "--modalities": (bool(self.modalities), tuple(streams)),
+            "--smoothing": (self.smoothing != 0.0, tuple(streams)),
+            "--margin": (self.margin != 0.0, tuple(streams)),
+            "--lateness-s": (self.lateness_s != LATENESS_S, tuple(streams)),
+            "--reorder-s": (self.reorder_s != 0.0, tuple(streams)),
             "--activities": (self.activities is not None, tuple(streams)),
             "--skip-bad": (self.skip_bad is not None, tuple(streams)),
         }
@@ -110,41 +113,6 @@ class RunConfig:
             raise ConfigError(f"--speed {self.speed}: expected above 0; inf is as fast as it goes")
 
 
-def recorded_predictions(config: RunConfig, recognizer: Recognizer) -> list[Prediction]:
-    """Predictions of a clip of a data set, or of a recording in files, given as MODALITY=FILE."""
-    if config.data is not None and config.clip is not None:
-        return recognizer.predict_clip(find_clip(config.data, config.root, config.clip)[1])
-    signals: dict[str, Any] = {}
-    times_s: dict[str, Any] = {}
-    for entry in config.input:
-        name, found, file = entry.partition("=")
-        if not found or not file:
-            raise ConfigError(f"input {entry!r}; expected MODALITY=FILE")
-        recognizer.check_names([name])
-        path, spec = Path(file), recognizer.manifest.info.modality(name)
-        readers = {".csv": read_csv, ".npy": read_npy}
-        if path.suffix not in readers:
-            raise DataError(f"{path}: expected a .csv or .npy file; convert it")
-        signal, problems = readers[path.suffix](path, spec)
-        if signal is None:
-            raise DataError(str(problems[0]))
-        signals[name] = np.where(signal.valid[:, None], signal.values, np.nan)
-        # A package for pre-cut clips stretches them by normalised time, as in training, whatever the timestamps say.
-        if signal.times_s is not None and recognizer.manifest.window.kind == "sliding":
-            times_s[name] = signal.times_s
-    return recognizer.predict_windows(signals, times_s or None)
-
-
-def find_clip(data: str, root: str | None, name: str) -> tuple[Dataset, Clip]:
-    """A data set and one of its clips by name."""
-    dataset = datasets.load(data, root)
-    clips = {clip.name: clip for clip in dataset.clips}
-    if name not in clips:
-        some = ", ".join(list(clips)[:3])
-        raise DataError(f"{data}: no clip {name!r} among {len(clips)}; expected a name such as {some}")
-    return dataset, clips[name]
-
-
 def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[Source, tuple[str, ...]]:
     """The source of a stream, and the sensors to wait for: all of the package's if none is named."""
     if config.listen is not None:
@@ -154,7 +122,7 @@ def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[Source, tu
     if config.mqtt is not None:
         return partial(mqtt.subscribe, mqtt.parse_url(config.mqtt, wildcards=True)), config.modalities
     if config.replay is not None and config.clip is not None:
-        dataset, clip = find_clip(config.replay, config.root, config.clip)
+        dataset, clip = fitting_clip(recognizer.manifest, config.replay, config.root, config.clip)
         wanted = config.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
         specs = [spec for spec in dataset.info.modalities if spec.name in wanted and spec.name in clip.signals]
         if not specs:
@@ -169,8 +137,14 @@ def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[Source, tu
     return partial(sources.read_descriptor, sys.stdin.fileno()), config.modalities
 
 
-def run_stream(config: RunConfig, recognizer: Recognizer, view: LiveView | None, write: Callable[[str], None]) -> None:
-    """Recognise until the source ends, or a signal ends it; what was heard by then is computed to the end."""
+def run_stream(
+    config: RunConfig, recognizer: Recognizer, view: LiveView | None, write: Callable[[str], None]
+) -> list[str]:
+    """Recognise until the source ends, or a signal ends it; what was heard by then is computed to the end.
+
+    Returns:
+        What became of the samples, in lines for people.
+    """
     source, modalities = stream_source(config, recognizer)
     stream = StreamRecognizer(
         recognizer, modalities, config.smoothing, config.margin, config.lateness_s, config.reorder_s
@@ -178,9 +152,13 @@ def run_stream(config: RunConfig, recognizer: Recognizer, view: LiveView | None,
     segmenter = None if config.activities is None else Segmenter(config.activities)
     network = config.listen is not None or config.connect is not None or config.mqtt is not None
     skip_bad = network if config.skip_bad is None else config.skip_bad
+    answers = 0
     with Inbox(source) as inbox, ended_by_signals(inbox.stop):
         messages = inbox.messages(idle=None if view is None else view.draw)
+        if view is not None:
+            messages = view.watch(messages, lambda: in_short(stream.counts))
         for prediction, arrived_s in stream_predictions(stream, messages, skip_bad):
+            answers += 1
             if segmenter is None:
                 write(prediction_line(prediction, recognizer.manifest.labels))
             else:
@@ -189,6 +167,7 @@ def run_stream(config: RunConfig, recognizer: Recognizer, view: LiveView | None,
                 view.show(prediction, arrived_s)
     if segmenter is not None:
         write_activities(segmenter.flush(), write)
+    return summary(stream.counts, answers, recognizer.manifest.window.length_s)
 
 
 def write_activities(activities: list[Activity], write: Callable[[str], None]) -> None:
@@ -197,9 +176,25 @@ def write_activities(activities: list[Activity], write: Callable[[str], None]) -
         write(activity_line(activity))
 
 
-def main(argv: list[str] | None = None) -> int:
+class CountedLines:
+    """Lines on their way to the sinks, and how many there were."""
+
+    def __init__(self) -> None:
+        """Count from 0."""
+        self.count = 0
+
+    def to(self, write: Callable[[str], None]) -> Callable[[str], None]:
+        """The same as `write`, counted."""
+
+        def counted(line: str) -> None:
+            write(line)
+            self.count += 1
+
+        return counted
+
+
+def recognise(config: RunConfig, lines: CountedLines) -> None:
     """Write one JSON line per prediction to every sink, each as soon as it is known."""
-    config = parse(RunConfig, argv, "edgehar run", (__doc__ or "").partition("\n")[0])
     recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
     live = config.live and sys.stderr.isatty()
     if config.live and not live:
@@ -211,16 +206,34 @@ def main(argv: list[str] | None = None) -> int:
     targets = config.to or (() if live and sys.stdout.isatty() else (STDOUT,))
     recorded = config.input or config.data is not None or config.replay is not None
     try:
-        with opened(targets, patient=bool(recorded)) as write:
-            if config.input or config.data is not None:
-                for prediction in recorded_predictions(config, recognizer):
+        with opened(targets, patient=bool(recorded)) as sinks:
+            write = lines.to(sinks)
+            if config.data is not None and config.clip is not None:
+                clip = fitting_clip(recognizer.manifest, config.data, config.root, config.clip)[1]
+                for prediction in recognizer.predict_clip(clip):
                     write(prediction_line(prediction, recognizer.manifest.labels))
-                return 0
+                return
+            if config.input:
+                for prediction in predict_files(recognizer, config.input):
+                    write(prediction_line(prediction, recognizer.manifest.labels))
+                return
             view = LiveView(sys.stderr, recognizer.manifest.labels) if live else None
             with closing(view) if view is not None else nullcontext():
-                run_stream(config, recognizer, view, write)
+                remarks = run_stream(config, recognizer, view, write)
+            for remark in remarks:  # below the view
+                say(remark)
     except BrokenPipeError:  # whoever read the answers has enough
         forget_reader()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Recognise; a second signal, or the first before a stream has begun, ends with what there is."""
+    lines = CountedLines()
+    try:
+        recognise(parse(RunConfig, argv, "edgehar run", (__doc__ or "").partition("\n")[0]), lines)
+    except KeyboardInterrupt:
+        say(f"interrupted; {lines.count or 'no'} answers were given")
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -1,5 +1,6 @@
 """From one prediction per window to activities with a beginning and an end."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,8 +54,8 @@ class Segmenter:
     """
 
     def __init__(self, shortest_s: float = 0.0) -> None:
-        """Start with nothing heard; raises ConfigError for a negative duration."""
-        if not shortest_s >= 0:
+        """Start with nothing heard; raises ConfigError for a negative or endless duration."""
+        if not 0 <= shortest_s < math.inf:
             raise ConfigError(f"shortest activity {shortest_s} s; expected 0 or more")
         self._shortest_s = shortest_s
         self._last: Prediction | None = None

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from deploy.counts import SampleCounts
 from deploy.samples import Rows, increasing, usable
 from edgehar.clip import Bools, Floats, Times, every
 from edgehar.modality import ModalitySpec
@@ -24,23 +25,26 @@ class Sensor:
         frame_s: seconds between two frames of the grid.
         normalisation: scales of the features.
         reorder_s: how far behind the newest a sample may come and still count; longer to settle by as much.
-
-    Attributes:
-        late: samples that came after their frames had been taken, or were retracted.
+        counts: where samples that are not used are counted.
     """
 
     def __init__(
-        self, spec: ModalitySpec, frame_s: float, normalisation: Normalisation, reorder_s: float = 0.0
+        self,
+        spec: ModalitySpec,
+        frame_s: float,
+        normalisation: Normalisation,
+        reorder_s: float = 0.0,
+        counts: SampleCounts | None = None,
     ) -> None:
         """Start with nothing heard."""
         self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
-        self.reorder_s, self.late = reorder_s, 0
+        self.reorder_s, self._counts = reorder_s, counts or SampleCounts()
         self.longest_gap_s = MAX_GAP_FRAMES * frame_s
         self._times_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
         self._valid: Bools = np.zeros(0, bool)
         self._before: tuple[Floats, bool] | None = None
-        self._taken_s = -np.inf  # time of the last frame that was taken
+        self._taken_s = -self.longest_gap_s  # time of the last frame that was taken, or that the first can do without
         self._settled_step = -1  # the last step that was found settled
         self._arrived: list[tuple[Rows, Times]] = []  # not yet among the others
         self._newest_s = -np.inf
@@ -54,34 +58,39 @@ class Sensor:
         """Add samples (n, C) between these times in any order; of those with the same time the last to come counts."""
         self._newest_s = max(self._newest_s, newest_s)
         if first_s <= self._taken_s:
-            self.late += int(np.count_nonzero(times_s <= self._taken_s))
+            self._counts.late += int(np.count_nonzero(times_s <= self._taken_s))
         self._arrived.append((rows, times_s))
         if len(self._arrived) == MOST_PUSHES:  # the stream may be waiting for this very clock, which stands still
-            self._sort_in()
+            self.sort_in()
 
-    def _sort_in(self) -> None:
+    def sort_in(self) -> None:
         """Put what arrived among the other samples; many at once cost no more than one."""
         if not self._arrived:
             return
         arrived_rows, arrived_times = zip(*self._arrived, strict=True)
         self._arrived = []
         arrived_values, arrived_valid = usable(joined(arrived_rows))
+        if not every(arrived_valid):
+            came_in_time = np.concatenate(arrived_times) > self._taken_s
+            self._counts.unusable += int(np.count_nonzero(came_in_time & ~arrived_valid))
         times, valid = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, arrived_valid])
         values = np.concatenate([self._values, arrived_values])
         if not (increasing(times) and every(valid[:-1])):
             if (times[1:] < times[:-1]).any():
                 order = np.argsort(times, kind="stable")
                 times, valid, values = times[order], valid[order], values[order]
-            keep = np.append(valid[:-1] & (times[1:] > times[:-1]), True)
+            repeated = valid[:-1] & (times[1:] == times[:-1])
+            self._counts.repeated += int(np.count_nonzero(repeated & (times[1:] > self._taken_s)))
+            keep = np.append(valid[:-1] & ~repeated, True)
             times, valid, values = times[keep], valid[keep], values[keep]
         # All but the newest are valid; that one says how far the sensor has come, even if lost.
         self._times_s, self._valid, self._values = times, valid, values
 
     def retract(self, from_s: float) -> None:
         """Forget the samples from this time on: the clock that gave them was ahead of its time."""
-        self._sort_in()
+        self.sort_in()
         kept = int(np.searchsorted(self._times_s, from_s))
-        self.late += len(self._times_s) - kept
+        self._counts.doubted += int(np.count_nonzero(self._valid[kept:] & (self._times_s[kept:] > self._taken_s)))
         self._times_s, self._values, self._valid = self._times_s[:kept], self._values[:kept], self._valid[:kept]
         self._newest_s = float(self._times_s[-1]) if kept else -np.inf
         self._settled_step = -1
@@ -97,7 +106,7 @@ class Sensor:
             return True
         if not self.passed(step):
             return False
-        self._sort_in()
+        self.sort_in()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         sure_s = self._newest_s - self.reorder_s  # nothing that counts comes before it
         known = self._times_s[:-1]
@@ -117,7 +126,7 @@ class Sensor:
             now_s: how far the stream has come, or None at the end of the recording. A sensor that is silent for
                 longer than a gap that could be bridged is taken to have paused, not to have ended.
         """
-        self._sort_in()
+        self.sort_in()
         patch = self.spec.patch
         grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
         known, known_s = self._values, self._times_s
@@ -135,7 +144,7 @@ class Sensor:
 
     def empty_until(self, step: int) -> float:
         """Until when no frame is valid from this step on; minus infinity if the step itself may have one."""
-        self._sort_in()
+        self.sort_in()
         start_s = step * self.spec.patch * self.frame_s
         known = self._times_s[self._valid]
         if (known < start_s).any() and known[known < start_s][-1] + self.longest_gap_s >= start_s:
@@ -145,7 +154,7 @@ class Sensor:
 
     def skip(self, step: int) -> None:
         """Go on at this step, past steps without a valid frame."""
-        self._sort_in()
+        self.sort_in()
         self._before, self._settled_step = (np.zeros(self.spec.channels, np.float32), False), -1
         self._taken_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._forget(step * self.spec.patch * self.frame_s)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Iterable
-from numbers import Real
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from deploy.clock import Clock, Samples
+from deploy.counts import SampleCounts
 from deploy.recognizer import Recognizer
-from deploy.samples import as_rows, as_times, extremes
+from deploy.samples import Rows, as_rows, as_times, extremes
 from deploy.sensor import Sensor
-from edgehar.clip import Bools, Floats, Prediction
+from deploy.stream_options import check_numbers, check_times
+from edgehar.clip import Bools, Floats, Prediction, Times
 from edgehar.config import names_of
 from edgehar.errors import ConfigError, DataError
 
@@ -66,22 +68,8 @@ class StreamRecognizer:
         offsets_s: dict[str, float] | None = None,
     ) -> None:
         """Check the options and start with nothing heard."""
-        numbers: dict[str, Any] = {"smoothing": smoothing, "margin": margin}
-        numbers |= {"lateness_s": lateness_s, "reorder_s": reorder_s}
-        if not all(isinstance(value, Real) for value in numbers.values()) or not (
-            0 <= smoothing < 1 and 0 <= margin < math.inf and 0 <= reorder_s <= lateness_s
-        ):
-            raise ConfigError(
-                f"{', '.join(f'{name} {value!r}' for name, value in numbers.items())}; expected smoothing in [0, 1), "
-                "the others numbers of at least 0, a finite margin, and no more reordering than lateness"
-            )
-        offsets: Any = offsets_s or {}
-        if not isinstance(offsets, dict):
-            raise ConfigError(f"offsets_s {offsets_s!r}; expected a dict from the sensor's name to seconds")
-        given_s: dict[str, Any] = {"start_s": 0.0 if start_s is None else start_s, **(offsets_s or {})}
-        for what, time_s in given_s.items():
-            if not isinstance(time_s, Real) or not math.isfinite(time_s):
-                raise ConfigError(f"{what}: {time_s!r}; expected seconds, a finite number")
+        check_numbers(smoothing=smoothing, margin=margin, lateness_s=lateness_s, reorder_s=reorder_s)
+        check_times(start_s, offsets_s)
         self._recognizer, self._manifest = recognizer, recognizer.manifest
         self._connected = names_of(modalities, "modalities") or tuple(spec.name for spec in self._manifest.modalities)
         self._offsets_s = dict(offsets_s or {})
@@ -90,22 +78,27 @@ class StreamRecognizer:
         self._lateness_s, self._reorder_s = lateness_s, reorder_s
         self._start_s = start_s
         self._step_s = self._manifest.window.step_s
+        self._specs = {spec.name: spec for spec in self._manifest.modalities if spec.name in self._connected}
+        self._counts = {name: SampleCounts() for name in self._specs}
+        self._sensors, self._clocks = dict[str, Sensor](), dict[str, Clock]()
         self._no_token = self._encode({}, 1)  # (1, D)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard; the next sample starts a new stream."""
+        """Forget everything heard, all but the counts; the next sample starts a new stream."""
+        for name, sensor in self._sensors.items():
+            sensor.sort_in()  # which counts
+            self._clocks[name].drop()
         window, normalisation = self._manifest.window, self._manifest.normalisation
         self._origin_s = self._start_s
         self._sensors = {
-            spec.name: Sensor(spec, window.step_s / spec.patch, normalisation, self._reorder_s)
-            for spec in self._manifest.modalities
-            if spec.name in self._connected
+            name: Sensor(spec, window.step_s / spec.patch, normalisation, self._reorder_s, self._counts[name])
+            for name, spec in self._specs.items()
         }
         self._frame_s = max(sensor.frame_s for sensor in self._sensors.values())
         self._clocks = {
-            name: Clock(max(self._lateness_s, LEAP_SAMPLES / sensor.spec.rate_hz))
-            for name, sensor in self._sensors.items()
+            name: Clock(max(self._lateness_s, LEAP_SAMPLES / spec.rate_hz), self._counts[name])
+            for name, spec in self._specs.items()
         }
         self._step = 0
         self._tokens = self._no_token.repeat(window.steps, axis=0)  # (S, D), oldest first
@@ -132,12 +125,19 @@ class StreamRecognizer:
             raise ConfigError(
                 f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
             )
-        sensor, clock = self._sensors[modality], self._clocks[modality]
-        rows = as_rows(samples, sensor.spec)
+        rows = as_rows(samples, self._specs[modality])
         times = as_times(times_s, len(rows), modality, in_order=False)
         offset_s = self._offsets_s.get(modality, 0.0)
         if offset_s:
             times = times + offset_s
+        first_s, last_s = extremes(times)
+        predictions = self._hear(modality, rows, times)
+        self._counts[modality].arrived(len(rows), first_s, last_s)
+        return predictions
+
+    def _hear(self, modality: str, rows: Rows, times: Times) -> list[Prediction]:
+        """Take samples in, at times on the stream's clock; see `push`."""
+        sensor, clock = self._sensors[modality], self._clocks[modality]
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
         times = times - start_s
         first_s, newest_s = extremes(times)
@@ -157,10 +157,12 @@ class StreamRecognizer:
         for believed in clock.admit(arrived, self._others_s(modality), clocks_s):
             first_s = float(believed.times_s[0])
             if not anew and self._is_anew(modality, first_s):
+                for other in self._sensors.values():
+                    other.retract(-math.inf)
                 self.reset()
                 anew = True
             if anew:
-                predictions += self.push(modality, believed.rows, believed.times_s + start_s - offset_s)
+                predictions += self._hear(modality, believed.rows, believed.times_s + start_s)
                 continue
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)
@@ -186,7 +188,14 @@ class StreamRecognizer:
     @property
     def lost(self) -> dict[str, int]:
         """How many samples of each sensor came after their step had been computed, or had a time not to be believed."""
-        return {name: sensor.late + self._clocks[name].lost for name, sensor in self._sensors.items()}
+        return {name: one.late + one.doubted for name, one in self.counts.items()}
+
+    @property
+    def counts(self) -> dict[str, SampleCounts]:
+        """What became of each sensor's samples since the stream was made: how many came, were not used, and why."""
+        for sensor in self._sensors.values():
+            sensor.sort_in()
+        return {name: replace(one) for name, one in self._counts.items()}
 
     def _is_anew(self, modality: str, first_s: float) -> bool:
         """Whether the last sensor's clock, too, was set back to before the stream began: then another begins."""

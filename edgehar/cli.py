@@ -8,7 +8,9 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from edgehar import __version__
 from edgehar.errors import ConfigError, EdgeharError
@@ -46,6 +48,8 @@ EXTRAS = {
     "cryptography": "sign",
 }
 """Module -> the extra that installs it."""
+AT_ONCE = ("export", "quantize", "calibrate", "package", "verify", "bench", "run", "evaluate", "report")
+"""Verbs that keep no progress: interrupted, they begin anew."""
 
 
 def usage() -> str:
@@ -61,8 +65,14 @@ def forget_reader() -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until the end)
 
 
-def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None) -> int:
-    """Call a verb; turn what a user can cause into one line on stderr and exit code 2."""
+def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None, goes_on: bool = True) -> int:
+    """Call a verb; turn what a user can cause into one line on stderr and exit code 2.
+
+    Args:
+        main: the verb.
+        argv: its arguments; those of the process if None.
+        goes_on: whether the same command goes on where it was interrupted.
+    """
     try:
         return main(argv)
     except EdgeharError as problem:
@@ -83,8 +93,9 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
         }.get(problem.errno or 0, "check the path")
         message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"
     except KeyboardInterrupt:
-        sys.stderr.write("\nedgehar: interrupted; the same command goes on where this one stopped\n")
-        return 130
+        remark = "; the same command goes on where this one stopped" if goes_on else ""
+        sys.stderr.write(f"\nedgehar: interrupted{remark}\n")
+        return 128 + signal.SIGINT
     sys.stderr.write(f"edgehar: {' '.join(message.split())}\n")
     return 2
 
@@ -92,8 +103,26 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
 def call(verb: str, argv: list[str]) -> int:
     """Import the module of a verb, or of a "module:function" that is no verb, and call it, errors and all."""
     module, _, function = (VERBS[verb][0] if verb in VERBS else verb).partition(":")
-    main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
+    with _interrupted_afterwards():
+        main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
     return main(argv)
+
+
+@contextmanager
+def _interrupted_afterwards() -> Generator[None, None, None]:
+    """Raise the KeyboardInterrupt of a SIGINT at the end of the block: what is imported makes an ImportError of it."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, or someone else's
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if came:
+            raise KeyboardInterrupt
 
 
 def check(verb: str, argv: list[str]) -> None:
@@ -129,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     if verb not in VERBS:
         sys.stderr.write(f"edgehar: unknown verb {verb!r}; expected one of: {', '.join(VERBS)}\n")
         return 2
-    return guarded(lambda _: call(verb, rest))
+    return guarded(lambda _: call(verb, rest), goes_on=verb not in AT_ONCE or "--suite" in rest)
 
 
 if __name__ == "__main__":

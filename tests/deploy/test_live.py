@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from deploy.live import LiveView, cells, view_line
 from edgehar.clip import Prediction
-from tests.deploy.running import LONG_S, ROOT, Heard, lines_of, running
+from tests.deploy.running import LONG_S, ROOT, Heard, lines_of, running, until
+from tests.deploy.test_counts import in_milliseconds
 from tests.deploy.test_stream import steady
 
 FACTS = "0.83      12.4 s     25.0 hops/s      1.2 ms"
@@ -93,15 +94,33 @@ def test_a_terminal_shows_one_line(sliding_package: Path, tmp_path: Path, encodi
         shown = b"".join(heard.all()).decode()
     redrawn = [part for part in re.split("[\r\n]+", shown) if part]
     remarks = [part for part in redrawn if part.startswith("edgehar: ")]
-    assert len(remarks) == 1
+    assert len(remarks) == 3
     assert "line 121: not JSON" in remarks[0]
+    assert "inertial: 101 samples, all used" in remarks[2]
     assert {len(part) for part in redrawn if part not in remarks} == {89}
-    newest = redrawn[-1]
+    newest = [part for part in redrawn if part not in remarks][-1]
     assert re.match(rf"\w+ +{block}+\S*  0\.\d\d +\d\.\d s +[\d.]+ hops/s +[\d.]+ ms", newest), newest
     assert '"probabilities"' not in shown
     answers = file.read_text().splitlines()
     assert answers
     assert f'"label": "{newest.split()[0]}"' in answers[-1]
+
+
+def test_the_line_tells_of_samples_that_bring_no_answer(sliding_package: Path) -> None:
+    shown = b""
+
+    def told() -> bool:
+        nonlocal shown
+        assert process.stdout
+        shown += process.stdout.read(4096)
+        return re.search(rb"\rno answer yet  162 samples, 15\d not used", shown) is not None
+
+    with on_a_terminal(sliding_package, 90) as process:
+        assert process.stdin
+        process.stdin.write(b"".join(lines_of(in_milliseconds(steady(2.0)))))
+        process.stdin.flush()
+        until(told, "the counts")
+        process.stdin.close()
 
 
 def test_without_a_terminal_the_lines_come_as_usual(sliding_package: Path) -> None:

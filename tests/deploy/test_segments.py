@@ -81,6 +81,7 @@ def test_activities_are_in_order_and_inside_the_recording(labels: str, shortest_
         assert given_predictions[0].start_s <= edges[0] <= edges[-1] <= given_predictions[-1].end_s
 
 
-def test_a_negative_duration_is_refused() -> None:
+@pytest.mark.parametrize("shortest_s", [-1.0, float("inf"), float("nan")])
+def test_a_duration_that_is_none_is_refused(shortest_s: float) -> None:
     with pytest.raises(ConfigError, match="expected 0 or more"):
-        Segmenter(-1.0)
+        Segmenter(shortest_s)

@@ -1,0 +1,104 @@
+"""A line of a stream is one JSON object of samples: anything else is named by its number, and skipped if so wished."""
+
+import numpy as np
+import pytest
+
+import deploy
+from deploy.lines import MAX_LINE_BYTES, Message, stream_predictions
+from deploy.recognizer import Recognizer
+from edgehar.clip import Prediction
+from edgehar.errors import DataError
+from tests.deploy.running import lines_of
+from tests.deploy.test_stream import Recording, steady
+
+
+def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
+    messages = [Message(f"line {number}", line) for number, line in enumerate(lines, 1)]
+    stream = deploy.StreamRecognizer(recognizer)
+    return [prediction for prediction, _ in stream_predictions(stream, messages, skip_bad)]
+
+
+BAD_LINES = [
+    b"not json",
+    b"[1, 2]",
+    b"{}",
+    b'{"modality": "inertial", "time_s": 9.0}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [[0,0,0,0,0,0]], "note": 1}',
+    b'{"modality": 7, "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "radar", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [[0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": []}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": {"a": 1}}',
+    b'{"modality": "inertial", "time_s": "noon", "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": null, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": [9.0, 9.1], "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 1e12, "samples": [[0,0,0,0,0,0]]}',
+    b"\xff\xfe{}",
+    '{"modality": "inertial", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}'.encode("utf-16"),
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [["1.5",0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [["1","1","1","1","1","1"]]}',
+    b'{"modality": "inertial", "time_s": "9.0", "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "samples": [[true,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": true, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 9.0, "time_s": 9.1, "samples": [[0,0,0,0,0,0]]}',
+    b"[" * 100_000,
+    b"[" * (MAX_LINE_BYTES + 1),
+    b'{"modality": "' + b"x" * 100_000 + b'", "time_s": 9.0, "samples": [[0,0,0,0,0,0]]}',
+    b'{"modality": "inertial", "time_s": 1' + b"0" * 5000 + b', "samples": [[0,0,0,0,0,0]]}',
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES, ids=lambda line: line[:60].decode("latin-1"))
+def test_a_bad_line_is_named_or_skipped(recognizer: Recognizer, bad: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = steady(1.5)
+    good = [line.strip() for line in lines_of(recording)]
+    lines = [*good[:40], bad, *good[40:]]
+    with pytest.raises(DataError, match="line 41: "):
+        streamed(recognizer, lines)
+    found = streamed(recognizer, lines, skip_bad=True)
+    said = capsys.readouterr().err
+    assert said.startswith("edgehar: line 41: ")
+    assert said.count("\n") == 1
+    assert len(said) <= 401
+    expected = recognizer.predict_windows(recording.signals, recording.times_s)
+    np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (
+            b'{"modality": "inertial", "time_s": 9.0, "samples": [["1.5",0,0,0,0,0]]}',
+            "samples are not an array of numbers",
+        ),
+        (b'{"modality": "inertial", "time_s": "9.0", "samples": [[0,0,0,0,0,0]]}', "the times are not numbers"),
+        (b'{"modality": "inertial", "time_s": false, "samples": [[0,0,0,0,0,0]]}', "false is no number"),
+        (b'{"modality": "a", "modality": "inertial", "time_s": 9.0, "samples": []}', "'modality' twice"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said(recognizer: Recognizer, bad: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=f"^line 1: .*{reason}"):
+        streamed(recognizer, [bad])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line(
+    recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]
+) -> None:
+    found = streamed(recognizer, [b"\xef\xbb\xbf" + lines[0], *lines[1:], b"\xef\xbb\xbf\n"])
+    assert [one.label for one in found] == [one.label for one in expected]
+
+
+def test_nan_and_null_are_lost_samples(recognizer: Recognizer) -> None:
+    recording = steady(1.5)
+    inertial = recording.signals["inertial"].copy()
+    inertial[10] = np.nan
+    lost = Recording(recording.signals | {"inertial": inertial}, recording.times_s)
+    nan_lines = lines_of(lost)
+    null_lines = [line.replace(b"NaN", b"null") for line in nan_lines]
+    assert nan_lines != null_lines
+    expected = recognizer.predict_windows(lost.signals, lost.times_s)
+    for lines in (nan_lines, null_lines):
+        found = streamed(recognizer, lines)
+        np.testing.assert_allclose(
+            [one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5
+        )
