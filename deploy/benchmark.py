@@ -38,9 +38,9 @@ from deploy.wire import matmul_model
 from edgehar.cli import guarded
 from edgehar.config import check_threads, option, parse, positional
 from edgehar.errors import ConfigError, PackageError
-from edgehar.files import write_json
+from edgehar.files import check_writable, write_json
 from edgehar.manifest import Manifest
-from edgehar.package import EdgePackage, refuse_inside
+from edgehar.package import EdgePackage, check_result
 from edgehar.results import portable, stamp
 
 FEWEST_RUNS = 500
@@ -235,12 +235,13 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Measure, or compare; print the table, then the JSON document as the last line."""
     config = parse(BenchConfig, argv, "edgehar bench", (__doc__ or "").partition("\n")[0])
-    refuse_inside(config.json, config.package)
+    check_result(config.json, config.package)
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
         text = comparison_table(document)
     elif config.tune:
         package = EdgePackage.open(config.package)
+        check_writable(profile_path(package.path), "--tune")
         providers = choose_providers(config.providers)
         if not config.providers and LITERT in known_providers():
             providers = (LITERT, *providers)

@@ -15,7 +15,9 @@ from deploy.providers import known_providers, litert_version
 from edgehar.package import MANIFEST, EdgePackage
 
 FORMAT, FORMAT_VERSION = "edgehar-tuning", 1
+KEYS = ("format", "format_version", "machine", "manifest_sha256", "chosen")
 MOST_PROFILE_BYTES = 1 << 20
+MOST_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,59 @@ def manifest_sha256(package: EdgePackage) -> str:
 
 
 def tuned_choice(package: EdgePackage) -> Choice | None:
-    """What the profile beside a package names; None if there is none, or it is of another package or machine.
+    """What the profile beside a package names; None if there is none, or it is of another machine.
 
-    A profile that cannot be used is reported as a RuntimeWarning and ignored.
+    A profile that cannot be used, or is of another package, is reported as a RuntimeWarning and ignored.
     """
     path = profile_path(package.path)
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > MOST_PROFILE_BYTES:
-            raise ValueError(f"more than {MOST_PROFILE_BYTES} bytes")
-        entry: Any = json.loads(path.read_bytes())
-        if (entry["format"], entry["format_version"]) != (FORMAT, FORMAT_VERSION):
-            raise ValueError(f"format {entry['format']!r} {entry['format_version']!r}, expected {FORMAT!r} 1")
-        here = machine()
-        if entry["machine"] != here or entry["manifest_sha256"] != manifest_sha256(package):
-            return None
-        found = entry["chosen"]
-        chosen = Choice(found["precision"], found["threads"], tuple(found["providers"]))
-        if chosen.precision not in package.manifest.graphs or not 1 <= chosen.threads <= (os.cpu_count() or 1):
-            raise ValueError(f"{chosen.precision!r} with {chosen.threads!r} threads")
-        if not chosen.providers or not set(chosen.providers) <= set(here["providers"]):
-            raise ValueError(f"providers {chosen.providers!r}")
-        return chosen
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError, OSError) as problem:
+        return _chosen(_read(path), package)
+    except (ValueError, OSError) as problem:
         warnings.warn(
-            f"{path}: no profile that can be used ({problem}); call 'edgehar bench --tune' again or delete it",
+            f"{path}: no profile that can be used: {problem}; the package runs as if there were none; call 'edgehar "
+            "bench --tune' again or delete the file",
             RuntimeWarning,
             stacklevel=3,
         )
         return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A profile as JSON; raises ValueError in words for people."""
+    if path.stat().st_size > MOST_PROFILE_BYTES:
+        raise ValueError(f"it has more than {MOST_PROFILE_BYTES} bytes")
+    try:
+        entry: Any = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise ValueError("it is damaged, as it is no JSON") from None
+    if not isinstance(entry, dict):
+        raise ValueError("it is damaged, as it is no JSON object")
+    return cast("dict[str, Any]", entry)
+
+
+def _chosen(entry: dict[str, Any], package: EdgePackage) -> Choice | None:
+    """What a profile names, None if it is of another machine; raises ValueError in words for people."""
+    lacking = [
+        name for name in ("format", "format_version", "machine", "manifest_sha256", "chosen") if name not in entry
+    ]
+    if lacking:
+        raise ValueError(f"it is damaged, as it lacks {', '.join(lacking)}")
+    if (entry["format"], entry["format_version"]) != (FORMAT, FORMAT_VERSION):
+        raise ValueError(f"it is of format {entry['format']!r} {entry['format_version']!r}, not {FORMAT!r} 1")
+    if entry["manifest_sha256"] != manifest_sha256(package):
+        raise ValueError("it was measured with another package, or with this one before it was changed")
+    here = machine()
+    if entry["machine"] != here:
+        return None
+    try:
+        found = entry["chosen"]
+        chosen = Choice(found["precision"], found["threads"], tuple(found["providers"]))
+        possible = chosen.precision in package.manifest.graphs and 1 <= chosen.threads <= (os.cpu_count() or 1)
+        possible = possible and bool(chosen.providers) and set(chosen.providers) <= set(here["providers"])
+    except (TypeError, KeyError, IndexError):
+        possible, chosen = False, None
+    if not possible:
+        raise ValueError(f"this package cannot run here with what it names, {str(entry['chosen'])[:MOST_SHOWN]}")
+    return chosen

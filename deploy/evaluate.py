@@ -29,7 +29,7 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
 from edgehar.metrics import score
-from edgehar.package import refuse_inside
+from edgehar.package import check_result
 from edgehar.splits import make_split
 from edgehar.windows import Windows, cut
 
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + ELSEWHERE)
     if config.faults and config.scored.modalities:
         raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
-    refuse_inside(config.json, config.package)
+    check_result(config.json, config.package)
     recognizer, dataset, split = opened(config.package, config.scored, config.threads)
     scored = evaluate(recognizer, dataset, split, config.scored.modalities, config.unknown)
     result = {"package": config.package, **scored}

@@ -65,12 +65,16 @@ def _read_key(path: Path, private: bool) -> Any:
 def make_keys(name: Path) -> tuple[Path, Path, str]:
     """Write NAME.private.pem, for the owner's eyes only, and NAME.public.pem; returns both and the key's id.
 
-    Raises ConfigError if one of them is there already: a key is never overwritten.
+    Raises ConfigError if one of them is there already, as a key is never overwritten, or their folder is not.
     """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
+    if not name.name:
+        raise ConfigError(f"--out {str(name)!r}: expected the name of a pair of keys, such as maker")
     private, public = name.with_name(f"{name.name}.private.pem"), name.with_name(f"{name.name}.public.pem")
+    if not name.parent.is_dir():
+        raise ConfigError(f"--out {name}: there is no folder {name.parent}; make it or choose another --out")
     for path in (private, public):
         if os.path.lexists(path):
             raise ConfigError(f"{path}: is there already; a key is never overwritten; choose another --out")
@@ -78,7 +82,6 @@ def make_keys(name: Path) -> tuple[Path, Path, str]:
     encoding = serialization.Encoding.PEM
     secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     open_part = key.public_key().public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
-    name.parent.mkdir(parents=True, exist_ok=True)
     for path, content, mode in ((private, secret, KEY_MODE), (public, open_part, 0o644)):
         # Exclusive, and with its mode from the start: nobody else can have it open.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)

@@ -29,7 +29,7 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest
 from edgehar.metrics import score
-from edgehar.package import refuse_inside
+from edgehar.package import check_result
 from edgehar.results import portable, stamp
 from edgehar.segment_metrics import IOU_PERCENTS, Compared, compare, segment_scores
 from edgehar.windows import UNLABELLED, window_label
@@ -189,7 +189,7 @@ def summary(result: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print the summary, then the result as JSON; exit code 1 if stream and offline disagree."""
     config = parse(StreamEvaluateConfig, argv, "edgehar evaluate --stream", (__doc__ or "").partition("\n")[0])
-    refuse_inside(config.json, config.package)
+    check_result(config.json, config.package)
     recognizer, dataset, split = opened(config.package, config.scored, config.threads)
     fed = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
     clips = scored_clips(recognizer, dataset, split, fed)

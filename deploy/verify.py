@@ -173,9 +173,8 @@ def main(argv: list[str] | None = None) -> int:
         for check in checks:
             sys.stdout.write(f"{check.name:<{width}}  {check.result:<7}  {check.found}".rstrip() + "\n")
     if failed:
-        sys.stderr.write(
-            f"edgehar: {config.package}: {len(failed)} of {len(checks)} checks failed: {failed[0].found}\n"
-        )
+        first = f"{failed[0].name}: {failed[0].found}"
+        sys.stderr.write(f"edgehar: {config.package}: {len(failed)} of {len(checks)} checks failed: {first}\n")
         return 2
     return 0
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -145,6 +146,13 @@ def call_action(verb: str, usage: str, actions: dict[str, Callable[[list[str]], 
     return action(arguments[1:])
 
 
+def _as_remark(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as the command shows it: in one line, without the place in the program that gave it."""
+    return f"edgehar: {' '.join(str(message).split())}\n"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the `edgehar` command."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -158,7 +166,12 @@ def main(argv: list[str] | None = None) -> int:
     if verb not in VERBS:
         sys.stderr.write(f"edgehar: unknown verb {verb!r}; expected one of: {', '.join(VERBS)}\n")
         return 2
-    return guarded(lambda _: call(verb, rest), goes_on=verb not in AT_ONCE or "--suite" in rest)
+    usual = warnings.formatwarning
+    warnings.formatwarning = _as_remark
+    try:
+        return guarded(lambda _: call(verb, rest), goes_on=verb not in AT_ONCE or "--suite" in rest)
+    finally:
+        warnings.formatwarning = usual
 
 
 if __name__ == "__main__":

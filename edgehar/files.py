@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgehar.errors import BusyError, DataError
+from edgehar.errors import BusyError, ConfigError, DataError
 
 
 @contextmanager
@@ -90,6 +91,21 @@ def _is_running(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise ConfigError, before any work is done, unless a file can be written there; missing folders will be made."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{option} {path}: a folder or a device; expected a file; name one in it or choose another")
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise ConfigError(
+            f"{option} {path}: nothing can be written in {folder} ({problem.strerror}); expected a place for a file; "
+            "choose another"
+        ) from None
 
 
 def sha256(path: Path) -> str:

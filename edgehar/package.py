@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgehar.errors import ConfigError, PackageError
-from edgehar.files import atomic_folder
+from edgehar.files import atomic_folder, check_writable
 from edgehar.manifest import CALIBRATION, PARITY, Manifest
 from edgehar.model_card import model_card
 from edgehar.npz import read_npz
@@ -27,8 +27,8 @@ __all__ = [
     "EdgePackage",
     "Manifest",
     "amend_package",
+    "check_result",
     "model_card",
-    "refuse_inside",
     "write_package",
 ]
 
@@ -47,10 +47,16 @@ def _checksum(manifest: bytes) -> bytes:
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def refuse_inside(result: str | None, package: str | None) -> None:
-    """Raise ConfigError if a result would be written among the files of a package."""
-    if result is not None and package is not None and Path(package).resolve() in Path(result).resolve().parents:
+def check_result(result: str | None, package: str | None) -> None:
+    """Raise ConfigError, before anything is measured, if a result of --json cannot be kept.
+
+    Either nothing can be written there, or it would lie among the files of the package.
+    """
+    if result is None:
+        return
+    if package is not None and Path(package).resolve() in Path(result).resolve().parents:
         raise ConfigError(f"--json {result}: lies within the package {package}; choose a file beside it")
+    check_writable(Path(result), "--json")
 
 
 @dataclass(frozen=True)

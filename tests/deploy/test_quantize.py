@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 import deploy
 from deploy import quantize, verify
+from deploy.lower_precision import products_of_activations
 from edgehar.cli import call, guarded
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package import EdgePackage, amend_package
@@ -109,7 +110,7 @@ def test_a_weight_behind_a_transpose_is_no_product_of_activations() -> None:
         onnx.helper.make_node("MatMul", ["x", "y"], ["z"], name="product"),
     ]
     graph = onnx.helper.make_graph(nodes, "g", [], [], [weight])
-    assert quantize.products_of_activations(onnx.helper.make_model(graph)) == ["product"]
+    assert products_of_activations(onnx.helper.make_model(graph)) == ["product"]
 
 
 def test_disagreement_is_recorded_and_keeps_fp32(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,3 +190,10 @@ def test_formats_that_boards_cannot_read_are_found(package: Path) -> None:
 def test_another_interface_is_found(package: Path) -> None:
     amend_package(package, {"head.fp32.onnx": package / "encoder.fp32.onnx"})
     assert "the manifest expects" in failed(package)["package"] or "expected" in failed(package)["fp32 head interface"]
+
+
+def test_a_changed_model_card_is_named(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = package / "MODEL_CARD.md"
+    card.write_text(card.read_text() + "and more\n")
+    assert verify.main([str(package)]) == 2
+    assert "checks failed: MODEL_CARD.md: is not what the manifest gives" in capsys.readouterr().err

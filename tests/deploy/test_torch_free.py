@@ -25,7 +25,7 @@ import deploy, edgehar
 imported = []
 for package in (edgehar, deploy):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        if module.name == "deploy.quantize" and "onnx" in FORBIDDEN:
+        if module.name == "deploy.lower_precision" and "onnx" in FORBIDDEN:
             continue
         importlib.import_module(module.name)
         imported.append(module.name)
@@ -59,12 +59,20 @@ def test_every_check_of_a_package_does_without_onnx(clip_package: Path, int8_pac
     assert found["checks"] == on_the_board(clip_package, int8_package)["checks"]
 
 
+WITHOUT_ONNX = (
+    "import sys; sys.modules['onnx'] = None\nfrom edgehar.cli import main; sys.exit(main(['quantize', sys.argv[1]]))"
+)
+
+
+def test_help_of_quantising_needs_no_onnx() -> None:
+    command = [sys.executable, "-c", WITHOUT_ONNX, "--help"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "--precisions" in answer.stdout
+
+
 def test_quantising_without_onnx_says_what_to_install(clip_package: Path) -> None:
-    program = (
-        "import sys; sys.modules['onnx'] = None\n"
-        "from edgehar.cli import main; sys.exit(main(['quantize', sys.argv[1]]))"
-    )
-    command = [sys.executable, "-c", program, str(clip_package)]
+    command = [sys.executable, "-c", WITHOUT_ONNX, str(clip_package)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert answer.returncode == 2
     assert "pip install 'edgehar[quantize]'" in answer.stderr

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from deploy.providers import CPU
 from deploy.tuning import table, tune
 from edgehar.errors import ConfigError
 from edgehar.package import EdgePackage, amend_package
+from tests.deploy.running import ROOT
 from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 
 
@@ -59,7 +62,8 @@ def test_a_profile_holds_for_its_machine_and_package(package: Path) -> None:
     changed(package, machine=machine())
     assert deploy.load(package).precision == "fp16"
     amend_package(package, {}, metrics={})
-    assert deploy.load(package).precision == "int8"
+    with pytest.warns(RuntimeWarning, match="measured with another package, or with this one before it was changed"):
+        assert deploy.load(package).precision == "int8"
 
 
 def test_the_command_keeps_and_shows_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,20 +106,19 @@ def test_a_precision_with_other_answers_is_never_chosen(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "{",
-        "[]",
-        "[" * 100_000,
-        json.dumps({"format": "other", "format_version": 1}),
-        json.dumps({"format": "edgehar-tuning", "format_version": 1}),
-        " " * (2 << 20),
+        ("{", "it is damaged, as it is no JSON"),
+        ("[]", "it is damaged, as it is no JSON object"),
+        ("[" * 100_000, "it is damaged, as it is no JSON"),
+        ('{"format": "other", "format_version": 1}', "it lacks machine, manifest_sha256, chosen"),
+        (" " * (2 << 20), "it has more than"),
     ],
     ids=lambda text: text[:20],
 )
-def test_a_damaged_profile_is_named_and_ignored(package: Path, text: str) -> None:
+def test_a_damaged_profile_is_named_and_ignored(package: Path, text: str, said: str) -> None:
     profile_path(package).write_text(text)
-    with pytest.warns(RuntimeWarning, match="no profile that can be used"):
+    with pytest.warns(RuntimeWarning, match=f"no profile that can be used: .*{said}"):
         assert deploy.load(package).precision == "int8"
 
 
@@ -137,6 +140,15 @@ def test_a_profile_cannot_name_what_is_not_there(package: Path, chosen: Any) -> 
     write_profile(package, chosen)
     with pytest.warns(RuntimeWarning, match="no profile that can be used"):
         assert deploy.load(package).precision == "int8"
+
+
+def test_the_command_tells_of_a_profile_without_its_own_source(package: Path) -> None:
+    profile_path(package).write_text("{")
+    command = [sys.executable, "-m", "edgehar.cli", "run", str(package), "--stdin"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, input="", cwd=ROOT)
+    first = answer.stderr.splitlines()[0]
+    assert first.startswith(f"edgehar: {profile_path(package)}: no profile that can be used: it is damaged")
+    assert "RuntimeWarning" not in answer.stderr
 
 
 def test_a_provider_that_is_not_there_is_named(package: Path) -> None:
