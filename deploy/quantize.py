@@ -5,7 +5,7 @@
 
 int8          quantise and dequantise nodes on the inputs of linear layers, with ranges from the package's synthetic
               calibration arrays; TensorRT reads it too
-int8-dynamic  ranges measured at run time; for onnxruntime on a CPU only
+int8-dynamic  ranges measured at run time; for the processor, with onnxruntime or LiteRT
 fp16          half precision inside, float32 at the edges; for GPUs and ARM, on x86 it is no faster
 
 Which is the fastest depends on the machine: `edgehar bench --tune`. Only `deploy.lower_precision` needs `onnx`, and a
