@@ -59,6 +59,8 @@ def _as_numbers(given: Any) -> Rows:
 
     Raises TypeError for what numpy would take for a number and is none, else what numpy raises.
     """
+    if type(given) is np.ndarray and given.dtype.kind in "fiu":  # what it nearly always is: nothing else to look for
+        return given.astype(np.float64)
     values, parts = given, cast("list[Any]", given if isinstance(given, list | tuple) else [given])
     masked: Any = sys.modules.get("numpy.ma")  # numpy imports it where it is used: without it nothing is masked
     if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):

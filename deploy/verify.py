@@ -71,7 +71,7 @@ def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
         problems += [f"{path.name}: {problem}" for problem in tensorrt_problems(graph)]
     name = f"{precision} for TensorRT"
     if DYNAMIC in kinds:
-        yield Check(name, SKIPPED, "its ranges are measured at run time: for onnxruntime on a CPU only")
+        yield Check(name, SKIPPED, "its ranges are measured at run time: for the processor only")
     else:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         kept = "operators and shapes" + (", int8 only, zero points 0" if QUANTISE in kinds else "")
