@@ -33,6 +33,7 @@ class SuiteOptions:
     shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
     draws: int = option(5, "how often each share is drawn")
     student_shares: tuple[float, ...] = option((), "those of them that the suite labels also trains students on")
+    equal_shares: bool = option(False, "students of the suite labels expect every activity equally often")
     left_out: int = option(3, "activities that the suite unknown leaves out")
     kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suites of compression keep")
     sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
@@ -56,11 +57,14 @@ class SuiteOptions:
             ("out-of-fold", self.out_of_fold, ("accuracy",)),
             ("out-of-fold-nano", self.out_of_fold_nano, ("accuracy",)),
             ("student-shares", self.student_shares, ("labels",)),
+            ("equal-shares", self.equal_shares, ("labels",)),
         ):
             if given and not set(self.suite) & set(takers):
                 raise ConfigError(f"--{name} with --suite {','.join(self.suite)}: only {', '.join(takers)} take it")
         if "labels" in self.suite and not self.recipe.pretraining:
             raise ConfigError("--no-pretraining with --suite labels: it compares both; leave the option out")
+        if self.equal_shares and not self.student_shares:
+            raise ConfigError("--equal-shares without --student-shares: no student is trained; give these, too")
         if self.folds < 2:
             raise ConfigError(f"--folds {self.folds}: expected 2 or more")
         if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,10 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
 
 
 def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
-    """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed."""
+    """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed.
+
+    Students learn from the labels alone, or from both teachers and every window.
+    """
     recipe, data = options.recipe, data_arguments(run)
     stages = [
         training_stage(
@@ -119,18 +123,14 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
                 name = f"finetune-{share:g}-{draw}-{start}"
                 arguments = (*recipe.options("finetune"), *few, *origin)
                 stages.append(training_stage(folder, "finetune", name, arguments, name=name))
-    for share in options.student_shares:
-        for draw in range(options.draws):
+    equal = ("--equal-shares",) if options.equal_shares else ()
+    for how, more, origins in (("alone", ALONE, ("pretrained",)), ("distilled", equal, ("pretrained", "scratch"))):
+        for share, draw in product(options.student_shares, range(options.draws)):
             few = ("--label-share", str(share), "--label-draw", str(draw), "--seed", str(seed + draw))
-            known = (
-                *recipe.options("distill"),
-                *few,
-                "--teacher",
-                str(folder / f"finetune-{share:g}-{draw}-pretrained"),
-            )
-            for how, more in (("distilled", ()), ("alone", ALONE)):
-                name = f"distill-{share:g}-{draw}-{how}"
-                stages.append(training_stage(folder, "distill", name, (*known, *more), name=name))
+            teachers = ",".join(str(folder / f"finetune-{share:g}-{draw}-{origin}") for origin in origins)
+            name = f"distill-{share:g}-{draw}-{how}"
+            arguments = (*recipe.options("distill"), *few, "--teacher", teachers, *more)
+            stages.append(training_stage(folder, "distill", name, arguments, name=name))
     return stages
 
 

@@ -158,7 +158,8 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert not list((place / "results").glob("*-labels-*"))
-    said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", "--student-shares", "0.25")
+    students = ("--student-shares", "0.25", "--equal-shares")
+    said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", *students)
     assert said.count("(done before)") == 2
     entries = only_result(place, "*-labels-*.json")["labels"]
     kinds = [(entry["network"], entry["share"], entry["pretrained"], entry["train_windows"]) for entry in entries]
@@ -170,7 +171,8 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
         ("student", 0.25, True, 4),
         ("student", 0.25, True, 4),
     ]
-    assert [entry["distilled"] for entry in entries[4:]] == [True, False]
+    assert [entry["distilled"] for entry in entries[4:]] == [False, True]
+    assert said.count("--equal-shares") == said.count("-scratch --equal-shares") == 1  # who is taught, by both teachers
     assert all(entry["accuracy"] == entry["correct"] / entry["total"] for entry in entries)
 
 
