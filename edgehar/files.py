@@ -31,7 +31,11 @@ def atomic_file(path: Path) -> Generator[Path, None, None]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Generator[Path, None, None]:
-    """Yield an empty temporary folder beside `path`; it replaces `path` only if the block succeeds."""
+    """Yield an empty temporary folder beside `path`; it replaces `path` only if the block succeeds.
+
+    Where `path` is a link, the folder that it points to is replaced and the link stays.
+    """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -51,32 +55,39 @@ def atomic_folder(path: Path) -> Generator[Path, None, None]:
 def locked(path: Path, option: str = "--out") -> Generator[None, None, None]:
     """Hold the output `path` for one process, by a lock beside it that goes with the process, even with kill -9.
 
-    What a writer that was killed left beside it is cleared up. Raises BusyError if another process holds it, with the
-    option by which to choose another output.
+    What a writer that was killed left beside it is cleared up. Of a link, what it points to is held. Raises BusyError
+    if another process holds it, with the option by which to choose another output.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as handle:
+    there = path.resolve()
+    there.parent.mkdir(parents=True, exist_ok=True)
+    with there.with_name(f".{there.name}.lock").open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(
                 f"{path}: another run is writing here; wait for it to end or choose another {option}"
             ) from None
-        _clear_up(path)
+        _clear_up(there)
         yield
+
+
+def progress_files(path: Path) -> list[Path]:
+    """What trainings left beside the output `path` to be resumed from, one for each round."""
+    saved = re.compile(rf"\.{re.escape(path.name)}\.progress(\.\d{{1,2}})?")
+    return [entry for entry in path.parent.iterdir() if saved.fullmatch(entry.name)]
 
 
 def _clear_up(path: Path) -> None:
     """Take away what writers that are gone left beside `path`; what one was about to replace goes back."""
     name = re.escape(path.name)
-    left = re.compile(rf"\.(?:{name}|\.{name}\.progress)\.(\d{{1,9}})\.(tmp|old)")
+    left = re.compile(rf"\.(?:{name}|\.{name}\.progress(?:\.\d{{1,2}})?)\.(\d{{1,9}})\.(tmp|old)")
     for entry in path.parent.iterdir():
         found = left.fullmatch(entry.name)
         if found is None or _is_running(int(found[1])):
             continue
         if found[2] == "old" and not path.exists():
             entry.replace(path)
-        elif entry.is_dir():
+        elif entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files import atomic_folder, check_writable
-from edgehar.manifest import CALIBRATION, PARITY, Manifest
+from edgehar.manifest import CALIBRATION, FORMAT, PARITY, Json, Manifest
 from edgehar.model_card import model_card
 from edgehar.npz import read_npz
 from edgehar.plain_files import is_plain, read_plain
@@ -163,18 +163,40 @@ def _check_sizes(folder: Path, manifest: Manifest) -> None:
         )
 
 
+def _strangers(folder: Path) -> list[str]:
+    """What lies in a package's folder and is no part of the package; graphs and arrays are, if the manifest is damaged.
+
+    Raises PackageError if its manifest is of something else.
+    """
+    names = [found.name for found in folder.iterdir() if found.name not in (*OWN_NAMES, ".lock")]
+    try:
+        entry = strict_json(read_plain(folder, MANIFEST, MOST_MANIFEST_BYTES))
+    except (ValueError, PackageError):
+        return sorted(name for name in names if not name.endswith((".onnx", ".npz")))
+    if not isinstance(entry, dict) or cast(Json, entry).get("format") != FORMAT:
+        raise PackageError(f"{folder}: its {MANIFEST} is of no edge package; choose another --out")
+    listed = cast(Json, entry).get("files")
+    return sorted(set(names) - set(cast(Json, listed) if isinstance(listed, dict) else ()))
+
+
 def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]) -> None:
     """Write a whole package or nothing.
 
     Args:
-        path: its folder; an older package there is replaced together with its signature, anything else is left alone
-            with a PackageError.
+        path: its folder; an older package there, whole or damaged, is replaced together with its signature, anything
+            else is left alone with a PackageError.
         manifest: what it promises; `files` in it is filled in here.
         files: name -> bytes, or a file to copy: at least the graphs, calibration.npz and parity.npz.
     """
     empty = path.is_dir() and all(found.name == ".lock" for found in path.iterdir())
     if path.exists() and not empty and not (path / MANIFEST).is_file():
         raise PackageError(f"{path}: exists and is no edge package; expected a new folder; choose another --out")
+    strange = [] if empty or not path.exists() else _strangers(path)
+    if strange:
+        raise PackageError(
+            f"{path}: holds {', '.join(strange)}, which would be lost with the package there; expected nothing else; "
+            "move it elsewhere or choose another --out"
+        )
     lacking = sorted(manifest.needed_files - set(files))
     odd = sorted(name for name in files if not is_plain(name) or name in OWN_NAMES)
     if lacking or odd:

@@ -6,6 +6,7 @@ from edgehar.config import check_seed, group, option
 from edgehar.datasets import DEFAULT_FOLDS, DataOptions
 from edgehar.errors import ConfigError
 from edgehar.recipe import Recipe
+from edgehar.window_sources import effective
 
 SEEDS = {
     "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
@@ -85,3 +86,11 @@ class SuiteOptions:
         for name, given, known in (("sources", self.sources, SOURCES), ("criteria", self.criteria, CRITERIA)):
             if not given or set(given) - set(known):
                 raise ConfigError(f"--{name} {','.join(given)}: expected some of {', '.join(known)}")
+        more = self.recipe.more("prune")
+        pruned_on = {*self.sources} if "ablation" in self.suite else set[str]()
+        pruned_on |= {STORED, FREE, REAL} if set(self.suite) & set(PRUNING[:2]) else set()
+        if effective(more, pruned_on) != more and pruned_on:
+            raise ConfigError(
+                f"--prune={self.recipe.prune}: has an option of windows that {','.join(self.suite)} do not prune with, "
+                f"which are {', '.join(sorted(pruned_on))}; leave it out"
+            )

@@ -15,6 +15,7 @@ from edgehar.pipeline import data_arguments
 from edgehar.recipe import Recipe
 from edgehar.stages import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
 from edgehar.suite_options import CRITERION, FREE, OWN_SPLITS, PRUNING, REAL, SEEDS, STORED, SuiteOptions
+from edgehar.window_sources import effective
 
 SHARING = ("distillation", *PRUNING)
 """Suites that begin with the networks which the suite accuracy trains."""
@@ -163,8 +164,9 @@ def _pruning(
 ) -> Stage:
     """Prune a network and score what is left."""
     name = _pruned_name(network, kept, source, criterion)
+    more = effective(options.recipe.options("prune"), (source,))
     arguments = (
-        str(folder / network), *options.recipe.options("prune"), "--macs", f"{kept:g}", "--source", source,
+        str(folder / network), *more, "--macs", f"{kept:g}", "--source", source,
         "--criterion", criterion, "--seed", str(seed), "--score",
     )  # fmt: skip
     return training_stage(folder, "prune", f"pruned-{name}", arguments, name=f"prune-{name}")

@@ -227,7 +227,7 @@ def main(argv: list[str] | None = None) -> int:
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
-    with workplace(out, crew, *options.teacher) as progress:
+    with workplace(out, crew, *options.teacher, kind="student") as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info
         chosen = chosen_windows(data.train, options.distill)
@@ -253,7 +253,7 @@ def main(argv: list[str] | None = None) -> int:
             crew,
             "distill",
             progress,
-            [asdict(options), data.fingerprint, [checkpoint.facts["options"] for checkpoint in teachers_before]],
+            [asdict(options), data.fingerprint, [checkpoint.digest() for checkpoint in teachers_before]],
         )
         if crew.rank != 0:
             return 0

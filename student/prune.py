@@ -33,7 +33,7 @@ from student.dream import Inputs, some_of
 from student.importance import CRITERIA
 from student.rebuild import network_of
 from student.recover import NEVER, RecoveryConfig, Smaller, recover
-from student.sources import SOURCES, Source, SourceConfig, open_source
+from student.sources import DEFAULT, SOURCES, Source, SourceConfig, open_source
 from student.units import parts_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
@@ -79,6 +79,13 @@ class PruneOptions:
             raise ConfigError(
                 f"--criterion {self.criterion}, --allocation {self.allocation}: expected one of "
                 f"{', '.join(CRITERIA)}, and one of {', '.join(ALLOCATIONS)}"
+            )
+        self.inputs.refuse_idle(self.inputs.source or DEFAULT)
+        given = [name for name, value in vars(self.data).items() if value != getattr(DataOptions(), name)]
+        if given and not self.score and "recordings" not in self.inputs.source:
+            raise ConfigError(
+                f"--{', --'.join(given)}: no recordings are read, so there is no effect; leave it out, or add --score "
+                "or --source recordings"
             )
 
     @property
@@ -129,8 +136,12 @@ def prune(
     crew: Crew,
     progress: Path,
     score: Callable[[nn.Module], dict[str, Any]] | None,
+    recorded: str | None,
 ) -> tuple[Any, History, dict[str, Any]]:
-    """Remove and recover, round after round; returns the network, its training curve and what was measured."""
+    """Remove and recover, round after round; returns the network, its training curve and what was measured.
+
+    `recorded` is the fingerprint of the recordings, if the windows are of them: others are not resumed with.
+    """
     held_out = source.draw(HELD_OUT, update_generator(options.seed, NEVER - 1))
     single = some_of(held_out, slice(1))
     measured = COSTS[options.cost]
@@ -160,7 +171,7 @@ def prune(
             facts["evaluation_removed"] = score(smaller.network)
         # With a limit in milliseconds the next start may keep other units.
         kept = {name: units.tolist() for name, units in smaller.kept.items()}
-        key = [asdict(options), before.facts.get("options"), before.history, smaller.gives, kept]
+        key = [asdict(options), before.digest(), recorded, smaller.gives, kept]
         points = recover(smaller, unpruned, source, options.recovery, training, options.seed + place, crew, file, key)
         done = history[-1]["update"] if history else 0
         history += [point | {"update": done + point["update"]} for point in points]
@@ -174,9 +185,6 @@ def prune(
     }
     if score is not None:
         facts["evaluation"] = score(smaller.network)
-    if crew.rank == 0:
-        for file in files[1:]:
-            file.unlink(missing_ok=True)
     return smaller.network, history, facts
 
 
@@ -191,22 +199,26 @@ def main(argv: list[str] | None = None) -> int:
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     info, kind = before.info, "teacher" if before.kind == "teacher" else "pruned"
+    sources = options.inputs.names(before)
+    options.inputs.refuse_idle(sources)
     if crew.world > 1 and options.cost == "latency_ms":
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
         raise ConfigError(f"--{options.cost.replace('_', '-')} of a teacher: it has no graphs for a board; use --macs")
-    with workplace(out, crew, options.checkpoint) as progress:
+    with workplace(out, crew, options.checkpoint, kind=kind) as progress:
         unpruned = network_of(before).to(crew.device).requires_grad_(False)
         source = open_source(options.inputs, before, unpruned, options.seed, crew.device, options.data)
-        score = None
+        score = recorded = None
+        if "recordings" in sources:
+            recorded = follow(options.data, before.data).fingerprint()
         if options.score:
             test = load_stage_data(follow(options.data, before.data), before.normalisation).test
             score = partial(score_on, windows=test, labels=info.labels, device=crew.device)
-        pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score)
+        pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score, recorded)
         if crew.rank != 0:
             return 0
         carried = {name: before.facts[name] for name in ("statistics",) if name in before.facts}
-        needs = before.facts.get("needs", {}) | {name: SOURCES[name] for name in options.inputs.names(before)}
+        needs = before.facts.get("needs", {}) | {name: SOURCES[name] for name in sources}
         facts = measured | carried | {"needs": needs, "options": asdict(options)}
         facts["seconds"] = time.monotonic() - started_s
         save_checkpoint(

@@ -11,6 +11,7 @@ from edgehar.config import group, option
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.modality import ModalitySpec
+from edgehar.window_sources import TAKEN_BY, without_effect
 from student.dream import DreamConfig, Dreamer, Inputs, Source, some_of
 from student.generator import GeneratorConfig, train_generator
 from student.invert import InversionConfig, invert
@@ -34,6 +35,8 @@ SOURCES = {
     "recordings": "the training recordings themselves",
 }
 """Source -> what of the training data it needs."""
+DEFAULT = ("means", "smooth", "inverted")
+"""Where none is asked for: the first of them for which a checkpoint keeps enough."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,25 @@ class SourceConfig:
             raise ConfigError(
                 f"--source {','.join(self.source)}: expected one or several of {', '.join(SOURCES)}, once"
             )
+        if self.people < 1:
+            raise ConfigError(f"--people {self.people}: expected 1 or more")
+
+    def refuse_idle(self, names: tuple[str, ...]) -> None:
+        """Raise ConfigError for an option that is not at its default and that none of these sources takes."""
+        mine, usual = (
+            {"people": config.people, **vars(config.dream), **vars(config.inversion), **vars(config.generator)}
+            for config in (self, SourceConfig())
+        )
+        for name in without_effect([name for name in mine if mine[name] != usual[name]], names):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {mine[name]} with --source {','.join(names)}: has no effect there, only "
+                f"with {', '.join(TAKEN_BY[name])}; leave it out or choose another --source"
+            )
 
     def names(self, checkpoint: Checkpoint) -> tuple[str, ...]:
         """The sources asked for, or the default one for this checkpoint."""
-        kept = {"means": checkpoint.moments, "smooth": checkpoint.facts.get("statistics"), "inverted": True}
-        return self.source or next((name,) for name, enough in kept.items() if enough)
+        kept = (checkpoint.moments, checkpoint.facts.get("statistics"), True)
+        return self.source or next((name,) for name, enough in zip(DEFAULT, kept, strict=True) if enough)
 
 
 class Noise:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgehar.cli import guarded
 from edgehar.config import check_label_share, group, option, parse
 from edgehar.datasets import DataOptions
+from edgehar.errors import CheckpointError, ConfigError
 from edgehar.windows import stratified
 from teacher.augment import AugmentConfig
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -24,6 +25,7 @@ from teacher.layers import count_macs, count_parameters
 from teacher.loader import WindowTensors, to_tensors
 from teacher.model import PRESETS, Teacher, TeacherConfig
 from teacher.moments import measure_moments, measure_statistics
+from teacher.pretrain import HEADS
 from teacher.stage import (
     LossOf,
     cross_entropy,
@@ -93,6 +95,28 @@ def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float
     return loss_of
 
 
+def sizes_of(before: Checkpoint) -> TeacherConfig:
+    """The sizes of a pretrained network; raises CheckpointError for what are none."""
+    try:
+        return TeacherConfig(**before.network)
+    except (TypeError, ConfigError) as problem:
+        raise CheckpointError(f"{before.path}: sizes of no network ({problem}); pretrain again") from None
+
+
+def begin_with(teacher: Teacher, before: Checkpoint) -> None:
+    """Load pretrained weights, which are all but those of the heads; raises CheckpointError for others."""
+    try:
+        lacking, strange = teacher.load_state_dict(before.weights, strict=False)
+    except RuntimeError as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise CheckpointError(f"{before.path}: weights of another network ({reason}); pretrain again") from None
+    lacking = [name for name in lacking if not name.startswith(HEADS)]
+    if lacking or strange:
+        raise CheckpointError(
+            f"{before.path}: weights of another network (lacks {lacking[:3]}, has {strange[:3]}); pretrain again"
+        )
+
+
 def read(argv: list[str] | None) -> FinetuneOptions:
     """The options as typed; raises ConfigError for what means nothing."""
     presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
@@ -105,8 +129,8 @@ def main(argv: list[str] | None = None) -> int:
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
     source = options.data if before is None else follow(options.data, before.data)
-    network = options.network if before is None else TeacherConfig(**before.network)
-    with workplace(out, crew, *filter(None, [options.pretrained])) as progress:
+    network = options.network if before is None else sizes_of(before)
+    with workplace(out, crew, *filter(None, [options.pretrained]), kind="teacher") as progress:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
@@ -115,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
         if before is not None:
-            teacher.load_state_dict(before.weights, strict=False)
+            begin_with(teacher, before)
         history = train(
             teacher,
             finetune_loss(to_tensors(labelled, crew.device), variation, labels.auxiliary, crew),
@@ -125,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
             crew,
             "fine-tune",
             progress,
-            [asdict(options), data.fingerprint],
+            [asdict(options), data.fingerprint, None if before is None else before.digest()],
         )
         if crew.rank != 0:
             return 0

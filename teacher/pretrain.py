@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """Pretrain and write the encoder's checkpoint."""
     options = read(argv)
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
-    with workplace(out, crew) as progress:
+    with workplace(out, crew, kind="pretrained") as progress:
         data = load_stage_data(options.data)
         info = data.dataset.info
         torch.manual_seed(options.seed)

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from edgehar.clip import Dataset
 from edgehar.datasets import NAMES, DataOptions
 from edgehar.errors import CheckpointError, ConfigError, DataError
-from edgehar.files import locked
+from edgehar.files import locked, progress_files
 from edgehar.metrics import score
 from edgehar.preprocess import Normalisation
 from edgehar.splits import Split
 from edgehar.windows import Windows, cut, fit_normalisation
+from teacher.checkpoint import refuse_to_replace
 from teacher.train import Crew
 
 
@@ -48,20 +49,24 @@ class StageData:
 
 @contextmanager
 def held(out: Path, crew: Crew) -> Generator[Path, None, None]:
-    """Keep others from writing `out`, and yield the file for resuming, which goes when the work is done."""
-    progress = out.with_name(f".{out.name}.progress")
+    """Keep others from writing `out`, and yield the file for resuming.
+
+    It goes when the work is done, and with it those of further rounds, which are called the same with a number behind.
+    """
+    there = out.resolve()
     with locked(out) if crew.rank == 0 else nullcontext():
-        yield progress
+        yield there.with_name(f".{there.name}.progress")
         if crew.rank == 0:
-            progress.unlink(missing_ok=True)
+            for file in progress_files(there):
+                file.unlink(missing_ok=True)
 
 
 @contextmanager
-def workplace(out: Path, crew: Crew, *read: str) -> Generator[Path, None, None]:
-    """Hold a stage's output folder and yield its file for resuming, which goes when the stage is done.
+def workplace(out: Path, crew: Crew, *read: str, kind: str) -> Generator[Path, None, None]:
+    """Hold the output folder of a stage that makes a checkpoint of this kind, and yield its file for resuming.
 
-    Raises ConfigError if the folder cannot be written, holds something that is not a checkpoint, or would replace or
-    lie within one of the checkpoints that are `read`.
+    Raises ConfigError if the folder cannot be written, holds anything but a checkpoint of the same kind, or would
+    replace or lie within one of the checkpoints that are `read`.
     """
     here = out.resolve()
     for folder in read:
@@ -70,8 +75,7 @@ def workplace(out: Path, crew: Crew, *read: str) -> Generator[Path, None, None]:
             raise ConfigError(f"--out {out}: would replace {folder} or lie within it; choose a folder beside it")
     if not out.name or out.name == "..":
         raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
-    if out.exists() and not (out / "checkpoint.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
+    refuse_to_replace(out, kind)
     with held(out, crew) as progress:
         yield progress
 
@@ -108,8 +112,13 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
 def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
     """The data an earlier stage trained on, where the command line does not name another.
 
-    Raises CheckpointError if the command line asks for other training data than the checkpoint knows.
+    Raises CheckpointError if the command line asks for other training data than the checkpoint knows, or it knows none.
     """
+    lacking = {"data", "root", "modalities", "split"} - set(before)
+    if lacking:
+        raise CheckpointError(
+            f"damaged checkpoint: its data lacks {', '.join(sorted(lacking))}; train the earlier stage again"
+        )
     defaults = DataOptions()
     if options.modalities and list(options.modalities) != before["modalities"]:
         raise CheckpointError(

@@ -244,6 +244,44 @@ def test_a_folder_that_is_no_package_is_never_replaced(package: Path, tmp_path: 
     assert (home / "letters.txt").read_text() == "dear"
 
 
+def test_what_someone_put_into_a_package_is_not_lost(package: Path) -> None:
+    for name in ("notes.txt", "mine.npz", "recordings"):
+        (package / name).mkdir() if name == "recordings" else (package / name).write_text("dear")
+        with pytest.raises(PackageError, match=rf"holds {name}, which would be lost"):
+            write_tiny_package(package)
+        with pytest.raises(PackageError, match=rf"holds {name}, which would be lost"):
+            amend_package(package, {}, metrics={"accuracy": 0.5})
+        (package / name).rmdir() if name == "recordings" else (package / name).unlink()
+    write_tiny_package(package)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"format": "another"}'])
+def test_a_manifest_of_something_else_is_not_replaced(content: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/manifest.json").write_text(content)
+    with pytest.raises(PackageError, match="is of no edge package"):
+        write_tiny_package(tmp_path / "app")
+    assert contents(tmp_path / "app") == {"manifest.json": content.encode()}
+
+
+def test_a_damaged_package_is_made_again_and_nothing_else_is_lost_with_it(package: Path) -> None:
+    (package / "manifest.json").write_text("{")
+    (package / "notes.txt").write_text("dear")
+    with pytest.raises(PackageError, match=r"holds notes\.txt"):
+        write_tiny_package(package)
+    (package / "notes.txt").unlink()
+    write_tiny_package(package)
+    EdgePackage.open(package)
+
+
+def test_a_package_is_written_through_a_link(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(package)
+    write_tiny_package(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    EdgePackage.open(package)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "package"]
+
+
 def test_a_full_disk_leaves_the_package_as_it_was(package: Path) -> None:
     before = contents(package)
     answer = subprocess.run(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgehar import recordings
+from edgehar.cli import check
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError, DataError
 from edgehar.recipe import Recipe
@@ -85,6 +86,14 @@ def test_activities_to_detect_must_be_among_those_of_the_test(tmp_path: Path) ->
         (lambda: SuiteOptions(("accuracy",), seeds=(0, 0)), "--seeds 0,0"),
         (lambda: SuiteOptions(("accuracy",), recipe=Recipe(prune="--rounds 9")), "only compression"),
         (lambda: SuiteOptions(("compression",), recipe=Recipe(prune="--macs 0.2")), "this run sets --macs itself"),
+        (
+            lambda: SuiteOptions(("compression",), recipe=Recipe(prune="--generator-steps 9")),
+            "do not prune with, which are inverted, means, recordings",
+        ),
+        (
+            lambda: SuiteOptions(("ablation",), sources=("noise",), recipe=Recipe(prune="--people=9")),
+            "do not prune with, which are noise",
+        ),
         (lambda: SuiteOptions(("ablation",), criteria=("luck",)), "--criteria luck: expected some of l1, l2"),
         (lambda: SuiteOptions(("ablation",), sources=()), "--sources : expected some of means"),
         (lambda: SuiteOptions(("labels",), shares=(1.5,)), "--shares"),
@@ -104,3 +113,16 @@ def test_activities_to_detect_must_be_among_those_of_the_test(tmp_path: Path) ->
 def test_what_no_suite_can_do_is_refused(wrong: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         wrong()
+
+
+def test_each_pruning_of_a_suite_gets_the_options_of_its_own_windows() -> None:
+    recipe = Recipe("tiny", prune="--updates 40 --people 1 --inverted=8 --no-width --noisy-sensor 0.2")
+    options = SuiteOptions(("compression",), seeds=(0,), kept=(0.5,), recipe=recipe)
+    (run,) = plan_runs(options, simulated())
+    given = {stage.name.split("-")[3]: stage.arguments for stage in run.stages if stage.verb == "prune"}
+    assert list(given) == ["means", "inverted", "recordings"]
+    for source, words in given.items():
+        assert {"--updates", "40", "--no-width"} <= set(words)
+        assert ("--people" in words) == ("1" in words) == ("--inverted=8" in words) == (source == "inverted")
+        assert ("--noisy-sensor" in words) == (source != "recordings")
+        check("prune", list(words))

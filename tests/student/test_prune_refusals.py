@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from edgehar.cli import guarded
 from edgehar.clip import DatasetInfo
+from edgehar.datasets import DataOptions
 from edgehar.errors import CheckpointError, ConfigError, EdgeharError
 from edgehar.modality import WindowSpec
 from edgehar.preprocess import Normalisation
@@ -21,6 +22,7 @@ from student.invert import InversionConfig
 from student.prune import PruneOptions
 from student.rebuild import network_of
 from student.recover import RecoveryConfig
+from student.sources import SourceConfig
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
@@ -72,7 +74,7 @@ def test_a_damaged_checkpoint_is_refused_by_what_is_wrong_with_it(kept: Path):
         network_of(load_checkpoint(kept, ("student",)))
     for facts in ({"kind": "teacher"}, {"network": entry["network"] | {"token": "wide"}}):
         change(kept / "checkpoint.json", **(entry | facts))
-        with pytest.raises(CheckpointError, match="weights that are no"):
+        with pytest.raises(CheckpointError, match=r"weights that are no|were saved with"):
             network_of(load_checkpoint(kept, ("student", "teacher")))
     change(kept / "checkpoint.json", **entry)
     weights = load_file(kept / "weights.safetensors")
@@ -96,9 +98,50 @@ def test_a_damaged_checkpoint_is_refused_by_what_is_wrong_with_it(kept: Path):
         (lambda: GeneratorConfig(generator_steps=-5), "--generator-steps"),
         (lambda: RecoveryConfig(soft=float("inf")), "--soft"),
         (lambda: RecoveryConfig(temperature=float("inf")), "--temperature"),
+        (lambda: SourceConfig(people=-3), "--people -3: expected 1 or more"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(make: Any, said: str):
     with pytest.raises(ConfigError, match=said):
         make()
     assert issubclass(ConfigError, EdgeharError)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--split", "odd-even"], "--split: no recordings are read"),
+        (["--modalities", "skeleton", "--without", "walk"], "--modalities, --without: no recordings are read"),
+        (["--data", "utd-mhad", "--root", "nowhere"], "--data, --root: no recordings are read"),
+        (
+            ["--people", "5"],
+            "--people 5 with --source means,smooth: has no effect there, only with simulated, inverted",
+        ),
+        (["--people", "5", "--source", "noise"], "--people 5 with --source noise: has no effect there"),
+        (["--inversion-steps", "5", "--source", "simulated"], "only with inverted"),
+        (["--roughness", "0.5", "--source", "smooth"], "only with generated"),
+        (["--noisy-sensor", "0.5", "--source", "noise"], "--noisy-sensor 0.5 with --source noise"),
+        (["--waves", "3"], "--waves 3 with --source means: has no effect there, only with smooth"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    kept: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
+    save_file(around(INFO), kept / "moments.safetensors")
+    assert guarded(prune.main, [str(kept), "--out", str(kept.parent / "p"), "--preset", "tiny", *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not (kept.parent / "p").exists()
+
+
+def around(info: DatasetInfo) -> dict[str, torch.Tensor]:
+    size = sum(STEPS * spec.patch * spec.groups * spec.features for spec in info.modalities)
+    return {"means": torch.zeros(CLASSES, size).half(), "directions": torch.zeros(2, size).half()}
+
+
+def test_options_of_the_source_that_is_used_are_taken(kept: Path):
+    words = [str(kept), "--out", str(kept.parent / "p"), "--preset", "tiny", "--updates", "2", "--batch", "4"]
+    assert prune.main([*words, "--source", "simulated,noise", "--people", "1", "--noisy-sensor", "0.3"]) == 0
+    with pytest.raises(ConfigError, match="--data"):
+        PruneOptions("a", "b", data=DataOptions("utd-mhad"))
+    assert PruneOptions("a", "b", data=DataOptions("utd-mhad"), score=True).score
+    assert PruneOptions("a", "b", data=DataOptions("utd-mhad"), inputs=SourceConfig(("recordings",))).data.root is None

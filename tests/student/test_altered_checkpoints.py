@@ -1,0 +1,187 @@
+"""A checkpoint that was altered is refused in one line that names it and what is wrong, before any work."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bodies import CLASSES, SPECS, STEPS, student
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from edgehar.cli import guarded
+from edgehar.clip import DatasetInfo
+from edgehar.errors import CheckpointError
+from edgehar.modality import WindowSpec
+from edgehar.preprocess import Normalisation
+from student import prune
+from student.lite import PRESETS
+from student.rebuild import network_of
+from teacher import finetune, pretrain
+from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from teacher.model import PRESETS as TEACHERS
+from teacher.model import Teacher, TeacherConfig
+
+INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
+SIZE = sum(STEPS * spec.patch * spec.groups * spec.features for spec in SPECS)
+STATISTICS = {
+    spec.name: {
+        "mean": [0.0] * spec.channels,
+        "covariance": torch.eye(spec.channels).tolist(),
+        "motion": [1.0] * spec.channels,
+    }
+    for spec in SPECS
+}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    moments = {"means": torch.randn(CLASSES, SIZE).half(), "directions": torch.randn(2, SIZE).half()}
+    facts: dict[str, Any] = {"options": {}, "statistics": STATISTICS}
+    given = Checkpoint(
+        "student", PRESETS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], facts, student("tiny").state_dict(),
+        moments,
+    )  # fmt: skip
+    save_checkpoint(tmp_path / "student", given)
+    return tmp_path / "student"
+
+
+def refused(folder: Path, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for source in ("means", "smooth", "noise"):
+        words = [str(folder), "--out", str(folder.parent / "pruned"), "--preset", "tiny", "--updates", "1"]
+        assert guarded(prune.main, [*words, "--source", source]) == 2
+        line = capsys.readouterr().err
+        assert said in line
+        assert str(folder) in line
+        assert len(line.strip().splitlines()) == 1
+    assert not (folder.parent / "pruned").exists()
+
+
+Weights = dict[str, Tensor]
+
+
+def short(*names: str, rows: int = 1) -> Callable[[Weights], Weights]:
+    return lambda weights: weights | {name: weights[name][:-rows].clone() for name in names}
+
+
+WEIGHTS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
+    "narrow": (short("encoder.narrow.weight", "encoder.narrow.bias"), "weights that are no student's"),
+    "qkv": (short("head.blocks.0.attention.qkv.weight", rows=5), "qkv of 91 rows, expected up to 2 heads of 3 x 16"),
+    "expand": (short("head.blocks.0.feedforward.expand.weight"), "expand.bias of 32 values for 31 weights"),
+    "both of expand": (
+        short("head.blocks.0.feedforward.expand.weight", "head.blocks.0.feedforward.expand.bias"),
+        "weights that are no student's",
+    ),
+    "place": (short("head.place"), "head.place of shape (7, 32), expected (8, 32) or narrower"),
+    "one place": (short("head.place", rows=STEPS - 1), "head.place of shape (1, 32)"),
+    "bias": (short("encoder.narrow.bias", rows=31), "encoder.narrow.bias of 1 values for 32 weights"),
+    "half": (lambda weights: {name: part.half() for name, part in weights.items()}, "is float16, expected float32"),
+    "double": (lambda weights: {name: part.double() for name, part in weights.items()}, "is float64, expected float32"),
+}
+
+
+@pytest.mark.parametrize("what", WEIGHTS)
+def test_weights_of_other_shapes_or_types_are_refused(what: str, kept: Path, capsys: pytest.CaptureFixture[str]):
+    change, said = WEIGHTS[what]
+    save_file(change(load_file(kept / "weights.safetensors")), kept / "weights.safetensors")
+    refused(kept, said, capsys)
+
+
+def facts(**changes: Any) -> Callable[[Any], object]:
+    return lambda entry: entry["facts"].update(changes)
+
+
+def watch(**changes: Any) -> Callable[[Any], object]:
+    return lambda entry: entry["facts"]["statistics"]["inertial"].update(changes)
+
+
+ENTRIES: dict[str, tuple[Callable[[Any], object], str]] = {
+    "facts": (lambda entry: entry.update(facts=[]), "facts is [], expected a dict"),
+    "network": (lambda entry: entry.update(network=[]), "network is [], expected a dict"),
+    "data": (lambda entry: entry.update(data=[]), "data is [], expected a dict"),
+    "history": (lambda entry: entry.update(history={}), "history is {}, expected a list"),
+    "heads": (lambda entry: entry["network"].update(heads=4), "network: heads is 4, the weights were saved with 2"),
+    "needs": (facts(needs=[]), "facts: needs is []"),
+    "options": (facts(options=3), "facts: options is 3"),
+    "statistics": (facts(statistics=[]), "facts: statistics is []"),
+    "statistics of a sensor": (lambda entry: entry["facts"]["statistics"].update(inertial=[1]), "statistics of inert"),
+    "statistics of another": (facts(statistics={"radar": {}}), "statistics of radar, expected those of skeleton"),
+    "mean of 1": (watch(mean=[0.0]), "statistics of inertial: mean is not 6 finite numbers"),
+    "mean of nan": (watch(mean=[float("nan")] * 6), "statistics of inertial: mean is not 6 finite numbers"),
+    "mean of text": (watch(mean=["1"] * 6), "statistics of inertial: mean is not 6 finite numbers"),
+    "covariance": (watch(covariance="x"), "statistics of inertial: covariance is not 6 x 6 finite numbers"),
+    "no motion": (lambda entry: entry["facts"]["statistics"]["inertial"].pop("motion"), "motion is not 6 finite"),
+    "ragged": (watch(covariance=[[1.0], [1.0, 2.0]]), "damaged checkpoint"),
+}
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+def test_other_facts_are_refused(what: str, kept: Path, capsys: pytest.CaptureFixture[str]):
+    change, said = ENTRIES[what]
+    entry = json.loads((kept / "checkpoint.json").read_text())
+    change(entry)
+    (kept / "checkpoint.json").write_text(json.dumps(entry))
+    refused(kept, said, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda moments: moments | {"means": moments["means"][:0]}, f"means of shape (0, {SIZE}), expected 1 or more"),
+        (lambda moments: {"means": moments["means"]}, "directions of shape (0,), expected 0 or more"),
+        (lambda moments: {name: part[:, :100] for name, part in moments.items()}, "means of shape (5, 100)"),
+        (lambda moments: {name: part.int() for name, part in moments.items()}, "moments: means"),
+    ],
+)
+def test_moments_of_other_windows_are_refused(
+    change: Callable[[Weights], Weights], said: str, kept: Path, capsys: pytest.CaptureFixture[str]
+):
+    altered = {name: part.contiguous() for name, part in change(load_file(kept / "moments.safetensors")).items()}
+    save_file(altered, kept / "moments.safetensors")
+    refused(kept, said, capsys)
+
+
+def test_sizes_no_network_has_are_refused_by_the_name_of_the_folder(kept: Path):
+    save_file(load_file(kept / "weights.safetensors"), kept / "weights.safetensors")  # as older versions wrote them
+    for sizes in ({"heads": 0}, {"heads": 3}, {"encoder_blocks": 0}, {"width": "wide"}):
+        loaded = load_checkpoint(kept, ("student",))
+        with pytest.raises(CheckpointError, match=f"{kept}: weights that are no student's"):
+            network_of(replace(loaded, network=loaded.network | sizes))
+
+
+def test_a_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
+    network = Teacher(TeacherConfig(**TEACHERS["tiny"]), SPECS, STEPS, CLASSES)
+    weights = network.state_dict()
+    given = Checkpoint("teacher", TEACHERS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], {}, weights)
+    save_checkpoint(tmp_path / "teacher", given)
+    whole = load_checkpoint(tmp_path / "teacher", ("teacher",))
+    assert network_of(whole)
+    for name in ("tokens.inertial.merge.weight", "fusion_tokens", "place.skeleton", "classifier.weight"):
+        with pytest.raises(CheckpointError, match=r"teacher: weights that are no teacher's"):
+            network_of(replace(whole, weights=short(name)(whole.weights)))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "change", "said"),
+    [
+        ({"width": 3}, short(), "sizes of no network"),
+        ({}, short("fusion_tokens"), "weights of another network"),
+        ({}, lambda weights: dict(list(weights.items())[1:]), "weights of another network"),
+    ],
+)
+def test_a_pretrained_network_that_does_not_fit_is_refused(
+    sizes: dict[str, int], change: Callable[[Weights], Weights], said: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    data = ["--preset", "tiny", "--updates", "1", "--modalities", "wrist"]
+    assert pretrain.main([*data, "--out", str(tmp_path / "pretrained")]) == 0
+    whole = load_checkpoint(tmp_path / "pretrained", ("pretrained",))
+    altered = replace(whole, network=whole.network | sizes, weights=change(whole.weights))
+    save_checkpoint(tmp_path / "pretrained", altered)
+    words = ["--preset", "tiny", "--updates", "1", "--pretrained", str(tmp_path / "pretrained")]
+    assert guarded(finetune.main, [*words, "--out", str(tmp_path / "teacher")]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"{tmp_path / 'pretrained'}: {said}" in line
