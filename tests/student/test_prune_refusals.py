@@ -115,7 +115,7 @@ def test_values_that_mean_nothing_are_refused(make: Any, said: str):
         (["--data", "utd-mhad", "--root", "nowhere"], "--data, --root: no recordings are read"),
         (
             ["--people", "5"],
-            "--people 5 with --source means,smooth: has no effect there, only with simulated, inverted",
+            "--people 5 with --source means: has no effect there, only with simulated, inverted",
         ),
         (["--people", "5", "--source", "noise"], "--people 5 with --source noise: has no effect there"),
         (["--inversion-steps", "5", "--source", "simulated"], "only with inverted"),

@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_kind_is_not_replaced(tmp_path: Path):
     before = contents(out)
     with pytest.raises(ConfigError, match="holds a teacher checkpoint and would get a pretrained one"):
         pretrain.main(["--out", str(out), "--preset", "tiny"])
-    with pytest.raises(ConfigError, match="would get a student one"), workplace(out, ALONE):
+    with pytest.raises(ConfigError, match="would get a student one"), workplace(out, ALONE, kind="student"):
         pass
     assert contents(out) == before
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_only_called_like_a_checkpoint_is_not_replaced(
 def test_an_earlier_result_is_replaced_and_so_is_a_damaged_one(tmp_path: Path):
     out = tmp_path / "student"
     for value in (1.0, 2.0, 3.0):
-        with workplace(out, ALONE):
+        with workplace(out, ALONE, kind="student"):
             save_checkpoint(out, trained("student", value))
         assert load_checkpoint(out, ("student",)).weights["weight"][0] == value
         (out / "checkpoint.json").write_bytes((out / "checkpoint.json").read_bytes()[: -100 if value == 2 else None])
@@ -110,7 +110,7 @@ def test_a_link_is_written_through(there: bool, tmp_path: Path):
     link.symlink_to(disk)
     if there:
         save_checkpoint(disk, trained("student"))
-    with workplace(link, ALONE) as progress:
+    with workplace(link, ALONE, kind="student") as progress:
         progress.write_bytes(b"saved")
         save_checkpoint(link, trained("student", 5.0))
     assert link.is_symlink()
@@ -125,5 +125,5 @@ def test_a_link_that_an_earlier_version_left_behind_goes(tmp_path: Path):
     save_checkpoint(tmp_path / "student", trained("student"))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f".student.{gone.pid}.old").symlink_to(tmp_path / "elsewhere")
-    with workplace(tmp_path / "student", ALONE):
+    with workplace(tmp_path / "student", ALONE, kind="student"):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".student.lock", "elsewhere", "student"]
