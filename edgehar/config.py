@@ -98,14 +98,15 @@ class _AsTuple(argparse.Action):
         setattr(namespace, self.dest, tuple(values))
 
 
-def _add_options(parser: argparse.ArgumentParser, config_type: Any) -> None:
+def _add_options(parser: argparse.ArgumentParser, config_type: Any, preset: dict[str, Any]) -> None:
+    """An argument for each field; help shows what holds where it is not given: the preset's value, else the field's."""
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
         kind, many = _plain(hints[field.name])
         if dataclasses.is_dataclass(kind):
-            _add_options(parser, kind)
+            _add_options(parser, kind, preset)
             continue
-        shown: Any = field.default
+        shown: Any = preset.get(field.name, field.default)
         help_text = str(field.metadata.get("help", ""))
         if shown not in (None, "", (), dataclasses.MISSING) and not isinstance(shown, bool):
             help_text += f" ({','.join(map(str, shown)) if many else shown})"
@@ -166,9 +167,10 @@ def parse(
         parser.add_argument(
             "--preset", choices=sorted(presets), default=default_preset, help=f"sizes and lengths ({default_preset})"
         )
-    _add_options(parser, config_type)
+    presets = presets or {default_preset: {}}
+    _add_options(parser, config_type, presets[default_preset])
     given = vars(parser.parse_args(argv))
-    chosen = presets[given.pop("preset", default_preset)] if presets else {}
+    chosen = presets[given.pop("preset", default_preset)]
     try:
         return _build(config_type, chosen | given)
     except (TypeError, ValueError) as problem:

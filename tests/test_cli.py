@@ -5,7 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,8 @@ from deploy.package_command import ACTIONS as PACKAGE
 from edgehar import __version__
 from edgehar.cli import EXTRAS, VERBS, main, usage
 from edgehar.data_command import ACTIONS
+from student import distill, prune
+from teacher import finetune, pretrain
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "help"
@@ -57,6 +62,29 @@ def test_help_of_a_verb_is_as_pinned(
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: edgehar {' '.join(words)}")
     compare("-".join(words), shown)
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        (pretrain.read, ["--out", "o"]),
+        (finetune.read, ["--out", "o"]),
+        (distill.read, ["--out", "o", "--teacher", "t"]),
+        (prune.read, ["c", "--out", "o"]),
+    ],
+    ids=["pretrain", "finetune", "distill", "prune"],
+)
+def test_help_shows_what_runs_without_options(
+    read: Callable[[list[str]], Any], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        read(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    train = asdict(read(words).train)
+    for name in ("updates", "batch", "learning_rate", "average"):
+        said = re.search(rf"--{name.replace('_', '-')} {name.upper()} [^()]*\(([\d.]+)\)", shown)
+        assert said is not None
+        assert float(said[1]) == train[name]
 
 
 def test_usage_is_as_pinned(capsys: pytest.CaptureFixture[str]) -> None:
