@@ -133,5 +133,8 @@ def recover(
             "recover",
             progress,
             key,
-            HeldOut(lambda model: float(soft_targets(model(*unseen).logits, known, 1.0)), config.patience),
+            HeldOut(
+                lambda model: float(soft_targets(model(*unseen).logits, known, 1.0)),
+                config.patience * training.steps / 60,
+            ),
         )

@@ -53,11 +53,12 @@ class TrainConfig:
             "batch": self.batch,
             "learning-rate": self.learning_rate,
             "clip-norm": self.clip_norm,
-            "save-every-s": self.save_every_s + 1e-9,
         }
         for name, value in positive.items():
             if not 0 < value < math.inf:
                 raise ConfigError(f"--{name} {value}: expected a number above 0")
+        if not 0 <= self.save_every_s < math.inf:
+            raise ConfigError(f"--save-every-s {self.save_every_s}: expected 0 or more")
         if not 0 <= self.average < 1 or not 0 <= self.warmup <= 1 or not 0 <= self.weight_decay < math.inf:
             raise ConfigError(
                 f"--average {self.average}, --warmup {self.warmup}, --weight-decay {self.weight_decay}: "
@@ -106,11 +107,11 @@ class HeldOut:
 
     Attributes:
         harm: of the averaged weights; less is better.
-        patience: points of the training curve after the best one at which training stops.
+        patience: updates after the best point of the training curve at which training stops.
     """
 
     harm: Callable[[nn.Module], float]
-    patience: int
+    patience: float
 
     def measure(self, model: nn.Module, average: dict[str, Tensor], crew: Crew) -> float:
         """The harm with these weights, the same for every process; the model is as it was afterwards."""
@@ -126,9 +127,9 @@ class HeldOut:
         return float(found)
 
     def is_over(self, history: History) -> bool:
-        """Whether the best point lies `patience` points back."""
-        harms = [point["held_out"] for point in history]
-        return bool(harms) and len(harms) - 1 - harms.index(min(harms)) >= self.patience
+        """Whether the best point lies `patience` updates back."""
+        best = min(history, key=lambda point: point["held_out"], default=None)
+        return best is not None and history[-1]["update"] - best["update"] >= self.patience
 
 
 def learning_rate_at(update: int, config: TrainConfig) -> float:
@@ -221,7 +222,10 @@ def train(
         Points of the training curve: update, mean loss since the point before, and what `held_out` measured.
     """
     if config.steps <= 0 or config.batch < crew.world:
-        raise ConfigError(f"{what}: {config.steps} updates of {config.batch} windows; expected more of either")
+        raise ConfigError(
+            f"{what}: --updates {config.updates}, --update-share {config.update_share}, --batch {config.batch}: found "
+            f"{config.steps} updates of {config.batch} windows; expected 1 update or more, of {crew.world} or more"
+        )
     check_seed(seed)
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

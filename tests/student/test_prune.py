@@ -243,15 +243,21 @@ def test_a_network_that_lacks_nothing_has_nothing_to_recover():
             changed.data -= 0.1  # type: ignore[operator]
 
 
-def test_recovery_stops_when_held_out_windows_gain_nothing(tmp_path: Path):
-    save_checkpoint(tmp_path / "student", replace(checkpoint(student(), "student")))
-    words = [str(tmp_path / "student"), "--macs", "0.5", "--batch", "4", "--source", "noise", "--updates", "60"]
+@pytest.mark.parametrize(("updates", "sixtieths", "after"), [(60, 2, 2), (31, 30, 16), (130, 6, 14), (90, 60, None)])
+def test_recovery_stops_when_held_out_windows_gain_nothing_for_sixtieths_of_the_updates(
+    updates: int, sixtieths: int, after: int | None, tmp_path: Path
+):
+    """After the first point of the curve (every second update of 130) that is as late; 60 never stop it."""
+    whole = student("tiny")
+    save_checkpoint(tmp_path / "student", replace(checkpoint(whole, "student"), network=dict(PRESETS["tiny"])))
+    words = [str(tmp_path / "student"), "--macs", "0.5", "--batch", "4", "--source", "noise", "--updates", str(updates)]
     # At this rate the first updates do harm, and nothing gets better.
-    assert prune.main([*words, "--out", str(tmp_path / "stopped"), "--patience", "2", "--learning-rate", "3"]) == 0
+    words += ["--out", str(tmp_path / "stopped"), "--learning-rate", "3"]
+    assert prune.main([*words, "--patience", str(sixtieths)]) == 0
     stopped = _load(tmp_path / "stopped")
-    harms = [point["held_out"] for point in stopped.history]
-    assert stopped.facts["updates"] == stopped.history[-1]["update"] < 60
-    assert harms.index(min(harms)) == len(harms) - 3
+    best = min(stopped.history, key=lambda point: point["held_out"])["update"]
+    assert stopped.facts["updates"] == stopped.history[-1]["update"] == (best + after if after else updates)
+    assert after is None or best + after < updates
 
 
 def test_a_pruned_teacher_is_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

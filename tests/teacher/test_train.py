@@ -147,6 +147,14 @@ def test_values_that_cannot_train_are_refused(wrong: dict[str, Any]):
         TrainConfig(**wrong)
 
 
+def test_what_cannot_train_is_named_by_its_options():
+    with pytest.raises(ConfigError, match=r"--save-every-s -1\.0: expected 0 or more"):
+        TrainConfig(save_every_s=-1.0)
+    short = TrainConfig(updates=4, update_share=0.1)
+    with pytest.raises(ConfigError, match=r"--updates 4, --update-share 0\.1, --batch 32: found 0 updates"):
+        train(nn.Linear(1, 1), lambda *_: torch.zeros(()), 4, short, 0, ALONE, "t")
+
+
 def test_a_loss_that_is_not_finite_is_an_error_and_not_a_result():
     model = nn.Linear(1, 1)
     with pytest.raises(ConfigError, match="the loss is nan at update 1"):
