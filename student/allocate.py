@@ -10,6 +10,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from edgehar.errors import ConfigError
+from student.cost import UNITS
 from student.dream import Inputs
 from student.units import Kept, Part, Scores, remove, watched
 
@@ -22,7 +23,11 @@ MOST = 0.97
 """Share of a part's units that goes at most; one unit always stays."""
 LEVELS = 12
 """Shares of a part that its sensitivity is measured at, evenly from 0 to `MOST`."""
-HALVINGS = 7
+HALVINGS = 14
+UNIFORM_STEPS = 128
+"""Strengths at which the uniform plan changes; every published network was pruned with these."""
+RISE = 1.01
+"""Factor from level to level at least; where harm stayed level, a part would lose all those levels at once."""
 LEAST_HARM, MOST_HARM = 1e-5, 20.0
 """Divergences between which a strength lies when sensitivity decides."""
 
@@ -34,7 +39,12 @@ def _least(scores: Tensor, share: float) -> Tensor:
 
 def uniform(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs) -> Plan:
     """The same share of every part."""
-    return lambda strength: {name: _least(worth, MOST * strength) for name, worth in scores.items()}
+
+    def plan(strength: float) -> Gone:
+        share = MOST * math.ceil(strength * UNIFORM_STEPS) / UNIFORM_STEPS
+        return {name: _least(worth, share) for name, worth in scores.items()}
+
+    return plan
 
 
 def ranked(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs) -> Plan:
@@ -50,7 +60,7 @@ def ranked(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs
 
 
 def sensitivity_of(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs) -> dict[str, list[float]]:
-    """Part -> how far the predictions move without a share of it: divergence at each level, never falling.
+    """Part -> how far the predictions move without a share of it: divergence at each level, always rising.
 
     The units are masked where they are read, the rest of the network stays as it is.
     """
@@ -72,7 +82,7 @@ def sensitivity_of(network: nn.Module, parts: list[Part], scores: Scores, inputs
                 hidden[part.name] = _least(scores[part.name], MOST * level / LEVELS)
                 got = network(*inputs).logits.log_softmax(1)
                 harm = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
-                harms.append(max(harms[-1], float(harm)))
+                harms.append(max(RISE * harms[-1], float(harm)))
             del hidden[part.name]
             found[part.name] = harms
     return found
@@ -108,31 +118,48 @@ def shown(cost: float) -> str:
     return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
 
 
+def _as_many(one: Gone, other: Gone) -> bool:
+    """Whether the same goes: units of a part always go in the same order."""
+    return all(len(one[name]) == len(units) for name, units in other.items())
+
+
 def remove_until(
-    network: nn.Module, parts: list[Part], plan: Plan, inputs: Inputs, cost: Callable[[Any], float], limit: float
+    network: nn.Module,
+    parts: list[Part],
+    plan: Plan,
+    inputs: Inputs,
+    cost: Callable[[Any], float],
+    limit: float,
+    of: str = "macs",
 ) -> tuple[Any, Kept]:
     """Remove as little as makes a network cost no more than `limit` (bisection on the strength).
 
-    Raises ConfigError if it costs more even with nearly nothing left.
+    As little as the plan's steps let go: a channel, a head, or with `uniform` a 128th of everything.
+
+    Raises ConfigError if it costs more even with nearly nothing left; it names the option `of` that limits.
     """
     low, high = 0.0, 1.0
     gone = plan(high)
+    too_few: Gone | None = None
     best = remove(network, gone, parts, inputs)
     least = cost(best[0])
     if least > limit:
         raise ConfigError(
-            f"found {shown(least)} with {MOST:.0%} of all units gone; expected a limit above that, not "
-            f"{shown(limit)}; ask for more"
+            f"found {shown(least)} {UNITS[of]} with {MOST:.0%} of all units gone; expected a limit of that or more, "
+            f"not {shown(limit)} {UNITS[of]}; give a higher --{of.replace('_', '-')}"
         )
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         fewer = plan(middle)
-        if all(len(fewer[name]) == len(units) for name, units in gone.items()):
+        if _as_many(fewer, gone):
             high = middle  # what is known to be within the limit
+            continue
+        if too_few is not None and _as_many(fewer, too_few):
+            low = middle
             continue
         found = remove(network, fewer, parts, inputs)
         if cost(found[0]) > limit:
-            low = middle
+            low, too_few = middle, fewer
         else:
             high, best, gone = middle, found, fewer
     return best

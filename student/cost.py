@@ -59,5 +59,7 @@ def latency_ms(student: Lite, window: Inputs) -> float:
     return float(np.median(taken)) * 1000
 
 
+UNITS = {"macs": "multiply-adds", "bytes": "bytes", "latency_ms": "ms"}
+"""Name of the option -> unit of its cost."""
 COSTS: dict[str, Callable[[Any, Inputs], float]] = {"macs": macs, "bytes": graph_bytes, "latency_ms": latency_ms}
 """Name of the option -> what a network costs, given one window; only a student has bytes and milliseconds."""

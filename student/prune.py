@@ -11,6 +11,7 @@ again.
 """
 
 import copy
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -26,9 +27,9 @@ from edgehar.cli import guarded
 from edgehar.config import check_seed, group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
-from student.allocate import ALLOCATIONS, remove_until
+from student.allocate import ALLOCATIONS, remove_until, shown
 from student.blocks import blocks_of, without_blocks
-from student.cost import COSTS
+from student.cost import COSTS, UNITS
 from student.dream import Inputs, some_of
 from student.importance import CRITERIA
 from student.rebuild import network_of
@@ -71,10 +72,15 @@ class PruneOptions:
             raise ConfigError(f"--{' and --'.join(limits).replace('_', '-')}: expected one limit")
         if not 0.02 <= self.share < 1:
             raise ConfigError(f"--macs {self.macs}: expected a share from 0.02 to below 1, such as 0.7")
-        if (self.bytes is not None and self.bytes < 1) or (self.latency_ms is not None and not self.latency_ms > 0):
-            raise ConfigError(f"--bytes {self.bytes}, --latency-ms {self.latency_ms}: expected a number above 0")
+        if limits and not 0 < getattr(self, self.cost) < math.inf:
+            raise ConfigError(f"{self.limit_option} {getattr(self, self.cost)}: expected a finite number above 0")
         if self.drop_blocks < 0 or not 1 <= self.rounds <= 20:
             raise ConfigError(f"--drop-blocks {self.drop_blocks}, --rounds {self.rounds}: expected 0 or more, 1 to 20")
+        if self.train.steps < self.rounds:
+            raise ConfigError(
+                f"--rounds {self.rounds}: found {self.train.steps} updates (--updates {self.train.updates}, "
+                f"--update-share {self.train.update_share}); expected one update or more in each round"
+            )
         if self.criterion not in CRITERIA or self.allocation not in ALLOCATIONS:
             raise ConfigError(
                 f"--criterion {self.criterion}, --allocation {self.allocation}: expected one of "
@@ -98,6 +104,11 @@ class PruneOptions:
         """What is limited."""
         return next((name for name in ("bytes", "latency_ms") if getattr(self, name) is not None), "macs")
 
+    @property
+    def limit_option(self) -> str:
+        """The option that limits it."""
+        return f"--{self.cost.replace('_', '-')}"
+
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 100, "learning_rate": 3e-3, "average": 0.98},
@@ -117,7 +128,7 @@ def shrink(
     learning = copy.deepcopy(network).requires_grad_(True)
     scores = CRITERIA[options.criterion](learning, parts, windows)
     plan = ALLOCATIONS[options.allocation](network, parts, scores, windows)
-    smaller, stayed = remove_until(network, parts, plan, some_of(windows, slice(2)), cost, limit)
+    smaller, stayed = remove_until(network, parts, plan, some_of(windows, slice(2)), cost, limit, options.cost)
     kept = {name: before.kept[name][units] if name in before.kept else units for name, units in stayed.items()}
     return Smaller(smaller, before.gives, kept)
 
@@ -152,9 +163,7 @@ def prune(
     whole = cost(unpruned)
     limit = options.share * whole if options.cost == "macs" else float(getattr(options, options.cost))
     if whole <= limit and not options.drop_blocks:
-        raise ConfigError(
-            f"--{options.cost.replace('_', '-')} {limit:g}: found {whole:g} already, so nothing has to go; give less"
-        )
+        raise ConfigError(f"{options.limit_option} {limit:g}: found {whole:g} already, so nothing has to go; give less")
     judged = source.draw(JUDGED_ON, update_generator(options.seed, 0))
     network, gives = without_blocks(unpruned, options.drop_blocks, judged)
     smaller = Smaller(network, gives, {})
@@ -176,6 +185,8 @@ def prune(
         done = history[-1]["update"] if history else 0
         history += [point | {"update": done + point["update"]} for point in points]
     facts |= {
+        # Once more, since recovery changes what tensors hold, and a machine may have been busy when it was measured.
+        "limit": {"of": options.cost, "asked": limit, "reached": cost(smaller.network)},
         "parameters": count_parameters(smaller.network.requires_grad_(True)),
         "macs": count_macs(smaller.network, *single),
         "macs_before": count_macs(unpruned, *single),
@@ -193,6 +204,18 @@ def read(argv: list[str] | None) -> PruneOptions:
     return parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
 
 
+def report_limit(options: PruneOptions, limit: dict[str, Any]) -> None:
+    """One line on the limit: what was asked for, what was reached, and whether that is above it."""
+    asked, reached = shown(limit["asked"]), shown(limit["reached"])
+    sys.stdout.write(f"limit: {asked} {UNITS[options.cost]} asked for, {reached} reached\n")
+    if limit["reached"] > limit["asked"]:
+        sys.stdout.write(
+            f"limit: {reached} {UNITS[options.cost]} after recovery is above {asked}, though it was met before; "
+            f"prune again{' while the machine does nothing else' if options.cost == 'latency_ms' else ''}, or with a "
+            f"lower {options.limit_option}\n"
+        )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Prune, recover, write the checkpoint."""
     options = read(argv)
@@ -204,7 +227,7 @@ def main(argv: list[str] | None = None) -> int:
     if crew.world > 1 and options.cost == "latency_ms":
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
-        raise ConfigError(f"--{options.cost.replace('_', '-')} of a teacher: it has no graphs for a board; use --macs")
+        raise ConfigError(f"{options.limit_option} of a teacher: it has no graphs for a board; use --macs")
     with workplace(out, crew, options.checkpoint, kind=kind) as progress:
         unpruned = network_of(before).to(crew.device).requires_grad_(False)
         source = open_source(options.inputs, before, unpruned, options.seed, crew.device, options.data)
@@ -232,6 +255,7 @@ def main(argv: list[str] | None = None) -> int:
         f"pruned: {facts['macs_before']:,} -> {facts['macs']:,} multiply-adds, "
         f"agreement on dreamed windows {facts['agreement_removed']:.1%} -> {facts['agreement_recovered']:.1%}\n"
     )
+    report_limit(options, facts["limit"])
     if "evaluation" in facts:
         report_score("pruned", facts["evaluation"])
     return 0

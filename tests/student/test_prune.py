@@ -16,7 +16,6 @@ from edgehar.preprocess import Normalisation
 from student import prune
 from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
 from student.blocks import blocks_of, without_blocks
-from student.cost import graph_bytes, latency_ms
 from student.importance import l2
 from student.lite import PRESETS
 from student.prune import PruneOptions, shrink
@@ -111,22 +110,6 @@ def test_channels_and_tokens_that_stayed_are_named():
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
-@pytest.mark.parametrize("preset", ["tiny", "base"])
-@pytest.mark.parametrize("macs", [0.9, 0.5, 0.1])
-def test_multiply_adds_come_down_to_what_was_asked(preset: str, macs: float, allocation: str):
-    whole = student(preset)
-    parts = parts_of(whole, width=True)
-    scores = l2(whole, parts, windows(2))
-    plan = ALLOCATIONS[allocation](whole, parts, scores, windows(16))
-    before = count_macs(whole, *windows(1))
-    small, _ = remove_until(
-        whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), macs * before
-    )
-    assert macs - 0.12 < count_macs(small, *windows(1)) / before <= macs
-    assert small(*windows(3)).logits.shape == (3, CLASSES)
-
-
-@pytest.mark.parametrize("allocation", ALLOCATIONS)
 def test_nothing_goes_at_strength_0_and_one_unit_of_each_part_stays_at_1(allocation: str):
     whole = student()
     parts = parts_of(whole, width=True)
@@ -152,22 +135,6 @@ def test_sensitivity_finds_the_part_that_nothing_depends_on():
         assert harm == sorted(harm)
 
 
-def test_milliseconds_are_those_of_the_graphs():
-    assert 0 < latency_ms(smaller(student("tiny"), 0.6)[0], windows(1)) < 1000
-
-
-def test_the_command_keeps_to_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("student.allocate.HALVINGS", 2)  # each is an export
-    whole = student("tiny")
-    for parameter in whole.parameters():  # the exporter stores tensors that are alike once, as those of new layers are
-        torch.nn.init.normal_(parameter, std=0.3)
-    save_checkpoint(tmp_path / "student", replace(checkpoint(whole, "student"), network=dict(PRESETS["tiny"])))
-    words = [str(tmp_path / "student"), "--out", str(tmp_path / "pruned"), "--bytes", "100000", "--source", "noise"]
-    assert prune.main([*words, "--updates", "2", "--batch", "4", "--no-width"]) == 0
-    small = rebuild(load_checkpoint(tmp_path / "pruned", ("pruned",)))
-    assert graph_bytes(small, windows(1)) <= 100_000 < graph_bytes(whole, windows(1))
-
-
 def test_an_impossible_limit_is_a_clear_error():
     for wrong in ({"drop_blocks": -1}, {"rounds": 0}, {"rounds": 21}):
         with pytest.raises(ConfigError, match=r"expected 0 or more, 1 to 20"):
@@ -180,15 +147,13 @@ def test_an_impossible_limit_is_a_clear_error():
             PruneOptions("", "", macs=macs)
     with pytest.raises(ConfigError, match="expected one limit"):
         PruneOptions("", "", macs=0.5, bytes=10_000)
-    with pytest.raises(ConfigError, match="expected a number above 0"):
-        PruneOptions("", "", latency_ms=0.0)
     for changed in ({"criterion": "luck"}, {"allocation": "none"}):
         with pytest.raises(ConfigError, match="expected one of l1"):
             PruneOptions("", "", **changed)  # type: ignore[arg-type]
     whole = student("tiny")
     parts = parts_of(whole, width=False)
     plan = ALLOCATIONS["uniform"](whole, parts, l2(whole, parts, windows(2)), windows(2))
-    with pytest.raises(ConfigError, match=f"{MOST:.0%} of all units gone"):
+    with pytest.raises(ConfigError, match=f"multiply-adds with {MOST:.0%} of all units gone.*give a higher --macs"):
         remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
 
 
