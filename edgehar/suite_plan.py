@@ -165,8 +165,10 @@ def _pruning(
     """Prune a network and score what is left."""
     name = _pruned_name(network, kept, source, criterion)
     more = effective(options.recipe.options("prune"), (source,))
+    # The published teachers kept their channels.
+    width = ("--no-width",) if network == "teacher" else ()
     arguments = (
-        str(folder / network), *more, "--macs", f"{kept:g}", "--source", source,
+        str(folder / network), *width, *more, "--macs", f"{kept:g}", "--source", source,
         "--criterion", criterion, "--seed", str(seed), "--score",
     )  # fmt: skip
     return training_stage(folder, "prune", f"pruned-{name}", arguments, name=f"prune-{name}")

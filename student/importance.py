@@ -41,6 +41,15 @@ def _answers(network: nn.Module, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return logits, logits.detach().argmax(1)
 
 
+def _learn(network: nn.Module, loss: Tensor) -> None:
+    """Gradients of a loss; zeros for what it does not depend on, such as a teacher's auxiliary heads."""
+    network.zero_grad()
+    loss.backward(retain_graph=True)
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+
 def l1(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
     """Sum of absolute weights."""
     return _by_part(network, parts, inputs, torch_pruning.importance.GroupMagnitudeImportance(p=1))
@@ -58,8 +67,7 @@ def lamp(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
 
 def taylor(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
     """How much the loss changes without the unit, to first order (arXiv 1906.10771)."""
-    network.zero_grad()
-    functional.cross_entropy(*_answers(network, inputs)).backward()
+    _learn(network, functional.cross_entropy(*_answers(network, inputs)))
     return _by_part(network, parts, inputs, torch_pruning.importance.GroupTaylorImportance())
 
 
@@ -69,8 +77,7 @@ def hessian(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
     logits, named = _answers(network, inputs)
     network.zero_grad()
     for loss in functional.cross_entropy(logits, named, reduction="none"):
-        network.zero_grad()
-        loss.backward(retain_graph=True)
+        _learn(network, loss)
         importance.accumulate_grad(network)
     return _by_part(network, parts, inputs, importance)
 

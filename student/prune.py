@@ -39,6 +39,7 @@ from student.units import parts_of
 from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
+from teacher.model import Teacher
 from teacher.stage import follow, load_stage_data, report_score, score_on, workplace
 from teacher.train import Crew, History, TrainConfig
 
@@ -54,7 +55,7 @@ class PruneOptions:
     latency_ms: float | None = option(None, "milliseconds that both graphs may take for a window, on this machine")
     criterion: str = option("l2", f"what decides which units go: {', '.join(CRITERIA)}")
     allocation: str = option("uniform", f"how much of each layer goes: {', '.join(ALLOCATIONS)}")
-    width: bool = option(True, "also remove channels of encoder and tokens, not only units and heads")
+    width: bool = option(True, "also remove channels of encoder, tokens and a teacher, not only units and heads")
     drop_blocks: int = option(0, "whole blocks that go first, those whose absence moves the predictions least")
     rounds: int = option(1, "remove and recover in so many rounds, each with its share of the updates")
     seed: int = option(0, "reproduces the run")
@@ -204,6 +205,20 @@ def read(argv: list[str] | None) -> PruneOptions:
     return parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
 
 
+def sizes_of(pruned: nn.Module, before: dict[str, Any]) -> dict[str, Any]:
+    """Sizes that a pruned network is rebuilt from; what else went is told by the shapes of its weights.
+
+    The channels of a teacher are told, since its students ask for them; its heads stay as wide as they were.
+    """
+    if not isinstance(pruned, Teacher) or pruned.fusion_tokens.shape[1] == pruned.config.dim:
+        return before
+    config = pruned.config
+    return before | {
+        "dim": pruned.fusion_tokens.shape[1],
+        "head_dim": config.dim // config.heads if config.head_dim is None else config.head_dim,
+    }
+
+
 def report_limit(options: PruneOptions, limit: dict[str, Any]) -> None:
     """One line on the limit: what was asked for, what was reached, and whether that is above it."""
     asked, reached = shown(limit["asked"]), shown(limit["reached"])
@@ -247,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
         save_checkpoint(
             out,
             Checkpoint(
-                kind, before.network, info, before.normalisation, before.data, history, facts,
+                kind, sizes_of(pruned, before.network), info, before.normalisation, before.data, history, facts,
                 pruned.state_dict(), before.moments,
             ),
         )  # fmt: skip

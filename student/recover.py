@@ -68,10 +68,23 @@ class Smaller:
 
     def pairs(self) -> list[tuple[str, str, slice | Tensor]]:
         """Block, the unpruned network's block, and which of that one's channels are left."""
-        widened = (units for name, units in self.kept.items() if name.startswith("encoder.widen."))
-        channels: slice | Tensor = next(widened, slice(None))
-        token: slice | Tensor = self.kept.get("encoder.narrow", slice(None))
-        return [(own, other, channels if own.startswith("encoder.") else token) for own, other in self.gives.items()]
+        # Of a student the encoder's, of a teacher those of all that is no joint's.
+        ends = (
+            units for name, units in self.kept.items() if name.startswith("encoder.widen.") or name.endswith(".merge")
+        )
+        channels: slice | Tensor = next(ends, slice(None))
+
+        def left(block: str) -> slice | Tensor:
+            row = block.rpartition(".blocks.")[0]
+            match block.partition(".")[0]:
+                case "head":
+                    return self.kept.get("encoder.narrow", slice(None))
+                case "tokens":
+                    return self.kept.get(f"{row}.embed", slice(None))
+                case _:
+                    return channels
+
+        return [(own, other, left(own)) for own, other in self.gives.items()]
 
 
 def recovery_loss(

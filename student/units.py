@@ -15,8 +15,11 @@ import torch_pruning
 from torch import Tensor, nn
 
 from student.dream import Inputs
+from student.followed import followed, loose_parameters
 from student.lite import Lite
 from teacher.layers import Attention, FeedForward
+from teacher.model import Teacher
+from teacher.tokens import StepTokens
 
 Watch = Callable[["Part", nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
 """Sees what the reader of a part is given, and may give it something else."""
@@ -28,7 +31,7 @@ class Part:
 
     Attributes:
         name: of the layer whose outputs they are.
-        kind: "units", "heads", "channels" of the encoder or "token" channels.
+        kind: "units", "heads", "channels" of the encoder (or of the teacher), "token" channels or those of "joints".
         count: how many.
         reader: the layer whose input they are.
     """
@@ -46,7 +49,7 @@ Kept = dict[str, Tensor]
 
 
 def parts_of(network: nn.Module, width: bool) -> list[Part]:
-    """Everything that can be made smaller, in the order of the network; channels and tokens only if `width`."""
+    """Everything that can be made smaller, in the order of the network; channels, tokens, joints only if `width`."""
     parts: list[Part] = []
     for name, module in network.named_modules():
         if isinstance(module, FeedForward):
@@ -64,6 +67,14 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
         if width:
             parts.append(Part(first, "channels", len(encoder.norm.weight), "encoder.norm"))
             parts.append(Part("encoder.narrow", "token", encoder.narrow.out_features, "head.norm"))
+    elif isinstance(network, Teacher) and width:
+        for name, layer in network.tokens.items():
+            tokens = cast(StepTokens, layer)
+            if tokens.blocks:
+                count = tokens.embed.out_features
+                parts.append(Part(f"tokens.{name}.embed", "joints", count, f"tokens.{name}.blocks.0"))
+        channels = network.fusion_tokens.shape[1]
+        parts.append(Part(f"tokens.{network.specs[0].name}.merge", "channels", channels, "fusion"))
     return parts
 
 
@@ -90,14 +101,18 @@ def rows_of(network: nn.Module, part: Part, units: Tensor) -> list[int]:
 def graph_of(network: nn.Module, inputs: Inputs) -> torch_pruning.DependencyGraph:
     """Which tensors belong together."""
     loose: list[tuple[nn.Parameter, int]] = []
+    if isinstance(network, Teacher):
+        loose = loose_parameters(network)
     if isinstance(network, Lite):
         loose = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.place, 1)]
     return torch_pruning.DependencyGraph().build_dependency(
         network,
         cast(Any, inputs),
         unwrapped_parameters=cast(Any, loose),
-        forward_fn=lambda model, given: model(*given).logits,
-        verbose=False,  # other parameters of the teacher's own belong to no layer that is pruned
+        forward_fn=lambda model, given: (
+            followed(model, cast(Inputs, given)) if isinstance(model, Teacher) else model(*given).logits
+        ),
+        verbose=False,
     )
 
 

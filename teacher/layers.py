@@ -78,11 +78,11 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """One transformer block: attention, then feed-forward, each normalised before and added to its input."""
 
-    def __init__(self, dim: int, heads: int, hidden: int, drop_path: float = 0.0) -> None:
-        """`hidden` feed-forward units."""
+    def __init__(self, dim: int, heads: int, hidden: int, drop_path: float = 0.0, head_dim: int | None = None) -> None:
+        """`hidden` feed-forward units, heads as in `Attention`."""
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
+        self.attention = Attention(dim, heads, head_dim)
         self.feedforward_norm = nn.LayerNorm(dim)
         self.feedforward = FeedForward(dim, hidden)
         self.drop_path = DropPath(drop_path)

@@ -33,11 +33,15 @@ class TeacherConfig:
     fusion_tokens: int = option(4, "learned tokens that gather what the modalities say")
     feedforward: int = option(2, "feed-forward units per channel")
     drop_path: float = option(0.1, "chance of leaving a residual branch out for a sample")
+    head_dim: int | None = option(None, "channels of a head over time; dim / heads if not given")
 
     def __post_init__(self) -> None:
         """Refuse sizes no network has."""
         check_sizes(self.joint_dim, self.joint_heads)
-        check_sizes(self.dim, self.heads)
+        if self.head_dim is None:
+            check_sizes(self.dim, self.heads)
+        elif min(self.dim, self.heads, self.head_dim) < 1:
+            raise ConfigError(f"--dim {self.dim}, --heads {self.heads}, --head-dim {self.head_dim}: expected 1 or more")
         if (
             min(self.joint_blocks, self.time_blocks, self.fusion_blocks) < 0
             or min(self.fusion_tokens, self.feedforward) < 1
@@ -91,7 +95,7 @@ class Teacher(nn.Module):
         self.place = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(steps, dim) * 0.02) for spec in specs})
 
         def block() -> Block:
-            return Block(dim, config.heads, hidden, config.drop_path)
+            return Block(dim, config.heads, hidden, config.drop_path, config.head_dim)
 
         self.time = nn.ModuleDict(
             {spec.name: nn.Sequential(*(block() for _ in range(config.time_blocks))) for spec in specs}
