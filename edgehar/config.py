@@ -167,10 +167,9 @@ def parse(
         parser.add_argument(
             "--preset", choices=sorted(presets), default=default_preset, help=f"sizes and lengths ({default_preset})"
         )
-    presets = presets or {default_preset: {}}
-    _add_options(parser, config_type, presets[default_preset])
+    _add_options(parser, config_type, presets[default_preset] if presets else {})
     given = vars(parser.parse_args(argv))
-    chosen = presets[given.pop("preset", default_preset)]
+    chosen = presets[given.pop("preset", default_preset)] if presets else {}
     try:
         return _build(config_type, chosen | given)
     except (TypeError, ValueError) as problem:
