@@ -204,6 +204,7 @@ class Interrupt:
         if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
 sys.meta_path.insert(0, Interrupt())
 from edgehar.cli import main
 sys.exit(main(sys.argv[2:]))
