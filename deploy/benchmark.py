@@ -35,8 +35,9 @@ from deploy.timing import WARM_UP_RUNS, Action, Subject, seconds, sustain, take_
 from deploy.tuning import table as tuning_table
 from deploy.tuning import tune
 from deploy.wire import matmul_model
+from edgehar.checks import check_threads
 from edgehar.cli import guarded
-from edgehar.config import check_threads, option, parse, positional
+from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files import check_writable, write_json
 from edgehar.manifest import Manifest

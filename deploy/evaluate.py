@@ -22,9 +22,10 @@ import numpy as np
 from deploy.confidence import confidence, detection
 from deploy.recognizer import Recognizer, load
 from edgehar import datasets
+from edgehar.checks import check_threads
 from edgehar.cli import call, guarded
 from edgehar.clip import Clip, Dataset
-from edgehar.config import check_threads, group, option, parse, positional
+from edgehar.config import group, option, parse, positional
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
 from edgehar.manifest import Manifest

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from deploy.graph_rules import Shape, check_graph
 from deploy.providers import LITERT, TENSORRT, choose_providers, start
+from edgehar.checks import check_threads
 from edgehar.clip import Floats
-from edgehar.config import check_threads
 from edgehar.errors import ConfigError, PackageError
 from edgehar.manifest import Manifest
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
-from edgehar.config import names_of
+from edgehar.checks import names_of
 from edgehar.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from deploy.graph import open_graph
 from deploy.samples import as_samples, as_times, by_modality
 from deploy.signature import approval
 from edgehar.calibration import softmax
+from edgehar.checks import check_threads, names_of
 from edgehar.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
-from edgehar.config import check_threads, names_of
 from edgehar.errors import DataError, PackageError
 from edgehar.manifest import PARTS
 from edgehar.package import EdgePackage

@@ -29,8 +29,9 @@ from deploy.recorded import fitting_clip, predict_files
 from deploy.segments import Activity, Segmenter
 from deploy.sinks import STDOUT, opened
 from deploy.stream import StreamRecognizer
+from edgehar.checks import check_threads
 from edgehar.cli import forget_reader, guarded
-from edgehar.config import check_threads, option, parse, positional
+from edgehar.config import option, parse, positional
 from edgehar.errors import ConfigError, DataError
 
 LATENESS_S = 0.5

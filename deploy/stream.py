@@ -13,8 +13,8 @@ from deploy.recognizer import Recognizer
 from deploy.samples import Rows, as_rows, as_times, extremes
 from deploy.sensor import Sensor
 from deploy.stream_options import check_numbers, check_times
+from edgehar.checks import names_of
 from edgehar.clip import Bools, Floats, Prediction, Times
-from edgehar.config import names_of
 from edgehar.errors import ConfigError, DataError
 
 LATEST_S = 1e10

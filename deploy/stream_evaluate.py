@@ -21,9 +21,10 @@ import numpy as np
 from deploy.evaluate import ScoredOptions, opened, scored_clips
 from deploy.heard import Heard, StreamOptions, answers_of, hear, named_class, segments_of
 from deploy.recognizer import Recognizer
+from edgehar.checks import check_threads
 from edgehar.cli import guarded
 from edgehar.clip import Clip
-from edgehar.config import check_threads, group, option, parse, positional
+from edgehar.config import group, option, parse, positional
 from edgehar.delay import Detection, delay_scores, detections
 from edgehar.errors import ConfigError, DataError
 from edgehar.files import write_json
