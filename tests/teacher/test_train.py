@@ -85,9 +85,12 @@ def test_a_killed_training_ends_as_an_undisturbed_one(script: Path):
 def test_two_processes_give_the_losses_of_one(script: Path):
     alone = run_script(script, "", "20", "0")
     out = script.parent / "two.json"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    # The port that torchrun found free may be another test's by the time it listens there: then it begins again.
+    launch = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
+    command = [sys.executable, "-m", "torch.distributed.run", *launch]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, str(script), str(out), "", "20", "0"], check=True, capture_output=True, env=environment)
+    both = subprocess.run([*command, str(script), str(out), "", "20", "0"], capture_output=True, env=environment)
+    assert both.returncode == 0, both.stderr.decode()[-4000:]
     together = json.loads(out.read_text())
     for one, two in zip(alone["history"], together["history"], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
