@@ -3,7 +3,9 @@
 Read from bytes that `deploy.graph_rules` has looked through; what is wrong with a graph is said there.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,20 @@ class GraphView:
     constants: dict[str, Array]
     inputs: dict[str, Shape]
     outputs: tuple[str, ...]
+
+    @cached_property
+    def makers(self) -> dict[str, Node]:
+        """Value -> the node that gives it."""
+        return {name: node for node in self.nodes for name in node.outputs}
+
+    @cached_property
+    def users(self) -> dict[str, list[Node]]:
+        """Value -> the nodes that read it, one as often as it does."""
+        found: dict[str, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            for name in node.inputs:
+                found[name].append(node)
+        return found
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from deploy.segments import Activity
 from deploy.stream import StreamRecognizer
 from edgehar.clip import Prediction
 from edgehar.errors import ConfigError, DataError
+from edgehar.strict_json import single
 
 KEYS = {"modality", "time_s", "samples"}
 MAX_LINE_BYTES = 2**20
@@ -81,16 +82,6 @@ def activity_line(activity: Activity) -> str:
     )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; raises ValueError for a key that is there twice: other readers take the first."""
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} twice in one object")
-    return entry
-
-
 def _refuse_truth_values(value: Any) -> None:
     """Raise ValueError if there is `true` or `false` anywhere."""
     if isinstance(value, bool):
@@ -115,7 +106,7 @@ def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
     if not line.strip():
         return []
     try:
-        entry: Any = json.loads(line.decode(), object_pairs_hook=_once)
+        entry: Any = json.loads(line.decode(), object_pairs_hook=single)
         if b"true" in line or b"false" in line:  # numpy would take them for 1 and 0
             _refuse_truth_values(entry)
     except (ValueError, RecursionError) as problem:

@@ -4,7 +4,6 @@ The model is made on the board from the very graph that was checked, so that a p
 network and nothing unchecked is opened. Operators are chosen so that XNNPACK takes all of them.
 """
 
-from collections import defaultdict
 from math import isclose, prod, sqrt
 
 import numpy as np
@@ -42,12 +41,8 @@ class LiteModel:
         """Walk through the nodes."""
         view = join_dynamic_linears(view)
         self._view, self._file = view, LiteFile()
+        self._makers, self._users = view.makers, view.users
         self._places: dict[str, int] = {}  # name of a value -> tensor
-        self._makers = {name: node for node in view.nodes for name in node.outputs}
-        self._users: dict[str, list[Node]] = defaultdict(list)
-        for node in view.nodes:
-            for name in node.inputs:
-                self._users[name].append(node)
         self._folded = self._norms_to_fold()
         self.shapes: dict[str, Sizes] = {}
         for name, shape in view.inputs.items():

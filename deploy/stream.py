@@ -131,16 +131,15 @@ class StreamRecognizer:
         if offset_s:
             times = times + offset_s
         first_s, last_s = extremes(times)
-        predictions = self._hear(modality, rows, times)
+        predictions = self._hear(modality, rows, times, first_s, last_s)
         self._counts[modality].arrived(len(rows), first_s, last_s)
         return predictions
 
-    def _hear(self, modality: str, rows: Rows, times: Times) -> list[Prediction]:
-        """Take samples in, at times on the stream's clock; see `push`."""
+    def _hear(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:
+        """Take samples in, at times on the stream's clock, the earliest and the latest beside them; see `push`."""
         sensor, clock = self._sensors[modality], self._clocks[modality]
         start_s = float(times[0]) if self._origin_s is None else self._origin_s
-        times = times - start_s
-        first_s, newest_s = extremes(times)
+        times, first_s, newest_s = times - start_s, first_s - start_s, newest_s - start_s
         farthest_s = max(-first_s, newest_s)
         if abs(start_s) > LATEST_S or farthest_s > LATEST_S:
             raise DataError(
@@ -162,7 +161,8 @@ class StreamRecognizer:
                 self.reset()
                 anew = True
             if anew:
-                predictions += self._hear(modality, believed.rows, believed.times_s + start_s)
+                times = believed.times_s + start_s
+                predictions += self._hear(modality, believed.rows, times, *extremes(times))
                 continue
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.retract(first_s)

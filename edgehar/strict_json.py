@@ -26,12 +26,13 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON (`object_pairs_hook`); raises ValueError for a key that is there twice: readers differ then."""
     entry = dict(pairs)
     if len(entry) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice[:40]!r} is given twice")
+        raise ValueError(f"key {twice[:40]!r} twice in one object")
     return entry
 
 
@@ -59,7 +60,7 @@ def strict_json(data: bytes) -> Any:
     try:
         text = data.decode("utf-8")
         document = json.loads(
-            text, parse_constant=_refuse, parse_int=_integer, parse_float=_fraction, object_pairs_hook=_single
+            text, parse_constant=_refuse, parse_int=_integer, parse_float=_fraction, object_pairs_hook=single
         )
     except RecursionError:
         raise ValueError(f"nested more than {MOST_DEPTH} deep") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STEPS, student
+from bodies import CLASSES, SPECS, STATISTICS, STEPS, student
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -27,14 +27,6 @@ from teacher.model import Teacher, TeacherConfig
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 SIZE = sum(STEPS * spec.patch * spec.groups * spec.features for spec in SPECS)
-STATISTICS = {
-    spec.name: {
-        "mean": [0.0] * spec.channels,
-        "covariance": torch.eye(spec.channels).tolist(),
-        "motion": [1.0] * spec.channels,
-    }
-    for spec in SPECS
-}
 
 
 @pytest.fixture

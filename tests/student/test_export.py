@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, smaller, windows
+from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STATISTICS, STEPS, smaller, windows
 
 import deploy
 from deploy.quantize import quantize
@@ -33,16 +33,8 @@ def trained(kind: str) -> Checkpoint:
     if kind == "pruned":
         student = smaller(student, 0.4)[0]
     info = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1), "cite me", "a licence")
-    statistics = {
-        spec.name: {
-            "mean": [0.0] * spec.channels,
-            "covariance": np.eye(spec.channels).tolist(),
-            "motion": [1.0] * spec.channels,
-        }
-        for spec in SPECS
-    }
     data = {"data": "simulated", "root": None, "split": "odd-even", "modalities": ["skeleton", "inertial"]}
-    facts = {"statistics": statistics, "options": {"seed": 0}}
+    facts = {"statistics": STATISTICS, "options": {"seed": 0}}
     normalisation = Normalisation.identity(SPECS)
     network = PRESETS["tiny"]
     return Checkpoint(kind, network, info, normalisation, data, [], facts, student.state_dict())
