@@ -13,6 +13,9 @@ from edgehar.errors import ConfigError
 
 T = TypeVar("T")
 
+PSEUDO_LABELS = ("none", "likely", "equal")
+"""No labels are made up; every window's most likely one; that once all are equally frequent in everyone's windows."""
+
 
 def option(default: Any, help_text: str, words: bool = False) -> Any:
     """A dataclass field with its help text; `dataclasses.MISSING` as default makes it required.
@@ -39,6 +42,12 @@ def check_label_share(share: float, draw: int) -> None:
         raise ConfigError(
             f"--label-share {share}, --label-draw {draw}: expected above 0 up to 1, and a whole number from 0"
         )
+
+
+def check_pseudo_labels(kind: str) -> None:
+    """Raise ConfigError unless teachers can make up labels so, see `student.labels`."""
+    if kind not in PSEUDO_LABELS:
+        raise ConfigError(f"--pseudo-labels {kind}: expected one of {', '.join(PSEUDO_LABELS)}")
 
 
 def group(config_type: type[T]) -> T:

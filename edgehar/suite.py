@@ -99,7 +99,7 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
         if options.student_shares:
             words += ["--student-shares", ",".join(map(str, options.student_shares))]
-            words += ["--equal-shares"] if options.equal_shares else []
+            words += ["--pseudo-labels", options.pseudo_labels] if options.pseudo_labels != "none" else []
     if run.suite.startswith("compression"):
         words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
     if run.suite == "ablation":

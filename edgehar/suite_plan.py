@@ -109,7 +109,8 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
 def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
     """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed.
 
-    Students learn from the labels alone, or from both teachers and every window.
+    Students learn from the labels alone, or from both teachers and every window, in their own words or by
+    the labels that they make up.
     """
     recipe, data = options.recipe, data_arguments(run)
     stages = [
@@ -124,8 +125,8 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
                 name = f"finetune-{share:g}-{draw}-{start}"
                 arguments = (*recipe.options("finetune"), *few, *origin)
                 stages.append(training_stage(folder, "finetune", name, arguments, name=name))
-    equal = ("--equal-shares",) if options.equal_shares else ()
-    for how, more, origins in (("alone", ALONE, ("pretrained",)), ("distilled", equal, ("pretrained", "scratch"))):
+    guessing = () if options.pseudo_labels == "none" else (*ALONE, "--pseudo-labels", options.pseudo_labels)
+    for how, more, origins in (("alone", ALONE, ("pretrained",)), ("distilled", guessing, ("pretrained", "scratch"))):
         for share, draw in product(options.student_shares, range(options.draws)):
             few = ("--label-share", str(share), "--label-draw", str(draw), "--seed", str(seed + draw))
             teachers = ",".join(str(folder / f"finetune-{share:g}-{draw}-{origin}") for origin in origins)

@@ -6,7 +6,6 @@ python student/distill.py --teacher runs/demo/teacher --out runs/demo/student
 import math
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.cli import guarded
-from edgehar.config import check_label_share, group, option, parse
+from edgehar.config import PSEUDO_LABELS, check_label_share, check_pseudo_labels, group, option, parse
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
-from edgehar.windows import Windows, stratified
 from student.begin import begin_like
+from student.labels import NONE, chosen_windows, told_rows
 from student.lite import PRESETS, Lite, LiteConfig
 from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 from student.teachers import Known, Teachers, agreeing
@@ -59,7 +58,9 @@ class DistillConfig:
     relational: float = option(0.0, "weight of distances and angles between the windows of a batch")
     contrastive: float = option(0.0, "weight of finding the teacher's features of the same window in the batch")
     decoupled: float = option(0.0, "weight of the soft predictions with target and other classes decoupled")
-    equal_shares: bool = option(False, "expect every activity equally often, and correct the teachers' predictions so")
+    pseudo_labels: str = option(
+        NONE, f"what the teachers' predictions label where no label is known: {', '.join(PSEUDO_LABELS)}"
+    )
     begin_like_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
     label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
     label_draw: int = option(0, "which windows are in that share")
@@ -76,10 +77,11 @@ class DistillConfig:
                 f"--layers {self.layers}, --feature {self.feature}: "
                 "expected a whole number from 0, and a weight above 0 to regress any layer"
             )
-        if self.equal_shares and not self.soft and not self.decoupled:
+        check_pseudo_labels(self.pseudo_labels)
+        if self.pseudo_labels != NONE and not self.hard:
             raise ConfigError(
-                "--equal-shares: no prediction of the teachers is learnt from; give --soft or --decoupled a weight "
-                "above 0, or leave it out"
+                f"--pseudo-labels {self.pseudo_labels} with --hard 0: nothing is learnt from labels; give --hard a "
+                "weight above 0, such as 1, or leave the option out"
             )
         check_label_share(self.label_share, self.label_draw)
         if not self.hard and not self.taught:
@@ -205,16 +207,6 @@ def distill_loss(
     return loss_of
 
 
-def chosen_windows(train: Windows, config: DistillConfig) -> Callable[[Windows], Windows]:
-    """Of training windows or a copy of them, those to learn from: labelled ones, with a share of their labels.
-
-    The share is the one `finetune` takes. Without any loss of the teachers only the windows in it are left; with them
-    all are, the others without their labels. Windows that never had a label are not learnt from.
-    """
-    rows = stratified(train.labelled().label, config.label_share, config.label_draw)
-    return lambda windows: windows.labelled().told(rows) if config.taught else windows.labelled().take(rows)
-
-
 def read(argv: list[str] | None) -> DistillOptions:
     """The options as typed; raises ConfigError for what means nothing."""
     presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
@@ -224,29 +216,29 @@ def read(argv: list[str] | None) -> DistillOptions:
 def main(argv: list[str] | None = None) -> int:
     """Distil, score once on the test subjects, write the checkpoint."""
     options = read(argv)
+    config = options.distill
     out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
     with workplace(out, crew, *options.teacher, kind="student") as progress:
         data = load_stage_data(follow(options.data, before.data), before.normalisation)
         info = data.dataset.info
-        chosen = chosen_windows(data.train, options.distill)
+        teachers = Teachers(teachers_before, config.layers).to(crew.device)
+        told = told_rows(data.train, config.label_share, config.label_draw)
+        chosen = chosen_windows(data, told, config.taught, config.pseudo_labels, teachers, crew.device)
         windows = faulty_windows(data, options.faults, options.seed, crew.device, chosen)
         # Lost sensors are the student's alone.
         whole = replace(options.augment, lost_modality=0.0)
-        variation = Variation(info, whole, options.exchange, 0.0, options.distill.mixup)
+        variation = Variation(info, whole, options.exchange, 0.0, config.mixup)
         lost_modality = options.augment.lost_modality
-        teachers = Teachers(teachers_before, options.distill.layers).to(crew.device)
-        if options.distill.equal_shares:
-            teachers.expect_equal_shares(chosen(data.train))
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
-        if options.distill.begin_like_teacher:
+        if config.begin_like_teacher:
             begin_like(student, teachers.first)
-        model = Apprentice(student, teachers.dim, options.distill).to(crew.device)
+        model = Apprentice(student, teachers.dim, config).to(crew.device)
         history = train(
             model,
-            distill_loss(windows, teachers, variation, lost_modality, options.distill, crew),
+            distill_loss(windows, teachers, variation, lost_modality, config, crew),
             len(windows.sound),
             options.train,
             options.seed,
@@ -263,7 +255,7 @@ def main(argv: list[str] | None = None) -> int:
             "macs": count_macs(student, *example(data.train, crew.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
-            "labelled_windows": int((windows.sound.label >= 0).sum()),
+            "labelled_windows": len(told),
             "statistics": measure_statistics(data.train, info.modalities),
             "options": asdict(options),
         }

@@ -6,14 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.errors import CheckpointError, ConfigError
-from edgehar.windows import Windows
 from student.rebuild import rebuild_teacher
 from teacher.checkpoint import Checkpoint
 from teacher.layers import outputs_of
 from teacher.model import Teacher, TeacherOutput
-from teacher.stage import predict
-
-ALIGNMENTS = 100
 
 
 class Known(NamedTuple):
@@ -37,19 +33,6 @@ def spread_evenly(depth: int, layers: int) -> list[int]:
     return [depth * number // layers - 1 for number in range(1, layers + 1)]
 
 
-def equal_shares(logits: Tensor) -> Tensor:
-    """What to add to logits (N, K) so that every class is predicted equally often on average, (K,).
-
-    Distribution alignment (ReMixMatch, Berthelot et al., arXiv 1911.09785, section 3.1) towards equal shares, repeated
-    until they are equal (Sinkhorn and Knopp, as in Asano et al., arXiv 1911.05371, section 3.1).
-    """
-    offset = torch.zeros_like(logits[0])
-    for _ in range(ALIGNMENTS):
-        offset = offset - (logits + offset).softmax(1).mean(0).log()
-        offset = offset - offset.mean()
-    return offset
-
-
 def depths_of(teacher: Teacher) -> dict[str, int]:
     """Modality -> its blocks over time, of which pruning may have taken some."""
     return {spec.name: len(cast(nn.Sequential, teacher.time[spec.name])) for spec in teacher.specs}
@@ -70,19 +53,12 @@ class Teachers(nn.Module):
         self.layers = layers
         self.members = nn.ModuleList(members)
         self.dim = sum(member.config.dim for member in members)
-        self.register_buffer("offset", torch.zeros(len(checkpoints[0].info.labels)))
         self.eval().requires_grad_(False)
 
     @property
     def first(self) -> Teacher:
         """The first of them."""
         return cast(Teacher, self.members[0])
-
-    def expect_equal_shares(self, windows: Windows) -> None:
-        """From now on add to the logits what makes every class equally frequent among these windows."""
-        offset = cast(Tensor, self.offset)
-        logits = torch.as_tensor(predict(self, windows, offset.device), dtype=torch.float64)
-        offset += equal_shares(logits).to(offset)
 
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Known:
         """Arguments as of `Teacher`."""
@@ -98,7 +74,7 @@ class Teachers(nn.Module):
             for layer, names in zip(layers, zip(*rows, strict=True), strict=True):
                 layer.append(torch.stack([gave[name] for name in names]).mean(0))  # (B, S, D)
         return Known(
-            torch.stack([output.logits for output in outputs]).mean(0) + cast(Tensor, self.offset),
+            torch.stack([output.logits for output in outputs]).mean(0),
             torch.cat([output.fused for output in outputs], -1),
             torch.cat([output.steps for output in outputs], -1),
             tuple(torch.cat(layer, -1) for layer in layers),

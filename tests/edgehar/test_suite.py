@@ -158,7 +158,7 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     assert not list((place / "results").glob("*-labels-*"))
-    students = ("--student-shares", "0.25", "--equal-shares")
+    students = ("--student-shares", "0.25", "--pseudo-labels", "equal")
     said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", *students)
     assert said.count("(done before)") == 2
     entries = only_result(place, "*-labels-*.json")["labels"]
@@ -172,7 +172,9 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
         ("student", 0.25, True, 4),
     ]
     assert [entry["distilled"] for entry in entries[4:]] == [False, True]
-    assert said.count("--equal-shares") == said.count("-scratch --equal-shares") == 1  # who is taught, by both teachers
+    asked = [line for line in said.splitlines() if "edgehar distill" in line]
+    assert ["--pseudo-labels equal" in line for line in asked] == [False, True]
+    assert [line.count("-scratch") for line in asked] == [0, 1]  # by both teachers
     assert all(entry["accuracy"] == entry["correct"] / entry["total"] for entry in entries)
 
 

@@ -102,7 +102,12 @@ def test_activities_to_detect_must_be_among_those_of_the_test(tmp_path: Path) ->
         (lambda: SuiteOptions(("loso",), out_of_fold="a.npz"), "--out-of-fold with --suite loso"),
         (lambda: SuiteOptions(("folds",), folds=1), "--folds 1: expected 2"),
         (lambda: SuiteOptions(("labels",), student_shares=(0.3,)), "--student-shares .*expected some of --shares"),
-        (lambda: SuiteOptions(("labels",), equal_shares=True), "--equal-shares without --student-shares"),
+        (lambda: SuiteOptions(("labels",), pseudo_labels="equal"), r"--pseudo-labels equal with --student-shares \(\)"),
+        (
+            lambda: SuiteOptions(("labels",), pseudo_labels="likely", student_shares=(1.0,)),
+            "expected one or more below 1",
+        ),
+        (lambda: SuiteOptions(("labels",), pseudo_labels="maybe", student_shares=(0.1,)), "--pseudo-labels maybe"),
         (lambda: plan_runs(SuiteOptions(("loso",), only=("s9",)), simulated()), "--only s9"),
         (
             lambda: plan_runs(SuiteOptions(("unknown",)), simulated()),

@@ -93,7 +93,8 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
         ("--contrastive", "1"),
         ("--decoupled", "1"),
         ("--begin-like-teacher",),
-        ("--equal-shares",),
+        (*SHARE, "--pseudo-labels", "likely"),
+        (*SHARE, "--pseudo-labels", "equal"),
         SHARE,
     ],
     ids=" ".join,
@@ -161,7 +162,11 @@ def swapped(recorded: Dataset, folder: Path, out: Path, hidden: bool) -> int:
     return draw
 
 
-@pytest.mark.parametrize("options", [(), LABELS_ALONE], ids=["taught", "labels alone"])
+@pytest.mark.parametrize(
+    "options",
+    [(), LABELS_ALONE, (*LABELS_ALONE, "--pseudo-labels", "equal")],
+    ids=["taught", "labels alone", "pseudo-labels"],
+)
 @pytest.mark.parametrize("hidden", [True, False])
 def test_hidden_labels_change_nothing_and_shown_ones_do(
     hidden: bool, options: tuple[str, ...], recorded: Dataset, folder: Path, distil: Distil, tmp_path: Path
@@ -231,6 +236,8 @@ def test_more_layers_than_the_shallowest_teacher_has_are_refused(distil: Distil)
         ({"label_share": 0.0}, "--label-share 0.0"),
         ({"label_share": 1.1}, "--label-share 1.1"),
         ({"label_draw": -1}, "--label-draw -1"),
+        ({"pseudo_labels": "even"}, "--pseudo-labels even: expected one of none, likely, equal"),
+        ({"pseudo_labels": "likely", "hard": 0.0}, "--pseudo-labels likely with --hard 0: nothing is learnt"),
         ({"soft": 0.0, "hard": 0.0, "feature": 0.0}, "every loss has weight 0"),
     ],
 )
