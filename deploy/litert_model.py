@@ -137,15 +137,16 @@ class LiteModel:
         }
 
     def _gemm(self, node: Node) -> None:
-        rows, weight_name, bias_name = node.inputs
+        rows, weight_name, *bias_name = node.inputs
         settings = node.attributes
         if settings.get("transA") or settings.get("alpha", 1.0) != 1 or settings.get("beta", 1.0) != 1:
             raise self._refused(node, "transA, alpha or beta")
-        weight, bias = (self._view.constants[name] for name in (weight_name, bias_name))
+        constants = self._view.constants
+        weight, bias = constants[weight_name], constants[bias_name[0]] if any(bias_name) else None
         weight = weight if settings.get("transB") else weight.T  # (O, I)
         if rows in self._folded:
             scale, shift = self._folded[rows]
-            bias, weight = bias + weight @ shift, weight * scale
+            bias, weight = weight @ shift + (0 if bias is None else bias), weight * scale
         self._linear(node, rows, weight, bias)
 
     def _dynamiclinear(self, node: Node) -> None:

@@ -113,6 +113,23 @@ ALLOCATIONS = {"uniform": uniform, "ranked": ranked, "sensitivity": sensitive}
 """Name -> function that makes a plan of a network, its parts, their scores and windows."""
 
 
+def in_multiples(plan: Plan, parts: list[Part], multiple: int) -> Plan:
+    """A plan that leaves every part, heads aside, a multiple of so many units, or all: some more stay than `plan` says.
+
+    Processors compute with so many numbers at a time that fewer take as long.
+    """
+
+    def rounded(strength: float) -> Gone:
+        gone = plan(strength)
+        for part in parts:
+            if part.kind != "heads":
+                stay = part.count - len(gone[part.name])
+                gone[part.name] = gone[part.name][: max(0, part.count - math.ceil(stay / multiple) * multiple)]
+        return gone
+
+    return rounded
+
+
 def shown(cost: float) -> str:
     """A cost for people, be it a fraction of a millisecond or millions of multiply-adds."""
     return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
@@ -145,8 +162,8 @@ def remove_until(
     least = cost(best[0])
     if least > limit:
         raise ConfigError(
-            f"found {shown(least)} {UNITS[of]} with {MOST:.0%} of all units gone; expected a limit of that or more, "
-            f"not {shown(limit)} {UNITS[of]}; give a higher --{of.replace('_', '-')}"
+            f"found {shown(least)} {UNITS[of]} with up to {MOST:.0%} of all units gone; expected a limit of that or "
+            f"more, not {shown(limit)} {UNITS[of]}; give a higher --{of.replace('_', '-')}"
         )
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -27,7 +27,7 @@ from edgehar.cli import guarded
 from edgehar.config import check_seed, group, option, parse, positional
 from edgehar.datasets import DataOptions
 from edgehar.errors import ConfigError
-from student.allocate import ALLOCATIONS, remove_until, shown
+from student.allocate import ALLOCATIONS, in_multiples, remove_until, shown
 from student.blocks import blocks_of, without_blocks
 from student.cost import COSTS, UNITS
 from student.dream import Inputs, some_of
@@ -56,6 +56,7 @@ class PruneOptions:
     criterion: str = option("l2", f"what decides which units go: {', '.join(CRITERIA)}")
     allocation: str = option("uniform", f"how much of each layer goes: {', '.join(ALLOCATIONS)}")
     width: bool = option(True, "also remove channels of encoder, tokens and a teacher, not only units and heads")
+    multiple: int = option(1, "leave units and channels in multiples of so many, as processors take them")
     drop_blocks: int = option(0, "whole blocks that go first, those whose absence moves the predictions least")
     rounds: int = option(1, "remove and recover in so many rounds, each with its share of the updates")
     seed: int = option(0, "reproduces the run")
@@ -75,8 +76,11 @@ class PruneOptions:
             raise ConfigError(f"--macs {self.macs}: expected a share from 0.02 to below 1, such as 0.7")
         if limits and not 0 < getattr(self, self.cost) < math.inf:
             raise ConfigError(f"{self.limit_option} {getattr(self, self.cost)}: expected a finite number above 0")
-        if self.drop_blocks < 0 or not 1 <= self.rounds <= 20:
-            raise ConfigError(f"--drop-blocks {self.drop_blocks}, --rounds {self.rounds}: expected 0 or more, 1 to 20")
+        if self.drop_blocks < 0 or not 1 <= self.rounds <= 20 or self.multiple < 1:
+            raise ConfigError(
+                f"--drop-blocks {self.drop_blocks}, --rounds {self.rounds}, --multiple {self.multiple}: expected 0 or "
+                "more, 1 to 20, 1 or more"
+            )
         if self.train.steps < self.rounds:
             raise ConfigError(
                 f"--rounds {self.rounds}: found {self.train.steps} updates (--updates {self.train.updates}, "
@@ -128,7 +132,7 @@ def shrink(
     parts = parts_of(network, options.width)
     learning = copy.deepcopy(network).requires_grad_(True)
     scores = CRITERIA[options.criterion](learning, parts, windows)
-    plan = ALLOCATIONS[options.allocation](network, parts, scores, windows)
+    plan = in_multiples(ALLOCATIONS[options.allocation](network, parts, scores, windows), parts, options.multiple)
     smaller, stayed = remove_until(network, parts, plan, some_of(windows, slice(2)), cost, limit, options.cost)
     kept = {name: before.kept[name][units] if name in before.kept else units for name, units in stayed.items()}
     return Smaller(smaller, before.gives, kept)

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import pytest
 from bodies import INERTIAL, smaller
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 import deploy
 from deploy import StreamRecognizer, benchmark
@@ -74,6 +75,18 @@ def test_every_shape_of_a_student_gives_the_same_answers(shape: str) -> None:
 def test_so_do_a_pruned_student_and_one_of_a_single_sensor() -> None:
     assert_same(smaller(student("base"), 0.5)[0].eval())
     assert_same(student("base", (INERTIAL,)))
+
+
+def test_so_does_one_without_biases() -> None:
+    network = student("base")
+    for entry in network.encoder.missing.values():  # as they begin: what stands in for a sensor is nothing
+        entry.data.zero_()
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.bias.data.zero_()
+    gemms = [node for data in graphs_of(network) for node in read_graph(data, "graph").nodes if node.kind == "Gemm"]
+    assert any(len(node.inputs) == 2 for node in gemms)
+    assert_same(network)
 
 
 def test_a_recogniser_says_who_computes_and_answers_alike(package: Path) -> None:

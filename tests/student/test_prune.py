@@ -14,7 +14,7 @@ from edgehar.errors import ConfigError
 from edgehar.modality import WindowSpec
 from edgehar.preprocess import Normalisation
 from student import prune
-from student.allocate import ALLOCATIONS, MOST, remove_until, sensitivity_of
+from student.allocate import ALLOCATIONS, MOST, in_multiples, remove_until, sensitivity_of
 from student.blocks import blocks_of, without_blocks
 from student.importance import l2
 from student.lite import PRESETS
@@ -123,6 +123,32 @@ def test_nothing_goes_at_strength_0_and_one_unit_of_each_part_stays_at_1(allocat
         before = gone
 
 
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("multiple", [8, 12])
+def test_what_stays_comes_in_multiples_and_is_the_best(allocation: str, multiple: int):
+    whole = student()
+    parts = parts_of(whole, width=True)
+    usual = ALLOCATIONS[allocation](whole, parts, l2(whole, parts, windows(2)), windows(16))
+    rounded = in_multiples(usual, parts, multiple)
+    assert {part.count % multiple for part in parts} != {0}
+    for strength in (0.0, 0.3, 0.6, 1.0):
+        for part in parts:
+            fewer, more = rounded(strength)[part.name], usual(strength)[part.name]
+            stay = part.count - len(fewer)
+            if part.kind == "heads":
+                assert torch.equal(fewer, more)
+                continue
+            assert stay % multiple == 0 or stay == part.count
+            assert 0 <= len(more) - len(fewer) < multiple
+            assert torch.equal(fewer, more[: len(fewer)])  # what goes is worth least
+    small, _ = remove_until(
+        whole, parts, rounded, windows(2), lambda network: count_macs(network, *windows(1)),
+        0.6 * count_macs(whole, *windows(1)),
+    )  # fmt: skip
+    assert small.encoder.norm.weight.numel() % multiple in (0, whole.encoder.norm.weight.numel() % multiple)
+    assert small(*windows(2)).logits.shape == (2, CLASSES)
+
+
 def test_sensitivity_finds_the_part_that_nothing_depends_on():
     whole = student()
     whole.encoder.blocks[1].feedforward.contract.weight.data.zero_()  # type: ignore[union-attr, operator]
@@ -136,8 +162,8 @@ def test_sensitivity_finds_the_part_that_nothing_depends_on():
 
 
 def test_an_impossible_limit_is_a_clear_error():
-    for wrong in ({"drop_blocks": -1}, {"rounds": 0}, {"rounds": 21}):
-        with pytest.raises(ConfigError, match=r"expected 0 or more, 1 to 20"):
+    for wrong in ({"drop_blocks": -1}, {"rounds": 0}, {"rounds": 21}, {"multiple": 0}):
+        with pytest.raises(ConfigError, match=r"expected 0 or more, 1 to 20, 1 or more"):
             PruneOptions("", "", **wrong)  # type: ignore[arg-type]
     for strange in ({"matching": -1.0}, {"matching": 0.0, "soft": 0.0}, {"temperature": 0.0}, {"patience": 0}):
         with pytest.raises(ConfigError, match="expected"):
@@ -153,7 +179,9 @@ def test_an_impossible_limit_is_a_clear_error():
     whole = student("tiny")
     parts = parts_of(whole, width=False)
     plan = ALLOCATIONS["uniform"](whole, parts, l2(whole, parts, windows(2)), windows(2))
-    with pytest.raises(ConfigError, match=f"multiply-adds with {MOST:.0%} of all units gone.*give a higher --macs"):
+    with pytest.raises(
+        ConfigError, match=f"multiply-adds with up to {MOST:.0%} of all units.*give a higher --macs"
+    ):
         remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
 
 
