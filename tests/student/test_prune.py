@@ -179,9 +179,7 @@ def test_an_impossible_limit_is_a_clear_error():
     whole = student("tiny")
     parts = parts_of(whole, width=False)
     plan = ALLOCATIONS["uniform"](whole, parts, l2(whole, parts, windows(2)), windows(2))
-    with pytest.raises(
-        ConfigError, match=f"multiply-adds with up to {MOST:.0%} of all units.*give a higher --macs"
-    ):
+    with pytest.raises(ConfigError, match=f"multiply-adds with up to {MOST:.0%} of all units.*give a higher --macs"):
         remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
 
 
