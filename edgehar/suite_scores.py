@@ -77,13 +77,17 @@ def _labels(run: Run) -> list[dict[str, Any]]:
         facts = checkpoint_facts(stage.checkpoint)["facts"]
         options, found = facts["options"], facts["evaluation"]
         student = stage.verb == "distill"
+        how: dict[str, Any] = {}
+        if student:
+            how["distilled"] = not stage.name.endswith("-alone")
+            how["pseudo_labels"] = options["distill"].get("pseudo_labels", "none")  # the option is younger than some
         entries.append(
             {
                 "network": "student" if student else "teacher",
                 "share": options["distill" if student else "labels"]["label_share"],
                 "draw": options["distill" if student else "labels"]["label_draw"],
                 "seed": options["seed"],
-                **({"distilled": not stage.name.endswith("-alone")} if student else {}),
+                **how,
                 "pretrained": student or options["pretrained"] is not None,
                 "train_windows": facts["labelled_windows" if student else "train_windows"],
                 **{key: found[key] for key in COUNTED},

@@ -193,7 +193,9 @@ def taught_table(runs: list[Run], labels: list[Run]) -> list[str]:
     for share in sorted({entry["share"] for entry in entries}):
         chosen = [entry for entry in entries if entry["share"] == share]
         taught, alone = ([entry for entry in chosen if entry["distilled"] is given] for given in (True, False))
-        compare(f"{100 * share:g} %", chosen[0]["train_windows"], count(taught), count(alone))
+        how = taught[0].get("pseudo_labels", "none")
+        what = f"{100 * share:g} %" + (f", pseudo-labels ({how})" if how != "none" else "")
+        compare(what, chosen[0]["train_windows"], count(taught), count(alone))
     if runs:
         fed = fed_all(runs[0])
         counts = [

@@ -171,7 +171,7 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
         ("student", 0.25, True, 4),
         ("student", 0.25, True, 4),
     ]
-    assert [entry["distilled"] for entry in entries[4:]] == [False, True]
+    assert [(entry["distilled"], entry["pseudo_labels"]) for entry in entries[4:]] == [(False, "none"), (True, "equal")]
     asked = [line for line in said.splitlines() if "edgehar distill" in line]
     assert ["--pseudo-labels equal" in line for line in asked] == [False, True]
     assert [line.count("-scratch") for line in asked] == [0, 1]  # by both teachers
