@@ -1,4 +1,4 @@
-"""Fourteen everyday activities as joint angles over time, each with a few ways of doing it.
+"""Fourteen everyday activities as joint angles over time, each with a few ways of doing it, and improvisation.
 
 Every activity is written for a right-handed person who starts and, except for sitting down, ends upright. A
 movement gets the `Course` of its own time and returns degrees per channel, named part and axis
@@ -27,6 +27,9 @@ class Activity(NamedTuple):
     """True if the ankles keep the soles level; a gait rolls over its feet instead."""
 
 
+IMPROVISED = "improvise"
+"""What is no activity: a motion of its own each time, to learn from where many kinds of motion count."""
+
 ACTIVITIES: dict[str, Activity] = {
     "stand": Activity(whole_body.stand, 1.0, 1.0, True, True),
     "walk": Activity(whole_body.walk, 1.05, 0.92, True, False),
@@ -42,4 +45,6 @@ ACTIVITIES: dict[str, Activity] = {
     "wave": Activity(gestures.wave, 1.1, 1.7, False, True),
     "clap": Activity(gestures.clap, 1.0, 1.9, False, True),
     "draw_circle": Activity(gestures.draw_circle, 1.2, 1.0, False, True),
+    IMPROVISED: Activity(gestures.improvise, 1.0, 1.0, False, True),
 }
+EVERYDAY = tuple(name for name in ACTIVITIES if name != IMPROVISED)

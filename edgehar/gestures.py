@@ -1,4 +1,4 @@
-"""Activities of the arms: punching, throwing, waving, clapping, drawing a circle.
+"""Activities of the arms: punching, throwing, waving, clapping, drawing a circle, and what nobody planned.
 
 Each function takes the course of a movement and a manner of four numbers, see `edgehar.activities`.
 """
@@ -7,6 +7,17 @@ import numpy as np
 
 from edgehar.body import Doubles
 from edgehar.curves import Channels, Course, both, held, through
+
+ARM_DEG = {
+    "shoulder_flexion": (-30, 150),
+    "shoulder_abduction": (-25, 100),
+    "shoulder_twist": (-80, 60),
+    "elbow_flexion": (0, 130),
+}
+BODY_DEG = {"trunk_flexion": (-10, 30), "trunk_twist": (-30, 30), "pelvis_twist": (-15, 15), "knee_flexion": (0, 50)}
+"""Between which angles an improvised pose lies."""
+MOST_POSES, SHORTEST_WAY = 4, 0.06
+"""Poses of an improvisation, and the least share of its time from one to the next."""
 
 
 def punch(course: Course, manner: Doubles) -> Channels:
@@ -110,3 +121,36 @@ def draw_circle(course: Course, manner: Doubles) -> Channels:
         "right_elbow_flexion": up * (24 + 14 * manner[3]),
         "trunk_twist": up * 5 * np.sin(angle),
     }
+
+
+def improvise(course: Course, manner: Doubles) -> Channels:
+    """Arms, and a little of all the rest, through poses that nobody planned, now and then swinging on the way.
+
+    Both arms alike, each for itself, or mostly one; everything that is drawn follows from the manner.
+    """
+    rng = np.random.default_rng(manner.view(np.uint64))
+    poses = int(rng.integers(1, MOST_POSES + 1))
+    ways = SHORTEST_WAY + (1 - (poses + 1) * SHORTEST_WAY) * rng.dirichlet(np.ones(poses + 1))
+    times = (0.0, *ways.cumsum()[:-1].tolist(), 1.0)
+    swing = 0.25 * (rng.random() < 0.3) * held(course.progress)
+    swing = swing * np.sin(2 * np.pi * rng.uniform(0.7, 1.6) * course.cycle)
+
+    def wander(ranges: dict[str, tuple[int, int]], amount: float) -> Channels:
+        goals = {part: amount * rng.uniform(*between, poses) for part, between in ranges.items()}
+        curves = through(course.progress, times, **{part: (0.0, *goal.tolist(), 0.0) for part, goal in goals.items()})
+        return {
+            part: curve + amount * (ranges[part][1] - ranges[part][0]) * rng.uniform(-0.5, 0.5) * swing
+            for part, curve in curves.items()
+        }
+
+    right, alike, own = wander(ARM_DEG, 1.0), rng.random() < 0.2, rng.random() < 0.4
+    left = right if alike else wander(ARM_DEG, rng.random() if own else 0.15 * rng.random())
+    body = wander(BODY_DEG, 1.0 if rng.random() < 0.25 else 0.3)
+    knees = body.pop("knee_flexion")
+    return (
+        both("knee_flexion", knees)
+        | both("hip_flexion", 0.5 * knees)
+        | {f"right_{part}": curve for part, curve in right.items()}
+        | {f"left_{part}": curve for part, curve in left.items()}
+        | body
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgehar.activities import ACTIVITIES
+from edgehar.activities import ACTIVITIES, EVERYDAY
 from edgehar.body import Doubles, Motion
 from edgehar.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times
 from edgehar.config import option
@@ -32,7 +32,7 @@ class SimulatorConfig:
     trials: int = option(4, "repetitions of every activity")
     seed: int = option(0, "the same seed gives the same recordings")
     seconds: float = option(2.7, "length of an average clip in seconds")
-    activities: tuple[str, ...] = option((), "which activities; all if not given")
+    activities: tuple[str, ...] = option((), "which activities; the fourteen of everyday life if not given")
     style: float = option(1.0, "how much people differ from each other")
     noise: float = option(1.0, "sensor noise, offsets and joint jitter relative to common devices")
     rate_hz: float = option(150.0, "rate at which the motion itself is computed")
@@ -59,7 +59,7 @@ class SimulatorConfig:
     @property
     def labels(self) -> tuple[str, ...]:
         """The chosen activities."""
-        return self.activities or tuple(ACTIVITIES)
+        return self.activities or EVERYDAY
 
 
 def _equip(config: SimulatorConfig, number: int) -> tuple[Subject, Rig]:

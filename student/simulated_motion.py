@@ -1,7 +1,8 @@
 """Motion of simulated people, brought to the sensors of a checkpoint: plausible windows out of nothing but a seed.
 
-The body of `edgehar.simulated` does its fourteen activities, whatever the checkpoint's own are. A skeleton takes the
-joints it knows by name; an inertial sensor is worn on the wrist, or on the thigh if its name says so. Every feature is
+The people of `edgehar.simulated` do their fourteen activities, whatever the checkpoint's own are, and improvise with
+their arms as often: most of what sensors on a wrist are to recognise are gestures. A skeleton takes the joints it knows
+by name; an inertial sensor is worn on the wrist, or on the thigh if its name says so. Every feature is
 scaled to the root mean square of 1 that features of training windows have, so units and data sheets do not matter.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from edgehar.activities import EVERYDAY, IMPROVISED
 from edgehar.clip import Bools, Clip, DatasetInfo, Floats
 from edgehar.modality import KINECT_JOINTS, ModalitySpec
 from edgehar.preprocess import Normalisation, measure_scale
@@ -65,9 +67,11 @@ def as_inertial(unit: Floats, spec: ModalitySpec) -> Floats:
 
 
 def simulated_windows(info: DatasetInfo, people: int, seed: int) -> Inputs:
-    """Every activity of so many simulated people, each clip as a window of a checkpoint's sensors."""
+    """Activities and improvisations of so many simulated people, each clip as a window of a checkpoint's sensors."""
     clips: list[Clip] = []
-    for clip in simulate(SimulatorConfig(subjects=people, trials=TRIALS, style=STYLE, seed=seed)).clips:
+    everyday = SimulatorConfig(subjects=people, trials=TRIALS, style=STYLE, seed=seed)
+    improvised = replace(everyday, trials=TRIALS * len(EVERYDAY), activities=(IMPROVISED,))
+    for clip in (*simulate(everyday).clips, *simulate(improvised).clips):
         signals: dict[str, Floats] = {}
         for spec in info.modalities:
             worn = THIGH if any(word in spec.name.lower() for word in ON_THE_THIGH) else WRIST

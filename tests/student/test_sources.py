@@ -8,6 +8,7 @@ import pytest
 import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS
 
+from edgehar.activities import EVERYDAY
 from edgehar.clip import DatasetInfo
 from edgehar.errors import CheckpointError, ConfigError
 from edgehar.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
@@ -17,7 +18,7 @@ from student.generator import GeneratorConfig, WindowGenerator, train_generator
 from student.invert import InversionConfig, invert
 from student.lite import PRESETS, Lite, LiteConfig
 from student.means import MeanDreamer
-from student.simulated_motion import joint_source, simulated_windows
+from student.simulated_motion import TRIALS, joint_source, simulated_windows
 from student.sources import SOURCES, Noise, SourceConfig, Varied, any_recorded, open_source
 from teacher.checkpoint import Checkpoint
 from teacher.faulty import FaultyWindows
@@ -225,6 +226,7 @@ def test_simulated_motion_fits_any_skeleton_and_unit():
     info = replace(INFO, modalities=(other, phone), window=WindowSpec("sliding", 12, 0.5))
     assert joint_source("tail") is None
     features, valid = simulated_windows(info, 2, 0)
+    assert len(valid["phone"]) == 2 * 2 * TRIALS * len(EVERYDAY)  # people; as many improvisations as activities
     for spec in (other, phone):
         assert features[spec.name].shape[1:] == (12, spec.patch, spec.groups, spec.features)
         assert valid[spec.name].all()
