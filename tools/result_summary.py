@@ -92,6 +92,19 @@ def _pruned_row(runs: list[Run], kept: float) -> Row:
     return Row(title, runs, count(found), "", found[0]["parameters"])
 
 
+def _few_label_rows(runs: list[Run]) -> list[Row]:
+    """Students that the teachers of few labels taught; a draw of the labels stands for a seed."""
+    entries = [entry for run in runs for entry in run["labels"] if entry.get("distilled")]
+    return [
+        Row(
+            f"student, fp32, {100 * share:g} % of the labels known",
+            runs,
+            count([entry for entry in entries if entry["share"] == share]),
+        )
+        for share in sorted({entry["share"] for entry in entries})
+    ]
+
+
 def summary_rows(suites: dict[str, list[Run]]) -> list[Row]:
     """Every figure there is a file for."""
     rows: list[Row] = []
@@ -122,6 +135,7 @@ def summary_rows(suites: dict[str, list[Run]]) -> list[Row]:
         rows += [
             _pruned_row(suites["compression"], kept) for kept in dict.fromkeys(entry["kept"] for entry in run["pruned"])
         ]
+    rows += _few_label_rows(suites.get("labels", []))
     if unknown := suites.get("unknown", []):
         number = len(unknown[0]["unknown"]["activities"])
         value = spread([100 * run["unknown"]["auroc"] for run in unknown])
