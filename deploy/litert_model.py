@@ -142,8 +142,8 @@ class LiteModel:
         if settings.get("transA") or settings.get("alpha", 1.0) != 1 or settings.get("beta", 1.0) != 1:
             raise self._refused(node, "transA, alpha or beta")
         constants = self._view.constants
-        weight, bias = constants[weight_name], constants[bias_name[0]] if any(bias_name) else None
-        weight = weight if settings.get("transB") else weight.T  # (O, I)
+        bias = constants[bias_name[0]] if any(bias_name) else None
+        weight = constants[weight_name] if settings.get("transB") else constants[weight_name].T  # (O, I)
         if rows in self._folded:
             scale, shift = self._folded[rows]
             bias, weight = weight @ shift + (0 if bias is None else bias), weight * scale

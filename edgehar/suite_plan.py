@@ -109,8 +109,8 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
 def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
     """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed.
 
-    Students learn from the labels alone, or from both teachers and every window, in their own words or by
-    the labels that they make up.
+    Students learn from the labels alone, or from both teachers and every window: their predictions, or the labels that
+    these make up for the others.
     """
     recipe, data = options.recipe, data_arguments(run)
     stages = [

@@ -80,7 +80,7 @@ def _labels(run: Run) -> list[dict[str, Any]]:
         how: dict[str, Any] = {}
         if student:
             how["distilled"] = not stage.name.endswith("-alone")
-            how["pseudo_labels"] = options["distill"].get("pseudo_labels", "none")  # the option is younger than some
+            how["pseudo_labels"] = options["distill"].get("pseudo_labels", "none")  # older checkpoints lack it
         entries.append(
             {
                 "network": "student" if student else "teacher",
