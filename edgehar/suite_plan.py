@@ -9,6 +9,7 @@ import numpy as np
 
 from edgehar.answers import fed_name, feeds
 from edgehar.clip import Dataset
+from edgehar.config import PSEUDO_LABELS
 from edgehar.datasets import DataOptions, default_split
 from edgehar.errors import ConfigError
 from edgehar.pipeline import data_arguments
@@ -23,7 +24,7 @@ ALONE = (
     "--soft", "0", "--feature", "0", "--layers", "0", "--relational", "0", "--contrastive", "0", "--decoupled", "0",
     "--no-begin-like-teacher", "--hard", "1",
 )  # fmt: skip
-"""Options with which a student learns from labels alone."""
+"""Options with which a student learns from labels alone, see `_labels_alone`."""
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 NANO = ("--macs", "0.3", "--source", REAL)
 """How the nano student is made of the student: pruned with the recordings, which are at hand here."""
@@ -106,6 +107,11 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
     return stages
 
 
+def _labels_alone(pseudo_labels: str = PSEUDO_LABELS[0]) -> tuple[str, ...]:
+    """Options with which a student learns from labels alone, known ones or also those that teachers make up."""
+    return (*ALONE, "--pseudo-labels", pseudo_labels)
+
+
 def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
     """Fine-tune on shares of the labels, from pretrained weights and from none; a draw has its own seed.
 
@@ -125,8 +131,9 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
                 name = f"finetune-{share:g}-{draw}-{start}"
                 arguments = (*recipe.options("finetune"), *few, *origin)
                 stages.append(training_stage(folder, "finetune", name, arguments, name=name))
-    guessing = () if options.pseudo_labels == "none" else (*ALONE, "--pseudo-labels", options.pseudo_labels)
-    for how, more, origins in (("alone", ALONE, ("pretrained",)), ("distilled", guessing, ("pretrained", "scratch"))):
+    taught = () if options.pseudo_labels == PSEUDO_LABELS[0] else _labels_alone(options.pseudo_labels)
+    ways = (("alone", _labels_alone(), ("pretrained",)), ("distilled", taught, ("pretrained", "scratch")))
+    for how, more, origins in ways:
         for share, draw in product(options.student_shares, range(options.draws)):
             few = ("--label-share", str(share), "--label-draw", str(draw), "--seed", str(seed + draw))
             teachers = ",".join(str(folder / f"finetune-{share:g}-{draw}-{origin}") for origin in origins)
@@ -138,10 +145,10 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
 
 def _distillation(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
     """The student once more, on the same labels without the teacher."""
-    arguments = (*options.recipe.options("distill"), "--seed", str(seed), "--teacher", str(folder / "teacher"), *ALONE)
+    usual = (*options.recipe.options("distill"), "--seed", str(seed), "--teacher", str(folder / "teacher"))
     return [
         *options.recipe.stages(folder, data_arguments(run), seed),
-        training_stage(folder, "distill", "student-alone", arguments, name="distill-alone"),
+        training_stage(folder, "distill", "student-alone", (*usual, *_labels_alone()), name="distill-alone"),
     ]
 
 

@@ -190,7 +190,11 @@ def stratified(label: NDArray[np.int64], share: float, draw: int) -> NDArray[np.
         label: (N,) classes.
         share: above 0 up to 1.
         draw: which of the many such choices.
+
+    Raises DataError if there is no window.
     """
+    if not len(label):
+        raise DataError("no training window has a label; expected one or more of every activity; label some recordings")
     rng = np.random.default_rng(draw)
     classes, counts = np.unique(label, return_counts=True)
     quota = np.maximum(np.floor(share * counts), 1).astype(np.int64)

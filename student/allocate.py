@@ -162,8 +162,9 @@ def remove_until(
     least = cost(best[0])
     if least > limit:
         raise ConfigError(
-            f"found {shown(least)} {UNITS[of]} with up to {MOST:.0%} of all units gone; expected a limit of that or "
-            f"more, not {shown(limit)} {UNITS[of]}; give a higher --{of.replace('_', '-')}"
+            f"found {shown(least)} {UNITS[of]} with up to {MOST:.0%} of all units gone, as far as --multiple lets "
+            f"them; expected a limit of that or more, not {shown(limit)} {UNITS[of]}; give a higher "
+            f"--{of.replace('_', '-')}"
         )
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -19,7 +19,7 @@ from edgehar.datasets import DataOptions
 from edgehar.windows import Windows
 from student.rebuild import network_of
 from teacher.checkpoint import load_checkpoint
-from teacher.stage import follow, load_stage_data, predict
+from teacher.stage import load_data_of, predict
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """Predict every labelled window of the test subjects and write the logits."""
     options = parse(AnswersOptions, argv, "python -m student.answers", __doc__ or "")
     checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
-    data = load_stage_data(follow(options.data, checkpoint.data), checkpoint.normalisation)
+    data = load_data_of(checkpoint, options.data)
     network, windows, device = network_of(checkpoint), data.test, torch.device("cpu")
     sensors = tuple(spec.name for spec in checkpoint.info.modalities)
     answers = Answers(

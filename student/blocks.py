@@ -52,7 +52,10 @@ def without_blocks(network: nn.Module, count: int, inputs: Inputs) -> tuple[Any,
     """
     most = sum(len(row) - 1 for row in rows_of_blocks(network).values())
     if not 0 <= count <= most:
-        raise ConfigError(f"--drop-blocks {count}: expected 0 to {most}; the network has {len(blocks_of(network))}")
+        raise ConfigError(
+            f"--drop-blocks {count}: expected 0 to {most}; the network has {len(blocks_of(network))}, and of those in "
+            "a row one stays"
+        )
     smaller: Any = copy.deepcopy(network)
     stays = rows_of_blocks(network)
     wanted = network(*inputs).logits.log_softmax(1)

@@ -35,8 +35,7 @@ from teacher.stage import (
     LossOf,
     cross_entropy,
     example,
-    follow,
-    load_stage_data,
+    load_data_of,
     report_score,
     score_on,
     workplace,
@@ -59,7 +58,9 @@ class DistillConfig:
     contrastive: float = option(0.0, "weight of finding the teacher's features of the same window in the batch")
     decoupled: float = option(0.0, "weight of the soft predictions with target and other classes decoupled")
     pseudo_labels: str = option(
-        NONE, f"what the teachers' predictions label where no label is known: {', '.join(PSEUDO_LABELS)}"
+        NONE,
+        f"labels that the teachers make up where none is known: {', '.join(PSEUDO_LABELS)} (as many of each activity "
+        "from everyone); with --soft 0 --feature 0 --hard 1",
     )
     begin_like_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
     label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
@@ -221,7 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
     with workplace(out, crew, *options.teacher, kind="student") as progress:
-        data = load_stage_data(follow(options.data, before.data), before.normalisation)
+        data = load_data_of(before, options.data)
         info = data.dataset.info
         teachers = Teachers(teachers_before, config.layers).to(crew.device)
         told = told_rows(data.train, config.label_share, config.label_draw)
@@ -256,6 +257,7 @@ def main(argv: list[str] | None = None) -> int:
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
             "labelled_windows": len(told),
+            "pseudo_labelled_windows": int((windows.sound.label >= 0).sum()) - len(told),
             "statistics": measure_statistics(data.train, info.modalities),
             "options": asdict(options),
         }

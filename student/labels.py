@@ -48,19 +48,20 @@ def pseudo_labelled(windows: Windows, teachers: Teachers, kind: str, device: tor
     frequent among them, those with a label counting as what they are: people who follow a protocol differ in how they
     move, which teachers of few labels take for other activities, and not in what they do.
 
-    Raises ConfigError where every window has a label, or, with `EQUAL`, somebody has fewer windows than there are
-    activities.
+    Activities of which no label is known are none of theirs. Raises ConfigError where every window has a label, or,
+    with `EQUAL`, somebody whose windows lack labels has fewer than there are activities.
     """
     known = torch.as_tensor(windows.label != UNLABELLED)
     if known.all():
         raise ConfigError(
-            f"--pseudo-labels {kind}: all {len(windows)} windows have a label that is used; give --label-share, or "
-            "leave the option out"
+            f"--pseudo-labels {kind}: all {len(windows)} windows have a label that is used; give a smaller "
+            "--label-share, or leave the option out"
         )
-    logits = torch.as_tensor(predict(teachers, windows, device), dtype=torch.float64)
     labels = torch.as_tensor(windows.label)
-    logits[known] = CERTAIN * one_hot(labels[known], logits.shape[1], 0.0).double()
-    for person in np.unique(windows.subject) if kind == EQUAL else ():
+    activities, place = labels[known].unique(return_inverse=True)
+    logits = torch.as_tensor(predict(teachers, windows, device), dtype=torch.float64)[:, activities]
+    logits[known] = CERTAIN * one_hot(place, len(activities), 0.0).double()
+    for person in np.unique(windows.subject[~known.numpy()]) if kind == EQUAL else ():
         rows = torch.as_tensor(windows.subject == person)
         if int(rows.sum()) < logits.shape[1]:
             raise ConfigError(
@@ -68,7 +69,7 @@ def pseudo_labelled(windows: Windows, teachers: Teachers, kind: str, device: tor
                 f"cannot have done each equally often; use --pseudo-labels {LIKELY}"
             )
         logits[rows] += equal_shares(logits[rows])
-    return replace(windows, label=torch.where(known, labels, logits.argmax(1)).numpy())
+    return replace(windows, label=torch.where(known, labels, activities[logits.argmax(1)]).numpy())
 
 
 def told_rows(train: Windows, share: float, draw: int) -> NDArray[np.intp]:

@@ -40,7 +40,7 @@ from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from teacher.layers import count_macs, count_parameters
 from teacher.loader import update_generator
 from teacher.model import Teacher
-from teacher.stage import follow, load_stage_data, report_score, score_on, workplace
+from teacher.stage import follow, load_data_of, report_score, score_on, workplace
 from teacher.train import Crew, History, TrainConfig
 
 
@@ -254,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
         if "recordings" in sources:
             recorded = follow(options.data, before.data).fingerprint()
         if options.score:
-            test = load_stage_data(follow(options.data, before.data), before.normalisation).test
+            test = load_data_of(before, options.data).test
             score = partial(score_on, windows=test, labels=info.labels, device=crew.device)
         pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score, recorded)
         if crew.rank != 0:

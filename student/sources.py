@@ -22,7 +22,7 @@ from teacher.augment import AugmentConfig, augment, lose_modalities
 from teacher.checkpoint import Checkpoint
 from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
 from teacher.loader import update_generator
-from teacher.stage import follow, load_stage_data
+from teacher.stage import load_data_of
 
 NOTHING = "nothing but the network"
 SOURCES = {
@@ -157,7 +157,7 @@ class Several:
 
 def recorded_windows(checkpoint: Checkpoint, options: DataOptions, seed: int) -> FaultyWindows:
     """The training windows of a checkpoint, from wherever its recordings are now, and their faulty copies."""
-    data = load_stage_data(follow(options, checkpoint.data), checkpoint.normalisation)
+    data = load_data_of(checkpoint, options)
     return faulty_windows(data, FaultConfig(), seed, torch.device("cpu"), lambda windows: windows)
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.clip import Dataset
+from edgehar.clip import Dataset, DatasetInfo
 from edgehar.datasets import NAMES, DataOptions
 from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files import locked, progress_files
@@ -20,7 +20,7 @@ from edgehar.metrics import score
 from edgehar.preprocess import Normalisation
 from edgehar.splits import Split
 from edgehar.windows import Windows, cut, fit_normalisation
-from teacher.checkpoint import refuse_to_replace
+from teacher.checkpoint import Checkpoint, refuse_to_replace
 from teacher.train import Crew
 
 
@@ -144,6 +144,27 @@ def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
         before["split"],
         tuple(without),
     )
+
+
+def named(info: DatasetInfo) -> tuple[list[str], list[str]]:
+    """Activities and sensors in words."""
+    return list(info.labels), [f"{spec.name} ({spec.channels} x {spec.rate_hz:g} Hz)" for spec in info.modalities]
+
+
+def load_data_of(checkpoint: Checkpoint, options: DataOptions) -> StageData:
+    """What a checkpoint was trained on, from wherever it is now.
+
+    Raises CheckpointError if the recordings have other activities or sensors than the checkpoint knows.
+    """
+    data = load_stage_data(follow(options, checkpoint.data), checkpoint.normalisation)
+    both = zip(named(checkpoint.info), named(data.dataset.info), strict=True)
+    for what, (known, found) in zip(("activities", "sensors"), both, strict=True):
+        if known != found:
+            raise CheckpointError(
+                f"{what}: found {', '.join(found)} in the recordings; expected {', '.join(known)}, in this order, as "
+                "the checkpoint knows them; give --data of its recordings, or train the earlier stage again"
+            )
+    return data
 
 
 @torch.no_grad()

@@ -258,6 +258,22 @@ def test_a_teacher_from_scratch_skips_pretraining_and_says_so() -> None:
     assert "--no-pretraining" not in Recipe("tiny").words()
 
 
+def test_labels_alone_are_labels_alone_whatever_a_recipe_asks_for() -> None:
+    recipe = Recipe("tiny", distill="--pseudo-labels likely --contrastive 0.3")
+    options = SuiteOptions(("labels",), student_shares=(0.1,), recipe=recipe, data=DataOptions("simulated"))
+    stages = plan_runs(options, simulate(SimulatorConfig(subjects=2, trials=1)))[0].stages
+    alone = [stage.arguments for stage in stages if stage.name.endswith("-alone")]
+    assert len(alone) == 5
+    for words in alone:
+        last = {name: words[place + 1] for place, name in enumerate(words[:-1]) if name.startswith("--")}
+        assert (last["--pseudo-labels"], last["--contrastive"], last["--soft"], last["--hard"]) == (
+            "none",
+            "0",
+            "0",
+            "1",
+        )
+
+
 def test_draws_of_unknown_activities_differ_by_seed() -> None:
     labels = tuple(ACTIVITIES)
     drawn = [drawn_activities(labels, 3, seed) for seed in range(5)]

@@ -11,9 +11,10 @@ from torch import Tensor
 from edgehar import recordings
 from edgehar.clip import Dataset
 from edgehar.datasets import DataOptions
-from edgehar.errors import ConfigError
+from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.simulated import SimulatorConfig, simulate
 from edgehar.windows import UNLABELLED
+from student.distill import main as distill
 from student.labels import EQUAL, LIKELY, NONE, chosen_windows, equal_shares, pseudo_labelled, told_rows
 from student.teachers import Teachers
 from teacher.checkpoint import load_checkpoint
@@ -123,8 +124,40 @@ def test_clips_that_never_had_a_label_are_learnt_from_where_teachers_label_them(
 
 def test_what_cannot_be_labelled_is_refused(place: Path, teachers: Teachers):
     train = data_of(place / "data").train
-    with pytest.raises(ConfigError, match="all 30 windows have a label that is used; give --label-share"):
+    with pytest.raises(ConfigError, match="all 30 windows have a label that is used; give a smaller --label-share"):
         pseudo_labelled(train, teachers, LIKELY, CPU)
-    few = train.told(np.arange(3)).take(np.arange(17))
+    one_of_each = np.unique(train.label, return_index=True)[1]
+    few = train.told(one_of_each).take(np.arange(17))
     with pytest.raises(ConfigError, match=r"s3 has 2 windows of 3 activities.*use --pseudo-labels likely"):
         pseudo_labelled(few, teachers, EQUAL, CPU)
+
+
+def test_an_activity_of_which_no_label_is_known_is_never_made_up(place: Path, teachers: Teachers):
+    train = data_of(place / "data").train
+    told = train.told(np.flatnonzero(train.label != 2)[::3])
+    assert set(told.label.tolist()) == {UNLABELLED, 0, 1}
+    for kind in (LIKELY, EQUAL):
+        assert set(pseudo_labelled(told, teachers, kind, CPU).label.tolist()) == {0, 1}
+
+
+def test_whose_windows_are_all_known_may_have_few(place: Path, teachers: Teachers):
+    few = data_of(place / "data").train.take(np.arange(17))  # two of s3
+    label = few.label.copy()
+    label[1:15:2] = UNLABELLED
+    found = pseudo_labelled(replace(few, label=label), teachers, EQUAL, CPU).label
+    np.testing.assert_array_equal(found[15:], few.label[15:])
+
+
+def test_recordings_without_any_label_are_a_clear_error(recorded: Dataset, tmp_path: Path):
+    bare = tuple(replace(clip, label=None) if clip.subject != "s2" else clip for clip in recorded.clips)
+    recordings.write(replace(recorded, clips=bare), tmp_path / "data")
+    with pytest.raises(DataError, match="no training window has a label; expected one or more of every activity"):
+        told_rows(data_of(tmp_path / "data").train, 1.0, 0)
+
+
+def test_recordings_with_other_activities_than_the_teacher_knows_are_refused(recorded: Dataset, place: Path):
+    swapped = replace(recorded, info=replace(recorded.info, labels=("squat", "wave", "walk")))
+    recordings.write(swapped, place / "other")
+    words = ["--teacher", str(place / "one"), "--data", str(place / "other"), "--out", str(place / "student")]
+    with pytest.raises(CheckpointError, match="activities: found squat, wave, walk in the recordings; expected walk"):
+        distill([*words, "--preset", "tiny", "--updates", "2"])
