@@ -33,6 +33,11 @@ SUITES = (
     "accuracy", "sensors", "loso", "folds", "labels", "baselines", "unknown", "distillation", *COMPRESSED, "ablation",
 )  # fmt: skip
 
+EQUAL = (
+    "Pseudo-labels (equal): the teachers label the other training windows, knowing who is recorded and that everyone does "
+    "every activity equally often, which labels alone do not know."
+)
+
 Groups = dict[str, dict[str, list[tuple[str, Run]]]]
 """Data set (and preset, unless base) -> suite -> name and content of its files."""
 
@@ -96,7 +101,8 @@ def group_section(group: str, suites: dict[str, list[tuple[str, Run]]], publishe
             case "baselines":
                 body = baselines_table(runs, found.get("accuracy", []))
             case "distillation":
-                body = taught_table(runs, found.get("labels", []))
+                few = [run for run in found.get("labels", []) if any("distilled" in entry for entry in run["labels"])]
+                body = [*taught_table(runs, few), *(["", EQUAL, *notes(few)] if few else [])]
             case "compression":
                 body = [*table(COMPRESSION_HEADS, compression_table(runs)), "", "[How](docs/compression.md)"]
             case _:

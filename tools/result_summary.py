@@ -97,7 +97,7 @@ def _few_label_rows(runs: list[Run]) -> list[Row]:
     entries = [entry for run in runs for entry in run["labels"] if entry.get("distilled")]
     return [
         Row(
-            f"student, fp32, {100 * share:g} % of the labels known",
+            f"student, fp32, {100 * share:g} % of the labels and its teachers",
             runs,
             count([entry for entry in entries if entry["share"] == share]),
         )
