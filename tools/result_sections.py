@@ -34,8 +34,8 @@ SUITES = (
 )  # fmt: skip
 
 EQUAL = (
-    "Pseudo-labels (equal): the teachers label the other training windows, knowing who is recorded and that everyone does "
-    "every activity equally often, which labels alone do not know."
+    "Pseudo-labels (equal): the teachers label the other training windows, knowing who is recorded and that everyone "
+    "does every activity equally often, which labels alone do not know."
 )
 
 Groups = dict[str, dict[str, list[tuple[str, Run]]]]
