@@ -1,4 +1,3 @@
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgehar.activities import ACTIVITIES, IMPROVISED
-from edgehar.body import JOINTS, REST_OFFSETS_M, Doubles, Motion, bone_offsets, rotation
+from edgehar.activities import ACTIVITIES
+from edgehar.body import JOINTS, REST_OFFSETS_M, Motion, bone_offsets, rotation
 from edgehar.clip import Clip, Dataset
 from edgehar.curves import GRAVITY_MPS2, through
 from edgehar.errors import ConfigError, DataError
@@ -122,26 +121,6 @@ def test_motions_do_what_their_names_say(person: Subject) -> None:
     hands = {name: moved(name, person).positions[:, KINECT_JOINTS.index("right_hand")] for name in ACTIVITIES}
     for name in ("throw", "wave", "draw_circle", "punch"):
         assert hands[name][:, 1].max() > 1.1, name
-
-
-def test_no_improvisation_is_like_another_and_all_begin_and_end_at_rest(person: Subject) -> None:
-    assert IMPROVISED not in SimulatorConfig().labels
-    hand = KINECT_JOINTS.index("right_hand")
-
-    def hands(activity: str) -> list[Doubles]:
-        motions = [moved(activity, person, trial).positions for trial in range(6)]
-        return [joints[:, hand] - joints[:, PELVIS] for joints in motions]
-
-    def apart(paths: list[Doubles]) -> float:
-        """Metres between the hand of one performance and that of the next, the closest pair, at its farthest."""
-        return min(float(np.abs(one - other).max()) for one, other in itertools.pairwise(paths))
-
-    assert apart(hands(IMPROVISED)) > 0.3
-    assert apart(hands("draw_circle")) < 0.3
-    for path in hands(IMPROVISED):
-        assert np.abs(path[[0, -1]] - hands("draw_circle")[0][0]).max() < 0.15
-        assert np.ptp(path, axis=0).max() > 0.15
-    assert np.array_equal(moved(IMPROVISED, person, 3).positions, moved(IMPROVISED, person, 3).positions)
 
 
 def test_left_handers_do_it_with_the_left(person: Subject) -> None:
