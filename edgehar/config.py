@@ -13,7 +13,8 @@ from edgehar.errors import ConfigError
 
 T = TypeVar("T")
 
-PSEUDO_LABELS = ("none", "likely", "equal")
+NO_PSEUDO_LABELS = "none"
+PSEUDO_LABELS = (NO_PSEUDO_LABELS, "likely", "equal")
 """No labels are made up; every window's most likely one; that once all are equally frequent in everyone's windows."""
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from edgehar import __version__
 from edgehar.cli import guarded
 from edgehar.clip import Dataset
-from edgehar.config import parse, to_json
+from edgehar.config import NO_PSEUDO_LABELS, parse, to_json
 from edgehar.errors import ConfigError, DataError, EdgeharError
 from edgehar.files import digest_of, locked, read_json, sha256, write_json
 from edgehar.out_of_fold import read_out_of_fold
@@ -99,7 +99,7 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
         if options.student_shares:
             words += ["--student-shares", ",".join(map(str, options.student_shares))]
-            words += ["--pseudo-labels", options.pseudo_labels] if options.pseudo_labels != "none" else []
+            words += ["--pseudo-labels", options.pseudo_labels] if options.pseudo_labels != NO_PSEUDO_LABELS else []
     if run.suite.startswith("compression"):
         words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
     if run.suite == "ablation":

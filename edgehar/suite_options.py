@@ -2,7 +2,7 @@
 
 from dataclasses import MISSING, dataclass
 
-from edgehar.config import PSEUDO_LABELS, check_pseudo_labels, check_seed, group, option
+from edgehar.config import NO_PSEUDO_LABELS, check_pseudo_labels, check_seed, group, option
 from edgehar.datasets import DEFAULT_FOLDS, DataOptions
 from edgehar.errors import ConfigError
 from edgehar.recipe import Recipe
@@ -34,7 +34,7 @@ class SuiteOptions:
     shares: tuple[float, ...] = option((0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on")
     draws: int = option(5, "how often each share is drawn")
     student_shares: tuple[float, ...] = option((), "those of them that the suite labels also trains students on")
-    pseudo_labels: str = option(PSEUDO_LABELS[0], "as in distill, for the students of the suite labels")
+    pseudo_labels: str = option(NO_PSEUDO_LABELS, "as in distill, for the students of the suite labels")
     left_out: int = option(3, "activities that the suite unknown leaves out")
     kept: tuple[float, ...] = option((0.7, 0.5, 0.3), "shares of the multiply-adds that the suites of compression keep")
     sources: tuple[str, ...] = option(SOURCES, "windows to prune with that the suite ablation compares")
@@ -58,14 +58,14 @@ class SuiteOptions:
             ("out-of-fold", self.out_of_fold, ("accuracy",)),
             ("out-of-fold-nano", self.out_of_fold_nano, ("accuracy",)),
             ("student-shares", self.student_shares, ("labels",)),
-            ("pseudo-labels", self.pseudo_labels != PSEUDO_LABELS[0], ("labels",)),
+            ("pseudo-labels", self.pseudo_labels != NO_PSEUDO_LABELS, ("labels",)),
         ):
             if given and not set(self.suite) & set(takers):
                 raise ConfigError(f"--{name} with --suite {','.join(self.suite)}: only {', '.join(takers)} take it")
         if "labels" in self.suite and not self.recipe.pretraining:
             raise ConfigError("--no-pretraining with --suite labels: it compares both; leave the option out")
         check_pseudo_labels(self.pseudo_labels)
-        if self.pseudo_labels != PSEUDO_LABELS[0] and (not self.student_shares or 1 in self.student_shares):
+        if self.pseudo_labels != NO_PSEUDO_LABELS and (not self.student_shares or 1 in self.student_shares):
             raise ConfigError(
                 f"--pseudo-labels {self.pseudo_labels} with --student-shares {self.student_shares}: expected one or "
                 "more below 1, which leave windows to label"

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgehar.answers import fed_name, feeds
 from edgehar.clip import Dataset
-from edgehar.config import PSEUDO_LABELS
+from edgehar.config import NO_PSEUDO_LABELS
 from edgehar.datasets import DataOptions, default_split
 from edgehar.errors import ConfigError
 from edgehar.pipeline import data_arguments
@@ -107,7 +107,7 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
     return stages
 
 
-def _labels_alone(pseudo_labels: str = PSEUDO_LABELS[0]) -> tuple[str, ...]:
+def _labels_alone(pseudo_labels: str = NO_PSEUDO_LABELS) -> tuple[str, ...]:
     """Options with which a student learns from labels alone, known ones or also those that teachers make up."""
     return (*ALONE, "--pseudo-labels", pseudo_labels)
 
@@ -131,7 +131,7 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
                 name = f"finetune-{share:g}-{draw}-{start}"
                 arguments = (*recipe.options("finetune"), *few, *origin)
                 stages.append(training_stage(folder, "finetune", name, arguments, name=name))
-    taught = () if options.pseudo_labels == PSEUDO_LABELS[0] else _labels_alone(options.pseudo_labels)
+    taught = () if options.pseudo_labels == NO_PSEUDO_LABELS else _labels_alone(options.pseudo_labels)
     ways = (("alone", _labels_alone(), ("pretrained",)), ("distilled", taught, ("pretrained", "scratch")))
     for how, more, origins in ways:
         for share, draw in product(options.student_shares, range(options.draws)):

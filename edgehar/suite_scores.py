@@ -6,6 +6,7 @@ from typing import Any
 
 from edgehar.answers import fed_name, read_answers, scores
 from edgehar.clip import Dataset
+from edgehar.config import NO_PSEUDO_LABELS
 from edgehar.files import read_json
 from edgehar.preprocess import Normalisation
 from edgehar.results import SCORE_KEYS, checkpoint_facts
@@ -80,7 +81,8 @@ def _labels(run: Run) -> list[dict[str, Any]]:
         how: dict[str, Any] = {}
         if student:
             how["distilled"] = not stage.name.endswith("-alone")
-            how["pseudo_labels"] = options["distill"].get("pseudo_labels", "none")  # older checkpoints lack it
+            # Older checkpoints lack it.
+            how["pseudo_labels"] = options["distill"].get("pseudo_labels", NO_PSEUDO_LABELS)
         entries.append(
             {
                 "network": "student" if student else "teacher",

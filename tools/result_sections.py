@@ -102,7 +102,8 @@ def group_section(group: str, suites: dict[str, list[tuple[str, Run]]], publishe
                 body = baselines_table(runs, found.get("accuracy", []))
             case "distillation":
                 few = [run for run in found.get("labels", []) if any("distilled" in entry for entry in run["labels"])]
-                body = [*taught_table(runs, few), *(["", EQUAL, *notes(few)] if few else [])]
+                equal = any(entry.get("pseudo_labels") == "equal" for run in few for entry in run["labels"])
+                body = [*taught_table(runs, few), *(["", EQUAL] if equal else []), *(notes(few) if few else [])]
             case "compression":
                 body = [*table(COMPRESSION_HEADS, compression_table(runs)), "", "[How](docs/compression.md)"]
             case _:
