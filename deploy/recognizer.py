@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from deploy.choice import tuned_choice
-from deploy.graph import open_graph
-from deploy.samples import as_samples, as_times, by_modality
-from deploy.signature import approval
-from edgehar.calibration import softmax
 from edgehar.checks import check_threads, names_of
-from edgehar.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
+from edgehar.deploy.runtime.session import open_graph
+from edgehar.deploy.runtime.signature import approval
+from edgehar.deploy.runtime.tuned_profile import tuned_choice
+from edgehar.deploy.samples import as_samples, as_times, by_modality
 from edgehar.errors import DataError, PackageError
-from edgehar.manifest import PARTS
-from edgehar.package import EdgePackage
-from edgehar.windows import Windows, cut
+from edgehar.metrics.calibration import softmax
+from edgehar.package.folder import EdgePackage
+from edgehar.package.manifest import PARTS
+from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
+from edgehar.signals.windows import Windows, cut
 
 BATCH_STEPS = 4096
 """Steps computed at once when many windows are at hand; bounds memory on the board."""
@@ -36,7 +36,7 @@ def load(
         path: the package's folder.
         precision: one of the package's; the default if None.
         threads: of onnxruntime, up to 1024; 1 if None.
-        providers: onnxruntime's execution providers in order of preference; if None, `deploy.providers` chooses.
+        providers: onnxruntime's execution providers in order of preference; if None, `runtime.providers` chooses.
             With neither precision nor providers given, what `edgehar bench --tune` chose on this machine counts.
         key: file of a public key; the package must then be signed with it. None: signed or not.
 
@@ -87,7 +87,7 @@ class Recognizer:
         """Tokens of steps.
 
         Args:
-            features: modality -> (N, P, G, F) or (N, P * G * F), as `edgehar.preprocess.prepare` gives them.
+            features: modality -> (N, P, G, F) or (N, P * G * F), as `edgehar.signals.preprocess.prepare` gives them.
             valid: (N, M) 1.0 where a modality's step is valid, in the manifest's order.
 
         Returns:

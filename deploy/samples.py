@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.clip import Bools, Floats, Times, every, trues
 from edgehar.errors import DataError
-from edgehar.modality import ModalitySpec
-from edgehar.preprocess import check_shape
+from edgehar.signals.clip import Bools, Floats, Times, every, trues
+from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.preprocess import check_shape
 
 LARGEST_VALUE = 1e9
 """No sensor gives more in its unit; larger values are lost samples and would overflow the network's float32."""

@@ -13,10 +13,6 @@ from edgehar.errors import ConfigError
 
 T = TypeVar("T")
 
-NO_PSEUDO_LABELS = "none"
-PSEUDO_LABELS = (NO_PSEUDO_LABELS, "likely", "equal")
-"""No labels are made up; every window's most likely one; that once all are equally frequent in everyone's windows."""
-
 
 def option(default: Any, help_text: str, words: bool = False) -> Any:
     """A dataclass field with its help text; `dataclasses.MISSING` as default makes it required.
@@ -35,20 +31,6 @@ def check_seed(*seeds: int, name: str = "seed") -> None:
     """Raise ConfigError unless every seed is one that numpy and torch both take."""
     if any(not 0 <= seed < 2**31 for seed in seeds):
         raise ConfigError(f"--{name} {','.join(map(str, seeds))}: expected 0 or more, below 2^31")
-
-
-def check_label_share(share: float, draw: int) -> None:
-    """Raise ConfigError unless a share of the labels and its draw can be taken, see `edgehar.windows.stratified`."""
-    if not 0 < share <= 1 or draw < 0:
-        raise ConfigError(
-            f"--label-share {share}, --label-draw {draw}: expected above 0 up to 1, and a whole number from 0"
-        )
-
-
-def check_pseudo_labels(kind: str) -> None:
-    """Raise ConfigError unless teachers can make up labels so, see `student.labels`."""
-    if kind not in PSEUDO_LABELS:
-        raise ConfigError(f"--pseudo-labels {kind}: expected one of {', '.join(PSEUDO_LABELS)}")
 
 
 def group(config_type: type[T]) -> T:

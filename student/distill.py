@@ -15,23 +15,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.cli import guarded
-from edgehar.config import PSEUDO_LABELS, check_label_share, check_pseudo_labels, group, option, parse
-from edgehar.datasets import DataOptions
+from edgehar.choices import PSEUDO_LABELS, check_label_share, check_pseudo_labels
+from edgehar.config import group, option, parse
+from edgehar.data.registry import DataOptions
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from student.begin import begin_like
-from student.labels import NONE, chosen_windows, told_rows
-from student.lite import PRESETS, Lite, LiteConfig
-from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
-from student.teachers import Known, Teachers, agreeing
-from teacher.augment import AugmentConfig, lose_modalities
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.contrast import gathered
-from teacher.exchange import ExchangeConfig, Partners
-from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
-from teacher.layers import count_macs, count_parameters
-from teacher.moments import measure_moments, measure_statistics
-from teacher.stage import (
+from edgehar.student.distillation.ensemble import Known, Teachers, agreeing
+from edgehar.student.distillation.initialise import begin_like
+from edgehar.student.distillation.pseudo_labels import NONE, chosen_windows, told_rows
+from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.teacher.augmentation.compose import Variation
+from edgehar.teacher.augmentation.geometric import AugmentConfig, lose_modalities
+from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
+from edgehar.teacher.augmentation.sensor_faults import FaultConfig, FaultyWindows, faulty_windows
+from edgehar.teacher.network.layers import count_macs, count_parameters
+from edgehar.teacher.pretraining.contrast import gathered
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.moments import measure_moments, measure_statistics
+from edgehar.teacher.training.stage import (  # fmt: skip
     LossOf,
     cross_entropy,
     example,
@@ -39,9 +42,7 @@ from teacher.stage import (
     report_score,
     score_on,
     workplace,
-)  # fmt: skip
-from teacher.train import Crew, TrainConfig, train
-from teacher.vary import Variation
+)
 
 
 @dataclass(frozen=True)

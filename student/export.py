@@ -7,40 +7,30 @@ its steps at once, a stream on the new step only. Calibration and parity arrays 
 """
 
 import io
-import logging
 import sys
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import MISSING, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
-from edgehar.datasets import NAMES
-from edgehar.errors import CheckpointError
-from edgehar.files import locked
-from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
-from student.dream import DreamConfig, Dreamer, Source
-from student.lite import Lite
-from student.rebuild import rebuild
-from student.simplify import SimpleEncoder, SimpleHead
-from student.sources import SourceConfig, open_source
-from teacher.checkpoint import Checkpoint, load_checkpoint
-from teacher.layers import count_macs, count_parameters
-from teacher.loader import update_generator
+from edgehar.data.registry import NAMES
+from edgehar.entry import guarded
+from edgehar.files.atomic import locked
+from edgehar.package.folder import CALIBRATION, PARITY, Manifest, write_package
+from edgehar.student.network.model import Lite
+from edgehar.student.network.onnx_export import graphs_of
+from edgehar.student.network.rebuild import rebuild
+from edgehar.student.synthesis.frame_statistics import DreamConfig, Dreamer
+from edgehar.student.synthesis.sources import SourceConfig, open_source
+from edgehar.student.windows import Source
+from edgehar.teacher.network.layers import count_macs, count_parameters
+from edgehar.teacher.training.batches import update_generator
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
 
-OPSET = 18
-"""Read by TensorRT 10 and by onnxruntime 1.18 and later."""
-
-MOST_IR = 10
 PARITY_POOL = 16
 
 
@@ -53,68 +43,6 @@ class ExportOptions:
     name: str | None = option(None, "name of the model in the package (data set and kind)")
     windows: int = option(32, "dreamed windows for calibration, and as many for parity")
     seed: int = option(0, "reproduces the dreamed windows")
-
-
-@contextmanager
-def quiet_exporter() -> Generator[None, None, None]:
-    """Keep the exporter's remarks on its own insides (torchvision, deprecations) from a user's terminal."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what no runtime reads: shapes it works out anew, and which line of which file made a node."""
-    graph = model.graph
-    del graph.value_info[:]
-    for described in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del described.metadata_props[:]
-    return model
-
-
-def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
-    """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
-    free = torch.export.Dim(rows, min=1)
-    with quiet_exporter():
-        program = torch.onnx.export(
-            module.eval(),
-            inputs,
-            input_names=names,
-            output_names=[output],
-            opset_version=OPSET,
-            dynamo=True,
-            dynamic_shapes=({0: free},) if len(inputs) == 1 else (tuple({0: free} for _ in inputs),),
-            verbose=False,
-        )
-    assert program is not None
-    graph = program.model_proto
-    opsets = {entry.domain: entry.version for entry in graph.opset_import}
-    if opsets.get("", 0) != OPSET or graph.ir_version > MOST_IR:
-        raise CheckpointError(
-            f"exported opset {opsets}, IR {graph.ir_version}; expected opset {OPSET}, IR up to {MOST_IR}; "
-            "install the versions of constraints.txt"
-        )
-    onnx.checker.check_model(graph, full_check=True)
-    return bare(graph).SerializeToString()
-
-
-def graphs_of(student: Lite, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple[bytes, bytes]:
-    """Encoder and head as a package holds them.
-
-    Args:
-        student: on the CPU.
-        steps: some steps of every modality (N, P*G*F) and which are valid (N, M), N above 1.
-        tokens: (B, S, D) of some windows.
-    """
-    inputs = [*student.encoder.names, "valid"]
-    encoder = to_onnx(SimpleEncoder(student.encoder), steps, inputs, "token", "steps")
-    return encoder, to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
 
 
 def example_source(checkpoint: Checkpoint, student: Lite, seed: int) -> Source:

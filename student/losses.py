@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from teacher.contrast import START_LOG_SCALE, info_nce
+from edgehar.teacher.pretraining.contrast import START_LOG_SCALE, info_nce
 
 SHORTEST = 1e-6
 """What is shorter has no direction: its gradients would be larger than any other."""

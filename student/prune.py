@@ -3,10 +3,10 @@
     python student/prune.py runs/demo/student --out runs/demo/pruned --macs 0.7
 
 Removal: whole blocks if asked for, then units, heads and channels that a criterion finds worth least
-(`student.importance`), as few as meet the limit (`student.allocate`), with all that depends on them (torch-pruning,
+(`pruning.importance`), as few as meet the limit (`pruning.allocation`), with all that depends on them (torch-pruning,
 arXiv 2301.12900). Recovery: the pruned backbone learns the unpruned one's block outputs, weights rising with depth
 (DFBF, data-free backbone fine-tuning), and its softened predictions, on windows that no one recorded
-(`student.sources`). Needs the checkpoint only. A pruned teacher is a teacher: it can be distilled, scored and pruned
+(`synthesis.sources`). Needs the checkpoint only. A pruned teacher is a teacher: it can be distilled, scored and pruned
 again.
 """
 
@@ -23,25 +23,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgehar.cli import guarded
 from edgehar.config import check_seed, group, option, parse, positional
-from edgehar.datasets import DataOptions
+from edgehar.data.registry import DataOptions
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from student.allocate import ALLOCATIONS, in_multiples, remove_until, shown
-from student.blocks import blocks_of, without_blocks
-from student.cost import COSTS, UNITS
-from student.dream import Inputs, some_of
-from student.importance import CRITERIA
-from student.rebuild import network_of
-from student.recover import NEVER, RecoveryConfig, Smaller, recover
-from student.sources import DEFAULT, SOURCES, Source, SourceConfig, open_source
-from student.units import parts_of
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.layers import count_macs, count_parameters
-from teacher.loader import update_generator
-from teacher.model import Teacher
-from teacher.stage import follow, load_data_of, report_score, score_on, workplace
-from teacher.train import Crew, History, TrainConfig
+from edgehar.student.network.blocks import blocks_of
+from edgehar.student.network.rebuild import network_of
+from edgehar.student.pruning.allocation import ALLOCATIONS, in_multiples, remove_until, shown
+from edgehar.student.pruning.cost import COSTS, UNITS
+from edgehar.student.pruning.drop_blocks import without_blocks
+from edgehar.student.pruning.importance import CRITERIA
+from edgehar.student.pruning.recover import NEVER, RecoveryConfig, Smaller, recover
+from edgehar.student.pruning.units import parts_of
+from edgehar.student.synthesis.sources import DEFAULT, SOURCES, Source, SourceConfig, open_source
+from edgehar.student.windows import Inputs, some_of
+from edgehar.teacher.network.layers import count_macs, count_parameters
+from edgehar.teacher.network.model import Teacher
+from edgehar.teacher.training.batches import update_generator
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew, History, TrainConfig
+from edgehar.teacher.training.stage import follow, load_data_of, report_score, score_on, workplace
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.cli import guarded
-from edgehar.config import check_label_share, group, option, parse
-from edgehar.datasets import DataOptions
+from edgehar.choices import check_label_share
+from edgehar.config import group, option, parse
+from edgehar.data.registry import DataOptions
+from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
-from edgehar.windows import stratified
-from teacher.augment import AugmentConfig
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.exchange import ExchangeConfig, Partners
-from teacher.layers import count_macs, count_parameters
-from teacher.loader import WindowTensors, to_tensors
-from teacher.model import PRESETS, Teacher, TeacherConfig
-from teacher.moments import measure_moments, measure_statistics
-from teacher.pretrain import HEADS
-from teacher.stage import (
+from edgehar.signals.windows import stratified
+from edgehar.teacher.augmentation.compose import Variation
+from edgehar.teacher.augmentation.geometric import AugmentConfig
+from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
+from edgehar.teacher.network.layers import count_macs, count_parameters
+from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
+from edgehar.teacher.pretrain import HEADS
+from edgehar.teacher.training.batches import WindowTensors, to_tensors
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.moments import measure_moments, measure_statistics
+from edgehar.teacher.training.stage import (  # fmt: skip
     LossOf,
     cross_entropy,
     example,
@@ -35,9 +38,7 @@ from teacher.stage import (
     report_score,
     score_on,
     workplace,
-)  # fmt: skip
-from teacher.train import Crew, TrainConfig, train
-from teacher.vary import Variation
+)
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.cli import guarded
 from edgehar.config import group, option, parse
-from edgehar.datasets import DataOptions
+from edgehar.data.registry import DataOptions
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from teacher.augment import AugmentConfig, augment
-from teacher.checkpoint import Checkpoint, save_checkpoint
-from teacher.layers import count_parameters
-from teacher.loader import WindowTensors, to_tensors
-from teacher.masked import MaskedAutoencoder, View
-from teacher.masking import MaskingConfig, Visible, visible_grids
-from teacher.model import PRESETS, Teacher, TeacherConfig
-from teacher.stage import LossOf, load_stage_data, workplace
-from teacher.train import Crew, TrainConfig, train
+from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
+from edgehar.teacher.network.layers import count_parameters
+from edgehar.teacher.network.masking import MaskingConfig, Visible, visible_grids
+from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
+from edgehar.teacher.pretraining.autoencoder import MaskedAutoencoder, View
+from edgehar.teacher.training.batches import WindowTensors, to_tensors
+from edgehar.teacher.training.checkpoint import Checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.stage import LossOf, load_stage_data, workplace
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
-from student.importance import l2
-from student.lite import PRESETS, Lite, LiteConfig
-from student.units import Kept, parts_of, remove
+from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.pruning.importance import l2
+from edgehar.student.pruning.units import Kept, parts_of, remove
 
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, 3, KINECT_JOINTS, KINECT_PARENTS)
 INERTIAL = ModalitySpec("inertial", 6, "g and deg/s", 50.0, 6)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploy.quantize import quantize
+from edgehar.deploy.packaging.quantize import quantize
 from edgehar.errors import ConfigError, DataError
-from edgehar.package import EdgePackage
+from edgehar.package.folder import EdgePackage
 from tests.deploy.tiny_package import write_tiny_package
 from tools.aarch64 import Options, choose_sides, find_python310, main, pinned, reference_of
 from tools.aarch64_compare import Row, compare, table

@@ -20,7 +20,8 @@ SCRIPTS = [
 
 
 def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+    name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+    return f"edgehar.{name}" if name.partition(".")[0] in ("teacher", "student", "deploy") else name
 
 
 def tracked_files() -> list[Path]:
@@ -107,7 +108,7 @@ import importlib, sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "torch_pruning", "teacher", "student"}:
+        if name in {"torch", "torch_pruning", "edgehar.teacher", "edgehar.student"}:
             raise ModuleNotFoundError(f"{name} is refused", name=name)
 
 sys.meta_path.insert(0, Refuse())

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from deploy.package_command import ACTIONS as PACKAGE
 from edgehar import __version__
-from edgehar.cli import EXTRAS, VERBS, main, usage
-from edgehar.data_command import ACTIONS
-from student import distill, prune
-from teacher import finetune, pretrain
+from edgehar.cli import main, usage
+from edgehar.data.command import ACTIONS
+from edgehar.deploy.packaging.command import ACTIONS as PACKAGE
+from edgehar.entry import EXTRAS
+from edgehar.student import distill, prune
+from edgehar.teacher import finetune, pretrain
+from edgehar.verbs import VERBS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "help"

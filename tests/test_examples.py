@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar import cli, datasets
-from edgehar.clip import Floats
+from edgehar import cli
+from edgehar.data import registry
+from edgehar.signals.clip import Floats
 
 CONVERTER = Path(__file__).parents[1] / "docs" / "examples" / "ntu_skeletons.py"
 JOINTS = 25
@@ -60,7 +61,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_converted_folder_is_sound_and_says_what_the_files_say(converted: Path) -> None:
     assert cli.main(["data", "check", str(converted)]) == 0
-    dataset = datasets.load(str(converted))
+    dataset = registry.load(str(converted))
     assert dataset.subjects == ("p001", "p002", "p003")
     assert dataset.info.labels == ("a001", "a002")
     spec = dataset.info.modality("skeleton")

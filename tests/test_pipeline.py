@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from edgehar import recordings
-from edgehar.simulated import SimulatorConfig, simulate
+from edgehar.data import recordings
+from edgehar.simulation.dataset import SimulatorConfig, simulate
 
 SHORT = ["--preset", "tiny", "--update-share", "0.2", "--split", "list:s1,s3:s2"]
 
@@ -203,8 +203,8 @@ def test_what_is_no_result_is_never_replaced(verb: str, own_data: Path):
 
 @pytest.mark.parametrize("name", ["manifest.json", "parity.npz", "encoder.int8.onnx"])
 def test_a_damaged_package_is_made_again(name: str, newcomer: Path):
-    from edgehar.pipeline import is_done
-    from edgehar.stages import plan
+    from edgehar.experiments.pipeline import is_done
+    from edgehar.experiments.stage import plan
 
     run = Path("runs/quickstart")
     stages = {stage.name: stage for stage in plan(run, (), 0, 0.7, 500, ())}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.quantize import quantize
+from edgehar.deploy.packaging.quantize import quantize
 from edgehar.errors import ConfigError
-from edgehar.package import EdgePackage
+from edgehar.package.folder import EdgePackage
 from tests.deploy.tiny_package import write_tiny_package
 from tools import pruned_speed
 from tools.board_tables import board_section, load_board

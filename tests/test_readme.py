@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.cli import VERBS
+from edgehar.verbs import VERBS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text()

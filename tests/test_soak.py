@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
+import edgehar
 from edgehar.errors import ConfigError
 from tests.deploy.tiny_package import write_tiny_package
 from tools.soak_stream import FAULTS, REORDER_S, START_S, Measured, SoakConfig, outcome, pushes
@@ -64,7 +64,7 @@ def test_a_run_too_short_to_compare_says_nothing() -> None:
 
 
 def test_the_signal_has_every_fault_a_still_stretch_and_no_end(package: Path) -> None:
-    recognizer = deploy.load(package)
+    recognizer = edgehar.load(package)
     measured, config = Measured(np.zeros(HOPS, np.float32)), SoakConfig("package", HOPS)
     feed = pushes(recognizer, measured, config)
     moving = list(itertools.islice(feed, 20_000))

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.quantize import quantize
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files import locked, read_json, sha256, write_json
-from edgehar.package import MANIFEST, EdgePackage
-from edgehar.results import portable, stamp
+from edgehar.files.atomic import locked, read_json, sha256, write_json
+from edgehar.package.folder import MANIFEST, EdgePackage
+from edgehar.provenance import portable, stamp
 from tools.aarch64_compare import LIMITS, Row, as_json, compare, table
 from tools.aarch64_probe import stream_inputs, write_arrays
 from tools.aarch64_root import TOOLS, emulated, emulator, make_root, python_of, run_tool, show_one_processor

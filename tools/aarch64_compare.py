@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.agreement import PARITY_TOLERANCE
+from edgehar.deploy.packaging.parity import PARITY_TOLERANCE
 from tools.aarch64_side import Answers
 
 Floats = NDArray[np.float32]

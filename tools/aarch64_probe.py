@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.agreement import parity_arrays
-from deploy.device import device_facts
-from deploy.recognizer import Recognizer
-from deploy.stream import StreamRecognizer
 from edgehar import cli
 from edgehar.config import option, parse, positional
+from edgehar.deploy.packaging.parity import parity_arrays
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.device import device_facts
+from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.errors import DataError
-from edgehar.files import atomic_file
-from edgehar.manifest import Manifest
-from edgehar.package import EdgePackage
-from edgehar.windows import Windows
+from edgehar.files.atomic import atomic_file
+from edgehar.package.folder import EdgePackage
+from edgehar.package.manifest import Manifest
+from edgehar.signals.windows import Windows
 
 Arrays = dict[str, NDArray[Any]]
 

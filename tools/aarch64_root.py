@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgehar.errors import ConfigError, DataError
-from edgehar.files import atomic_file, atomic_folder
+from edgehar.files.atomic import atomic_file, atomic_folder
 
 Say = Callable[[str], None]
 

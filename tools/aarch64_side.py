@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.files import atomic_folder, digest_of, read_json, sha256, write_json
+from edgehar.files.atomic import atomic_folder, digest_of, read_json, sha256, write_json
 from tools.aarch64_probe import ANSWERS
 from tools.aarch64_root import Say, run_tool
 

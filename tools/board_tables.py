@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.errors import DataError
-from edgehar.files import read_json
+from edgehar.files.atomic import read_json
 from tools.result_figures import Run
 from tools.result_tables import files_line, table
 

@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-import deploy
-from deploy.recognizer import Recognizer
-from deploy.segments import Segmenter
-from edgehar.cli import guarded
-from edgehar.clip import Prediction
+import edgehar
 from edgehar.config import option, parse, positional
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.segments import Segmenter
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files import write_json
-from edgehar.modality import ModalitySpec
-from edgehar.results import portable, stamp
+from edgehar.files.atomic import write_json
+from edgehar.provenance import portable, stamp
+from edgehar.signals.clip import Prediction
+from edgehar.signals.modality import ModalitySpec
 
 Array = NDArray[Any]
 LATENESS_S, REORDER_S = 0.5, 0.1
@@ -122,7 +122,7 @@ def pushes(sensors: dict[str, Samples], rng: np.random.Generator) -> list[Push]:
 
 def streamed(recognizer: Recognizer, given: list[Push]) -> list[tuple[float, list[Prediction]]]:
     """What a stream that is handed these samples predicts, and when."""
-    stream = deploy.StreamRecognizer(recognizer, lateness_s=LATENESS_S, reorder_s=REORDER_S, start_s=0.0)
+    stream = edgehar.StreamRecognizer(recognizer, lateness_s=LATENESS_S, reorder_s=REORDER_S, start_s=0.0)
     found = [(push.arrives_s, stream.push(push.modality, push.values, push.times_s)) for push in given]
     return [*found, (given[-1].arrives_s, stream.flush())]
 
@@ -181,7 +181,7 @@ def main(argv: list[str] | None = None) -> int:
     config = parse(ChaosConfig, argv, "python tools/chaos_stream.py", __doc__ or "")
     if config.count < 1:
         raise ConfigError(f"--count {config.count}: expected 1 or more")
-    recognizer = deploy.load(config.package)
+    recognizer = edgehar.load(config.package)
     had: Counter[str] = Counter()
     broken: list[dict[str, Any]] = []
     for number in tqdm(range(config.count), unit="schedule", disable=None):

@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgehar.cli import guarded
-from edgehar.clip import DatasetInfo, Floats
 from edgehar.config import group, option, parse, positional
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files import atomic_file
-from edgehar.modality import ModalitySpec
-from student.dream import Inputs
-from student.rebuild import network_of
-from student.sources import SOURCES, SourceConfig, open_source
-from teacher.checkpoint import Checkpoint, load_checkpoint
-from teacher.loader import update_generator
+from edgehar.files.atomic import atomic_file
+from edgehar.signals.clip import DatasetInfo, Floats
+from edgehar.signals.modality import ModalitySpec
+from edgehar.student.network.rebuild import network_of
+from edgehar.student.synthesis.sources import SOURCES, SourceConfig, open_source
+from edgehar.student.windows import Inputs
+from edgehar.teacher.training.batches import update_generator
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
 
 POSES, DRAWN = 8, 64
 BONE, TRACES = "#1f77b4", ("#1f77b4", "#ff7f0e", "#2ca02c")

@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from edgehar.files import atomic_file, digest_of
+from edgehar.files.atomic import atomic_file, digest_of
 from tools.result_figures import Run, fine_tunings
 
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")

@@ -26,16 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from deploy.example import example_recording
-from deploy.recognizer import load
-from deploy.signature import make_keys, sign_package
-from deploy.wire import fields
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.deploy.bench.random_signals import example_recording
+from edgehar.deploy.recognizer import load
+from edgehar.deploy.runtime.onnx_format.protobuf import fields
+from edgehar.deploy.runtime.signature import make_keys, sign_package
+from edgehar.entry import guarded
 from edgehar.errors import EdgeharError
-from edgehar.files import write_json
-from edgehar.package import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
-from edgehar.results import portable, stamp
+from edgehar.files.atomic import write_json
+from edgehar.package.folder import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
+from edgehar.provenance import portable, stamp
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "package_v1"
 SLOWEST_S, LOST_S = 2.0, 60.0

@@ -1,4 +1,4 @@
-"""What `student/simplify.py` saves: nodes of a student's graphs before and after, and what they cost onnxruntime.
+"""What `student/network/fused.py` saves: nodes of a student's graphs before and after, and what they cost onnxruntime.
 
     python tools/graph_nodes.py runs/demo/student
 
@@ -21,15 +21,15 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from deploy.timing import Action, take_turns
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.deploy.bench.timing import Action, take_turns
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from student.export import to_onnx
-from student.lite import Encoder, Lite
-from student.rebuild import rebuild
-from student.simplify import SimpleEncoder, SimpleHead
-from teacher.checkpoint import load_checkpoint
+from edgehar.student.network.fused import SimpleEncoder, SimpleHead
+from edgehar.student.network.model import Encoder, Lite
+from edgehar.student.network.onnx_export import to_onnx
+from edgehar.student.network.rebuild import rebuild
+from edgehar.teacher.training.checkpoint import load_checkpoint
 
 REPETITIONS = 3
 BEFORE, AFTER = "before", "after"

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.benchmark import macs_of
-from deploy.choice import manifest_sha256
-from deploy.device import device_facts, device_state
-from deploy.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
-from deploy.recognizer import Recognizer
-from deploy.steadiness import remarks
-from deploy.timing import Subject, take_turns
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.deploy.bench.benchmark import macs_of
+from edgehar.deploy.bench.stability import remarks
+from edgehar.deploy.bench.timing import Subject, take_turns
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.device import device_facts, device_state
+from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
+from edgehar.deploy.runtime.tuned_profile import manifest_sha256
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files import write_json
-from edgehar.package import EdgePackage
-from edgehar.results import portable, stamp
+from edgehar.files.atomic import write_json
+from edgehar.package.folder import EdgePackage
+from edgehar.provenance import portable, stamp
 
 FORMAT = "edgehar-pruned-speed"
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "board"

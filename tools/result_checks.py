@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from edgehar.errors import DataError
-from edgehar.files import digest_of
+from edgehar.files.atomic import digest_of
 from tools.result_figures import Run
 
 KINDS: dict[str, type | tuple[type, ...]] = {

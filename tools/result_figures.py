@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edgehar.metrics import wilson
-from edgehar.suite_options import SEEDS
+from edgehar.experiments.suite.options import SEEDS
+from edgehar.metrics.classification import wilson
 
 Run = dict[str, Any]
 

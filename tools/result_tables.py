@@ -4,8 +4,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from edgehar.faults import CATEGORIES
-from edgehar.suite_plan import SHARING
+from edgehar.experiments.suite.plan import SHARING
+from edgehar.signals.faults import CATEGORIES
 from tools.result_figures import Counts, Run, by_seed, command, count, fed_all, fine_tunings, seeds_note, spread
 
 MODELS = {

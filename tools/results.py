@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgehar.cli import guarded
+from edgehar.entry import guarded
 from edgehar.errors import DataError, EdgeharError
-from edgehar.files import atomic_file, read_json
+from edgehar.files.atomic import atomic_file, read_json
 from tools.board_tables import board_section, load_board
 from tools.compression_tables import compression_data
 from tools.figures import draw, labels_data, robustness_data, shows

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import deploy
-from deploy.device import device_facts, status_bytes
-from deploy.recognizer import Recognizer
-from edgehar.cli import guarded
+import edgehar
 from edgehar.config import check_seed, option, parse, positional
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.device import device_facts, status_bytes
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files import write_json
-from edgehar.modality import ModalitySpec
-from edgehar.results import portable, stamp
+from edgehar.files.atomic import write_json
+from edgehar.provenance import portable, stamp
+from edgehar.signals.modality import ModalitySpec
 
 Array = NDArray[Any]
 WARM_UP_HOPS = 1_000
@@ -164,10 +164,10 @@ def pushes(recognizer: Recognizer, measured: Measured, config: SoakConfig) -> It
 
 def soak(recognizer: Recognizer, config: SoakConfig, measured: Measured, tell: Callable[[], None]) -> None:
     """Feed a stream until it has made its predictions; what was measured is in `measured`, also when interrupted."""
-    stream = deploy.StreamRecognizer(
+    stream = edgehar.StreamRecognizer(
         recognizer, smoothing=SMOOTHING, margin=MARGIN, lateness_s=LATENESS_S, reorder_s=REORDER_S
     )
-    segmenter = deploy.Segmenter(SHORTEST_S)
+    segmenter = edgehar.Segmenter(SHORTEST_S)
     readings = [WARM_UP_HOPS + (config.hops - WARM_UP_HOPS) * part // READINGS for part in range(READINGS + 1)]
     due = 0
     for name, samples, times_s in pushes(recognizer, measured, config):
@@ -261,7 +261,7 @@ def progress(measured: Measured, config: SoakConfig) -> Callable[[], None]:
 def main(argv: list[str] | None = None) -> int:
     """Soak, print the figures as JSON; exit code 1 if something grew, 130 if the run was interrupted."""
     config = parse(SoakConfig, argv, "python tools/soak_stream.py", __doc__ or "")
-    recognizer = deploy.load(config.package, config.precision)
+    recognizer = edgehar.load(config.package, config.precision)
     resident()  # better now than after a thousand hops
     # Every page of it is touched now, so that it does not count as growth.
     measured = Measured(np.full(config.hops, np.nan, np.float32))

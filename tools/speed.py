@@ -24,23 +24,23 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from deploy.benchmark import macs_of, peak_macs_per_s
-from deploy.choice import manifest_sha256
-from deploy.device import device_facts, device_state
-from deploy.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
-from deploy.recognizer import Recognizer
-from deploy.steadiness import core_share_remark, remarks
-from deploy.timing import Action, Subject, sustain, take_turns
-from edgehar.cli import guarded
 from edgehar.config import option, parse, positional
+from edgehar.deploy.bench.benchmark import macs_of, peak_macs_per_s
+from edgehar.deploy.bench.stability import core_share_remark, remarks
+from edgehar.deploy.bench.timing import Action, Subject, sustain, take_turns
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.device import device_facts, device_state
+from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
+from edgehar.deploy.runtime.tuned_profile import manifest_sha256
+from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
-from edgehar.files import write_json
-from edgehar.package import EdgePackage
-from edgehar.results import portable, stamp
-from student.export import OPSET, quiet_exporter
-from student.lite import Lite
-from student.rebuild import rebuild
-from teacher.checkpoint import load_checkpoint
+from edgehar.files.atomic import write_json
+from edgehar.package.folder import EdgePackage
+from edgehar.provenance import portable, stamp
+from edgehar.student.network.model import Lite
+from edgehar.student.network.onnx_export import OPSET, quiet_exporter
+from edgehar.student.network.rebuild import rebuild
+from edgehar.teacher.training.checkpoint import load_checkpoint
 from tools.speed_table import COMPILED, EAGER, PLAIN, PLAIN_OFF, PREPARE, floors, table
 
 FORMAT = "edgehar-speed"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import deploy
-from deploy.quantize import quantize
-from deploy.recognizer import Recognizer
-from edgehar.clip import Prediction
+import edgehar
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.signals.clip import Prediction
 from tests.deploy.running import lines_of
 from tests.deploy.test_stream import steady
 from tests.deploy.tiny_package import write_tiny_package
@@ -48,7 +48,7 @@ def victim(tmp_path: Path, clip_package: Path) -> Path:
 @pytest.fixture(scope="module")
 def recognizer(sliding_package: Path) -> Recognizer:
     """The package for continuous recordings, opened; a test file that wants another one says so itself."""
-    return deploy.load(sliding_package)
+    return edgehar.load(sliding_package)
 
 
 @pytest.fixture(scope="module")

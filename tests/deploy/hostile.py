@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
+import edgehar
 from edgehar.errors import PackageError
 from tests.deploy.tiny_package import as_npz
 from tools.fuzz_packages import reseal
@@ -27,7 +27,7 @@ def refused(package: Path, **options: Any) -> str:
     """What loading says of a package that it must refuse, in time and in one line."""
     start_s = time.process_time()
     with pytest.raises(PackageError) as problem:
-        deploy.load(package, **options)
+        edgehar.load(package, **options)
     assert time.process_time() - start_s < SLOWEST_S
     message = str(problem.value)
     assert len(message.splitlines()) == 1

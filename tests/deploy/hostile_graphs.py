@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from deploy.wire import field
+from edgehar.deploy.runtime.onnx_format.protobuf import field
 from tests.deploy.hostile import HEAD, put
 
 

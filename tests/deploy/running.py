@@ -18,11 +18,11 @@ from typing import IO, Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy.inbox import Inbox, Source
-from deploy.lines import stream_predictions
-from deploy.recognizer import Recognizer
-from edgehar.clip import Prediction
+import edgehar
+from edgehar.deploy.live.inbox import Inbox, Source
+from edgehar.deploy.live.json_lines import stream_predictions
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.signals.clip import Prediction
 from tests.deploy.test_stream import Recording, sample_by_sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def recognised(
 ) -> tuple[list[Prediction], Remarks]:
     """Predictions of a source while another thread feeds it; both sensors are waited for however long it takes."""
     fed: list[BaseException] = []
-    stream = deploy.StreamRecognizer(recognizer, lateness_s=float("inf"))
+    stream = edgehar.StreamRecognizer(recognizer, lateness_s=float("inf"))
     with contextlib.redirect_stderr(Remarks()) as remarks, Inbox(source) as inbox:
 
         def feeding() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import benchmark
-from deploy.bench_table import table
-from deploy.benchmark import BenchConfig, Effort, bench
-from deploy.quantize import quantize
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.bench.benchmark import BenchConfig, Effort, bench
+from edgehar.deploy.bench.table import table
+from edgehar.deploy.packaging.quantize import quantize
 from edgehar.errors import ConfigError
 from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy import calibrate
-from deploy.quantize import quantize
-from deploy.recognizer import Recognizer
-from deploy.verify import FAILED, verify
-from edgehar.calibration import Calibration, negative_log_likelihood
-from edgehar.cli import guarded
+import edgehar
+from edgehar.deploy.packaging import calibrate
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.deploy.packaging.verify import FAILED, verify
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, PackageError
-from edgehar.package import EdgePackage, Manifest, amend_package, model_card
+from edgehar.metrics.calibration import Calibration, negative_log_likelihood
+from edgehar.package.folder import EdgePackage, Manifest, amend_package, model_card
 from tests.deploy.tiny_package import LABELS, write_tiny_package
 
 PROVENANCE = {
@@ -62,7 +62,7 @@ def calibrated(source: Path, target: Path, threshold: float | None, temperature:
     shutil.copytree(source, target)
     coverage = None if threshold is None else 0.5
     amend_package(target, {}, calibration=Calibration(temperature, threshold, coverage, 9, ("s1",), 0.2, 0.1, 2, 1))
-    return deploy.load(target)
+    return edgehar.load(target)
 
 
 def test_what_was_fitted_is_stored_and_said(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

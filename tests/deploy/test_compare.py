@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from deploy import benchmark
-from deploy.benchmark import BenchConfig
-from deploy.compare import ROWS
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.bench.benchmark import BenchConfig
+from edgehar.deploy.bench.compare import ROWS
 from edgehar.errors import ConfigError, DataError
 
 NO_ENERGY = {"reason": "no power sensor"}

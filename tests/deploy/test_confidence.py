@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
-from deploy import StreamRecognizer, evaluate, run
-from deploy.recognizer import Recognizer
-from edgehar import recordings
-from edgehar.calibration import expected_calibration_error
-from edgehar.clip import Clip, Dataset, Segment
-from edgehar.datasets import leave_out
+import edgehar
+from edgehar import StreamRecognizer
+from edgehar.data import recordings
+from edgehar.data.registry import leave_out
+from edgehar.deploy.evaluation import evaluate
+from edgehar.deploy.live import run
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
+from edgehar.metrics.calibration import expected_calibration_error
+from edgehar.signals.clip import Clip, Dataset, Segment
 from tests.deploy.test_calibrate import PROVENANCE, calibrated
 from tests.deploy.test_evaluate import make_clip
 from tests.deploy.test_stream import sample_by_sample, steady, streamed
@@ -28,7 +30,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_a_clip_gets_calibrated_probabilities_and_unknown_below_the_threshold(package: Path, tmp_path: Path) -> None:
-    plain = deploy.load(package)
+    plain = edgehar.load(package)
     soft = calibrated(package, tmp_path / "soft", None)
     clips = [make_clip(f"c{seed}", "s1", seed, None) for seed in range(12)]
     raw = [plain.predict_clip(clip)[0] for clip in clips]
@@ -111,7 +113,7 @@ def wider_dataset(recognizer: Recognizer, wrong: int = 2) -> Dataset:
 
 
 def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: Path, tmp_path: Path) -> None:
-    plain = deploy.load(package)
+    plain = edgehar.load(package)
     dataset = leave_out(wider_dataset(plain), ("jump",))
     result = evaluate.evaluate(plain, dataset, "odd-even")
     assert result["temperature"] == 1
@@ -142,7 +144,7 @@ def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: P
 
 
 def test_activities_never_trained_on_are_left_out_or_detected(package: Path) -> None:
-    recognizer = deploy.load(package)
+    recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
     result = evaluate.evaluate(recognizer, dataset, "odd-even")
     assert (result["correct"], result["total"], result["without"]) == (6, 8, ["jump"])
@@ -165,7 +167,7 @@ def auroc_by_pairs(recognizer: Recognizer, dataset: Dataset) -> float:
 
 
 def test_unknown_segments_of_a_continuous_recording_are_detected(sliding_package: Path) -> None:
-    recognizer = deploy.load(sliding_package)
+    recognizer = edgehar.load(sliding_package)
     info = replace(recognizer.manifest.info, labels=(*LABELS, "jump"))
     clips = tuple(
         replace(make_clip(subject, subject, place, None), segments=(Segment(0, 0.9, 2), Segment(0.9, 1.9, 5)))
@@ -180,7 +182,7 @@ def test_unknown_segments_of_a_continuous_recording_are_detected(sliding_package
 
 
 def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> None:
-    recognizer = deploy.load(package)
+    recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
     with pytest.raises(ConfigError, match="knows every activity"):
         evaluate.evaluate(recognizer, leave_out(dataset, ("jump",)), "odd-even", unknown=True)
@@ -198,7 +200,7 @@ def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> Non
 def test_detection_and_faults_from_the_command_line(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recordings.write(wider_dataset(deploy.load(package)), tmp_path / "recordings")
+    recordings.write(wider_dataset(edgehar.load(package)), tmp_path / "recordings")
     asked = [str(package), "--data", str(tmp_path / "recordings")]
     assert evaluate.main([*asked, "--unknown", "--faults"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy.counts import SampleCounts
-from deploy.recognizer import Recognizer
+import edgehar
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.sample_counts import SampleCounts
 from tests.deploy.test_run import lines_of, run_stream
 from tests.deploy.test_stream import Recording, sample_by_sample, steady
 
@@ -23,7 +23,7 @@ def unused(counts: SampleCounts) -> dict[str, int]:
     return {reason: count for reason, count in reasons.items() if count}
 
 
-def pushed(stream: deploy.StreamRecognizer, pushes: list[tuple[str, Any, Any]]) -> int:
+def pushed(stream: edgehar.StreamRecognizer, pushes: list[tuple[str, Any, Any]]) -> int:
     return sum(len(stream.push(*push)) for push in pushes)
 
 
@@ -32,7 +32,7 @@ def test_what_came_twice_or_was_lost_is_counted(recognizer: Recognizer) -> None:
     recording.signals["inertial"][[5, 6, 7]] = np.nan
     pushes = sample_by_sample(recording)
     twice = [push for push in pushes for _ in range(2 if push[0] == "skeleton" and 0.5 < push[2][0] < 0.7 else 1)]
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     assert pushed(stream, twice)
     counts = stream.counts
     assert (counts["inertial"].came, unused(counts["inertial"])) == (101, {"unusable": 3})
@@ -43,14 +43,14 @@ def test_what_came_twice_or_was_lost_is_counted(recognizer: Recognizer) -> None:
 
 
 def test_counts_are_not_the_stream_s_own(recognizer: Recognizer) -> None:
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     stream.counts["inertial"].came = 7
     assert stream.counts["inertial"].came == 0
 
 
 def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recognizer) -> None:
     recording = steady(2.0)
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     for name, samples, times in sample_by_sample(recording):
         stream.push(name, samples, np.asarray(times) - (100.0 if name == "inertial" else 0.0))
     stream.flush()
@@ -61,7 +61,7 @@ def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recogniz
 
 def test_counts_go_on_when_all_clocks_are_set_back_and_after_the_end(recognizer: Recognizer) -> None:
     first, second = steady(2.0, start_s=1000.0), steady(2.0, seed=1)
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     assert pushed(stream, sample_by_sample(first))
     late = sample_by_sample(first)[130]
     assert stream.push(*late) == []

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deploy.device import (
+from edgehar.deploy.bench.stability import core_share_remark, remarks
+from edgehar.deploy.runtime.device import (
     clocks_mhz,
     cpu_model,
     device_facts,
@@ -16,7 +17,6 @@ from deploy.device import (
     resident_bytes,
     temperatures_c,
 )
-from deploy.steadiness import core_share_remark, remarks
 
 
 def write(path: Path, text: str) -> None:

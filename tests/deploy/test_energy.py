@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.energy import CounterMeter, Meter, PowerMeter, Rail, energy_of, find_meter, idle_watts
+from edgehar.deploy.bench.energy import CounterMeter, Meter, PowerMeter, Rail, energy_of, find_meter, idle_watts
 from tests.deploy.test_device import write
 
 DRIVERS = "sys/bus/i2c/drivers"

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
-from deploy import benchmark, evaluate, stream_evaluate
-from deploy.recognizer import Recognizer
-from edgehar import datasets
-from edgehar.clip import Clip, Dataset, Segment
+import edgehar
+from edgehar.data import registry
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.evaluation import evaluate, stream_evaluate
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError, SplitError
+from edgehar.signals.clip import Clip, Dataset, Segment
 from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
 
 
@@ -42,7 +43,7 @@ def answered_dataset(recognizer: Recognizer, wrong: int) -> Dataset:
 
 @pytest.fixture(scope="module")
 def recognizer(clip_package: Path) -> Recognizer:
-    return deploy.load(clip_package)
+    return edgehar.load(clip_package)
 
 
 def test_right_answers_of_test_subjects_are_counted(recognizer: Recognizer) -> None:
@@ -73,7 +74,7 @@ def test_a_sensor_that_is_not_fed_counts_as_missing(recognizer: Recognizer) -> N
 
 
 def test_unlabelled_windows_are_left_out(sliding_package: Path) -> None:
-    recognizer = deploy.load(sliding_package)
+    recognizer = edgehar.load(sliding_package)
     clip = replace(make_clip("long", "s2", 1, None), segments=(Segment(0.0, 1.0, 2),))
     other = replace(make_clip("other", "s1", 2, None), segments=(Segment(0.0, 1.0, 2),))
     result = evaluate.evaluate(recognizer, Dataset(recognizer.manifest.info, (clip, other)), "odd-even")
@@ -99,10 +100,10 @@ def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
 def test_people_who_trained_the_package_are_no_test(data: str | None, split: str, tmp_path: Path) -> None:
     about = {"train_subjects": ["s1", "s3"], "test_subjects": ["s2", "s4"]}
     write_tiny_package(tmp_path / "package", provenance=about | {"data": data})
-    package = deploy.load(tmp_path / "package")
+    package = edgehar.load(tmp_path / "package")
     own = package.manifest.info.name
     write_tiny_package(tmp_path / "package", provenance=about | {"data": data and data.format(own)})
-    package = deploy.load(tmp_path / "package")
+    package = edgehar.load(tmp_path / "package")
     dataset = answered_dataset(package, wrong=0)
     with pytest.raises(DataError, match=r"subject s1.* trained this package; expected people it never saw"):
         evaluate.evaluate(package, dataset, split)
@@ -128,7 +129,7 @@ def test_a_package_that_names_no_data_asks_for_it(tmp_path: Path) -> None:
 
 
 def test_real_clips_from_the_command_line(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    info = datasets.load("utd-mhad", data_root).info
+    info = registry.load("utd-mhad", data_root).info
     package = tmp_path / "package"
     write_tiny_package(
         package,

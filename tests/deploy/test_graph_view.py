@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from deploy.graph import Graph
-from deploy.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.session import Graph
 from edgehar.errors import PackageError
 
 PRECISIONS = ("fp32", "int8", "int8-dynamic", "fp16")

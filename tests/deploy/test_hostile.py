@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 import pytest
 
-import deploy
-from deploy import verify
-from deploy.graph_rules import FOLDABLE, OPERATORS, check_graph
+import edgehar
+from edgehar.deploy.packaging import verify
+from edgehar.deploy.runtime.onnx_format.checker import FOLDABLE, OPERATORS, check_graph
 from edgehar.errors import PackageError
-from edgehar.package import EdgePackage, amend_package
-from edgehar.strict_json import strict_json
+from edgehar.files.strict_json import strict_json
+from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy import hostile, hostile_graphs
 from tests.deploy.hostile import refused
 from tools import fuzz_packages
@@ -72,21 +72,21 @@ def test_what_the_rules_name_is_what_onnxruntime_would_have_done(victim: Path) -
     data = hostile_graphs.model(nodes, {"answer": weights}).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
     tokens = np.ones((2, 6, 16), np.float32)
-    np.testing.assert_allclose(deploy.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)
+    np.testing.assert_allclose(edgehar.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)
 
 
 def test_a_file_that_changes_after_it_was_looked_at_is_not_used(victim: Path) -> None:
     opened = EdgePackage.open(victim)
     (victim / hostile.HEAD).write_bytes((victim / hostile.ENCODER).read_bytes())
     with pytest.raises(PackageError, match=r"head\.fp32\.onnx"):
-        deploy.Recognizer(opened)
+        edgehar.Recognizer(opened)
 
 
 def test_a_graph_that_cannot_be_computed_says_so(victim: Path) -> None:
     nodes = [hostile_graphs.node("Reshape", "tokens shape", "logits")]
     data = hostile_graphs.model(nodes, {"shape": np.asarray([-1, 5])}).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
-    recognizer = deploy.load(victim)
+    recognizer = edgehar.load(victim)
     with pytest.raises(PackageError, match="cannot compute"):
         recognizer.classify(np.ones((2, 6, 16), np.float32))
 
@@ -106,7 +106,7 @@ def test_a_hostile_card_fails_verify_only(victim: Path, card: bytes | None) -> N
     else:
         (victim / "MODEL_CARD.md").write_bytes(card)
     assert [check.name for check in verify.verify(victim) if check.result == verify.FAILED] == ["MODEL_CARD.md"]
-    assert deploy.load(victim).manifest.name == "tiny"
+    assert edgehar.load(victim).manifest.name == "tiny"
 
 
 def test_strict_json_reads_what_is_good() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.benchmark import BenchConfig
-from deploy.graph import expected_interface
-from edgehar import cli, datasets
+from edgehar import cli
 from edgehar.config import parse
-from edgehar.package import EdgePackage
+from edgehar.data import registry
+from edgehar.deploy.bench.benchmark import BenchConfig
+from edgehar.deploy.runtime.session import expected_interface
+from edgehar.package.folder import EdgePackage
 from tests.deploy.tiny_package import write_tiny_package
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def extras_of(line: str) -> set[str]:
 def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a package of the sensors that `edgehar quickstart` simulates, named as on the page."""
     folder = tmp_path_factory.mktemp("board")
-    info = datasets.load("simulated").info
+    info = registry.load("simulated").info
     window = info.window
     write_tiny_package(
         folder / "package",
@@ -101,7 +102,7 @@ def test_trtexec_is_given_the_inputs_of_the_graphs(board: Path) -> None:
 def test_every_message_in_the_table_is_one_that_the_code_has() -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Troubleshooting")[2], re.MULTILINE)
     assert len(rows) >= 6
-    source = " ".join(path.read_text() for path in sorted((REPOSITORY / "deploy").glob("*.py")))
+    source = " ".join(path.read_text() for path in sorted((REPOSITORY / "deploy").rglob("*.py")))
     for message in rows:
         assert message in source, message
 

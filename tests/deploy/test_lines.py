@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-import deploy
-from deploy.lines import MAX_LINE_BYTES, Message, stream_predictions
-from deploy.recognizer import Recognizer
-from edgehar.clip import Prediction
+import edgehar
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, Message, stream_predictions
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import DataError
+from edgehar.signals.clip import Prediction
 from tests.deploy.running import lines_of
 from tests.deploy.test_stream import Recording, steady
 
 
 def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
     messages = [Message(f"line {number}", line) for number, line in enumerate(lines, 1)]
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     return [prediction for prediction, _ in stream_predictions(stream, messages, skip_bad)]
 
 

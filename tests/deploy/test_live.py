@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.live import LiveView, cells, view_line
-from edgehar.clip import Prediction
+from edgehar.deploy.live.terminal_view import LiveView, cells, view_line
+from edgehar.signals.clip import Prediction
 from tests.deploy.running import LONG_S, ROOT, Heard, lines_of, running, until
 from tests.deploy.test_counts import in_milliseconds
 from tests.deploy.test_stream import steady

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy.recognizer import Recognizer
+import edgehar
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
 from tests.deploy.test_recognizer import recording
 
@@ -18,29 +18,29 @@ RANDOM = recording()["inertial"]  # (100, 6)
 @pytest.mark.parametrize("threads", [0, -1, 1025, 10**30, 2.0, True, "2", [1]], ids=repr)
 def test_a_number_of_threads_that_no_machine_has_is_refused(clip_package: Path, threads: Any) -> None:
     with pytest.raises(ConfigError, match=rf"^threads {re.escape(repr(threads))}: expected a whole number from 1 to"):
-        deploy.load(clip_package, threads=threads)
+        edgehar.load(clip_package, threads=threads)
 
 
 def test_a_number_of_threads_may_come_from_numpy(clip_package: Path) -> None:
-    recognizer: Any = deploy.load(clip_package, threads=np.int64(2))  # type: ignore[arg-type]
+    recognizer: Any = edgehar.load(clip_package, threads=np.int64(2))  # type: ignore[arg-type]
     assert recognizer.predict({"inertial": RANDOM}).label in recognizer.manifest.labels
 
 
 def test_a_text_is_no_list_of_names(clip_package: Path, recognizer: Recognizer) -> None:
     with pytest.raises(ConfigError, match=re.escape("providers 'LiteRT': a text; expected a list of names; give [")):
-        deploy.load(clip_package, providers="LiteRT")
+        edgehar.load(clip_package, providers="LiteRT")
     with pytest.raises(ConfigError, match=re.escape("give ['inertial']")):
-        deploy.StreamRecognizer(recognizer, modalities="inertial")
+        edgehar.StreamRecognizer(recognizer, modalities="inertial")
     for odd in (5, [5]):
         with pytest.raises(ConfigError, match=r"modalities .*5.*expected a list of names"):
-            deploy.StreamRecognizer(recognizer, modalities=odd)  # type: ignore[arg-type]
+            edgehar.StreamRecognizer(recognizer, modalities=odd)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["smoothing", "margin", "lateness_s", "reorder_s", "offsets_s"])
 def test_options_of_a_stream_that_are_no_numbers_are_refused(recognizer: Recognizer, name: str) -> None:
     given: Any = {name: "0.5"}
     with pytest.raises(ConfigError, match=name):
-        deploy.StreamRecognizer(recognizer, **given)
+        edgehar.StreamRecognizer(recognizer, **given)
 
 
 def test_what_an_array_masks_is_lost(recognizer: Recognizer) -> None:
@@ -52,10 +52,10 @@ def test_what_an_array_masks_is_lost(recognizer: Recognizer) -> None:
         found = recognizer.predict({"inertial": given})
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
     times_s = np.arange(100) / 50
-    expected_stream = deploy.StreamRecognizer(recognizer, ["inertial"]).push(
+    expected_stream = edgehar.StreamRecognizer(recognizer, ["inertial"]).push(
         "inertial", np.where(mask, np.nan, RANDOM), times_s
     )
-    found_stream = deploy.StreamRecognizer(recognizer, ["inertial"]).push("inertial", masked, times_s)
+    found_stream = edgehar.StreamRecognizer(recognizer, ["inertial"]).push("inertial", masked, times_s)
     assert [one.label for one in found_stream] == [one.label for one in expected_stream] != []
 
 
@@ -85,7 +85,7 @@ def test_samples_and_times_that_are_no_numbers_are_refused(recognizer: Recognize
     odd: Any = NO_NUMBERS[kind]
     times_s = np.arange(100) / 50
     odd_times = odd[:, 0] if isinstance(odd, np.ndarray) else odd
-    stream = deploy.StreamRecognizer(recognizer, ["inertial"])
+    stream = edgehar.StreamRecognizer(recognizer, ["inertial"])
     with pytest.raises(DataError, match="inertial"):
         recognizer.predict({"inertial": odd})
     with pytest.raises(DataError, match="inertial"):
@@ -108,4 +108,4 @@ def test_signals_and_times_go_by_sensor(recognizer: Recognizer, odd: Any) -> Non
 @pytest.mark.parametrize("odd", [None, 5, ["inertial"], b"inertial"], ids=repr)
 def test_a_sensor_goes_by_its_name(recognizer: Recognizer, odd: Any) -> None:
     with pytest.raises(DataError, match="the package has skeleton, inertial"):
-        deploy.StreamRecognizer(recognizer, ["inertial"]).push(odd, RANDOM, np.arange(100) / 50)
+        edgehar.StreamRecognizer(recognizer, ["inertial"]).push(odd, RANDOM, np.arange(100) / 50)

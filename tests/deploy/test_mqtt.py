@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from deploy import mqtt, run
-from deploy.inbox import Inbox
-from deploy.lines import MAX_LINE_BYTES
-from deploy.recognizer import Recognizer
-from deploy.sinks import opened
-from edgehar.clip import Prediction
+from edgehar.deploy.live import mqtt, run
+from edgehar.deploy.live.inbox import Inbox
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES
+from edgehar.deploy.live.sinks import opened
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
+from edgehar.signals.clip import Prediction
 from tests.deploy.running import (
     LONG_S,
     Remarks,

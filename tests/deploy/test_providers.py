@@ -15,12 +15,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-import deploy
-from deploy import providers
-from deploy.graph import Graph
-from deploy.graph_view import read_graph
-from deploy.providers import CPU, CUDA, PREFERRED, TENSORRT, choose_providers, who_ran
-from deploy.tensorrt import cache_folder, machine_facts, most_rows, profile_options, tensorrt_options
+import edgehar
+from edgehar.deploy.runtime import providers
+from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.providers import CPU, CUDA, PREFERRED, TENSORRT, choose_providers, who_ran
+from edgehar.deploy.runtime.session import Graph
+from edgehar.deploy.runtime.tensorrt import cache_folder, machine_facts, most_rows, profile_options, tensorrt_options
 from edgehar.errors import ConfigError
 
 AZURE = "AzureExecutionProvider"
@@ -49,18 +49,18 @@ def test_a_provider_that_is_not_there_is_named_with_what_is() -> None:
 @has_azure
 def test_a_provider_that_computes_nothing_is_not_said_to_run(clip_package: Path) -> None:
     with pytest.warns(RuntimeWarning, match=f"{AZURE} could not start or took no operator, {CPU} computes instead"):
-        recognizer = deploy.load(clip_package, providers=[AZURE, CPU])
+        recognizer = edgehar.load(clip_package, providers=[AZURE, CPU])
     assert recognizer.providers == (CPU,)
-    expected = deploy.load(clip_package).predict({"inertial": np.ones((100, 6))})
+    expected = edgehar.load(clip_package).predict({"inertial": np.ones((100, 6))})
     assert recognizer.predict({"inertial": np.ones((100, 6))}).label == expected.label
     with pytest.raises(ConfigError, match=f"asked for {AZURE} alone, but {CPU} computes everything"):
-        deploy.load(clip_package, providers=[AZURE])
+        edgehar.load(clip_package, providers=[AZURE])
 
 
 def test_the_cpu_first_needs_no_other(clip_package: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert deploy.load(clip_package, providers=[name for name in (CPU, AZURE) if name in INSTALLED]).providers == (
+        assert edgehar.load(clip_package, providers=[name for name in (CPU, AZURE) if name in INSTALLED]).providers == (
             CPU,
         )
 
@@ -80,7 +80,7 @@ def test_a_user_is_told_once_and_answers_stay_alone_on_standard_output(clip_pack
 
 @has_azure
 def test_one_that_was_profiled_leaves_no_file_behind(clip_package: Path, tmp_path: Path) -> None:
-    program = f"import deploy, sys; print(deploy.load(sys.argv[1], providers=['{AZURE}', '{CPU}']).providers)"
+    program = f"import deploy, sys; print(edgehar.load(sys.argv[1], providers=['{AZURE}', '{CPU}']).providers)"
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "ignore", "-c", program, str(clip_package)]
     folder = tmp_path / "here"
@@ -188,8 +188,8 @@ def test_without_a_place_for_a_cache_there_is_none(tmp_path: Path) -> None:
 
 
 def test_the_command_line_asks_for_what_there_is_unless_told_otherwise() -> None:
-    from deploy.benchmark import BenchConfig
-    from deploy.run import RunConfig
+    from edgehar.deploy.bench.benchmark import BenchConfig
+    from edgehar.deploy.live.run import RunConfig
 
     for config in (BenchConfig, RunConfig):
         fields = {field.name: field for field in config.__dataclass_fields__.values()}

@@ -11,12 +11,13 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-import deploy
-from deploy import quantize, verify
-from deploy.lower_precision import products_of_activations
-from edgehar.cli import call, guarded
+import edgehar
+from edgehar.deploy.packaging import quantize, verify
+from edgehar.deploy.packaging.onnx_quantize import products_of_activations
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError, PackageError
-from edgehar.package import EdgePackage, amend_package
+from edgehar.package.folder import EdgePackage, amend_package
+from edgehar.verbs import call
 from tests.deploy.tiny_package import as_npz, write_tiny_package
 
 
@@ -55,7 +56,7 @@ def test_int8_answers_do_not_depend_on_the_processor(int8_package: Path) -> None
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     plain = ort.InferenceSession(int8_package / "encoder.int8.onnx", options, providers=["CPUExecutionProvider"])
-    recognizer = deploy.load(int8_package, "int8")
+    recognizer = edgehar.load(int8_package, "int8")
     arrays = recognizer.package.arrays("parity.npz")
     inputs = {value.name: arrays[value.name] for value in plain.get_inputs()}
     expected = np.asarray(plain.run(None, inputs)[0])
@@ -71,7 +72,7 @@ def test_other_precisions_are_smaller_and_agree(int8_package: Path, precision: s
 
 def test_half_precision_is_close_to_fp32(int8_package: Path) -> None:
     arrays = EdgePackage.open(int8_package).arrays("parity.npz")
-    half, whole = (deploy.load(int8_package, name).classify(arrays["tokens"]) for name in ("fp16", "fp32"))
+    half, whole = (edgehar.load(int8_package, name).classify(arrays["tokens"]) for name in ("fp16", "fp32"))
     assert 0 < np.abs(half - whole).max() < 0.01 * np.abs(whole).max()
     kinds = [tensor.data_type for tensor in onnx.load(int8_package / "encoder.fp16.onnx").graph.initializer]
     assert onnx.TensorProto.FLOAT16 in kinds

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy.recognizer import Recognizer
-from edgehar.clip import Clip
+import edgehar
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError, PackageError
-from edgehar.package import EdgePackage, amend_package
-from edgehar.windows import cut
+from edgehar.package.folder import EdgePackage, amend_package
+from edgehar.signals.clip import Clip
+from edgehar.signals.windows import cut
 from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
 
 
@@ -25,17 +25,17 @@ def recording(seconds: float = 2.0, seed: int = 0) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def clip_recognizer(clip_package: Path) -> Recognizer:
-    return deploy.load(clip_package)
+    return edgehar.load(clip_package)
 
 
 @pytest.fixture(scope="module")
 def sliding_recognizer(sliding_package: Path) -> Recognizer:
-    return deploy.load(sliding_package)
+    return edgehar.load(sliding_package)
 
 
 def test_graphs_give_what_the_network_gives(tmp_path: Path) -> None:
     _, network = write_tiny_package(tmp_path / "package")
-    recognizer = deploy.load(tmp_path / "package")
+    recognizer = edgehar.load(tmp_path / "package")
     arrays = recognizer.package.arrays("parity.npz")
     token = recognizer.encode(arrays, arrays["valid"])
     np.testing.assert_allclose(token, network.encoder(arrays, arrays["valid"]), atol=1e-5)
@@ -193,23 +193,23 @@ def test_many_windows_at_once_are_what_each_is_alone(sliding_recognizer: Recogni
 
 
 def test_int8_is_the_default_after_quantising_and_close_to_fp32(int8_package: Path) -> None:
-    int8, fp32 = deploy.load(int8_package), deploy.load(int8_package, "fp32")
+    int8, fp32 = edgehar.load(int8_package), edgehar.load(int8_package, "fp32")
     assert int8.precision == "int8"
     difference = np.abs(int8.predict(recording()).probabilities - fp32.predict(recording()).probabilities)
     assert 0 < difference.max() < 0.1
 
 
 def test_what_runs_is_reported(clip_package: Path) -> None:
-    assert deploy.load(clip_package).providers == ("CPUExecutionProvider",)
+    assert edgehar.load(clip_package).providers == ("CPUExecutionProvider",)
     with pytest.warns(RuntimeWarning, match="asked for CUDAExecutionProvider"):
-        recognizer = deploy.load(clip_package, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+        recognizer = edgehar.load(clip_package, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
     assert recognizer.providers == ("CPUExecutionProvider",)
     with pytest.raises(ConfigError, match="choose of these"):
-        deploy.load(clip_package, providers=["Abacus"])
+        edgehar.load(clip_package, providers=["Abacus"])
     with pytest.raises(ConfigError, match="threads"):
-        deploy.load(clip_package, threads=0)
+        edgehar.load(clip_package, threads=0)
     with pytest.raises(PackageError, match="no encoder in precision 'int4'"):
-        deploy.load(clip_package, "int4")
+        edgehar.load(clip_package, "int4")
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", None], ids=["empty", "text", "other interface"])
@@ -219,4 +219,4 @@ def test_a_graph_that_is_none_is_refused_though_its_checksum_is_right(tmp_path: 
     amend_package(path, {"encoder.fp32.onnx": content or (path / "head.fp32.onnx")})
     EdgePackage.open(path)
     with pytest.raises(PackageError):
-        deploy.load(path)
+        edgehar.load(path)

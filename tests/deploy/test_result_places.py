@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import benchmark, evaluate
-from deploy.package_command import main as package_main
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.evaluation import evaluate
+from edgehar.deploy.packaging.command import main as package_main
 from edgehar.errors import ConfigError
-from edgehar.files import check_writable
+from edgehar.files.atomic import check_writable
 
 
 @pytest.mark.parametrize("place", ["folder", "file/result.json", "device"])

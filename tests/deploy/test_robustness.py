@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
-from deploy import evaluate
-from deploy.recognizer import Recognizer
-from deploy.robustness import robustness, summary
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset
+import edgehar
+from edgehar.data import recordings
+from edgehar.deploy.evaluation import evaluate
+from edgehar.deploy.evaluation.robustness import robustness, summary
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError, SplitError
-from edgehar.modality import ModalitySpec
+from edgehar.signals.clip import Clip, Dataset
+from edgehar.signals.modality import ModalitySpec
 from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
 
 
@@ -50,7 +50,7 @@ def answered(recognizer: Recognizer, wrong: int = 0, steady_training: bool = Fal
 
 @pytest.fixture(scope="module")
 def recognizer(clip_package: Path) -> Recognizer:
-    return deploy.load(clip_package)
+    return edgehar.load(clip_package)
 
 
 def test_every_scenario_is_counted_and_averaged_by_category(recognizer: Recognizer) -> None:
@@ -112,7 +112,7 @@ def test_noise_is_relative_to_the_training_subjects(recognizer: Recognizer) -> N
 @pytest.mark.parametrize("spec", [SKELETON, INERTIAL], ids=["skeleton", "inertial"])
 def test_a_package_of_one_sensor_misses_it_once(spec: ModalitySpec, tmp_path: Path) -> None:
     write_tiny_package(tmp_path / "package", specs=(spec,))
-    recognizer = deploy.load(tmp_path / "package")
+    recognizer = edgehar.load(tmp_path / "package")
     result = robustness(recognizer, answered(recognizer), "odd-even")
     assert len(result["scenarios"]) == 13
     assert [row["name"] for row in result["scenarios"] if row["category"] == "missing"] == [
@@ -122,7 +122,7 @@ def test_a_package_of_one_sensor_misses_it_once(spec: ModalitySpec, tmp_path: Pa
 
 
 def test_continuous_recordings_keep_their_windows_whatever_is_missing(sliding_package: Path) -> None:
-    recognizer = deploy.load(sliding_package)
+    recognizer = edgehar.load(sliding_package)
     dataset = answered(recognizer)
     result = robustness(recognizer, dataset, "odd-even")
     plain = evaluate.evaluate(recognizer, dataset, "odd-even")
@@ -141,7 +141,7 @@ def test_what_cannot_be_measured_is_refused(recognizer: Recognizer) -> None:
 
 def test_the_suite_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tiny_package(tmp_path / "package", provenance={"data": "elsewhere", "split": "odd-even"})
-    recognizer = deploy.load(tmp_path / "package")
+    recognizer = edgehar.load(tmp_path / "package")
     recordings.write(answered(recognizer, wrong=1), tmp_path / "recordings")
     asked = [str(tmp_path / "package"), "--data", str(tmp_path / "recordings")]
     assert evaluate.main(asked) == 0

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deploy
-from deploy import run
-from deploy.recognizer import Recognizer
-from deploy.segments import Segmenter
+import edgehar
+from edgehar.deploy.live import run
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.segments import Segmenter
 from edgehar.errors import ConfigError, DataError
 from tests.deploy.running import LONG_S, running
 from tests.deploy.running import lines_of as byte_lines_of
@@ -64,7 +64,7 @@ def test_activities_in_place_of_predictions(sliding_package: Path, recognizer: R
     assert answer.returncode == 0
     found = [json.loads(line) for line in answer.stdout.decode().splitlines()]
     segmenter = Segmenter(0.2)
-    stream = deploy.StreamRecognizer(recognizer)
+    stream = edgehar.StreamRecognizer(recognizer)
     predictions = [one for push in sample_by_sample(recording) for one in stream.push(*push)] + stream.flush()
     expected = segmenter.push(predictions) + segmenter.flush()
     assert expected

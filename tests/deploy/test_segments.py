@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.segments import Activity, Segmenter
-from edgehar.clip import UNKNOWN, Prediction
+from edgehar.deploy.stream.segments import Activity, Segmenter
 from edgehar.errors import ConfigError
+from edgehar.signals.clip import UNKNOWN, Prediction
 
 WINDOW_S, HOP_S = 2.0, 0.5
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-import deploy
-from deploy import verify
-from deploy.package_command import main as package_main
-from edgehar.cli import guarded
+import edgehar
+from edgehar.deploy.packaging import verify
+from edgehar.deploy.packaging.command import main as package_main
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.package import amend_package
+from edgehar.package.folder import amend_package
 from tests.deploy import hostile
 from tests.deploy.hostile import refused
 
@@ -39,7 +39,7 @@ def test_a_signed_package_is_believed(
     private, public = keys
     assert "not signed" in refused(victim, key=public)
     sign(victim, private)
-    assert deploy.load(victim, key=public).manifest.name == "tiny"
+    assert edgehar.load(victim, key=public).manifest.name == "tiny"
     assert verify.main([str(victim), "--key", str(public)]) == 0
     assert "signature" in capsys.readouterr().out
     assert verify.main([str(victim)]) == 0
@@ -55,7 +55,7 @@ def test_a_signature_is_the_manifest_s_exact_bytes(victim: Path, keys: tuple[Pat
     key: Any = serialization.load_pem_public_key(public.read_bytes())
     key.verify(bytes.fromhex(entry["signature"]), (victim / "manifest.json").read_bytes())
     hostile.edit(victim, lambda manifest: None)  # the same manifest, written in another way
-    assert deploy.load(victim).manifest.name == "tiny"
+    assert edgehar.load(victim).manifest.name == "tiny"
     assert "changed after signing" in refused(victim, key=public)
 
 
@@ -131,19 +131,19 @@ def test_unusable_keys_are_named(victim: Path, keys: tuple[Path, Path], tmp_path
     private, public = keys
     for key in (private, victim / "manifest.json"):
         with pytest.raises(ConfigError, match="public key of ed25519"):
-            deploy.load(victim, key=key)
+            edgehar.load(victim, key=key)
     for key in (public, victim / "manifest.json"):
         with pytest.raises(ConfigError, match="private key of ed25519"):
             package_main(["sign", str(victim), "--key", str(key)])
     with pytest.raises(ConfigError, match="no such file"):
-        deploy.load(victim, key=tmp_path / "none.pem")
+        edgehar.load(victim, key=tmp_path / "none.pem")
     assert not (victim / "manifest.sig").exists()
 
 
 def test_without_cryptography_packages_load_and_signing_says_what_to_install(victim: Path) -> None:
     program = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "import deploy; deploy.load(sys.argv[1])\n"
+        "import deploy; edgehar.load(sys.argv[1])\n"
         "from edgehar.cli import main; sys.exit(main(['verify', sys.argv[1], '--key', 'key.pem']))"
     )
     command = [sys.executable, "-c", program, str(victim)]

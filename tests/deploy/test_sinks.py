@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import deploy
-from deploy import run
-from deploy.outbox import KEPT_LINES
-from deploy.sinks import opened
+import edgehar
+from edgehar.deploy.live import run
+from edgehar.deploy.live.outbox import KEPT_LINES
+from edgehar.deploy.live.sinks import opened
 from edgehar.errors import ConfigError
 from tests.deploy.running import (
     LONG_S,
@@ -28,7 +28,7 @@ from tests.deploy.test_stream import steady
 
 def test_every_sink_gets_every_line(sliding_package: Path, tmp_path: Path) -> None:
     recording = steady(2.0)
-    expected = deploy.load(sliding_package).predict_windows(recording.signals, recording.times_s)
+    expected = edgehar.load(sliding_package).predict_windows(recording.signals, recording.times_s)
     file = tmp_path / "answers.jsonl"
     file.write_bytes(b"before\n")
     with served() as server:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy import run, sources
-from deploy.inbox import Inbox
-from deploy.lines import MAX_LINE_BYTES, Message, whole_lines
-from deploy.network import Address, parse_address
-from deploy.recognizer import Recognizer
-from edgehar.clip import Clip, Prediction
+from edgehar.deploy.live import run, sources
+from edgehar.deploy.live.inbox import Inbox
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, Message, whole_lines
+from edgehar.deploy.live.network import Address, parse_address
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
+from edgehar.signals.clip import Clip, Prediction
 from tests.deploy.running import (
     LONG_S,
     ROOT,

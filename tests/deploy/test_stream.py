@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deploy
-from deploy import StreamRecognizer
-from deploy.recognizer import Recognizer
-from edgehar.clip import Prediction
+import edgehar
+from edgehar import StreamRecognizer
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
+from edgehar.signals.clip import Prediction
 from tests.deploy.tiny_package import INERTIAL, SKELETON
 
 LATENESS_S = 0.5
@@ -237,7 +237,7 @@ def test_smoothing_steadies_and_margin_holds_a_label(recognizer: Recognizer) -> 
 
 
 def test_a_package_for_clips_streams_with_its_nominal_step(clip_package: Path) -> None:
-    recognizer = deploy.load(clip_package)
+    recognizer = edgehar.load(clip_package)
     window = recognizer.manifest.window
     found = streamed(StreamRecognizer(recognizer, start_s=0.0), sample_by_sample(steady(2.0)))
     assert len(found) == int(2.0 / window.step_s + 1e-9) - window.steps + 1

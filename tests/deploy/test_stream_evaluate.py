@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy
-from deploy import evaluate
-from deploy.heard import StreamOptions, chunks, hear, segments_of
-from deploy.recognizer import Recognizer
-from deploy.stream_evaluate import evaluate_stream, summary
-from edgehar import datasets
-from edgehar.clip import Clip, Segment
+import edgehar
+from edgehar.data import registry
+from edgehar.deploy.evaluation import evaluate
+from edgehar.deploy.evaluation.replay import StreamOptions, chunks, hear, segments_of
+from edgehar.deploy.evaluation.stream_evaluate import evaluate_stream, summary
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
+from edgehar.signals.clip import Clip, Segment
 from tests.deploy.test_stream import steady
 from tests.deploy.tiny_package import write_tiny_package
 
@@ -48,7 +48,7 @@ def test_stream_and_offline_agree_and_find_what_the_labels_say(recognizer: Recog
 
 def test_windows_are_counted_as_evaluate_counts_them(recognizer: Recognizer, clip: Clip) -> None:
     shifted = replace(clip, segments=tuple(replace(one, label=(one.label + 1) % 5) for one in clip.segments[::2]))
-    dataset = datasets.Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
+    dataset = registry.Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
     expected = evaluate.evaluate(recognizer, dataset, "all")
     result = evaluate_stream(recognizer, list(dataset.clips), StreamOptions(chunk=3, seed=5))
     for kind in ("offline", "stream"):
@@ -121,7 +121,7 @@ def test_a_recording_with_one_label_is_one_segment(recognizer: Recognizer, clip:
 
 def test_what_cannot_be_streamed_is_refused(clip_package: Path, recognizer: Recognizer, clip: Clip) -> None:
     with pytest.raises(ConfigError, match="kind 'sliding'"):
-        evaluate_stream(deploy.load(clip_package), [clip], StreamOptions())
+        evaluate_stream(edgehar.load(clip_package), [clip], StreamOptions())
     with pytest.raises(ConfigError, match="1 sample or more"):
         StreamOptions(chunk=0)
     with pytest.raises(ConfigError, match="smoothing"):
@@ -143,7 +143,7 @@ def test_real_recordings_from_the_command_line(
             place = Path("DATA") / execution[:3] / f"{execution}_{sensor}.csv"
             (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / place).symlink_to((data_root / "sp-sw-har" / place).resolve())
-    info = datasets.load("sp-sw-har", tmp_path).info
+    info = registry.load("sp-sw-har", tmp_path).info
     package, file = tmp_path / "package", tmp_path / "result.json"
     write_tiny_package(
         package,

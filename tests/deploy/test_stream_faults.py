@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy import StreamRecognizer
-from deploy.clock import MOST_DOUBTED, Clock, Samples
-from deploy.recognizer import Recognizer
-from edgehar.clip import Prediction
+from edgehar import StreamRecognizer
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.clock import MOST_DOUBTED, Clock, Samples
 from edgehar.errors import DataError
+from edgehar.signals.clip import Prediction
 from tests.deploy.test_stream import (
     LATENESS_S,
     Recording,

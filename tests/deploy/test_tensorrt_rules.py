@@ -9,10 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from deploy import verify
-from deploy.graph_view import read_graph
-from deploy.tensorrt_rules import tensorrt_problems
-from edgehar.package import amend_package
+from edgehar.deploy.packaging import verify
+from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
+from edgehar.package.folder import amend_package
 from tests.deploy.tiny_package import write_tiny_package
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "package_v1"

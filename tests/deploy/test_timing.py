@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import deploy
-from deploy.timing import BURST_RUNS, Subject, Times, sustain, take_turns
+import edgehar
+from edgehar.deploy.bench.timing import BURST_RUNS, Subject, Times, sustain, take_turns
 
 
 def test_actions_take_turns_in_bursts_and_the_first_runs_of_each_do_not_count() -> None:
@@ -44,5 +44,5 @@ def test_a_loop_without_pause_counts_whole_runs() -> None:
 
 
 def test_each_timed_hop_gives_one_prediction(sliding_package: Path) -> None:
-    subject = Subject(deploy.load(sliding_package))
+    subject = Subject(edgehar.load(sliding_package))
     assert [len(subject.hop()) for _ in range(5)] == [1] * 5

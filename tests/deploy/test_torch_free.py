@@ -10,30 +10,33 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import importlib, importlib.abc, json, pkgutil, sys
 
-FORBIDDEN = {"torch", "torch_pruning", "teacher", "student", "scipy", "safetensors", "onnxscript", "matplotlib", "tqdm"}
-FORBIDDEN |= set(sys.argv[3:])
+FORBIDDEN = {"torch", "torch_pruning", "edgehar.teacher", "edgehar.student", *sys.argv[3:]}
+FORBIDDEN |= {"scipy", "safetensors", "onnxscript", "matplotlib", "tqdm"}
 
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in FORBIDDEN:
+        if name in FORBIDDEN:
             raise ImportError(f"{name} is not on the board")
         return None
 
 sys.meta_path.insert(0, Refuse())
 import numpy as np
-import deploy, edgehar
+import edgehar
 imported = []
-for package in (edgehar, deploy):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        if module.name == "deploy.lower_precision" and "onnx" in FORBIDDEN:
+def skipped(name):
+    if name not in FORBIDDEN:
+        raise
+for module in pkgutil.walk_packages(edgehar.__path__, "edgehar.", onerror=skipped):
+    if not module.name.startswith(("edgehar.teacher", "edgehar.student")):
+        if module.name == "edgehar.deploy.packaging.onnx_quantize" and "onnx" in FORBIDDEN:
             continue
         importlib.import_module(module.name)
         imported.append(module.name)
-recognizer = deploy.load(sys.argv[1])
+recognizer = edgehar.load(sys.argv[1])
 prediction = recognizer.predict({"inertial": np.zeros((100, 6)), "skeleton": np.ones((60, 20, 3))})
-stream = deploy.StreamRecognizer(recognizer, modalities=["inertial"])
+stream = edgehar.StreamRecognizer(recognizer, modalities=["inertial"])
 streamed = stream.push("inertial", np.zeros((200, 6)), np.arange(200) / 50)
-from deploy.verify import verify
+from edgehar.deploy.packaging.verify import verify
 checks = {check.name: check.result for check in verify(__import__("pathlib").Path(sys.argv[2]))}
 print(json.dumps({"imported": imported, "label": prediction.label, "streamed": len(streamed), "checks": checks}))
 """
@@ -48,7 +51,8 @@ def on_the_board(clip_package: Path, int8_package: Path, *forbidden: str) -> dic
 
 def test_everything_imports_and_predicts_without_torch(clip_package: Path, int8_package: Path) -> None:
     found = on_the_board(clip_package, int8_package)
-    assert {"edgehar.package", "deploy.quantize", "deploy.stream"} <= set(found["imported"])  # type: ignore[arg-type]
+    expected = {"edgehar.package.folder", "edgehar.deploy.packaging.quantize", "edgehar.deploy.stream.recognizer"}
+    assert expected <= set(found["imported"])  # type: ignore[arg-type]
     assert found["streamed"]
     unlike = {name: result for name, result in found["checks"].items() if result != "ok"}  # type: ignore[attr-defined]
     assert unlike == {"int8-dynamic for TensorRT": "skipped"}

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-import deploy
-from deploy import benchmark
-from deploy.choice import machine, manifest_sha256, profile_path
-from deploy.providers import CPU
-from deploy.tuning import table, tune
+import edgehar
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.bench.tuning import table, tune
+from edgehar.deploy.runtime.providers import CPU
+from edgehar.deploy.runtime.tuned_profile import machine, manifest_sha256, profile_path
 from edgehar.errors import ConfigError
-from edgehar.package import EdgePackage, amend_package
+from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy.running import ROOT
 from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 
@@ -48,22 +48,22 @@ def test_the_fastest_is_kept_and_used(package: Path) -> None:
     chosen = document["chosen"]
     fastest = min(row["hop_median_ms"] for row in rows if row["same_answer_as_fp32"] >= 0.95)
     assert any(row.items() >= chosen.items() and row["hop_median_ms"] == fastest for row in rows)
-    assert deploy.load(package).precision == chosen["precision"]
-    assert deploy.load(package, "fp32").precision == "fp32"
+    assert edgehar.load(package).precision == chosen["precision"]
+    assert edgehar.load(package, "fp32").precision == "fp32"
 
 
 def test_a_profile_holds_for_its_machine_and_package(package: Path) -> None:
     write_profile(package, {"precision": "fp16", "threads": 1, "providers": [CPU]})
-    assert deploy.load(package).precision == "fp16"
-    assert deploy.load(package, "fp32").precision == "fp32"
+    assert edgehar.load(package).precision == "fp16"
+    assert edgehar.load(package, "fp32").precision == "fp32"
     # A profile of another machine, or of the package before it was changed, says nothing.
     changed(package, machine={"cpu": "another"})
-    assert deploy.load(package).precision == "int8"
+    assert edgehar.load(package).precision == "int8"
     changed(package, machine=machine())
-    assert deploy.load(package).precision == "fp16"
+    assert edgehar.load(package).precision == "fp16"
     amend_package(package, {}, metrics={})
     with pytest.warns(RuntimeWarning, match="measured with another package, or with this one before it was changed"):
-        assert deploy.load(package).precision == "int8"
+        assert edgehar.load(package).precision == "int8"
 
 
 def test_the_command_keeps_and_shows_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +119,7 @@ def test_a_precision_with_other_answers_is_never_chosen(package: Path) -> None:
 def test_a_damaged_profile_is_named_and_ignored(package: Path, text: str, said: str) -> None:
     profile_path(package).write_text(text)
     with pytest.warns(RuntimeWarning, match=f"no profile that can be used: .*{said}"):
-        assert deploy.load(package).precision == "int8"
+        assert edgehar.load(package).precision == "int8"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_damaged_profile_is_named_and_ignored(package: Path, text: str, said: 
 def test_a_profile_cannot_name_what_is_not_there(package: Path, chosen: Any) -> None:
     write_profile(package, chosen)
     with pytest.warns(RuntimeWarning, match="no profile that can be used"):
-        assert deploy.load(package).precision == "int8"
+        assert edgehar.load(package).precision == "int8"
 
 
 def test_the_command_tells_of_a_profile_without_its_own_source(package: Path) -> None:
@@ -167,4 +167,4 @@ def test_what_tuning_does_not_take_is_refused(package: Path) -> None:
 
 def test_a_pipe_in_place_of_a_profile_is_not_waited_for(package: Path) -> None:
     os.mkfifo(profile_path(package))
-    assert deploy.load(package).precision == "int8"
+    assert edgehar.load(package).precision == "int8"

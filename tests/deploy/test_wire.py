@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.wire import field, fields, matmul_model, message, number_of, numbers, rules, text, texts
+from edgehar.deploy.runtime.onnx_format.protobuf import (
+    field,
+    fields,
+    matmul_model,
+    message,
+    number_of,
+    numbers,
+    rules,
+    text,
+    texts,
+)
 
 RULES = rules(number=(1,), text=(2,), numbers=(3,), texts=(4,))
 

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec
-from edgehar.package import CALIBRATION, PARITY, Manifest, write_package
-from edgehar.preprocess import Normalisation
+from edgehar.package.folder import CALIBRATION, PARITY, Manifest, write_package
+from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
 
 Array = NDArray[np.float32]
 

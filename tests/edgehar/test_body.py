@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.body import (
+from edgehar.errors import DataError
+from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
+from edgehar.simulation.body import (
     JOINTS,
     REST_OFFSETS_M,
     ROOT,
@@ -15,8 +17,6 @@ from edgehar.body import (
     rotation,
     rotation_vector,
 )
-from edgehar.errors import DataError
-from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS
 
 HAND, ELBOW, ANKLE, HEAD = (KINECT_JOINTS.index(name) for name in ("right_hand", "right_elbow", "right_ankle", "head"))
 RIGHT, UP, FORWARD = 0, 1, -2

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.calibration import (
+from edgehar.errors import DataError
+from edgehar.metrics.calibration import (  # fmt: skip
     Calibration,
     auroc,
     expected_calibration_error,
@@ -17,8 +18,7 @@ from edgehar.calibration import (
     negative_log_likelihood,
     softmax,
     threshold_for_coverage,
-)  # fmt: skip
-from edgehar.errors import DataError
+)
 
 GOOD = Calibration(1.5, 0.4, 0.95, 12, ("s1", "s3"), 0.1, 0.05, 0.7, 0.6)
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset
-from edgehar.out_of_fold import read_out_of_fold
-from edgehar.simulated import SimulatorConfig, simulate
+from edgehar.data import recordings
+from edgehar.metrics.out_of_fold import read_out_of_fold
+from edgehar.signals.clip import Clip, Dataset
+from edgehar.simulation.dataset import SimulatorConfig, simulate
 
 SHORT = ("--preset", "tiny", "--update-share", "0.1")
 OUTER = ("--outer", "odd-even")

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar import recordings
 from edgehar.cli import main
-from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
-from edgehar.modality import ModalitySpec, WindowSpec
+from edgehar.data import recordings
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.signals.modality import ModalitySpec, WindowSpec
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset, DatasetInfo
-from edgehar.datasets import DataOptions, default_split, fingerprint, load, select
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions, default_split, fingerprint, load, select
 from edgehar.errors import DataError, SplitError
-from edgehar.modality import ModalitySpec, WindowSpec
-from edgehar.windows import cut, fit_normalisation
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.windows import cut, fit_normalisation
 
 
 def small(subjects: tuple[str, ...] = ("ann", "bob", "eve")) -> Dataset:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from edgehar.clip import Segment
-from edgehar.delay import Answer, delay_scores, detections
+from edgehar.metrics.detection_delay import Answer, delay_scores, detections
+from edgehar.signals.clip import Segment
 
 WALK, TURN = 0, 1
 LABELS = ("walk", "turn")

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.clip import Clip, DatasetInfo, Segment
+from edgehar.data.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import DataError
-from edgehar.faults import (
+from edgehar.signals.clip import Clip, DatasetInfo, Segment
+from edgehar.signals.faults import (
     CATEGORIES,
     MAX_LOST_SHARE,
     MAX_NOISE,
@@ -21,10 +22,9 @@ from edgehar.faults import (
     scenarios,
     signal_spread,
 )
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from edgehar.utd_mhad import INERTIAL, SKELETON
-from edgehar.windows import Windows, cut
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.windows import Windows, cut
 
 SPECS = (SKELETON, INERTIAL)
 SPREAD = {"skeleton": np.full(60, 0.3, np.float32), "inertial": np.full(6, 2.0, np.float32)}

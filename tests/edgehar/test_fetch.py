@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edgehar import fetch as fetching
+from edgehar.data import fetch as fetching
+from edgehar.data.fetch import SOURCES, Archive, Source, download, fetch
 from edgehar.errors import DataError
-from edgehar.fetch import SOURCES, Archive, Source, download, fetch
-from edgehar.unzip import unpack
+from edgehar.files.unzip import unpack
 
 
 class Server(ThreadingHTTPServer):

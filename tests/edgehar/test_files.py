@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.files import atomic_folder, locked
+from edgehar.files.atomic import atomic_folder, locked
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from edgehar.files import atomic_file, atomic_folder, locked
+from edgehar.files.atomic import atomic_file, atomic_folder, locked
 out = Path(sys.argv[1])
 with locked(out), atomic_file(out.with_name(f".{out.name}.progress")) as file, atomic_folder(out) as folder:
     file.write_text("half")

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgehar.activities import IMPROVISED
-from edgehar.body import Doubles
-from edgehar.modality import KINECT_JOINTS
-from edgehar.motion import simulate_motion
-from edgehar.people import draw_subject
-from edgehar.simulated import SimulatorConfig
+from edgehar.signals.modality import KINECT_JOINTS
+from edgehar.simulation.activities import IMPROVISED
+from edgehar.simulation.body import Doubles
+from edgehar.simulation.dataset import SimulatorConfig
+from edgehar.simulation.perform import simulate_motion
+from edgehar.simulation.subjects import draw_subject
 
 PERSON = replace(draw_subject(0, 2), left_handed=False, heading_deg=0.0)
 HAND, PELVIS = (KINECT_JOINTS.index(name) for name in ("right_hand", "hip_centre"))

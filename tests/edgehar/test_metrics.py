@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgehar.errors import DataError
-from edgehar.metrics import score, wilson
+from edgehar.metrics.classification import score, wilson
 
 LABELS = ("sit", "walk", "jump")
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgehar.data.splits import make_split
 from edgehar.errors import DataError
-from edgehar.nearest import main, nearest_neighbour, squared_distances
-from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.splits import make_split
-from edgehar.windows import Windows, cut, fit_normalisation
+from edgehar.signals.windows import Windows, cut, fit_normalisation
+from edgehar.simulation.dataset import SimulatorConfig, simulate
+from edgehar.student.baselines.nearest import main, nearest_neighbour, squared_distances
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy import load
+from edgehar import load
 from edgehar.errors import PackageError
-from edgehar.package import EdgePackage, Manifest, amend_package, model_card, write_package
+from edgehar.package.folder import EdgePackage, Manifest, amend_package, model_card, write_package
 from tests.deploy.tiny_package import write_tiny_package
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "package_v1"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.data import recordings
 from edgehar.errors import DataError
-from edgehar.modality import ModalitySpec, WindowSpec
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.signals.modality import ModalitySpec, WindowSpec
 
 WORDS = st.text("abcdeXYZ09äß ,\"'-", min_size=1, max_size=8).map(str.strip).filter(bool)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)

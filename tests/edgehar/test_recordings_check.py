@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgehar.data.recordings.check import check, survey
+from edgehar.data.recordings.folder import load
 from edgehar.errors import DataError
-from edgehar.recordings import load
-from edgehar.recordings_check import check, survey
 
 WATCH = {"name": "watch", "channels": 3, "unit": "g", "rate_hz": 20}
 HEADER = {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgehar.cli import main as command
-from edgehar.clip import natural_key
-from edgehar.modality import KINECT_PARENTS
+from edgehar.signals.clip import natural_key
+from edgehar.signals.modality import KINECT_PARENTS
 from tests.edgehar.run_results import full_results, small_results
 
 

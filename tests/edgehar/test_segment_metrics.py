@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.clip import Segment
 from edgehar.errors import DataError
-from edgehar.segment_metrics import IOU_PERCENTS, compare, edit_score, joined, segment_scores
+from edgehar.metrics.segments import IOU_PERCENTS, compare, edit_score, joined, segment_scores
+from edgehar.signals.clip import Segment
 
 LABELS = ("a", "b", "c")
 

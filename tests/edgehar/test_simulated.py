@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgehar.activities import ACTIVITIES
-from edgehar.body import JOINTS, REST_OFFSETS_M, Motion, bone_offsets, rotation
-from edgehar.clip import Clip, Dataset
-from edgehar.curves import GRAVITY_MPS2, through
 from edgehar.errors import ConfigError, DataError
-from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS
-from edgehar.motion import simulate_motion, smoothed
-from edgehar.people import Subject, draw_subject
-from edgehar.sensors import THIGH, WRIST, InertialUnit, draw_rig, inertial, measured, wear
-from edgehar.simulated import SimulatorConfig, continuous, simulate
-from edgehar.windows import Normalisation, cut
+from edgehar.signals.clip import Clip, Dataset
+from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
+from edgehar.signals.windows import Normalisation, cut
+from edgehar.simulation.activities import ACTIVITIES
+from edgehar.simulation.body import JOINTS, REST_OFFSETS_M, Motion, bone_offsets, rotation
+from edgehar.simulation.curves import GRAVITY_MPS2, through
+from edgehar.simulation.dataset import SimulatorConfig, continuous, simulate
+from edgehar.simulation.perform import simulate_motion, smoothed
+from edgehar.simulation.subjects import Subject, draw_subject
+from edgehar.simulation.wearables import THIGH, WRIST, InertialUnit, draw_rig, inertial, measured, wear
 
 RATE_HZ = 150.0
 FEET = [KINECT_JOINTS.index(name) for name in ("left_foot", "right_foot", "left_ankle", "right_ankle")]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar import sp_sw_har
-from edgehar.clip import Segment
+from edgehar.data import sp_sw_har
 from edgehar.errors import DataError
-from edgehar.windows import cut, fit_normalisation
+from edgehar.signals.clip import Segment
+from edgehar.signals.windows import cut, fit_normalisation
 
 ROW = "1,2,3,4,5,6"
 

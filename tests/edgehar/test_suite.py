@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgehar import recordings
-from edgehar.activities import ACTIVITIES
-from edgehar.clip import Dataset
-from edgehar.datasets import DataOptions
-from edgehar.recipe import Recipe
-from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.suite import contents_of, key_of
-from edgehar.suite_options import SEEDS, SuiteOptions
-from edgehar.suite_plan import drawn_activities, plan_runs
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions
+from edgehar.experiments.recipe import Recipe
+from edgehar.experiments.suite.command import contents_of, key_of
+from edgehar.experiments.suite.options import SEEDS, SuiteOptions
+from edgehar.experiments.suite.plan import drawn_activities, plan_runs
+from edgehar.signals.clip import Dataset
+from edgehar.simulation.activities import ACTIVITIES
+from edgehar.simulation.dataset import SimulatorConfig, simulate
 
 LABELS = ("walk", "wave", "squat", "clap")
 SIMULATOR = SimulatorConfig(subjects=4, trials=2, activities=LABELS)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from edgehar import recordings
-from edgehar.cli import check
-from edgehar.datasets import DataOptions
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError, DataError
-from edgehar.recipe import Recipe
-from edgehar.suite import check_runs
-from edgehar.suite_options import SuiteOptions
-from edgehar.suite_plan import plan_runs
+from edgehar.experiments.recipe import Recipe
+from edgehar.experiments.suite.command import check_runs
+from edgehar.experiments.suite.options import SuiteOptions
+from edgehar.experiments.suite.plan import plan_runs
+from edgehar.verbs import check
 from tests.edgehar.test_suite import SHORT, command, simulated, write_out_of_fold
 
 

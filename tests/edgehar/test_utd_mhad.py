@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from edgehar import utd_mhad
+from edgehar.data import utd_mhad
+from edgehar.data.splits import make_split
 from edgehar.errors import DataError
-from edgehar.splits import make_split
-from edgehar.windows import cut, fit_normalisation
+from edgehar.signals.windows import cut, fit_normalisation
 
 
 def write_clip(root: Path, name: str = "a3_s2_t1", frames: int = 5, samples: int = 9) -> None:

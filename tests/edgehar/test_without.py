@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset, DatasetInfo, Segment
-from edgehar.datasets import DataOptions, leave_out, load
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions, leave_out, load
 from edgehar.errors import DataError
-from edgehar.modality import ModalitySpec, WindowSpec
-from edgehar.pipeline import data_arguments
-from edgehar.preprocess import Normalisation
-from edgehar.stages import plan
-from edgehar.windows import cut
+from edgehar.experiments.pipeline import data_arguments
+from edgehar.experiments.stage import plan
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.windows import cut
 
 WATCH = ModalitySpec("watch", 3, "g", 20, 1)
 LABELS = ("wave", "clap", "walk", "sit")

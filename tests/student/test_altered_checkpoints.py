@@ -12,18 +12,18 @@ from bodies import CLASSES, SPECS, STATISTICS, STEPS, student
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from edgehar.cli import guarded
-from edgehar.clip import DatasetInfo
+from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from student import prune
-from student.lite import PRESETS
-from student.rebuild import network_of
-from teacher import finetune, pretrain
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.model import PRESETS as TEACHERS
-from teacher.model import Teacher, TeacherConfig
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.student import prune
+from edgehar.student.network.model import PRESETS
+from edgehar.student.network.rebuild import network_of
+from edgehar.teacher import finetune, pretrain
+from edgehar.teacher.network.model import PRESETS as TEACHERS
+from edgehar.teacher.network.model import Teacher, TeacherConfig
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 SIZE = sum(STEPS * spec.patch * spec.groups * spec.features for spec in SPECS)

@@ -15,17 +15,17 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 from torch import nn
 
-from edgehar import recordings
-from edgehar.cli import guarded
-from edgehar.clip import Dataset
+from edgehar.data import recordings
+from edgehar.data.utd_mhad import INFO
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
-from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.utd_mhad import INFO
-from edgehar.windows import Windows, cut, fit_normalisation
-from student.baseline_networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
-from student.baselines import KINDS, main
-from student.rocket import minirocket, stacked
-from teacher.layers import count_parameters
+from edgehar.signals.clip import Dataset
+from edgehar.signals.windows import Windows, cut, fit_normalisation
+from edgehar.simulation.dataset import SimulatorConfig, simulate
+from edgehar.student.baseline import KINDS, main
+from edgehar.student.baselines.minirocket import minirocket, stacked
+from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
+from edgehar.teacher.network.layers import count_parameters
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STUDENT_PARAMETERS = 100_000
@@ -216,7 +216,7 @@ def test_one_activity_is_refused(people: Dataset, tmp_path: Path) -> None:
 def test_an_interrupted_training_ends_as_an_undisturbed_one(folder: Path, tmp_path: Path) -> None:
     longer = ["--updates", "10", "--save-every-s", "0"]
     whole = run("lstm", folder, tmp_path / "whole.json", *longer)
-    command = [sys.executable, "-m", "student.baselines", "lstm", "--data", str(folder), "--split", "odd-even"]
+    command = [sys.executable, "-m", "edgehar.student.baseline", "lstm", "--data", str(folder), "--split", "odd-even"]
     command += ["--out", str(tmp_path / "broken.json"), *QUICK, *longer]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

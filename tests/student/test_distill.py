@@ -11,28 +11,28 @@ from bodies import CLASSES, SPECS, STEPS, windows
 from safetensors.torch import load_file
 from torch import Tensor
 
-from edgehar import recordings
-from edgehar.clip import Dataset
-from edgehar.datasets import DataOptions
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
-from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.windows import stratified
-from student.begin import begin_like, step_map
-from student.distill import Apprentice, Attempt, DistillConfig, distill_loss, weighted
-from student.distill import main as distill
-from student.lite import Lite, LiteConfig
-from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
-from student.teachers import Known, Teachers, spread_evenly
-from teacher.augment import AugmentConfig
-from teacher.checkpoint import load_checkpoint, save_checkpoint
-from teacher.exchange import ExchangeConfig
-from teacher.faulty import FaultyWindows
-from teacher.finetune import main as finetune
-from teacher.loader import to_tensors, update_generator
-from teacher.model import Teacher, TeacherConfig
-from teacher.stage import load_stage_data
-from teacher.train import Crew
-from teacher.vary import Variation
+from edgehar.signals.clip import Dataset
+from edgehar.signals.windows import stratified
+from edgehar.simulation.dataset import SimulatorConfig, simulate
+from edgehar.student.distill import Apprentice, Attempt, DistillConfig, distill_loss, weighted
+from edgehar.student.distill import main as distill
+from edgehar.student.distillation.ensemble import Known, Teachers, spread_evenly
+from edgehar.student.distillation.initialise import begin_like, step_map
+from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
+from edgehar.student.network.model import Lite, LiteConfig
+from edgehar.teacher.augmentation.compose import Variation
+from edgehar.teacher.augmentation.geometric import AugmentConfig
+from edgehar.teacher.augmentation.part_swap import ExchangeConfig
+from edgehar.teacher.augmentation.sensor_faults import FaultyWindows
+from edgehar.teacher.finetune import main as finetune
+from edgehar.teacher.network.model import Teacher, TeacherConfig
+from edgehar.teacher.training.batches import to_tensors, update_generator
+from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew
+from edgehar.teacher.training.stage import load_stage_data
 
 SPLIT = "list:s1,s3:s2"
 SHARE = ("--label-share", "0.5")

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from bodies import SPECS, STEPS
 
-from edgehar.windows import Windows
-from student.dream import DreamConfig, Dreamer
-from teacher.loader import update_generator
-from teacher.moments import measure_statistics
+from edgehar.signals.windows import Windows
+from edgehar.student.synthesis.frame_statistics import DreamConfig, Dreamer
+from edgehar.teacher.training.batches import update_generator
+from edgehar.teacher.training.moments import measure_statistics
 
 
 def recorded(count: int = 40, subjects: int = 2) -> Windows:

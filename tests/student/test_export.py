@@ -10,19 +10,19 @@ import pytest
 import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STATISTICS, STEPS, smaller, windows
 
-import deploy
-from deploy.quantize import quantize
-from deploy.verify import main as verify
-from edgehar.clip import DatasetInfo
+import edgehar
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.deploy.packaging.verify import main as verify
 from edgehar.errors import CheckpointError
-from edgehar.modality import WindowSpec
-from edgehar.package import EdgePackage
-from edgehar.preprocess import Normalisation
-from edgehar.windows import Windows
-from student.export import write
-from student.lite import PRESETS, Lite, LiteConfig
-from student.rebuild import rebuild
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.package.folder import EdgePackage
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.windows import Windows
+from edgehar.student.export import write
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.rebuild import rebuild
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def trained(kind: str) -> Checkpoint:
@@ -63,7 +63,7 @@ def test_onnx_says_what_torch_says(kind: str, packages: dict[str, Path]):
         {name: tensor.numpy() for name, tensor in valid.items()},
         rest.astype(np.int64), rest.astype(str), rest.astype(str), rest, rest,
     )  # fmt: skip
-    found = deploy.load(packages[kind]).predict_prepared(prepared)
+    found = edgehar.load(packages[kind]).predict_prepared(prepared)
     assert np.abs(found - expected).max() <= 1e-4
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from bodies import student, windows
 
-from student.importance import CRITERIA
-from student.units import Scores, parts_of
+from edgehar.student.pruning.importance import CRITERIA
+from edgehar.student.pruning.units import Scores, parts_of
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

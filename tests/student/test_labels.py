@@ -8,18 +8,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgehar import recordings
-from edgehar.clip import Dataset
-from edgehar.datasets import DataOptions
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions
 from edgehar.errors import CheckpointError, ConfigError, DataError
-from edgehar.simulated import SimulatorConfig, simulate
-from edgehar.windows import UNLABELLED
-from student.distill import main as distill
-from student.labels import EQUAL, LIKELY, NONE, chosen_windows, equal_shares, pseudo_labelled, told_rows
-from student.teachers import Teachers
-from teacher.checkpoint import load_checkpoint
-from teacher.finetune import main as finetune
-from teacher.stage import StageData, load_stage_data, predict
+from edgehar.signals.clip import Dataset
+from edgehar.signals.windows import UNLABELLED
+from edgehar.simulation.dataset import SimulatorConfig, simulate
+from edgehar.student.distill import main as distill
+from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.distillation.pseudo_labels import (
+    EQUAL,
+    LIKELY,
+    NONE,
+    chosen_windows,
+    equal_shares,
+    pseudo_labelled,
+    told_rows,
+)
+from edgehar.teacher.finetune import main as finetune
+from edgehar.teacher.training.checkpoint import load_checkpoint
+from edgehar.teacher.training.stage import StageData, load_stage_data, predict
 
 ACTIVITIES = ("walk", "wave", "squat")
 SPLIT = "list:s1,s3:s2"

@@ -7,21 +7,21 @@ import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, smaller, student, windows
 
-from edgehar.clip import DatasetInfo
 from edgehar.errors import ConfigError
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from student import prune
-from student.allocate import ALLOCATIONS, remove_until
-from student.cost import graph_bytes, latency_ms
-from student.importance import l2
-from student.lite import PRESETS
-from student.prune import PruneOptions, report_limit
-from student.rebuild import rebuild
-from student.units import parts_of
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.layers import count_macs
-from teacher.train import TrainConfig
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.student import prune
+from edgehar.student.network.model import PRESETS
+from edgehar.student.network.rebuild import rebuild
+from edgehar.student.prune import PruneOptions, report_limit
+from edgehar.student.pruning.allocation import ALLOCATIONS, remove_until
+from edgehar.student.pruning.cost import graph_bytes, latency_ms
+from edgehar.student.pruning.importance import l2
+from edgehar.student.pruning.units import parts_of
+from edgehar.teacher.network.layers import count_macs
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import TrainConfig
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 
@@ -81,7 +81,7 @@ def pruned(kept: Path, *words: str) -> Checkpoint:
 
 
 def test_the_command_keeps_to_bytes(kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr("student.allocate.HALVINGS", 2)  # each is an export
+    monkeypatch.setattr("edgehar.student.pruning.allocation.HALVINGS", 2)  # each is an export
     whole = rebuild(load_checkpoint(kept, ("student",)))
     checkpoint = pruned(kept, "--bytes", "100000", "--no-width")
     reached = graph_bytes(rebuild(checkpoint), windows(1))

@@ -2,9 +2,9 @@ import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
-from edgehar.utd_mhad import INFO
-from student.lite import PRESETS, Lite, LiteConfig
-from teacher.layers import count_macs, count_parameters
+from edgehar.data.utd_mhad import INFO
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.teacher.network.layers import count_macs, count_parameters
 
 
 def tiny_student() -> Lite:

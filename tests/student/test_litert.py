@@ -13,17 +13,19 @@ from bodies import INERTIAL, smaller
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-import deploy
-from deploy import StreamRecognizer, benchmark
-from deploy.agreement import agreement, parity_arrays
-from deploy.graph_view import read_graph
-from deploy.litert import MOST_SIZES, LiteSession
-from deploy.providers import CPU, LITERT, choose_providers, known_providers, litert_version
-from deploy.quantize import quantize
+import edgehar
+from edgehar import StreamRecognizer
+from edgehar.deploy.bench import benchmark
+from edgehar.deploy.packaging.parity import agreement, parity_arrays
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.deploy.runtime.litert.session import MOST_SIZES, LiteSession
+from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.providers import CPU, LITERT, choose_providers, known_providers, litert_version
 from edgehar.errors import ConfigError
-from student.export import to_onnx, write
-from student.lite import Lite
-from student.simplify import SimpleEncoder, SimpleHead
+from edgehar.student.export import write
+from edgehar.student.network.fused import SimpleEncoder, SimpleHead
+from edgehar.student.network.model import Lite
+from edgehar.student.network.onnx_export import to_onnx
 from tests.student.test_export import trained
 from tests.student.test_simplify import inputs_of, student
 
@@ -90,7 +92,7 @@ def test_so_does_one_without_biases() -> None:
 
 
 def test_a_recogniser_says_who_computes_and_answers_alike(package: Path) -> None:
-    here, there = (deploy.load(package, "fp32", providers=[name]) for name in (LITERT, CPU))
+    here, there = (edgehar.load(package, "fp32", providers=[name]) for name in (LITERT, CPU))
     assert (here.providers, there.providers) == ((LITERT,), (CPU,))
     recording = {"inertial": np.random.default_rng(0).standard_normal((90, 6))}
     np.testing.assert_allclose(here.predict(recording).probabilities, there.predict(recording).probabilities, atol=1e-5)
@@ -100,7 +102,7 @@ def test_weights_of_int8_with_ranges_of_each_row_are_closer_to_fp32_than_onnxrun
     package: Path,
 ) -> None:
     fp32, here, there = (
-        deploy.load(package, precision, providers=[name])
+        edgehar.load(package, precision, providers=[name])
         for precision, name in (("fp32", CPU), ("int8-dynamic", LITERT), ("int8-dynamic", CPU))
     )
     assert here.providers == (LITERT,)
@@ -134,7 +136,7 @@ def test_a_quantised_layer_of_another_form_is_refused_by_name(damage: str, packa
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-dynamic"])
 def test_a_stream_and_a_whole_recording_agree(package: Path, precision: str) -> None:
-    recognizer = deploy.load(package, precision, providers=[LITERT])
+    recognizer = edgehar.load(package, precision, providers=[LITERT])
     window, generator = recognizer.manifest.window, np.random.default_rng(0)
     ends: list[list[np.ndarray]] = []
     for pieces in (1, 7):
@@ -152,7 +154,7 @@ def test_a_stream_and_a_whole_recording_agree(package: Path, precision: str) -> 
 
 
 def test_several_threads_may_ask_at_once(package: Path) -> None:
-    recognizer = deploy.load(package, "fp32", providers=[LITERT])
+    recognizer = edgehar.load(package, "fp32", providers=[LITERT])
     tokens = np.random.default_rng(0).standard_normal(
         (64, 1, recognizer.manifest.window.steps, recognizer.manifest.token_dim)
     )
@@ -166,9 +168,9 @@ def test_other_precisions_are_refused_or_left_to_onnxruntime(package: Path) -> N
     with pytest.raises(
         ConfigError, match=r"LiteRT: DequantizeLinear .*expected an fp32 graph.*--precision fp32 or int8-dynamic"
     ):
-        deploy.load(package, "int8", providers=[LITERT])
+        edgehar.load(package, "int8", providers=[LITERT])
     with pytest.warns(RuntimeWarning, match="LiteRT: DequantizeLinear"):
-        assert deploy.load(package, "int8", providers=[LITERT, CPU]).providers == (CPU,)
+        assert edgehar.load(package, "int8", providers=[LITERT, CPU]).providers == (CPU,)
 
 
 def test_an_unknown_operator_is_named() -> None:
@@ -185,11 +187,11 @@ def test_tuning_tries_it_and_load_then_uses_what_was_chosen(package: Path, capsy
     tried = {(row["precision"], *row["providers"]) for row in document["candidates"]}
     assert {("fp32", LITERT), ("int8-dynamic", LITERT), ("fp32", CPU), ("int8", CPU)} <= tried
     assert ("int8", LITERT) not in tried
-    chosen, recognizer = document["chosen"], deploy.load(package)
+    chosen, recognizer = document["chosen"], edgehar.load(package)
     assert (recognizer.precision, list(recognizer.providers)) == (chosen["precision"], chosen["providers"])
     document["chosen"] |= {"precision": "fp32", "providers": [LITERT]}
     package.with_name(f"{package.name}.tuned.json").write_text(json.dumps(document))
-    assert deploy.load(package).providers == (LITERT,)
+    assert edgehar.load(package).providers == (LITERT,)
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
+from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 
 BOTH_SIDES = [relational, contrastive]
 ALL = [*BOTH_SIDES, lambda one, other: decoupled(one, other, 2.0), lambda one, other: soft_targets(one, other, 2.0)]

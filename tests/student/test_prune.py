@@ -9,26 +9,27 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, smaller, student, windows
 from torch import nn
 
-from edgehar.clip import DatasetInfo
 from edgehar.errors import ConfigError
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from student import prune
-from student.allocate import ALLOCATIONS, MOST, in_multiples, remove_until, sensitivity_of
-from student.blocks import blocks_of, without_blocks
-from student.importance import l2
-from student.lite import PRESETS
-from student.prune import PruneOptions, shrink
-from student.rebuild import rebuild, rebuild_teacher
-from student.recover import RecoveryConfig, Smaller, recovery_loss
-from student.sources import Noise
-from student.teachers import Teachers
-from student.units import Part, parts_of, remove, rows_of
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.layers import Attention, count_macs, outputs_of
-from teacher.loader import update_generator
-from teacher.model import Teacher, TeacherConfig
-from teacher.train import Crew
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.student import prune
+from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.network.blocks import blocks_of
+from edgehar.student.network.model import PRESETS
+from edgehar.student.network.rebuild import rebuild, rebuild_teacher
+from edgehar.student.prune import PruneOptions, shrink
+from edgehar.student.pruning.allocation import ALLOCATIONS, MOST, in_multiples, remove_until, sensitivity_of
+from edgehar.student.pruning.drop_blocks import without_blocks
+from edgehar.student.pruning.importance import l2
+from edgehar.student.pruning.recover import RecoveryConfig, Smaller, recovery_loss
+from edgehar.student.pruning.units import Part, parts_of, remove, rows_of
+from edgehar.student.synthesis.sources import Noise
+from edgehar.teacher.network.layers import Attention, count_macs, outputs_of
+from edgehar.teacher.network.model import Teacher, TeacherConfig
+from edgehar.teacher.training.batches import update_generator
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew
 
 
 def teacher() -> Teacher:
@@ -252,7 +253,7 @@ def test_recovery_stops_when_held_out_windows_gain_nothing_for_sixtieths_of_the_
 
 
 def test_a_pruned_teacher_is_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("student.allocate.HALVINGS", 2)
+    monkeypatch.setattr("edgehar.student.pruning.allocation.HALVINGS", 2)
     sizes = {"dim": 32, "joint_dim": 16}
     save_checkpoint(tmp_path / "teacher", replace(checkpoint(teacher(), "teacher"), network=sizes))
     words = [str(tmp_path / "teacher"), "--out", str(tmp_path / "small"), "--updates", "4", "--batch", "4"]

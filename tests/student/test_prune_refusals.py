@@ -9,21 +9,21 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, student
 from safetensors.torch import load_file, save_file
 
-from edgehar.cli import guarded
-from edgehar.clip import DatasetInfo
-from edgehar.datasets import DataOptions
+from edgehar.data.registry import DataOptions
+from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError, EdgeharError
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from student import prune
-from student.dream import DreamConfig
-from student.generator import GeneratorConfig
-from student.invert import InversionConfig
-from student.prune import PruneOptions
-from student.rebuild import network_of
-from student.recover import RecoveryConfig
-from student.sources import SourceConfig
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.student import prune
+from edgehar.student.network.rebuild import network_of
+from edgehar.student.prune import PruneOptions
+from edgehar.student.pruning.recover import RecoveryConfig
+from edgehar.student.synthesis.frame_statistics import DreamConfig
+from edgehar.student.synthesis.generator import GeneratorConfig
+from edgehar.student.synthesis.inversion import InversionConfig
+from edgehar.student.synthesis.sources import SourceConfig
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 

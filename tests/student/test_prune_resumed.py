@@ -13,13 +13,13 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, student
 from torch import Tensor
 
-from edgehar import recordings
-from edgehar.clip import DatasetInfo
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from edgehar.simulated import SimulatorConfig, simulate
-from student.lite import PRESETS, Lite, LiteConfig
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.data import recordings
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.simulation.dataset import SimulatorConfig, simulate
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 SOON = ("--preset", "tiny", "--batch", "4", "--save-every-s", "0.001")

@@ -5,11 +5,11 @@ import pytest
 import torch
 from bodies import INERTIAL, SKELETON, SPECS, STEPS, windows
 
-from edgehar.modality import ModalitySpec, WindowSpec
-from edgehar.preprocess import Normalisation, prepare
-from student.dream import Inputs
-from student.sensor_noise import STRONGEST, Noisy
-from teacher.loader import update_generator
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation, prepare
+from edgehar.student.synthesis.sensor_noise import STRONGEST, Noisy
+from edgehar.student.windows import Inputs
+from edgehar.teacher.training.batches import update_generator
 
 WINDOW = WindowSpec("clip", STEPS, 0.1)
 NORMALISATION = Normalisation(

@@ -5,9 +5,9 @@ import torch
 from bodies import CLASSES, INERTIAL, SPECS, STEPS, smaller, windows
 from torch import Tensor
 
-from edgehar.modality import ModalitySpec
-from student.lite import PRESETS, Lite, LiteConfig
-from student.simplify import SimpleEncoder, SimpleHead
+from edgehar.signals.modality import ModalitySpec
+from edgehar.student.network.fused import SimpleEncoder, SimpleHead
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
 
 SHAPES: dict[str, dict[str, Any]] = {
     **PRESETS,

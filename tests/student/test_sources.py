@@ -8,22 +8,22 @@ import pytest
 import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS
 
-from edgehar.activities import EVERYDAY
-from edgehar.clip import DatasetInfo
 from edgehar.errors import CheckpointError, ConfigError
-from edgehar.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
-from edgehar.preprocess import Normalisation
-from edgehar.windows import Windows
-from student.generator import GeneratorConfig, WindowGenerator, train_generator
-from student.invert import InversionConfig, invert
-from student.lite import PRESETS, Lite, LiteConfig
-from student.means import MeanDreamer
-from student.simulated_motion import TRIALS, joint_source, simulated_windows
-from student.sources import SOURCES, Noise, SourceConfig, Varied, any_recorded, open_source
-from teacher.checkpoint import Checkpoint
-from teacher.faulty import FaultyWindows
-from teacher.loader import WindowTensors, update_generator
-from teacher.moments import DIRECTIONS, measure_moments, measure_statistics
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.windows import Windows
+from edgehar.simulation.activities import EVERYDAY
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.synthesis.generator import GeneratorConfig, WindowGenerator, train_generator
+from edgehar.student.synthesis.inversion import InversionConfig, invert
+from edgehar.student.synthesis.simulated import TRIALS, joint_source, simulated_windows
+from edgehar.student.synthesis.sources import SOURCES, Noise, SourceConfig, Varied, any_recorded, open_source
+from edgehar.student.synthesis.window_means import MeanDreamer
+from edgehar.teacher.augmentation.sensor_faults import FaultyWindows
+from edgehar.teacher.training.batches import WindowTensors, update_generator
+from edgehar.teacher.training.checkpoint import Checkpoint
+from edgehar.teacher.training.moments import DIRECTIONS, measure_moments, measure_statistics
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde"), WindowSpec("clip", STEPS, 0.1))
 

@@ -9,21 +9,21 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 from torch import nn
 
-from edgehar.clip import DatasetInfo
-from edgehar.modality import WindowSpec
-from edgehar.preprocess import Normalisation
-from student import prune
-from student.blocks import blocks_of
-from student.distill import Apprentice, DistillConfig
-from student.importance import CRITERIA
-from student.lite import PRESETS, Lite, LiteConfig
-from student.rebuild import rebuild_teacher
-from student.recover import Smaller
-from student.teachers import Teachers
-from student.units import parts_of, remove
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.layers import count_macs, outputs_of
-from teacher.model import Teacher, TeacherConfig
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.student import prune
+from edgehar.student.distill import Apprentice, DistillConfig
+from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.network.blocks import blocks_of
+from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.rebuild import rebuild_teacher
+from edgehar.student.pruning.importance import CRITERIA
+from edgehar.student.pruning.recover import Smaller
+from edgehar.student.pruning.units import parts_of, remove
+from edgehar.teacher.network.layers import count_macs, outputs_of
+from edgehar.teacher.network.model import Teacher, TeacherConfig
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 SIZES = {"dim": 32, "joint_dim": 16}
@@ -95,7 +95,7 @@ def test_every_criterion_judges_the_channels_of_a_teacher(criterion: str):
 def test_a_teacher_gets_far_smaller_than_its_units_and_heads_alone_let_it_and_teaches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("student.allocate.HALVINGS", 3)
+    monkeypatch.setattr("edgehar.student.pruning.allocation.HALVINGS", 3)
     network = teacher()
     given = Checkpoint(
         "teacher", dict(SIZES), INFO, Normalisation.identity(SPECS), {}, [], {"options": {}}, network.state_dict()

@@ -3,8 +3,8 @@ from bodies import SPECS, windows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teacher.augment import AugmentConfig, augment, lose_modalities, mix, resample_time, rotation
-from teacher.stage import one_hot
+from edgehar.teacher.augmentation.geometric import AugmentConfig, augment, lose_modalities, mix, resample_time, rotation
+from edgehar.teacher.training.stage import one_hot
 
 STILL = AugmentConfig(
     heading_deg=0, tilt_deg=0, mounting_deg=0, size=0, tempo=0, crop=0, warp=0, shift=0, noise=0,

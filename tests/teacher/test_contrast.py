@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from teacher.contrast import FUSED, Projection, agreement_loss, info_nce
+from edgehar.teacher.network.model import FUSED
+from edgehar.teacher.pretraining.contrast import Projection, agreement_loss, info_nce
 
 SCALE = torch.tensor(math.log(10.0))
 

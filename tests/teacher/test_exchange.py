@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgehar.data.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import ConfigError
-from edgehar.modality import KINECT_JOINTS, KINECT_PARENTS
-from edgehar.utd_mhad import INERTIAL, SKELETON
-from teacher.exchange import ExchangeConfig, Partners, exchange, limbs
+from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
+from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners, exchange, limbs
 
 SPECS = (SKELETON, INERTIAL)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from edgehar.datasets import DataOptions
+from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
-from teacher.faulty import FaultConfig, FaultyWindows, faulty_windows
-from teacher.stage import load_stage_data
+from edgehar.teacher.augmentation.sensor_faults import FaultConfig, FaultyWindows, faulty_windows
+from edgehar.teacher.training.stage import load_stage_data
 
 CPU = torch.device("cpu")
 

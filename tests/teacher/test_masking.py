@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgehar.data.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import ConfigError
-from edgehar.utd_mhad import INERTIAL, SKELETON
-from teacher.masking import KINDS, MaskingConfig, Visible, keep_some, visible_grids
+from edgehar.teacher.network.masking import KINDS, MaskingConfig, Visible, keep_some, visible_grids
 
 SPECS = (SKELETON, INERTIAL)
 

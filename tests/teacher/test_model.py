@@ -2,10 +2,10 @@ import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
-from teacher.layers import Block, count_macs, count_parameters
-from teacher.masked import MaskedAutoencoder, View, motion_target
-from teacher.masking import MaskingConfig, visible_grids
-from teacher.model import PRESETS, Teacher, TeacherConfig
+from edgehar.teacher.network.layers import Block, count_macs, count_parameters
+from edgehar.teacher.network.masking import MaskingConfig, visible_grids
+from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
+from edgehar.teacher.pretraining.autoencoder import MaskedAutoencoder, View, motion_target
 
 
 def tiny_teacher() -> Teacher:

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from edgehar.errors import ConfigError
-from teacher.loader import batch_rows, update_generator
-from teacher.train import Crew, TrainConfig, learning_rate_at, train
+from edgehar.teacher.training.batches import batch_rows, update_generator
+from edgehar.teacher.training.loop import Crew, TrainConfig, learning_rate_at, train
 
 ALONE = Crew(0, 1, torch.device("cpu"))
 
@@ -22,7 +22,7 @@ import json, os, sys
 from pathlib import Path
 import torch
 from torch import distributed
-from teacher.train import Crew, TrainConfig, train
+from edgehar.teacher.training.loop import Crew, TrainConfig, train
 
 def main(out, progress, updates, pause_s):
     import time

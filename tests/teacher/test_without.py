@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgehar import recordings
-from edgehar.clip import Clip, Dataset, DatasetInfo
-from edgehar.datasets import DataOptions
+from edgehar.data import recordings
+from edgehar.data.registry import DataOptions
 from edgehar.errors import CheckpointError
-from edgehar.modality import ModalitySpec, WindowSpec
-from teacher.stage import follow, load_stage_data
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.teacher.training.stage import follow, load_stage_data
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgehar.cli import guarded
-from edgehar.clip import DatasetInfo
+from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.modality import ModalitySpec, WindowSpec
-from edgehar.preprocess import Normalisation
-from teacher import pretrain
-from teacher.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from teacher.stage import workplace
-from teacher.train import Crew
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
+from edgehar.teacher import pretrain
+from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.loop import Crew
+from edgehar.teacher.training.stage import workplace
 
 ALONE = Crew(0, 1, torch.device("cpu"))
 WATCH = ModalitySpec("watch", 3, "g", 50.0, 5)

@@ -1,0 +1,1 @@
+"""Benchmarks: latency, memory, energy, cold start and tuning."""

@@ -1,0 +1,49 @@
+"""One prediction in a fresh process, and how much memory it needs: what `edgehar bench` starts and times.
+
+    python deploy/bench/cold_start.py PACKAGE int8 1 CPUExecutionProvider
+
+Imports nothing that a program with `import deploy` would not import, so that the time is the runtime's own. The first
+line comes with the first prediction, the second after many more; both are JSON.
+"""
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+from edgehar.deploy.recognizer import load
+from edgehar.deploy.runtime.device import peak_resident_bytes, resident_bytes
+from edgehar.signals.clip import Floats
+from edgehar.signals.modality import ModalitySpec
+
+PREDICTIONS = 100
+"""After which the resident memory no longer grows."""
+
+
+def waves(spec: ModalitySpec, length_s: float) -> Floats:
+    """Samples (T, C) of a made-up signal that needs no random numbers, whose module takes its time to import."""
+    time_s = np.arange(int(length_s * spec.rate_hz) + 3)[:, None] / spec.rate_hz  # (T, 1)
+    return np.sin(time_s * (1 + np.arange(spec.channels))).astype(np.float32)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Predict on made-up signals once, then many times; print the labels and the resident memory after each."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if len(arguments) != 4:
+        sys.stderr.write("usage: python deploy/bench/cold_start.py PACKAGE PRECISION THREADS PROVIDER,...\n")
+        return 2
+    path, precision, threads, providers = arguments
+    recognizer = load(path, precision, int(threads), providers.split(","))
+    manifest = recognizer.manifest
+    signals: dict[str, Any] = {spec.name: waves(spec, manifest.window.length_s) for spec in manifest.modalities}
+    for predictions in (1, PREDICTIONS):
+        labels = {recognizer.predict(signals).label for _ in range(predictions)}
+        memory = {"resident_bytes": resident_bytes(), "peak_resident_bytes": peak_resident_bytes()}
+        sys.stdout.write(json.dumps({"labels": sorted(labels), "predictions": predictions, **memory}) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

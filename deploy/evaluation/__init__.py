@@ -1,0 +1,1 @@
+"""Evaluation of a package on recordings: accuracy, streams, robustness."""

@@ -1,0 +1,79 @@
+"""The robustness suite: what a package still recognises when its sensors are late, lossy, noisy or missing.
+
+The scenarios are those of `edgehar.signals.faults`; the definitions are in docs/robustness.md.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from edgehar.data.registry import select
+from edgehar.data.splits import make_split
+from edgehar.deploy.evaluation.recordings import EVERY_SUBJECT, check_dataset
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.errors import SplitError
+from edgehar.metrics.classification import score
+from edgehar.signals.clip import Dataset
+from edgehar.signals.faults import CATEGORIES, apply, scenarios, signal_spread
+from edgehar.signals.windows import cut
+
+WORST_SHOWN = 3
+
+
+def robustness(recognizer: Recognizer, dataset: Dataset, split: str, seed: int = 0) -> dict[str, Any]:
+    """Score the labelled windows of a split's test subjects in every scenario.
+
+    The windows are the same in every scenario, so that counts compare. Where nothing at all arrives the network answers
+    with what it learned for absent sensors: a prior, the same for every window, right for that class's share of them
+    (about one in K where classes are balanced). It is counted as it is.
+
+    Args:
+        recognizer: the package.
+        dataset: its recordings.
+        split: name of a split; noise is relative to the signals of its training subjects.
+        seed: with the scenario's and the recording's place it fixes every random number.
+
+    Returns:
+        Plain numbers for JSON: seed, scenarios [{name, category, correct, total, accuracy}], categories {category: mean
+        accuracy of its scenarios} and overall, the mean of the categories other than clean.
+
+    Raises DataError or SplitError if the data does not fit the package or the split.
+    """
+    manifest = recognizer.manifest
+    names = tuple(spec.name for spec in manifest.modalities)
+    check_dataset(recognizer, dataset, names)
+    if split == EVERY_SUBJECT:
+        raise SplitError(
+            f"split {split}: no training subjects; expected some, as noise is relative to their signals; "
+            "give a split such as the one the package was trained on"
+        )
+    subjects = make_split(split, dataset.subjects)
+    clips = select(dataset, names).clips
+    spread = signal_spread(clip for clip in clips if clip.subject in subjects.train)
+    tested = [(place, clip) for place, clip in enumerate(clips) if clip.subject in subjects.test]
+    rows: list[dict[str, Any]] = []
+    for number, scenario in enumerate(scenarios(manifest.modalities)):
+        faulty = (
+            apply(clip, scenario.faults, spread, np.random.default_rng((seed, number, place))) for place, clip in tested
+        )
+        windows = cut(faulty, manifest.info, manifest.normalisation).labelled()
+        answer = recognizer.predict_prepared(windows).argmax(axis=1)  # (N,)
+        scored = score(windows.label, answer, windows.subject, manifest.labels)
+        counts = {key: scored[key] for key in ("correct", "total", "accuracy")}
+        rows.append({"name": scenario.name, "category": scenario.category, **counts})
+    categories = {
+        category: float(np.mean([row["accuracy"] for row in rows if row["category"] == category]))
+        for category in CATEGORIES
+    }
+    overall = float(np.mean([mean for category, mean in categories.items() if category != "clean"]))
+    return {"seed": seed, "scenarios": rows, "categories": categories, "overall": overall}
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The result of `robustness` for people: category means, their mean, and the worst scenarios."""
+    lines = [f"robustness, {len(result['scenarios'])} scenarios, seed {result['seed']}"]
+    lines += [f"  {category:<28}{mean:>8.2%}" for category, mean in result["categories"].items()]
+    lines += [f"  {'overall (without clean)':<28}{result['overall']:>8.2%}", "  worst:"]
+    for row in sorted(result["scenarios"], key=lambda row: row["accuracy"])[:WORST_SHOWN]:
+        lines.append(f"    {row['name']:<26}{row['accuracy']:>8.2%}  {row['correct']} of {row['total']}")
+    return "\n".join(lines)

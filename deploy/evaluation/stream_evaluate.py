@@ -1,0 +1,219 @@
+"""Continuous recordings as a live stream: segment-level F1, delay to detection, and agreement with offline.
+
+    edgehar evaluate PACKAGE --stream
+    edgehar evaluate PACKAGE --stream --data sp-sw-har --root DIR --json docs/results/stream-sp-sw-har.json
+    python deploy/evaluation/stream_evaluate.py PACKAGE --smoothing 0.5 --shortest-s 0.8
+
+Each sensor's samples come in chunks of random length, in the order in which the last sample of each was recorded,
+through the same StreamRecognizer and Segmenter as on a board. Beside it stands what the package says of the windows of
+the whole recordings; without --smoothing and --margin the two must agree, or the exit code is 1.
+Definitions: docs/streaming.md. The last line is one JSON document.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgehar.checks import check_threads
+from edgehar.config import group, option, parse, positional
+from edgehar.deploy.evaluation.recordings import ScoredOptions, opened, scored_clips
+from edgehar.deploy.evaluation.replay import Heard, StreamOptions, answers_of, hear, named_class, segments_of
+from edgehar.deploy.recognizer import Recognizer
+from edgehar.entry import guarded
+from edgehar.errors import ConfigError, DataError
+from edgehar.files.atomic import write_json
+from edgehar.metrics.classification import score
+from edgehar.metrics.detection_delay import Detection, delay_scores, detections
+from edgehar.metrics.segments import IOU_PERCENTS, Compared, compare, segment_scores
+from edgehar.package.folder import check_result
+from edgehar.package.manifest import Manifest
+from edgehar.provenance import portable, stamp
+from edgehar.signals.clip import Clip
+from edgehar.signals.windows import UNLABELLED, window_label
+
+MOST_POINTS = 0.5
+"""Percentage points by which a score of the stream may differ from the offline one."""
+KINDS = ("offline", "stream")
+COUNTED = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_class")
+
+
+@dataclass(frozen=True)
+class StreamEvaluateConfig:
+    """Options of `edgehar evaluate --stream`."""
+
+    package: str = positional("folder of the edge package")
+    scored: ScoredOptions = group(ScoredOptions)
+    options: StreamOptions = group(StreamOptions)
+    threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
+    json: str | None = option(None, "also write the result, with a row for each recording, to this file")
+
+    def __post_init__(self) -> None:
+        """Refuse an unusable number of threads."""
+        check_threads(self.threads)
+
+
+def window_scores(heard: list[Heard], kind: str, manifest: Manifest) -> dict[str, Any]:
+    """Score of the predictions whose window has a label, as `edgehar evaluate` counts them."""
+    rows: list[tuple[int, int, str]] = []
+    for entry in heard:
+        for one in entry.stream if kind == "stream" else entry.offline:
+            # To the last bit as in `edgehar.signals.windows.cut`: two labels may share a window equally.
+            step = round(one.start_s / manifest.window.step_s)
+            end_s = (step + manifest.window.steps) * manifest.window.step_s
+            label = window_label(entry.clip, step * manifest.window.step_s, end_s)
+            if label != UNLABELLED:
+                rows.append((label, named_class(one, manifest.labels), entry.clip.subject))
+    if not rows:
+        raise DataError("no labelled window; expected at least one; choose other subjects or longer recordings")
+    label, answer, subject = zip(*rows, strict=True)
+    scored = score(np.asarray(label, np.int64), np.asarray(answer, np.intp), np.asarray(subject), manifest.labels)
+    return {key: scored[key] for key in COUNTED}
+
+
+def agreement(heard: list[Heard]) -> dict[str, Any]:
+    """Window by window: how many both know, how many only one, and how far the answers of both differ."""
+    differences: list[float] = []
+    same, unmatched = 0, 0
+    for entry in heard:
+        offline, stream = ({round(one.start_s, 6): one for one in some} for some in (entry.offline, entry.stream))
+        unmatched += len(offline.keys() ^ stream.keys())
+        for key in offline.keys() & stream.keys():
+            differences.append(float(np.abs(offline[key].probabilities - stream[key].probabilities).max()))
+            same += offline[key].label == stream[key].label
+    return {
+        "windows": len(differences),
+        "unmatched_windows": unmatched,
+        "same_label": same,
+        "largest_probability_difference": max(differences, default=0.0),
+    }
+
+
+def percentages(windows: dict[str, Any], segments: dict[str, Any]) -> dict[str, float]:
+    """Every score in %."""
+    scores = {"accuracy": windows["accuracy"], "macro_f1": windows["macro_f1"]}
+    scores |= {f"f1_{percent}": segments[f"f1_{percent}"]["f1"] for percent in IOU_PERCENTS}
+    scores |= {"edit": segments["edit"], "time_accuracy": segments["time_accuracy"]}
+    return {name: 100 * value for name, value in scores.items()}
+
+
+def recording_row(entry: Heard, compared: Compared, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
+    """One recording for JSON."""
+    scores = segment_scores([compared], labels) if compared.truth else {}
+    delay = delay_scores(found, labels)
+    return {
+        "clip": entry.clip.name,
+        "subject": entry.clip.subject,
+        "windows": len(entry.said),
+        **{key: value for key, value in scores.items() if key not in ("recordings", "per_label")},
+        "delay": {key: value for key, value in delay.items() if key != "per_label"},
+    }
+
+
+def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOptions) -> dict[str, Any]:
+    """Stream recordings, and score windows, segments and delays, beside the same recordings all at once.
+
+    Args:
+        recognizer: a package for continuous recordings.
+        clips: recordings with timestamps; those without a label count for nothing.
+        options: how they are streamed.
+
+    Returns:
+        Plain numbers for JSON, see docs/streaming.md.
+
+    Raises ConfigError for a package for pre-cut clips, DataError if nothing is labelled.
+    """
+    labels = recognizer.manifest.labels
+    if recognizer.manifest.window.kind != "sliding":
+        raise ConfigError(
+            f"--stream: {recognizer.manifest.name} stretches pre-cut clips (window kind 'clip'); expected a package "
+            "for continuous recordings (kind 'sliding'); leave --stream out"
+        )
+    heard = [hear(recognizer, clip, options) for clip in clips]
+    compared = {
+        kind: [
+            compare(one.truth, segments_of(one.stream if kind == "stream" else one.offline, labels, options.shortest_s))
+            for one in heard
+        ]
+        for kind in KINDS
+    }
+    found = [detections(one.truth, answers_of(one.said, labels)) for one in heard]
+    windows = {kind: window_scores(heard, kind, recognizer.manifest) for kind in KINDS}
+    segments = {kind: segment_scores(compared[kind], labels) for kind in KINDS}
+    percent = {kind: percentages(windows[kind], segments[kind]) for kind in KINDS}
+    difference = {name: percent["stream"][name] - value for name, value in percent["offline"].items()}
+    return {
+        "windows": windows,
+        "segments": segments,
+        "delay": delay_scores([one for some in found for one in some], labels),
+        "percent": percent,
+        "stream_less_offline": difference,
+        "most_points": max(map(abs, difference.values())),
+        "agreement": None if options.steadied else agreement(heard),
+        "recordings": [
+            recording_row(one, segmented, detected, labels)
+            for one, segmented, detected in zip(heard, compared["stream"], found, strict=True)
+        ],
+    }
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The result for people."""
+    delay, segments, agreed = result["delay"], result["segments"]["stream"], result["agreement"]
+    lines = [
+        f"{result['data']}, split {result['split']}, {result['precision']}, fed {', '.join(result['modalities'])}: "
+        f"{segments['recordings']} recordings, {segments['labelled_s']:.0f} s, {segments['true']} segments",
+        f"  {'':<16}{'offline':>9}{'stream':>9}",
+    ]
+    for name, value in result["percent"]["offline"].items():
+        lines.append(f"  {name:<16}{value:>8.2f}%{result['percent']['stream'][name]:>8.2f}%")
+    lines.append(
+        f"at most {result['most_points']:.2f} points apart; {segments['false_alarms']} false alarms, "
+        f"{segments['false_alarms_per_hour']:.1f} an hour"
+    )
+    if agreed is not None:
+        lines.append(
+            f"{agreed['same_label']} of {agreed['windows']} windows named alike, probabilities within "
+            f"{agreed['largest_probability_difference']:.1g}; {agreed['unmatched_windows']} windows of one side only"
+        )
+    columns = ("segments", "in_time", "late", "carried_over", "never")
+    lines.append(f"{'delay':<18}" + "".join(f"{name:>14}" for name in (*columns, "median", "90 %")))
+    for name, row in {**delay["per_label"], "all": delay}.items():
+        times = ["-" if row[key] is None else f"{row[key]:.2f} s" for key in ("median_s", "p90_s")]
+        lines.append(f"  {name:<16}" + "".join(f"{cell:>14}" for cell in (*(row[key] for key in columns), *times)))
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the summary, then the result as JSON; exit code 1 if stream and offline disagree."""
+    config = parse(StreamEvaluateConfig, argv, "edgehar evaluate --stream", (__doc__ or "").partition("\n")[0])
+    check_result(config.json, config.package)
+    recognizer, dataset, split = opened(config.package, config.scored, config.threads)
+    fed = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
+    clips = scored_clips(recognizer, dataset, split, fed)
+    words = sys.argv[1:] if argv is None else argv
+    result: dict[str, Any] = {
+        "format": "edgehar-stream",
+        "command": portable(["edgehar", "evaluate", "--stream", *words]),
+        **stamp(),
+        "data": dataset.info.name,
+        "split": split,
+        "precision": recognizer.precision,
+        "modalities": list(fed),
+        "providers": list(recognizer.providers),
+        "options": asdict(config.options),
+        **evaluate_stream(recognizer, clips, config.options),
+    }
+    if config.json is not None:
+        write_json(Path(config.json), result)
+    shown = {key: value for key, value in result.items() if key != "recordings"}
+    sys.stdout.write(summary(result) + "\n" + json.dumps(shown) + "\n")
+    agreed = result["agreement"]
+    return 1 if agreed is not None and (result["most_points"] > MOST_POINTS or agreed["unmatched_windows"]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,1 @@
+"""Live recognition: sources, sinks and the terminal view."""

@@ -1,0 +1,1 @@
+"""Quantisation, calibration, verification and signing of packages."""

@@ -1,0 +1,1 @@
+"""Inference sessions: onnxruntime, TensorRT and LiteRT."""

@@ -1,0 +1,1 @@
+"""LiteRT backend: translates ONNX graphs to TFLite flatbuffers."""

@@ -1,0 +1,1 @@
+"""Streaming: clocks, buffers, recognition per hop and segments."""

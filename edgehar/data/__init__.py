@@ -1,0 +1,1 @@
+"""Data sets: loading, checking, splitting and downloading."""

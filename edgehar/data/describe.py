@@ -1,0 +1,103 @@
+"""What a data set holds, as plain values for JSON and as aligned text for people."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from edgehar.data.recordings.check import duration_s
+from edgehar.signals.clip import Dataset, natural_key
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """What `edgehar data info` says, as plain values for JSON."""
+    info = dataset.info
+    durations_s = [duration_s(clip, info.modalities) for clip in dataset.clips]
+    sensors: list[dict[str, Any]] = []
+    for spec in info.modalities:
+        marks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]
+        samples = sum(len(mark) for mark in marks)
+        sensors.append(
+            {
+                "name": spec.name,
+                "channels": spec.channels,
+                "unit": spec.unit,
+                "rate_hz": spec.rate_hz,
+                "patch": spec.patch,
+                "joints": len(spec.joints),
+                "recordings": len(marks),
+                "samples": samples,
+                "invalid_share": 1 - sum(int(mark.sum()) for mark in marks) / samples if samples else 0.0,
+            }
+        )
+    per_label: dict[str, dict[str, float]] = {name: {"recordings": 0, "seconds": 0.0} for name in info.labels}
+    for clip, length_s in zip(dataset.clips, durations_s, strict=True):
+        spans = [(segment.label, segment.end_s - segment.start_s) for segment in clip.segments]
+        for label, seconds in spans if clip.label is None else [(clip.label, length_s)]:
+            per_label[info.labels[label]]["seconds"] += seconds
+        for label in {label for label, _ in spans} if clip.label is None else {clip.label}:
+            per_label[info.labels[label]]["recordings"] += 1
+    subjects = Counter(clip.subject for clip in dataset.clips)
+    return {
+        "name": info.name,
+        "kind": info.window.kind,
+        "window": {"steps": info.window.steps, "step_s": info.window.step_s, "hop": info.window.hop},
+        "recordings": len(dataset.clips),
+        "unlabelled_recordings": sum(clip.label is None and not clip.segments for clip in dataset.clips),
+        "subjects": {name: subjects[name] for name in sorted(subjects, key=natural_key)},
+        "labels": per_label,
+        "sensors": sensors,
+        "duration_s": {
+            "shortest": min(durations_s, default=0.0),
+            "median": float(np.median(durations_s)) if durations_s else 0.0,
+            "longest": max(durations_s, default=0.0),
+            "total": sum(durations_s),
+        },
+        "licence": info.licence,
+        "citation": info.citation,
+    }
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as text: the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if not column else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def render(facts: dict[str, Any]) -> str:
+    """What `describe` found, as aligned text."""
+    window, duration = facts["window"], facts["duration_s"]
+    lines = [
+        f"{facts['name']}: {facts['recordings']} recordings of {len(facts['subjects'])} subjects, "
+        f"{len(facts['labels'])} labels, {facts['unlabelled_recordings']} unlabelled",
+        f"window: {facts['kind']}, {window['steps']} steps of {window['step_s']:.4g} s, hop {window['hop']}",
+        f"duration: {duration['shortest']:.2f} to {duration['longest']:.2f} s, "
+        f"median {duration['median']:.2f} s, {duration['total'] / 60:.1f} min in all",
+        "",
+    ]
+    rows: list[tuple[str, ...]] = [
+        ("sensor", "channels", "unit", "rate Hz", "patch", "recordings", "samples", "invalid")
+    ]
+    for sensor in facts["sensors"]:
+        channels = f"{sensor['channels']} ({sensor['joints']} joints)" if sensor["joints"] else str(sensor["channels"])
+        counts = (f"{sensor['rate_hz']:g}", str(sensor["patch"]), str(sensor["recordings"]), str(sensor["samples"]))
+        rows.append((sensor["name"], channels, sensor["unit"], *counts, f"{sensor['invalid_share']:.2%}"))
+    lines += [*_aligned(rows), ""]
+    rows = [("label", "recordings", "seconds")]
+    rows += [(name, str(entry["recordings"]), f"{entry['seconds']:.1f}") for name, entry in facts["labels"].items()]
+    lines += [*_aligned(rows), ""]
+    rows = [("subject", "recordings"), *((name, str(count)) for name, count in facts["subjects"].items())]
+    lines += [
+        *_aligned(rows),
+        "",
+        f"licence: {facts['licence'] or 'not stated'}",
+        f"cite: {facts['citation'] or 'not stated'}",
+    ]
+    return "\n".join(lines)

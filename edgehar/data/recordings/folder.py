@@ -1,0 +1,141 @@
+"""The user's own recordings: one folder format for pre-cut clips and continuous recordings, read and written.
+
+The format is described in docs/own-data.md; what is wrong with a folder is found by `edgehar.data.recordings.check`.
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgehar.data.recordings.check import (
+    INDEX_COLUMNS,
+    INDEX_NAME,
+    SEGMENT_COLUMNS,
+    SEGMENTS_FOLDER,
+    name_problem,
+    survey,
+)
+from edgehar.data.recordings.header import FORMAT, FORMAT_VERSION, HEADER_NAME, KINDS
+from edgehar.data.recordings.signal_file import TIME_COLUMN, VALID_COLUMN
+from edgehar.errors import DataError
+from edgehar.files.atomic import atomic_folder
+from edgehar.signals.clip import Clip, Dataset
+
+
+def load(root: Path) -> Dataset:
+    """Load a folder of recordings.
+
+    Raises:
+        DataError: the first problem of the folder and how many there are; `edgehar data check` lists them all.
+    """
+    dataset, problems = survey(root)
+    if dataset is None:
+        more = (
+            f" (and {len(problems) - 1} more; list them with: edgehar data check {root})" if len(problems) > 1 else ""
+        )
+        raise DataError(f"{problems[0]}{more}")
+    return dataset
+
+
+def _header(dataset: Dataset) -> dict[str, Any]:
+    info = dataset.info
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "name": info.name,
+        "kind": next(kind for kind, window in KINDS.items() if window == info.window.kind),
+        "window": {"steps": info.window.steps, "step_s": info.window.step_s, "hop": info.window.hop},
+        "modalities": [spec.to_json() for spec in info.modalities],
+        "labels": list(info.labels),
+        "licence": info.licence,
+        "citation": info.citation,
+    }
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _write_csv(path: Path, clip: Clip, modality: str, channels: tuple[str, ...]) -> None:
+    values, valid, times_s = clip.signals[modality], clip.valid[modality], clip.times_s.get(modality)
+    masked = not valid.all()
+    rows: list[tuple[str, ...]] = []
+    for row in range(len(values)):
+        # Nine digits give a float32 back exactly; repr gives a float64 back exactly.
+        cells = [f"{value:.9g}" for value in values[row].tolist()]
+        time = [] if times_s is None else [repr(float(times_s[row]))]
+        rows.append((*time, *cells, *(["1" if valid[row] else "0"] if masked else [])))
+    header = (*([] if times_s is None else [TIME_COLUMN]), *channels, *([VALID_COLUMN] if masked else []))
+    _write_table(path, header, rows)
+
+
+def _write_npy(folder: Path, clip: Clip, modality: str) -> None:
+    np.save(folder / f"{clip.name}.npy", clip.signals[modality], allow_pickle=False)
+    if modality in clip.times_s:
+        np.save(folder / f"{clip.name}.times.npy", clip.times_s[modality], allow_pickle=False)
+    if not clip.valid[modality].all():
+        np.save(folder / f"{clip.name}.valid.npy", clip.valid[modality], allow_pickle=False)
+
+
+def _channel_names(dataset: Dataset, modality: str) -> tuple[str, ...]:
+    """A header for people: joint_x for a skeleton, else group_channel by number."""
+    spec = dataset.info.modality(modality)
+    axes = "xyz" if spec.group == 3 else [str(axis) for axis in range(spec.group)]
+    groups = spec.joints or tuple(f"sensor{group}" for group in range(spec.groups))
+    return tuple(f"{group}_{axis}".replace(",", " ") for group in groups for axis in axes)
+
+
+def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
+    """Write any data set in this format, whole or not at all.
+
+    Args:
+        dataset: what to write.
+        root: a folder that does not exist yet, or is empty.
+        as_csv: CSV to look at or edit, instead of .npy.
+
+    Raises:
+        DataError: the folder holds something, or the data set cannot be expressed: a name that is no file
+            name, two recordings of one name, values that are not finite, a recording shorter than a window.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DataError(f"{root}: holds something already; expected a new or empty folder; choose another --out")
+    for clip in dataset.clips:
+        problem = name_problem(clip.name)
+        texts = (clip.subject, clip.trial)
+        if not problem and any(text.strip() != text or not (text.isprintable()) for text in texts):
+            problem = f"subject {clip.subject!r}, trial {clip.trial!r}; expected text without surrounding spaces"
+        if problem:
+            raise DataError(f"{dataset.info.name}: {problem}; rename it before writing")
+    with atomic_folder(root) as temporary:
+        text = json.dumps(_header(dataset), indent=2, ensure_ascii=False)
+        (temporary / HEADER_NAME).write_text(text + "\n", encoding="utf-8")
+        labels = dataset.info.labels
+        rows = [
+            (clip.name, clip.subject, clip.trial, "" if clip.label is None else labels[clip.label])
+            for clip in dataset.clips
+        ]
+        _write_table(temporary / INDEX_NAME, INDEX_COLUMNS, rows)
+        for spec in dataset.info.modalities:
+            folder = temporary / spec.name
+            folder.mkdir()
+            channels = _channel_names(dataset, spec.name)
+            for clip in dataset.clips:
+                if spec.name in clip.signals and as_csv:
+                    _write_csv(folder / f"{clip.name}.csv", clip, spec.name, channels)
+                elif spec.name in clip.signals:
+                    _write_npy(folder, clip, spec.name)
+        for clip in dataset.clips:
+            if clip.segments:
+                spans = [(repr(span.start_s), repr(span.end_s), labels[span.label]) for span in clip.segments]
+                _write_table(temporary / SEGMENTS_FOLDER / f"{clip.name}.csv", SEGMENT_COLUMNS, spans)
+        _, problems = survey(temporary)
+        if problems:
+            first = str(problems[0]).replace(str(temporary), str(root))
+            raise DataError(f"{dataset.info.name}: cannot be written as recordings: {first}")

@@ -1,0 +1,202 @@
+"""`recordings.json`: what a folder of the user's own recordings declares, and everything wrong with it."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from edgehar.errors import DataError
+from edgehar.signals.modality import ModalitySpec
+
+FORMAT = "edgehar-recordings"
+FORMAT_VERSION = 1
+HEADER_NAME = "recordings.json"
+KINDS = {"clips": "clip", "continuous": "sliding"}
+"""Kind of recordings -> kind of window."""
+DEFAULT_STEPS = 16
+DEFAULT_HOP = {"clips": 1, "continuous": 4}
+DEFAULT_STEP_S = 0.1
+"""Seconds per step of a continuous recording's window if none is declared; a clip's comes from its median length."""
+
+_REQUIRED = ("format", "format_version", "name", "kind", "modalities", "labels")
+_KEYS = (*_REQUIRED, "window", "licence", "citation")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
+    "joints": (list,), "parents": (list,), "vertical": (int,), "steps": (int,), "step_s": (int, float), "hop": (int,),
+}  # fmt: skip
+_WORDS: dict[tuple[type, ...], str] = {
+    (str,): "text",
+    (int,): "a whole number",
+    (int, float): "a number",
+    (list,): "a list",
+}
+_MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
+_MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical")
+_WINDOW_KEYS = ("steps", "step_s", "hop")
+RESERVED_NAMES = ("segments",)
+"""Folders with a meaning of their own, so no modality can have that name."""
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a folder of recordings; `line` is 0 where a whole file is meant."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        """As `file:line: message`, the form editors jump to."""
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What `recordings.json` declares; a patch that is None is still to be derived from the window."""
+
+    name: str
+    kind: str
+    specs: tuple[ModalitySpec, ...]
+    patches: dict[str, int | None]
+    labels: tuple[str, ...]
+    window: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    licence: str = ""
+    citation: str = ""
+
+
+class _Finder:
+    """Collects problems and points each at the line where its key stands."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.lines = file, text.split("\n")
+        self.problems: list[Problem] = []
+
+    def add(self, message: str, key: str = "") -> None:
+        """Note a problem at the first line that holds the quoted key."""
+        quoted = json.dumps(key, ensure_ascii=False)
+        line = next((number for number, text in enumerate(self.lines, 1) if key and quoted in text), 1)
+        self.problems.append(Problem(self.file, line, message))
+
+    def keys(self, entry: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], where: str) -> bool:
+        """Note unknown, missing and mistyped keys; True if there was none."""
+        before = len(self.problems)
+        for key in entry:
+            if key not in known:
+                self.add(f"{where}: unknown key {key!r}; expected {', '.join(known)}; remove or correct it", key)
+        for key in required:
+            if key not in entry:
+                self.add(f"{where}: no {key!r}; expected {', '.join(required)}; add it")
+        for key in known:
+            kinds = _TYPES.get(key)
+            value = entry.get(key)
+            if key not in entry or kinds is None:
+                continue
+            fits = isinstance(value, kinds) and not isinstance(value, bool)
+            if not fits or (isinstance(value, float) and not math.isfinite(value)):
+                self.add(f"{where}: {key} is {value!r}; expected {_WORDS[kinds]}; correct it", key)
+        return len(self.problems) == before
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, str) and entry.strip() == entry != "" for entry in cast("list[object]", value)
+    )
+
+
+def _tree_problem(spec: ModalitySpec) -> str:
+    """What is wrong with the parents of a skeleton, or nothing."""
+    roots = [joint for joint, parent in enumerate(spec.parents) if joint == parent]
+    if len(roots) != 1:
+        return f"{len(roots)} joints are their own parent; expected exactly one, the root of the body"
+    for joint in range(len(spec.parents)):
+        reached = joint
+        for _ in spec.parents:
+            reached = spec.parents[reached]
+        if reached != roots[0]:
+            return f"joint {spec.joints[joint]!r} does not lead to the root; expected a tree of parents"
+    return ""
+
+
+def _modality(entry: object, finder: _Finder) -> ModalitySpec | None:
+    if not isinstance(entry, dict):
+        expected = ", ".join(_MODALITY_REQUIRED)
+        finder.add(f"modalities: found {entry!r}; expected an object with {expected}", "modalities")
+        return None
+    fields = cast("dict[str, Any]", entry)
+    name = fields.get("name")
+    where = f"modality {name!r}"
+    if not finder.keys(fields, _MODALITY_KEYS, _MODALITY_REQUIRED, where):
+        return None
+    parents = cast("list[object]", fields.get("parents", []))
+    if not _texts(fields.get("joints", [])) or any(type(parent) is not int for parent in parents):
+        finder.add(f"{where}: expected joints as a list of names and parents as a list of indices", str(name))
+        return None
+    try:
+        spec = ModalitySpec.from_json({"patch": 1} | fields)
+    except DataError as problem:
+        finder.add(str(problem), str(name))
+        return None
+    wrong = _tree_problem(spec) if spec.is_skeleton else ""
+    wrong = wrong or ("a reserved folder name; rename it" if spec.name in RESERVED_NAMES else "")
+    if wrong:
+        finder.add(f"{where}: {wrong}", str(name))
+    return None if wrong else spec
+
+
+def read_header(path: Path) -> tuple[Header | None, list[Problem]]:
+    """Read `recordings.json`.
+
+    Returns:
+        The declaration, or None if the rest of the folder cannot be judged by it; and every problem found.
+    """
+    shown = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content: object = json.loads(text)
+    except OSError as problem:
+        return None, [Problem(shown, 0, f"cannot be read ({problem.strerror}); expected it to describe the recordings")]
+    except (UnicodeDecodeError, ValueError, RecursionError) as problem:
+        return None, [Problem(shown, getattr(problem, "lineno", 1), f"not valid JSON ({problem}); correct it")]
+    finder = _Finder(shown, text)
+    if not isinstance(content, dict):
+        finder.add(f"found {type(content).__name__}; expected a JSON object; see docs/own-data.md")
+        return None, finder.problems
+    entry = cast("dict[str, Any]", content)
+    if entry.get("format") != FORMAT or entry.get("format_version") != FORMAT_VERSION:
+        found = f"format {entry.get('format')!r} version {entry.get('format_version')!r}"
+        finder.add(f"{found}; expected {FORMAT!r} version {FORMAT_VERSION}; see docs/own-data.md", "format")
+        return None, finder.problems
+    finder.keys(entry, _KEYS, _REQUIRED, "top level")
+    for key in ("licence", "citation"):
+        if not isinstance(entry.get(key, ""), str):
+            finder.add(f"{key} is {entry[key]!r}; expected text", key)
+    if entry.get("kind") not in tuple(KINDS):
+        finder.add(f"kind {entry.get('kind')!r}; expected {' or '.join(KINDS)}", "kind")
+    labels, given = entry.get("labels"), entry.get("modalities")
+    if not _texts(labels) or len(set(cast("list[str]", labels))) != len(cast("list[str]", labels)):
+        finder.add(f"labels {labels!r}; expected a list of different names without surrounding spaces", "labels")
+    window = entry.get("window", {})
+    if isinstance(window, dict):
+        numbers = cast("dict[str, Any]", window)
+        if finder.keys(numbers, _WINDOW_KEYS, (), "window"):
+            for key, value in numbers.items():
+                if value <= 0:
+                    finder.add(f"window: {key} is {value}; expected more than 0", key)
+    else:
+        finder.add(f"window {window!r}; expected an object with {', '.join(_WINDOW_KEYS)}", "window")
+    entries = cast("list[object]", given) if isinstance(given, list) else []
+    found_specs = [_modality(each, finder) for each in entries]
+    specs = [spec for spec in found_specs if spec is not None]
+    if not entries:
+        finder.add(f"modalities {given!r}; expected a list of at least one sensor", "modalities")
+    names = [spec.name for spec in specs]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        finder.add(f"modality {name!r} is declared {names.count(name)} times; expected once", name)
+    if finder.problems:
+        return None, finder.problems
+    patches = {spec.name: cast("dict[str, int]", each).get("patch") for spec, each in zip(specs, entries, strict=True)}
+    header = Header(
+        entry["name"], entry["kind"], tuple(specs), patches, tuple(entry["labels"]),
+        cast("dict[str, Any]", window), entry.get("licence", ""), entry.get("citation", ""),
+    )  # fmt: skip
+    return header, []

@@ -1,0 +1,236 @@
+"""A data set by name, or by the path of a folder of one's own recordings, and the split it is used with.
+
+The modules that read the data are imported when their data set is asked for.
+"""
+
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from edgehar import __version__
+from edgehar.config import option
+from edgehar.data.recordings.header import HEADER_NAME
+from edgehar.data.splits import Split, make_split
+from edgehar.errors import DataError
+from edgehar.files.atomic import digest_of
+from edgehar.signals.clip import Clip, Dataset
+
+NAMES = ("simulated", "utd-mhad", "sp-sw-har", "recordings")
+ROOT_VARIABLE = "EDGEHAR_DATA"
+"""Environment variable with the folder that holds utd-mhad/ and sp-sw-har/, used where no root is given."""
+DEFAULT_FOLDS = 5
+
+
+def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
+    """The kind of data set and where it lies; a folder in edgehar's own format is its own name.
+
+    Raises:
+        DataError: an unknown name, or a name that needs a folder and none is given.
+    """
+    if name not in NAMES:
+        folder = Path(name)
+        if (folder / HEADER_NAME).is_file():
+            return "recordings", folder
+        found = f"a folder without {HEADER_NAME}" if folder.is_dir() else "neither a known data set nor a folder"
+        raise DataError(
+            f"data {name!r}: {found}; expected {', '.join(NAMES[:-1])}, or a folder with {HEADER_NAME}; "
+            "see docs/own-data.md, or give a known name and --root"
+        )
+    if name == "simulated":
+        return name, None
+    given = str(root) if root is not None else os.environ.get(ROOT_VARIABLE, "") if name != "recordings" else ""
+    if given:
+        return name, Path(given)
+    if name == "recordings":
+        raise DataError(
+            "data recordings: no folder given; expected one; give --root DIR, or --data DIR instead of a name"
+        )
+    raise DataError(
+        f"data {name}: no folder given; expected the recordings' folder; give --root DIR or set {ROOT_VARIABLE} "
+        f"(to download them: edgehar data fetch {name} --out DIR)"
+    )
+
+
+@cache
+def _simulated() -> Dataset:
+    """The default simulated recordings, made once per process: a pipeline asks for them at every stage."""
+    from edgehar.simulation.dataset import SimulatorConfig, simulate
+
+    return simulate(SimulatorConfig())
+
+
+def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] = ()) -> Dataset:
+    """Load a data set.
+
+    Args:
+        name: simulated, utd-mhad, sp-sw-har, recordings, or the path of a folder with recordings.json.
+        root: where the recordings lie; without it, the environment variable EDGEHAR_DATA.
+        modalities: keep only these; all if empty.
+
+    Raises:
+        DataError: unknown name, no folder, or recordings that cannot be used.
+    """
+    kind, folder = _locate(name, root)
+    match kind, folder:
+        case "utd-mhad", Path():
+            from edgehar.data import utd_mhad
+
+            dataset = utd_mhad.load(folder)
+        case "sp-sw-har", Path():
+            from edgehar.data import sp_sw_har
+
+            dataset = sp_sw_har.load(folder)
+        case "recordings", Path():
+            from edgehar.data import recordings
+
+            dataset = recordings.load(folder)
+        case _:
+            dataset = _simulated()
+    return select(dataset, modalities)
+
+
+def select(dataset: Dataset, modalities: tuple[str, ...]) -> Dataset:
+    """Keep only these modalities, in the order of the data set; all if empty.
+
+    A clip that holds none of them stays, without a signal, so that a result counts the same clips.
+
+    Raises:
+        DataError: the data set has no modality of that name.
+    """
+    if not modalities:
+        return dataset
+    chosen = {dataset.info.modality(name).name for name in modalities}
+
+    def narrowed(clip: Clip) -> Clip:
+        return replace(
+            clip,
+            signals={name: values for name, values in clip.signals.items() if name in chosen},
+            valid={name: valid for name, valid in clip.valid.items() if name in chosen},
+            times_s={name: times for name, times in clip.times_s.items() if name in chosen},
+        )
+
+    specs = tuple(spec for spec in dataset.info.modalities if spec.name in chosen)
+    return Dataset(replace(dataset.info, modalities=specs), tuple(narrowed(clip) for clip in dataset.clips))
+
+
+def leave_out(dataset: Dataset, activities: tuple[str, ...]) -> Dataset:
+    """Leave activities out altogether, as if nobody had recorded them; none if empty.
+
+    Clips of these activities go. In a continuous recording their segments go and the samples within count as lost, so
+    that training without labels does not see them either. The other labels move up.
+
+    Raises:
+        DataError: the data set has no activity of that name, or fewer than two stay.
+    """
+    if not activities:
+        return dataset
+    labels = dataset.info.labels
+    strangers = [name for name in activities if name not in labels]
+    if strangers:
+        raise DataError(
+            f"activity {', '.join(strangers)}: {dataset.info.name} has {', '.join(labels)}; choose among those"
+        )
+    kept = tuple(name for name in labels if name not in activities)
+    if len(kept) < 2:
+        raise DataError(
+            f"{dataset.info.name}: {len(labels)} activities, all but {len(kept)} left out; expected two or more to "
+            "stay; leave out fewer"
+        )
+    place = {old: kept.index(name) for old, name in enumerate(labels) if name in kept}
+
+    def lessened(clip: Clip) -> Clip:
+        gone = [span for span in clip.segments if span.label not in place]
+        valid = dict(clip.valid)
+        for name, times_s in clip.times_s.items() if gone else ():
+            within = np.any([(times_s >= span.start_s) & (times_s < span.end_s) for span in gone], axis=0)
+            valid[name] = valid[name] & ~within
+        return replace(
+            clip,
+            valid=valid,
+            label=None if clip.label is None else place[clip.label],
+            segments=tuple(replace(span, label=place[span.label]) for span in clip.segments if span.label in place),
+        )
+
+    caveat = f"Left out altogether: {', '.join(name for name in labels if name in activities)}."
+    info = replace(dataset.info, labels=kept, caveats=(*dataset.info.caveats, caveat))
+    clips = (clip for clip in dataset.clips if clip.label is None or clip.label in place)
+    return Dataset(info, tuple(lessened(clip) for clip in clips))
+
+
+def _used_folders(kind: str, folder: Path) -> list[Path]:
+    """The folders whose files the loader of this data set reads."""
+    match kind:
+        case "utd-mhad":
+            from edgehar.data import utd_mhad
+
+            return [utd_mhad.find_root(folder) / name for name in utd_mhad.SENSOR_FOLDERS.values()]
+        case "sp-sw-har":
+            from edgehar.data import sp_sw_har
+
+            return [sp_sw_har.find_root(folder)]
+        case _:
+            return [folder]
+
+
+def fingerprint(name: str, root: Path | str | None = None) -> str:
+    """Digest of a data set's files by relative path, size and time of change; of the settings if simulated.
+
+    Raises:
+        DataError: as `load`, except that no file's content is read.
+    """
+    kind, folder = _locate(name, root)
+    if folder is None:
+        from edgehar.simulation.dataset import SimulatorConfig
+
+        return digest_of([kind, __version__, asdict(SimulatorConfig())])
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected the recordings of {kind} there; correct the path")
+    entries: list[tuple[str, int, int]] = []
+    for part in _used_folders(kind, folder):
+        for path in sorted(part.rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                status = path.stat()
+                entries.append((f"{part.name}/{path.relative_to(part)}", status.st_size, status.st_mtime_ns))
+    # The name of one's own folder does not matter, its content does.
+    return digest_of(
+        [kind, [(path.partition("/")[2] if kind == "recordings" else path, *rest) for path, *rest in entries]]
+    )
+
+
+def default_split(name: str) -> str:
+    """The split of a data set where none is asked for."""
+    return "odd-even" if name in ("simulated", "utd-mhad") else f"fold:0of{DEFAULT_FOLDS}"
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which recordings a stage uses, the same for every stage."""
+
+    data: str = option("simulated", "simulated, utd-mhad, sp-sw-har, or a folder in edgehar's own format")
+    root: str | None = option(None, f"folder with the recordings of a named data set, else ${ROOT_VARIABLE}")
+    modalities: tuple[str, ...] = option((), "use only these sensors")
+    split: str | None = option(None, "odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER; a default per data set")
+    without: tuple[str, ...] = option((), "activities left out altogether, neither trained on nor scored")
+
+    def load(self) -> Dataset:
+        """The data set with the chosen modalities and activities; raises DataError."""
+        return leave_out(load(self.data, self.root, self.modalities), self.without)
+
+    def fingerprint(self) -> str:
+        """Changes when a file of the data set or a choice made here does."""
+        choices = [self.modalities, self.split, *([sorted(self.without)] if self.without else [])]
+        return digest_of([fingerprint(self.data, self.root), *choices])
+
+    def make_split(self, dataset: Dataset) -> Split:
+        """The split asked for, or the data set's default; raises SplitError.
+
+        With fewer subjects than the default has folds, one subject is left out.
+        """
+        name = self.split or default_split(self.data)
+        subjects = dataset.subjects
+        if self.split is None and name.startswith("fold:") and 1 < len(subjects) < DEFAULT_FOLDS:
+            name = f"fold:0of{len(subjects)}"
+        return make_split(name, subjects)

@@ -1,0 +1,1 @@
+"""Experiments that chain the verbs: pipeline, cross-validation and suites."""

@@ -1,0 +1,139 @@
+"""results.json: what a run measured, stage by stage, gathered from the files its stages left."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgehar.experiments.stage import Stage
+from edgehar.files.atomic import atomic_file, read_json, write_json
+from edgehar.provenance import stamp
+from edgehar.signals.clip import Dataset
+
+PROTOCOL = (
+    "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. "
+    "Pruning, calibration and parity use dreamed inputs, no recording."
+)
+
+SCORE_KEYS = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_subject", "per_class")
+
+
+def checkpoint_facts(folder: Path) -> dict[str, Any]:
+    """What a training stage wrote beside its weights."""
+    return read_json(folder / "checkpoint.json")
+
+
+def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
+    """One row of the stage table."""
+    entry: dict[str, Any] = {
+        "name": stage.name,
+        "seconds": round(record["seconds"], 2),
+        "skipped": record["skipped"],
+        "command": stage.command,
+        **{name: record[name] for name in ("date", "git_commit") if name in record},
+    }
+    if stage.checkpoint is not None:
+        checkpoint = checkpoint_facts(stage.checkpoint)
+        facts = checkpoint["facts"]
+        entry |= {key: facts[key] for key in ("parameters", "macs") if key in facts}
+        entry["bytes"] = (stage.checkpoint / "weights.safetensors").stat().st_size
+        entry["history"] = checkpoint["history"]
+    if stage.verb in ("export", "quantize"):
+        graphs = [path for path in stage.products if path.suffix == ".onnx"]
+        entry["bytes"] = sum(path.stat().st_size for path in graphs)
+    if stage.verb == "export":
+        manifest = read_json(stage.products[0].parent / "manifest.json")
+        entry |= {"parameters": manifest["parameters"], "macs": manifest["macs"]["window"]}
+    if stage.model is not None:
+        entry["model"] = stage.model
+    return entry
+
+
+def peak_of(records: list[dict[str, Any]]) -> int | None:
+    """The most memory that the process of any of these stages had by its end; None if one does not say."""
+    known = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
+    return max(known) if len(known) == len(records) else None
+
+
+def evaluation_of(stage: Stage) -> dict[str, Any]:
+    """The score a stage gave."""
+    if stage.checkpoint is not None:
+        return checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]
+    result = read_json(stage.products[0])
+    return {key: result[key] for key in SCORE_KEYS}
+
+
+def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
+    """The figures of every package in one table, and the machine they were taken on."""
+    documents = [read_json(stage.products[0]) for stage in stages if stage.verb == "bench"]
+    rows: list[dict[str, Any]] = []
+    facts: dict[str, Any] = {}
+    for document in documents:
+        for precision, figures in document["precisions"].items():
+            for kind in ("window", "hop"):
+                what = f"{document['name']}, {'whole window' if kind == 'window' else 'one hop of a stream'}"
+                rows.append({"what": what, "precision": precision} | figures[kind])
+            kept = ("cold_start_s", "peak_resident_bytes", "graph_bytes", "hops_per_s", "providers")
+            facts[f"{document['name']} {precision}"] = {key: figures[key] for key in kept}
+        facts[f"{document['name']} limit_ms"] = document["limit_ms"]
+        facts["device"] = document["device"]
+    return {"results": rows, **facts}
+
+
+def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep the first test recording with a skeleton, and what was said of it, for the report."""
+    by_name = {clip.name: clip for clip in dataset.clips}
+    for prediction in predictions:
+        clip = by_name.get(prediction["clip"])
+        for spec in dataset.info.modalities:
+            if clip is None or not spec.is_skeleton or spec.name not in clip.signals:
+                continue
+            frames = clip.signals[spec.name].reshape(-1, spec.groups, 3)
+            if spec.name in clip.times_s:
+                times_s = clip.times_s[spec.name]
+                frames = frames[(times_s >= prediction["start_s"]) & (times_s < prediction["end_s"])]
+            with atomic_file(folder / "example.npz") as temporary, temporary.open("wb") as handle:
+                np.savez(handle, frames=frames, parents=np.asarray(spec.parents), vertical=np.asarray(spec.vertical))
+            return {"file": "example.npz"} | {key: prediction[key] for key in ("label", "predicted", "score")}
+    return {}
+
+
+def write_results(
+    folder: Path, about: dict[str, Any], dataset: Dataset, stages: list[Stage], records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Gather everything a run measured into results.json; returns its content."""
+    teacher = checkpoint_facts(folder / "teacher")
+    evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
+    scored = next(stage for stage in stages if stage.model == "student-int8")
+    default = read_json(folder / "package" / "manifest.json")["default_precision"]
+    delivered = "student-int8" if default == "int8" else "student"
+    info = dataset.info
+    results: dict[str, Any] = {
+        "format": "edgehar-results",
+        "format_version": 1,
+        "command": about["command"],
+        "preset": about["preset"],
+        "seed": about["seed"],
+        **stamp(),
+        "protocol": PROTOCOL,
+        "peak_resident_mb": peak_of(records),
+        "dataset": {
+            "name": info.name,
+            "labels": list(info.labels),
+            "modalities": [spec.name for spec in info.modalities],
+            "split": teacher["data"]["split"],
+            "train_subjects": teacher["data"]["train_subjects"],
+            "test_subjects": teacher["data"]["test_subjects"],
+            "train_windows": teacher["facts"]["train_windows"],
+            "test_windows": evaluation[delivered]["total"],
+            "citation": info.citation,
+            "caveats": list(info.caveats),
+        },
+        "stages": [stage_entry(stage, record) for stage, record in zip(stages, records, strict=True)],
+        "evaluation": evaluation,
+        "delivered": delivered,
+        "benchmark": benchmark_of(stages),
+        "example": write_example(folder, dataset, read_json(scored.products[0])["predictions"]),
+    }
+    write_json(folder / "results.json", results)
+    return results

@@ -1,0 +1,173 @@
+"""The figures of a suite's run, gathered from the files that its stages left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgehar.choices import NO_PSEUDO_LABELS
+from edgehar.data.splits import Split
+from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
+from edgehar.experiments.suite.plan import Run
+from edgehar.files.atomic import read_json
+from edgehar.metrics.logits_file import fed_name, read_answers, scores
+from edgehar.signals.clip import Dataset
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.windows import cut
+
+COUNTED = ("correct", "total", "accuracy", "per_subject")
+CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy")
+
+
+def brief(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A score without every window's prediction, its confusion matrix as the list of pairs that were confused."""
+    kept = {key: result[key] for key in (*SCORE_KEYS, *CONFIDENCE_KEYS) if key in result and key != "confusion"}
+    labels = list(result["per_class"])
+    kept["confused"] = [
+        {"true": labels[true], "predicted": labels[predicted], "count": count}
+        for true, row in enumerate(result["confusion"])
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    ]
+    return kept
+
+
+def _teacher(folder: Path) -> dict[str, Any]:
+    checkpoint = folder / "teacher"
+    facts = checkpoint_facts(checkpoint)["facts"]
+    answered = scores(read_answers(folder / "measured" / "answers-teacher.npz"))
+    return {
+        "precision": "fp32",
+        "parameters": facts["parameters"],
+        "macs": facts["macs"],
+        "bytes": (checkpoint / "weights.safetensors").stat().st_size,
+        "scores": {fed: brief(found) for fed, found in answered.items()},
+    }
+
+
+def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every network that was scored as a package, and what the suite `unknown` found."""
+    networks: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    for stage in run.stages:
+        if stage.verb != "evaluate" or stage.model is None:
+            continue
+        result, (key, _, fed) = read_json(stage.products[0]), stage.model.partition(".")
+        package, precision = Path(stage.arguments[0]), result["precision"]
+        manifest = read_json(package / "manifest.json")
+        graphs = [package / f"{part}.{precision}.onnx" for part in ("encoder", "head")]
+        facts: dict[str, Any] = {
+            "precision": precision,
+            "parameters": manifest["parameters"],
+            "macs": manifest["macs"]["window"],
+            "bytes": sum(path.stat().st_size for path in graphs),
+            "scores": {},
+        }
+        networks.setdefault(key, facts)["scores"][fed] = brief(result)
+        if "faults" in result:
+            networks[key]["faults"] = result["faults"]
+        unknown |= result.get("unknown", {})
+    return networks, unknown
+
+
+def _labels(run: Run) -> list[dict[str, Any]]:
+    """The score of every fine-tuning and distillation on a share of the labels."""
+    entries: list[dict[str, Any]] = []
+    for stage in run.stages:
+        if stage.verb not in ("finetune", "distill") or stage.checkpoint is None:
+            continue
+        facts = checkpoint_facts(stage.checkpoint)["facts"]
+        options, found = facts["options"], facts["evaluation"]
+        student = stage.verb == "distill"
+        how: dict[str, Any] = {}
+        if student:
+            how["distilled"] = not stage.name.endswith("-alone")
+            # Older checkpoints lack it.
+            how["pseudo_labels"] = options["distill"].get("pseudo_labels", NO_PSEUDO_LABELS)
+        entries.append(
+            {
+                "network": "student" if student else "teacher",
+                "share": options["distill" if student else "labels"]["label_share"],
+                "draw": options["distill" if student else "labels"]["label_draw"],
+                "seed": options["seed"],
+                **how,
+                "pretrained": student or options["pretrained"] is not None,
+                "train_windows": facts["labelled_windows" if student else "train_windows"],
+                **{key: found[key] for key in COUNTED},
+            }
+        )
+    return entries
+
+
+def _pruned(run: Run) -> list[dict[str, Any]]:
+    """What every pruning cost and gave."""
+    entries: list[dict[str, Any]] = []
+    for stage in run.stages:
+        if stage.verb != "prune" or stage.checkpoint is None:
+            continue
+        facts = checkpoint_facts(stage.checkpoint)["facts"]
+        options = facts["options"]
+        kept = ("needs", "parameters", "macs", "macs_before", "updates", "agreement_removed", "agreement_recovered")
+        entries.append(
+            {
+                "network": Path(options["checkpoint"]).name,
+                "kept": options["macs"],
+                "source": options["inputs"]["source"],
+                "criterion": options["criterion"],
+                "seconds": round(facts["seconds"], 1),
+                **{key: facts[key] for key in kept},
+                **{key: facts["evaluation"][key] for key in COUNTED},
+                "removed": {key: facts["evaluation_removed"][key] for key in COUNTED},
+            }
+        )
+    return entries
+
+
+def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
+    """Teacher, student and `more` (folder, name) as they were trained, by the score of their own stage."""
+    networks: dict[str, Any] = {}
+    for folder, name in (("teacher", "teacher"), ("student", "student-fp32"), *more):
+        facts = checkpoint_facts(run.folder / folder)["facts"]
+        size = (run.folder / folder / "weights.safetensors").stat().st_size
+        scores = {fed_name(run.data.modalities): brief(facts["evaluation"])}
+        networks[name] = {
+            "precision": "fp32", "parameters": facts["parameters"], "macs": facts["macs"], "bytes": size,
+            "scores": scores,
+        }  # fmt: skip
+    return networks
+
+
+def collect(run: Run) -> dict[str, Any]:
+    """What a run measured: networks, labels, baselines or unknown, and how many windows were scored."""
+    match run.suite:
+        case "labels":
+            labels = _labels(run)
+            return {"labels": labels, "test_windows": labels[0]["total"]}
+        case "baselines":
+            documents = {stage.arguments[0]: read_json(stage.products[0]) for stage in run.stages}
+            baselines = {
+                kind: {key: document[key] for key in ("parameters", "macs", "seconds")}
+                | {"scores": {fed: brief(found) for fed, found in document["scores"].items()}}
+                for kind, document in documents.items()
+            }
+            every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
+            return {"baselines": baselines, "test_windows": every[0]["total"]}
+        case "distillation":
+            networks = _trained(run, ("student-alone", "student-alone"))
+            (score,) = networks["teacher"]["scores"].values()
+            return {"networks": networks, "test_windows": score["total"]}
+        case "compression" | "compression-teacher" | "ablation":
+            networks = _trained(run) | _packaged(run)[0]
+            pruned = _pruned(run)
+            return {"networks": networks, "pruned": pruned, "test_windows": pruned[0]["total"]}
+        case _:
+            networks, unknown = _packaged(run)
+            teacher = _teacher(run.folder)
+            windows = next(iter(teacher["scores"].values()))["total"]
+            found: dict[str, Any] = {"networks": {"teacher": teacher, **networks}, "test_windows": windows}
+            return found | ({"unknown": unknown} if unknown else {})
+
+
+def train_windows(dataset: Dataset, split: Split) -> int:
+    """Labelled windows of the training subjects."""
+    clips = (clip for clip in dataset.clips if clip.subject in split.train)
+    return len(cut(clips, dataset.info, Normalisation.identity(dataset.info.modalities)).labelled())

@@ -1,0 +1,1 @@
+"""Safe file access: atomic writes, locks, archives, strict JSON and npz."""

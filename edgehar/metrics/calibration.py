@@ -1,0 +1,224 @@
+"""How far a probability can be believed: one temperature, its error, and the score below which nothing is said.
+
+All functions take plain arrays; what a package stores of them is a `Calibration`.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.errors import DataError
+from edgehar.signals.clip import Floats
+
+BINS = 15
+"""Bins of the expected calibration error, as in arXiv 1706.04599."""
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+SEARCH_STEPS = 60
+"""Golden-section steps; each leaves 0.618 of the interval, sixty less than 1e-11 of it."""
+
+Numbers = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted on windows that the fitted network had not been trained on, and how good it is there.
+
+    Attributes:
+        temperature: the logits are divided by it.
+        threshold: calibrated top probability below which the answer is "unknown"; None: never.
+        coverage: share of the windows that reach the threshold, as asked for; None without a threshold.
+        windows: N that it was fitted on.
+        subjects: whose windows these were.
+        ece_before: expected calibration error (15 bins) of the raw probabilities of these windows.
+        ece_after: the same of the calibrated ones.
+        nll_before: mean negative log-likelihood of the raw probabilities of these windows, in nats.
+        nll_after: the same of the calibrated ones.
+    """
+
+    temperature: float
+    threshold: float | None
+    coverage: float | None
+    windows: int
+    subjects: tuple[str, ...]
+    ece_before: float
+    ece_after: float
+    nll_before: float
+    nll_after: float
+
+    def __post_init__(self) -> None:
+        """Refuse values that no fit gives."""
+        usable = LOWEST_TEMPERATURE <= self.temperature <= HIGHEST_TEMPERATURE
+        _require(usable, f"temperature {self.temperature}", f"{LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}")
+        _require((self.threshold is None) == (self.coverage is None), "one of threshold and coverage", "both or none")
+        for name in ("threshold", "coverage"):
+            share = getattr(self, name)
+            _require(share is None or 0 < share <= 1, f"{name} {share}", "above 0 and up to 1")
+        people = self.subjects
+        _require(len(people) == len(set(people)) > 0 and all(people), f"subjects {people}", "different names")
+        _require(self.windows >= max(2, len(people)), f"{self.windows} windows", "two or more, one of each subject")
+        for name in ("ece_before", "ece_after"):
+            _require(0 <= getattr(self, name) <= 1, f"{name} {getattr(self, name)}", "0 to 1")
+        for name in ("nll_before", "nll_after"):
+            _require(0 <= getattr(self, name) < math.inf, f"{name} {getattr(self, name)}", "a number from 0 on")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict for JSON; `from_json` is its inverse."""
+        return asdict(self) | {"subjects": list(self.subjects)}
+
+    @staticmethod
+    def from_json(entry: Any) -> "Calibration":
+        """Read a calibration; raises DataError for a missing or unknown key, a wrong type or an impossible value."""
+        _require(isinstance(entry, dict), "calibration", "a JSON object")
+        given = cast("dict[str, Any]", entry).copy()
+        names = [field.name for field in fields(Calibration)]
+        _require(set(given) == set(names), f"calibration with {sorted(map(str, given))}", f"the keys {sorted(names)}")
+        _require(isinstance(given["subjects"], list | tuple), "calibration: subjects", "a list")
+        people = tuple(cast("list[str]", given["subjects"]))
+        _require(all(type(one) is str for one in people), "calibration: subjects", "texts")
+        _require(type(given["windows"]) is int, "calibration: windows", "a whole number")
+        optional = [name for name in ("threshold", "coverage") if given[name] is None]
+        for name in set(names) - {"subjects", "windows", *optional}:
+            _require(type(given[name]) in (int, float), f"calibration: {name}", "a number")
+            try:
+                given[name] = float(given[name])
+            except OverflowError:
+                raise DataError(f"calibration: {name} is too large; expected a number; calibrate again") from None
+        given["subjects"] = people
+        return Calibration(**given)
+
+
+def _require(condition: bool, found: str, expected: str) -> None:
+    if not condition:
+        raise DataError(f"{found}; expected {expected}; calibrate again")
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Probabilities along the last axis of logits divided by a temperature."""
+    shifted = np.exp((logits - np.maximum.reduce(logits, axis=-1, keepdims=True)) / temperature)
+    probabilities: Floats = (shifted / np.add.reduce(shifted, axis=-1, keepdims=True)).astype(np.float32, copy=False)
+    return probabilities
+
+
+def check_logits(logits: Numbers, label: NDArray[np.integer[Any]]) -> None:
+    """Raise DataError unless there are N >= 1 rows of K >= 2 finite logits and N labels among 0..K-1."""
+    if logits.ndim != 2 or logits.shape[1] < 2 or label.shape != logits.shape[:1] or not len(logits):
+        raise DataError(
+            f"logits {logits.shape}, labels {label.shape}; expected (N, K) and (N,), with two or more classes and at "
+            "least one window; give one row of logits per label"
+        )
+    if not np.isfinite(logits).all():
+        raise DataError("logits with values that are not finite; expected numbers; train or export the model again")
+    if label.min() < 0 or label.max() >= logits.shape[1]:
+        raise DataError(f"a label outside 0..{logits.shape[1] - 1}; give labelled windows of the model's classes only")
+
+
+def negative_log_likelihood(logits: Numbers, label: NDArray[np.integer[Any]], temperature: float = 1.0) -> float:
+    """Mean of -log probability of the true class, in nats.
+
+    Args:
+        logits: (N, K).
+        label: (N,) true classes.
+        temperature: the logits are divided by it.
+
+    Raises DataError as `check_logits`.
+    """
+    check_logits(logits, label)
+    exact = np.asarray(logits, np.float64)
+    scaled = (exact - exact.max(axis=1, keepdims=True)) / temperature  # (N, K), the largest is 0
+    return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(label)), label]).mean())
+
+
+def fit_temperature(logits: Numbers, label: NDArray[np.integer[Any]]) -> float:
+    """The temperature of least negative log-likelihood (arXiv 1706.04599, section 4.2), between 0.05 and 20.
+
+    The likelihood has one minimum: it is convex in 1 / T. A golden-section search over log T finds it. Where it lies
+    beyond a bound, because every window is right or the logits say nothing, the bound is the answer; where no
+    temperature is better than 1, it is 1.
+
+    Args:
+        logits: (N, K), of windows that the network was not trained on.
+        label: (N,) true classes.
+
+    Raises DataError as `check_logits`.
+    """
+    low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
+    ratio = (math.sqrt(5) - 1) / 2
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(logits, label, math.exp(log_temperature))
+
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    loss_left, loss_right = loss(left), loss(right)
+    for _ in range(SEARCH_STEPS):
+        if loss_left <= loss_right:
+            high, right, loss_right = right, left, loss_left
+            left = high - ratio * (high - low)
+            loss_left = loss(left)
+        else:
+            low, left, loss_left = left, right, loss_right
+            right = low + ratio * (high - low)
+            loss_right = loss(right)
+    if loss(0.0) <= min(loss_left, loss_right):
+        return 1.0
+    return min(max(math.exp((low + high) / 2), LOWEST_TEMPERATURE), HIGHEST_TEMPERATURE)
+
+
+def expected_calibration_error(probabilities: Numbers, label: NDArray[np.integer[Any]], bins: int = BINS) -> float:
+    """Mean distance of confidence and accuracy over bins of the top probability (arXiv 1706.04599, equation 3).
+
+    Args:
+        probabilities: (N, K).
+        label: (N,) true classes.
+        bins: of equal width, each with its upper edge.
+
+    Raises DataError as `check_logits`, or for no bins.
+    """
+    check_logits(probabilities, label)
+    if bins < 1:
+        raise DataError(f"{bins} bins; expected one or more")
+    confidence: NDArray[np.float64] = np.asarray(probabilities, np.float64).max(axis=1)
+    right = probabilities.argmax(axis=1) == label
+    edges: NDArray[np.float64] = np.linspace(0, 1, bins + 1)[1:-1]
+    place = np.searchsorted(edges, confidence, "left")
+    return float(np.abs(np.bincount(place, right - confidence, minlength=bins)).sum() / len(label))
+
+
+def threshold_for_coverage(score: Numbers, coverage: float) -> float:
+    """The highest of the scores that at least this share of them reaches.
+
+    Args:
+        score: (N,) scores; several may be equal, and then more than the share may reach it.
+        coverage: above 0 and up to 1.
+
+    Raises DataError for no scores, scores that are not finite or a share out of range.
+    """
+    if score.ndim != 1 or not len(score) or not np.isfinite(score).all() or not 0 < coverage <= 1:
+        raise DataError(
+            f"coverage {coverage} of scores {score.shape}; expected a share above 0 and up to 1 of one or more finite "
+            "scores; choose another coverage"
+        )
+    # The product may be a rounding above a whole number: 0.07 * 100 is 7.000000000000001.
+    needed = max(math.ceil(coverage * len(score) - 1e-9), 1)
+    return float(np.sort(score)[-needed])
+
+
+def auroc(known: Numbers, unknown: Numbers) -> float:
+    """Chance that a random `unknown` score is above a random `known` one, ties counted half (Mann-Whitney).
+
+    Args:
+        known: (N,) scores of what should score low.
+        unknown: (M,) scores of what should score high.
+
+    Raises DataError if one is empty or not finite.
+    """
+    if not len(known) or not len(unknown) or not (np.isfinite(known).all() and np.isfinite(unknown).all()):
+        raise DataError(
+            f"{len(known)} known and {len(unknown)} unknown scores; expected at least one finite number of each; "
+            "choose other subjects or activities"
+        )
+    ordered = np.sort(known)
+    below, up_to = np.searchsorted(ordered, unknown, "left"), np.searchsorted(ordered, unknown, "right")
+    return float((below + up_to).mean() / (2 * len(known)))

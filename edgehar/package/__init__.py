@@ -1,0 +1,1 @@
+"""The edge package on disk: manifest, folder and model card."""

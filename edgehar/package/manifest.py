@@ -1,0 +1,217 @@
+"""The manifest of an edge package: everything a board must know of a model, read strictly or not at all."""
+
+import dataclasses
+import unicodedata
+from dataclasses import dataclass, field
+from operator import le
+from typing import Any, cast
+
+import numpy as np
+
+from edgehar.errors import EdgeharError, PackageError
+from edgehar.metrics.calibration import Calibration
+from edgehar.signals.clip import UNKNOWN, DatasetInfo
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
+
+Json = dict[str, Any]
+
+FORMAT = "edgehar-package"
+FORMAT_VERSION = 1
+PARTS = ("encoder", "head")
+CALIBRATION, PARITY = "calibration.npz", "parity.npz"
+MANIFEST_TYPES: dict[str, type] = {
+    "name": str,
+    "modalities": list,
+    "labels": list,
+    "window": dict,
+    "normalisation": dict,
+    "token_dim": int,
+    "graphs": dict,
+    "default_precision": str,
+    "parameters": int,
+    "macs": dict,
+    "files": dict,
+    "metrics": dict,
+    "provenance": dict,
+    "licence": str,
+}
+MODALITY_TYPES: dict[str, type] = {
+    "name": str,
+    "channels": int,
+    "unit": str,
+    "rate_hz": float,
+    "patch": int,
+    "group": int,
+    "joints": list,
+    "parents": list,
+    "vertical": int,
+}
+WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
+MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS = 32, 4096, 16
+MOST_VALUES = 1 << 24
+"""Largest count of numbers in a window's features or tokens: 64 MiB, some hundred times what a model has."""
+MOST_CHARACTERS = 200
+"""Length of a name, a label or a unit."""
+SLOWEST_HZ, FASTEST_HZ, SHORTEST_S, LONGEST_S = 1e-3, 1e6, 1e-4, 86_400
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a package promises.
+
+    Attributes:
+        name: of the model.
+        modalities: its sensors, in the order of the encoder's `valid` input.
+        labels: the K classes.
+        window: how recordings become windows.
+        normalisation: scales of the features.
+        token_dim: D, width of the token of one step.
+        graphs: precision -> part ("encoder", "head") -> file name.
+        default_precision: the one used when none is asked for.
+        parameters: weights of the network.
+        macs: multiply-adds of one encoder "step", of the "head", and of a whole "window".
+        files: file name -> {"sha256", "bytes"}; filled in by `write_package`.
+        metrics: what was measured, by whom it was measured.
+        provenance: how the model came about ("data", "split", seeds, versions).
+        licence: terms of use.
+        calibration: of the probabilities; None, and then not written, for a package that was not calibrated.
+    """
+
+    name: str
+    modalities: tuple[ModalitySpec, ...]
+    labels: tuple[str, ...]
+    window: WindowSpec
+    normalisation: Normalisation
+    token_dim: int
+    graphs: dict[str, dict[str, str]]
+    default_precision: str
+    parameters: int
+    macs: dict[str, int]
+    files: dict[str, dict[str, Any]] = field(default_factory=lambda: dict[str, dict[str, Any]]())
+    metrics: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    provenance: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    licence: str = ""
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a manifest that contradicts itself."""
+        self._check_sizes()
+        names = [spec.name for spec in self.modalities]
+        _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more different names")
+        _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "different labels")
+        _require(self.token_dim > 0, f"token_dim {self.token_dim}", "above 0")
+        _require(set(self.macs) == {"step", "head", "window"}, f"macs {sorted(self.macs)}", "step, head and window")
+        _require(set(self.normalisation.scale) == set(names), "normalisation", "scales for each modality")
+        for spec in self.modalities:
+            rooted = not spec.joints or any(joint == parent for joint, parent in enumerate(spec.parents))
+            _require(rooted, f"skeleton {spec.name} without a root", "a joint that is its own parent")
+            scale = self.normalisation.scale[spec.name]
+            usable = scale.shape == (spec.groups, 2) and bool(np.isfinite(scale).all() and (scale > 0).all())
+            _require(usable, f"scale of {spec.name}", f"{spec.groups} pairs of numbers above 0")
+        for precision, parts in self.graphs.items():
+            _require(set(parts) == set(PARTS), f"graphs of {precision}: {sorted(parts)}", "an encoder and a head")
+        found = f"default precision {self.default_precision!r} of {sorted(self.graphs)}"
+        _require(self.default_precision in self.graphs, found, "one of the graphs' precisions")
+        named = self.calibration is not None and self.calibration.threshold is not None and UNKNOWN in self.labels
+        _require(not named, f"a threshold and a label {UNKNOWN!r}", "one of the two")
+
+    def _check_sizes(self) -> None:
+        """Refuse what no board could hold or show, before anything of that size is made."""
+        counts = len(self.modalities), len(self.labels), len(self.graphs)
+        fits = all(map(le, counts, (MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS)))
+        found = "{} modalities, {} labels, {} precisions".format(*counts)
+        _require(fits, found, f"at most {MOST_MODALITIES}, {MOST_LABELS} and {MOST_PRECISIONS}")
+        texts = [self.name, *self.labels, *self.graphs, *(spec.name for spec in self.modalities)]
+        texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints)]
+        for text in texts:
+            shown = len(text) <= MOST_CHARACTERS and not any(unicodedata.category(sign) == "Cc" for sign in text)
+            _require(shown, f"the name {text[:40]!r}", f"up to {MOST_CHARACTERS} characters and none that steers")
+        window = self.window
+        for rate_hz in (spec.rate_hz for spec in self.modalities):
+            _require(SLOWEST_HZ <= rate_hz <= FASTEST_HZ, f"{rate_hz} Hz", f"{SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz")
+        timely = SHORTEST_S <= window.step_s <= LONGEST_S
+        _require(timely, f"a step of {window.step_s} s", f"{SHORTEST_S:g} to {LONGEST_S:g} s")
+        width = max(self.token_dim, *(2 * spec.patch * spec.channels for spec in self.modalities), 1)
+        fits = window.steps * width <= MOST_VALUES and window.hop <= MOST_VALUES
+        _require(fits, f"{window.steps} steps of {width} values, hop {window.hop}", f"at most {MOST_VALUES} values")
+        sizes = (self.parameters, *self.macs.values())
+        _require(min(sizes) >= 0, f"parameters and multiply-adds {sizes}", "0 or more")
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The sensors, labels and window as `edgehar.signals.windows` takes them."""
+        return DatasetInfo(self.name, self.modalities, self.labels, self.window, licence=self.licence)
+
+    @property
+    def needed_files(self) -> set[str]:
+        """Every file the package cannot do without."""
+        return {name for parts in self.graphs.values() for name in parts.values()} | {CALIBRATION, PARITY}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict for JSON; `from_json` is its inverse."""
+        entry = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        entry["modalities"] = [spec.to_json() for spec in self.modalities]
+        entry["labels"] = list(self.labels)
+        entry["window"] = dataclasses.asdict(self.window)
+        entry["normalisation"] = self.normalisation.to_json()
+        del entry["calibration"]
+        if self.calibration is not None:
+            entry["calibration"] = self.calibration.to_json()
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **entry}
+
+    @staticmethod
+    def from_json(entry: Any) -> "Manifest":
+        """Read a manifest; raises PackageError for another format, an unknown version, key or type."""
+        if not isinstance(entry, dict) or cast(Json, entry).get("format") != FORMAT:
+            raise PackageError(f"manifest: no format {FORMAT!r}; expected an edge package; export the model again")
+        fields = cast(Json, entry).copy()
+        version = fields.pop("format_version", None)
+        if type(version) is not int or version != FORMAT_VERSION:
+            raise PackageError(
+                f"manifest: format version {version!r}; this edgehar reads version {FORMAT_VERSION}; "
+                "update edgehar or export the model again"
+            )
+        del fields["format"]
+        calibrated = "calibration" in fields
+        calibration = fields.pop("calibration", None)
+        fields = _typed(fields, MANIFEST_TYPES, "manifest")
+        specs = [_typed(spec, MODALITY_TYPES, "modality") for spec in fields["modalities"]]
+        window = _typed(fields["window"], WINDOW_TYPES, "window")
+        _typed(fields["macs"], {"step": int, "head": int, "window": int}, "macs")
+        for texts in (fields["labels"], *(spec["joints"] for spec in specs)):
+            _require(all(isinstance(text, str) for text in texts), "a label or joint that is no text", "strings")
+        for spec in specs:
+            _require(all(type(parent) is int for parent in spec["parents"]), "parents", "whole numbers")
+        for precision, parts in fields["graphs"].items():
+            _typed(parts, dict.fromkeys(PARTS, str), f"graphs of {precision}")
+        for name, facts in fields["files"].items():
+            _typed(facts, {"sha256": str, "bytes": int}, f"file {name}")
+        try:
+            fields["modalities"] = tuple(ModalitySpec.from_json(spec) for spec in specs)
+            fields["labels"] = tuple(fields["labels"])
+            fields["window"] = WindowSpec(**window)
+            with np.errstate(over="ignore"):  # what is too large for float32 is refused as not finite
+                fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
+            return Manifest(**fields, calibration=Calibration.from_json(calibration) if calibrated else None)
+        except PackageError:
+            raise
+        except (EdgeharError, TypeError, ValueError) as problem:
+            raise PackageError(f"manifest: {problem}; export the model again") from None
+
+
+def _require(condition: bool, found: str, expected: str) -> None:
+    if not condition:
+        raise PackageError(f"manifest: {found}; expected {expected}; export the model again")
+
+
+def _typed(entry: Any, types: dict[str, type], where: str) -> Json:
+    """A copy of the entry, which must be a dict with exactly these keys and values of these JSON types."""
+    _require(isinstance(entry, dict), where, "a JSON object")
+    unknown, missing = sorted(set(entry) - set(types)), sorted(set(types) - set(entry))
+    _require(not unknown and not missing, f"{where}: unknown keys {unknown}, missing {missing}", "those of the format")
+    for key, kind in types.items():
+        allowed = {float: (int, float), list: (list, tuple)}.get(kind, (kind,))
+        right = isinstance(entry[key], allowed) and not isinstance(entry[key], bool)
+        _require(right, f"{where}: {key} is of type {type(entry[key]).__name__}", kind.__name__)
+    return dict(entry)

@@ -1,0 +1,1 @@
+"""What a sample is: clips, modalities, preprocessing, windows and sensor faults."""

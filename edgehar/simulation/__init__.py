@@ -1,0 +1,1 @@
+"""Simulated people, their motion and their sensors."""

@@ -1,0 +1,196 @@
+"""A data set out of nothing but a seed: simulated people, three synchronised sensors, clips or long recordings.
+
+A clip depends on the seed, its subject, activity and trial only, never on what else is generated.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgehar.config import option
+from edgehar.errors import ConfigError
+from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times
+from edgehar.signals.modality import WindowSpec
+from edgehar.simulation.activities import ACTIVITIES, EVERYDAY
+from edgehar.simulation.body import Doubles, Motion
+from edgehar.simulation.curves import ease
+from edgehar.simulation.perform import Pose, embody, perform, simulate_motion
+from edgehar.simulation.subjects import Subject, draw_subject
+from edgehar.simulation.wearables import SKELETON, UNITS, Rig, at_times, draw_rig, measured, watched, wear
+
+STEPS = 16
+MODALITIES = (SKELETON, *(unit.spec for unit in UNITS))
+_MARGIN_S = 0.15
+_TRANSITION_S = 0.7
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """What to simulate. The defaults give 8 subjects, 14 activities and 4 trials: 448 clips."""
+
+    subjects: int = option(8, "number of simulated people, s1, s2, ...")
+    trials: int = option(4, "repetitions of every activity")
+    seed: int = option(0, "the same seed gives the same recordings")
+    seconds: float = option(2.7, "length of an average clip in seconds")
+    activities: tuple[str, ...] = option((), "which activities; the fourteen of everyday life if not given")
+    style: float = option(1.0, "how much people differ from each other")
+    noise: float = option(1.0, "sensor noise, offsets and joint jitter relative to common devices")
+    rate_hz: float = option(150.0, "rate at which the motion itself is computed")
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for values that cannot be simulated."""
+        if self.subjects < 1 or self.trials < 1 or self.seed < 0:
+            raise ConfigError(
+                f"simulator: {self.subjects} subjects, {self.trials} trials, seed {self.seed}; "
+                "expected at least 1, at least 1 and a seed of 0 or more"
+            )
+        if not 1.0 <= self.seconds <= 60 or not 100 <= self.rate_hz <= 2000:
+            raise ConfigError(
+                f"simulator: clips of {self.seconds} s at {self.rate_hz} Hz; expected 1-60 s and 100-2000 Hz"
+            )
+        if not 0 <= self.style <= 2 or not 0 <= self.noise <= 20:
+            raise ConfigError(f"simulator: style {self.style}, noise {self.noise}; expected 0-2 and 0-20")
+        unknown = [name for name in self.activities if name not in ACTIVITIES]
+        if unknown or len(set(self.activities)) != len(self.activities):
+            raise ConfigError(
+                f"simulator: activities {', '.join(self.activities)}; expected each once, of {', '.join(ACTIVITIES)}"
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The chosen activities."""
+        return self.activities or EVERYDAY
+
+
+def _equip(config: SimulatorConfig, number: int) -> tuple[Subject, Rig]:
+    subject = draw_subject(config.seed, number, config.style)
+    side = "left" if subject.left_handed else "right"
+    return subject, draw_rig(config.seed, number, side, config.style, config.noise)
+
+
+def _record(
+    motion: Motion, seconds: float, rig: Rig, config: SimulatorConfig, rng: np.random.Generator
+) -> tuple[dict[str, Floats], dict[str, Times]]:
+    """Every sensor's samples of a motion that has a margin at both ends, and the times its own clock gives them.
+
+    Each device starts a little late and its clock runs slightly fast or slow, by up to 0.5 %.
+    """
+    signals: dict[str, Floats] = {}
+    times_s: dict[str, Times] = {}
+    for spec in MODALITIES:
+        late_s = rng.uniform(0, 0.06)
+        drift = rng.uniform(-0.005, 0.005)
+        offset_s = rng.uniform(0, 0.04)
+        period_s = (1 + drift) / spec.rate_hz
+        true_s = late_s + np.arange(int((seconds - late_s) / period_s), dtype=np.float64) * period_s
+        within_s = true_s + _MARGIN_S
+        if spec.is_skeleton:
+            signals[spec.name] = watched(at_times(motion.positions, within_s, config.rate_hz), rig, config.noise, rng)
+        else:
+            unit = next(unit for unit in UNITS if unit.spec is spec)
+            perfect = wear(motion, unit, rig, config.rate_hz)
+            signals[spec.name] = measured(at_times(perfect, within_s, config.rate_hz), unit, rig, config.noise, rng)
+        times_s[spec.name] = offset_s + true_s / (1 + drift)
+    return signals, times_s
+
+
+def _all_valid(signals: dict[str, Floats]) -> dict[str, Bools]:
+    return {name: np.ones(len(signal), bool) for name, signal in signals.items()}
+
+
+def _clip_seconds(config: SimulatorConfig, activity: str, subject: Subject, rng: np.random.Generator) -> float:
+    wish = ACTIVITIES[activity].pace / subject.tempo * np.exp(rng.normal(0, 0.06))
+    return config.seconds * float(np.clip(wish, 0.74, 1.3))
+
+
+def simulate_clip(config: SimulatorConfig, subject: Subject, rig: Rig, activity: str, trial: int) -> Clip:
+    """One pre-cut clip of one activity, without timestamps."""
+    number = int(subject.name[1:])
+    rng = np.random.default_rng((config.seed, 4, number, list(ACTIVITIES).index(activity), trial))
+    seconds = _clip_seconds(config, activity, subject, rng)
+    motion = simulate_motion(activity, subject, seconds, config.rate_hz, rng, _MARGIN_S)
+    signals, _ = _record(motion, seconds, rig, config, rng)
+    name = f"{activity}_{subject.name}_t{trial}"
+    return Clip(name, subject.name, f"t{trial}", signals, _all_valid(signals), config.labels.index(activity))
+
+
+def _info(config: SimulatorConfig, window: WindowSpec) -> DatasetInfo:
+    licence = "Apache-2.0 (generated by this program)"
+    return DatasetInfo("simulated", MODALITIES, config.labels, window, "edgehar.simulation.dataset", licence)
+
+
+def simulate(config: SimulatorConfig) -> Dataset:
+    """Pre-cut clips of every subject, activity and trial; a clip is stretched over one window."""
+    clips = tuple(
+        simulate_clip(config, subject, rig, activity, trial)
+        for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))
+        for activity in config.labels
+        for trial in range(1, config.trials + 1)
+    )
+    durations_s = [len(clip.signals["thigh"]) / UNITS[-1].spec.rate_hz for clip in clips]
+    return Dataset(_info(config, WindowSpec("clip", STEPS, float(np.median(durations_s)) / STEPS)), clips)
+
+
+def _programme(config: SimulatorConfig, bouts: int, rng: np.random.Generator) -> list[str]:
+    """Activities in a random order in which whoever sits down stands up next."""
+    plan: list[str] = []
+    sitting = {"sit_down", "stand_up"} <= set(config.labels)
+    items = [name for name in config.labels if not (sitting and name == "stand_up")]
+    while len(plan) < bouts:
+        for index in rng.permutation(len(items)):
+            plan += ["sit_down", "stand_up"] if sitting and items[index] == "sit_down" else [items[index]]
+    return plan[:bouts]
+
+
+def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, trial: int, bouts: int) -> Clip:
+    """One continuous recording: activities one after the other, blended over 0.7 s in between."""
+    number = int(subject.name[1:])
+    rng = np.random.default_rng((config.seed, 5, number, trial))
+    plan = _programme(config, bouts, rng)
+    lengths_s = [_clip_seconds(config, activity, subject, rng) for activity in plan]
+    starts_s = _TRANSITION_S + np.cumsum([0.0] + [length + _TRANSITION_S for length in lengths_s[:-1]])
+    total_s = float(starts_s[-1] + lengths_s[-1] + _TRANSITION_S)
+    time_s = np.arange(round((total_s + 2 * _MARGIN_S) * config.rate_hz)) / config.rate_hz - _MARGIN_S
+    angles: Doubles = np.zeros((len(time_s), 20, 3))
+    lift: Doubles = np.zeros(len(time_s))
+    heading_deg = np.full(len(time_s), subject.heading_deg)
+    turned_deg = 0.0
+    segments: list[Segment] = []
+    for activity, start_s, length_s in zip(plan, starts_s, lengths_s, strict=True):
+        since_s = time_s - start_s
+        near = (since_s > -_TRANSITION_S) & (since_s < length_s + _TRANSITION_S)
+        pose: Pose = perform(activity, subject, since_s[near], length_s, rng)
+        weight = ease(since_s[near] / _TRANSITION_S + 1) - ease((since_s[near] - length_s) / _TRANSITION_S)
+        angles[near] += weight[:, None, None] * pose.angles_deg
+        lift[near] += weight * pose.lift_m
+        if not ACTIVITIES[activity].flat_feet:
+            # People turn while they walk, to a new heading about their usual one.
+            goal_deg = float(rng.normal(0, 35))
+            heading_deg += (goal_deg - turned_deg) * ease(since_s / length_s)
+            turned_deg = goal_deg
+        segments.append(Segment(float(start_s), float(start_s + length_s), config.labels.index(activity)))
+    motion = embody(Pose(angles, lift), subject, time_s, config.rate_hz, heading_deg, rng)
+    signals, times_s = _record(motion, total_s, rig, config, rng)
+    name = f"recording_{subject.name}_t{trial}"
+    valid = _all_valid(signals)
+    return Clip(name, subject.name, f"t{trial}", signals, valid, times_s=times_s, segments=tuple(segments))
+
+
+def continuous(config: SimulatorConfig, bouts: int = 14, hop: int = 4) -> Dataset:
+    """Long recordings with timestamps: `config.trials` of every subject, each of `bouts` activities.
+
+    Args:
+        config: as for `simulate`; a window has the same 16 steps.
+        bouts: activities per recording.
+        hop: steps between two windows.
+
+    Raises ConfigError if `bouts` is not above 0.
+    """
+    if bouts < 1:
+        raise ConfigError(f"simulator: {bouts} activities in a recording; expected at least 1")
+    clips = tuple(
+        simulate_recording(config, subject, rig, trial, bouts)
+        for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))
+        for trial in range(1, config.trials + 1)
+    )
+    return Dataset(_info(config, WindowSpec("sliding", STEPS, config.seconds / STEPS, hop)), clips)

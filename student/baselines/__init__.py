@@ -1,0 +1,1 @@
+"""Baseline classifiers to compare with."""

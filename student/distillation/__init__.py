@@ -1,0 +1,1 @@
+"""Distillation: teacher ensemble, pseudo-labels and initialisation."""

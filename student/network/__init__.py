@@ -1,0 +1,1 @@
+"""The student's network, its fused form and its ONNX export."""

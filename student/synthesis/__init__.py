@@ -1,0 +1,1 @@
+"""Synthetic windows that pruning trains on in place of recordings."""

@@ -1,0 +1,45 @@
+"""Windows around what a checkpoint keeps of its training windows (`edgehar.teacher.training.moments`)."""
+
+import torch
+
+from edgehar.errors import CheckpointError
+from edgehar.signals.modality import ModalitySpec
+from edgehar.student.windows import Inputs
+from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
+from edgehar.teacher.training.moments import Moments
+
+NEIGHBOUR = 0.5
+"""How far a dreamed window lies on the way to another activity at most."""
+
+
+class MeanDreamer:
+    """Draws windows around the stored means, towards one another and along the stored directions, then augmented."""
+
+    def __init__(self, moments: Moments, specs: tuple[ModalitySpec, ...], steps: int, lost_modality: float) -> None:
+        """Windows of S = `steps`; `lost_modality` is the chance that one lacks a modality.
+
+        Raises CheckpointError for moments of other windows, or none.
+        """
+        self._shapes = {spec.name: (steps, spec.patch, spec.groups, spec.features) for spec in specs}
+        sizes = [torch.Size(shape).numel() for shape in self._shapes.values()]
+        if any(name not in moments or moments[name].shape[1:] != (sum(sizes),) for name in ("means", "directions")):
+            found = {name: tuple(tensor.shape) for name, tensor in moments.items()} or "none"
+            raise CheckpointError(
+                f"moments of the training windows: found {found}; expected means and directions of {sum(sizes)} "
+                "features; distil again, or choose another --source"
+            )
+        self._means, self._directions = moments["means"].float(), moments["directions"].float()
+        self._specs, self._sizes = specs, sizes
+        self._augment = AugmentConfig(lost_modality=lost_modality)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Inputs:
+        """A batch of B windows."""
+        own, other = torch.randint(len(self._means), (2, batch), generator=generator)
+        share = NEIGHBOUR * torch.rand(batch, 1, generator=generator) ** 4
+        spread = 0.5 + torch.rand(batch, 1, generator=generator)
+        strays = spread * torch.randn(batch, len(self._directions), generator=generator)
+        flat = self._means[own] * (1 - share) + self._means[other] * share + strays @ self._directions  # (B, D)
+        named = zip(self._shapes.items(), flat.split(self._sizes, 1), strict=True)
+        features = {name: part.reshape(batch, *shape) for (name, shape), part in named}
+        valid = {name: torch.ones(batch, shape[0], dtype=torch.bool) for name, shape in self._shapes.items()}
+        return augment(features, valid, self._specs, self._augment, generator)

@@ -1,0 +1,55 @@
+"""From one modality's features to one token per step: attention over the joints or sensors within the step.
+
+The spatial half of DMFT's attentive spatial-temporal transformer (arXiv 2305.03810): a token is one group
+(a joint, or a triaxial sensor) in one patch of frames.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from edgehar.signals.modality import ModalitySpec
+from edgehar.teacher.network.layers import Block
+from edgehar.teacher.network.masking import Visible
+
+
+class StepTokens(nn.Module):
+    """Embeds groups, lets them attend to each other within a step, and merges them into one token."""
+
+    def __init__(self, spec: ModalitySpec, joint_dim: int, joint_heads: int, joint_blocks: int, dim: int) -> None:
+        """Group tokens of `joint_dim` channels, merged into D = `dim`."""
+        super().__init__()
+        self.groups = spec.groups
+        self.embed = nn.Linear(spec.patch * spec.features, joint_dim)
+        self.group_embedding = nn.Parameter(torch.randn(spec.groups, joint_dim) * 0.02)
+        self.hidden_group = nn.Parameter(torch.zeros(joint_dim))
+        self.blocks = nn.ModuleList(Block(joint_dim, joint_heads, 2 * joint_dim) for _ in range(joint_blocks))
+        self.merge = nn.Linear(spec.groups * joint_dim, dim)
+
+    def forward(self, features: Tensor, visible: Visible | None = None) -> Tensor:
+        """Embed a modality.
+
+        Args:
+            features: (B, S, P, G, F).
+            visible: what the encoder may see; None for everything.
+
+        Returns:
+            (B, S, D), or (B, Sv, D) for the visible steps.
+        """
+        tokens = features.transpose(2, 3).flatten(3)  # (B, S, G, P*F)
+        place = self.group_embedding.expand(len(tokens), 1, -1, -1)  # (B, 1, G, Dj)
+        if visible is not None:
+            width = tokens.shape[-1]
+            tokens = tokens.gather(1, visible.steps[:, :, None, None].expand(-1, -1, self.groups, width))
+            picked = visible.groups[:, None, :, None]
+            tokens = tokens.gather(2, picked.expand(-1, tokens.shape[1], -1, width))  # (B, Sv, Gv, P*F)
+            place = place.gather(2, picked.expand(-1, -1, -1, place.shape[-1]))
+        batch, steps, groups, _ = tokens.shape
+        joints = (self.embed(tokens) + place).reshape(batch * steps, groups, -1)  # (B*S, G, Dj)
+        for block in self.blocks:
+            joints = block(joints)
+        joints = joints.reshape(batch, steps, groups, -1)
+        if visible is not None:
+            everywhere = self.hidden_group.to(joints.dtype).expand(batch, steps, self.groups, -1).clone()
+            picked = visible.groups[:, None, :, None].expand(-1, steps, -1, joints.shape[-1])
+            joints = everywhere.scatter(2, picked, joints)
+        return self.merge(joints.flatten(2))  # (B, S, D)

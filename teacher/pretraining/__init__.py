@@ -1,0 +1,1 @@
+"""Self-supervised pretraining: masked prediction and contrast."""

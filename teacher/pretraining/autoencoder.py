@@ -1,0 +1,101 @@
+"""Masked pretraining: the encoder sees what is visible, a light decoder says how the rest moved.
+
+Asymmetric masked autoencoder (MAE, arXiv 2111.06377) on the visible grid of spatial-temporal masking
+(SkeletonMAE, arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2).
+Two differently augmented and masked views of a window are contrasted on top (MAViL, arXiv 2212.08071).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from edgehar.teacher.network.layers import Block
+from edgehar.teacher.network.masking import Visible
+from edgehar.teacher.network.model import FUSED, Teacher
+from edgehar.teacher.pretraining.contrast import START_LOG_SCALE, Projection, agreement_loss
+
+
+class View(NamedTuple):
+    """One augmented, masked look at a batch.
+
+    Attributes:
+        features: modality -> (B, S, P, G, F).
+        valid: modality -> (B, S) bool.
+        visible: modality -> what the encoder may see.
+    """
+
+    features: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    visible: dict[str, Visible]
+
+
+class MaskedAutoencoder(nn.Module):
+    """A teacher's encoder with light decoders and projections, which are dropped after pretraining."""
+
+    def __init__(self, teacher: Teacher, steps: int, width: int = 64, contrast: float = 0.0) -> None:
+        """Decoders of `width` channels and one block; `contrast` weighs the agreement of two views."""
+        super().__init__()
+        self.teacher, self.steps, self.contrast = teacher, steps, contrast
+        dim = teacher.config.dim
+        names = [spec.name for spec in teacher.specs]
+        self.narrow = nn.ModuleDict({name: nn.Linear(dim, width) for name in names})
+        self.hidden_step = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.02) for name in names})
+        self.place = nn.ParameterDict({name: nn.Parameter(torch.randn(steps, width) * 0.02) for name in names})
+        self.decoder = nn.ModuleDict({name: Block(width, 4, 2 * width) for name in names})
+        self.predict = nn.ModuleDict(
+            {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
+        )
+        if contrast:
+            self.project = nn.ModuleDict({name: Projection(dim) for name in names} | {FUSED: Projection(2 * dim)})
+            self.log_scale = nn.Parameter(torch.tensor(START_LOG_SCALE))
+
+    def forward(self, views: list[View]) -> Tensor:
+        """Mean reconstruction error of the views, plus the weighted disagreement of the two; scalar."""
+        losses: list[Tensor] = []
+        embedded: list[dict[str, Tensor]] = []
+        for view in views:
+            alone, together, fusion = self.teacher.encode(view.features, view.valid, view.visible)
+            losses.append(self.reconstruction(together, view))
+            if self.contrast:
+                pooled = self.teacher.pooled(alone, together, fusion)
+                embedded.append({name: self.project[name](features) for name, features in pooled.items()})
+        loss = torch.stack(losses).mean()
+        return loss + self.contrast * agreement_loss(embedded, self.log_scale) if self.contrast else loss
+
+    def reconstruction(self, together: dict[str, Tensor], view: View) -> Tensor:
+        """Mean squared error of the hidden, valid tokens' motion; scalar.
+
+        Args:
+            together: modality -> (B, Sv, D) encoded visible steps.
+            view: what was encoded.
+        """
+        losses: list[Tensor] = []
+        for spec in self.teacher.specs:
+            name, visible = spec.name, view.visible[spec.name]
+            narrow = self.narrow[name](together[name])  # (B, Sv, W)
+            batch, _, width = narrow.shape
+            everywhere = self.hidden_step[name].to(narrow.dtype).expand(batch, self.steps, -1).clone()
+            everywhere = everywhere.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), narrow)
+            decoded = self.predict[name](self.decoder[name](everywhere + self.place[name]))
+            decoded = decoded.reshape(batch, self.steps, spec.groups, spec.patch * spec.group)
+            target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
+            error = (decoded - target).square().mean(-1)  # (B, S, G)
+            counted = visible.hidden(self.steps, spec.groups) & view.valid[name][..., None]
+            losses.append((error * counted).sum() / counted.sum().clamp(min=1))
+        return torch.stack(losses).mean()
+
+
+def motion_target(features: Tensor, group: int) -> Tensor:
+    """Motion of every token, normalised to zero mean and unit variance within the token.
+
+    Args:
+        features: (B, S, P, G, F); the last `group` of the F features are motions.
+        group: channels of a group.
+
+    Returns:
+        (B, S, G, P * group).
+    """
+    motion = features[..., group:].transpose(2, 3).flatten(3)
+    centred = motion - motion.mean(-1, keepdim=True)
+    return centred / (motion.var(-1, keepdim=True, unbiased=False) + 1e-6).sqrt()

@@ -1,0 +1,1 @@
+"""Training shared by teacher and student: loop, batches, checkpoints."""

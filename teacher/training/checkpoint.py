@@ -1,0 +1,232 @@
+"""A trained network on disk: weights in safetensors, everything else in JSON, no pickle.
+
+CHECKPOINT/weights.safetensors   parameters
+CHECKPOINT/moments.safetensors   means of the training windows, if the stage keeps any (`training.moments`)
+CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+from edgehar import __version__
+from edgehar.errors import CheckpointError, ConfigError, DataError
+from edgehar.files.atomic import atomic_folder, digest_of, read_json
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.preprocess import Normalisation
+
+FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 1
+FILES = ("checkpoint.json", "weights.safetensors", "moments.safetensors")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a later stage needs to know of a trained network.
+
+    Attributes:
+        kind: "pretrained", "teacher", "student" or "pruned".
+        network: sizes the network is rebuilt from.
+        info: modalities, labels and window.
+        normalisation: scales of the training subjects.
+        data: name, root, split and training subjects, so that a later stage finds the same recordings.
+        history: points of the training curve.
+        facts: whatever else was measured (parameters, multiply-adds, accuracy, seconds).
+        weights: name -> tensor.
+        moments: name -> tensor, see `edgehar.teacher.training.moments`; empty if none are kept.
+        path: the folder it was read from, to be named in messages; None if it was made here.
+    """
+
+    kind: str
+    network: dict[str, Any]
+    info: DatasetInfo
+    normalisation: Normalisation
+    data: dict[str, Any]
+    history: list[dict[str, float]]
+    facts: dict[str, Any]
+    weights: dict[str, torch.Tensor] = field(repr=False)
+    moments: dict[str, torch.Tensor] = field(default_factory=lambda: dict[str, torch.Tensor](), repr=False)
+    path: Path | None = field(default=None, compare=False)
+
+    def digest(self) -> str:
+        """Changes with anything that a later stage computes with; not with the time that training took, say."""
+        tensors = [hashlib.sha256(save(part)).hexdigest() for part in (self.weights, self.moments)]
+        about = [self.network, info_to_json(self.info), self.normalisation.to_json(), self.facts.get("statistics")]
+        return digest_of([*tensors, *about])
+
+
+def info_to_json(info: DatasetInfo) -> dict[str, Any]:
+    """Plain dict of a data set's promises."""
+    return asdict(info)
+
+
+def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
+    """Inverse of `info_to_json`."""
+    return DatasetInfo(
+        entry["name"],
+        tuple(ModalitySpec.from_json(spec) for spec in entry["modalities"]),
+        tuple(entry["labels"]),
+        WindowSpec(**entry["window"]),
+        entry["citation"],
+        entry["licence"],
+        tuple(entry["caveats"]),
+    )
+
+
+def refuse_to_replace(out: Path, kind: str) -> None:
+    """Raise ConfigError if `out` holds anything but an earlier checkpoint of this kind, whole or damaged."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "checkpoint.json").is_file():
+        raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
+    strange = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES or not entry.is_file())
+    if strange:
+        raise ConfigError(
+            f"--out {out}: holds {', '.join(strange)}, which would be lost with the checkpoint there; nothing was "
+            "changed; move it elsewhere or choose another folder"
+        )
+    try:
+        found = read_json(out / "checkpoint.json")
+    except DataError:
+        return  # damaged, and made anew
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ConfigError(f"--out {out}: checkpoint.json is of something else; nothing was changed; choose another")
+    if found.get("kind") != kind:
+        raise ConfigError(
+            f"--out {out}: holds a {found.get('kind')} checkpoint and would get a {kind} one; nothing was changed; "
+            "choose another folder"
+        )
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint folder, whole or not at all; raises ConfigError if something else is there by now."""
+    refuse_to_replace(path, checkpoint.kind)
+    with atomic_folder(path) as folder:
+        tensors = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
+        (folder / "weights.safetensors").write_bytes(
+            save(tensors, {"network": json.dumps(checkpoint.network)})  # shapes do not tell the number of heads
+        )
+        if checkpoint.moments:
+            kept = {name: tensor.contiguous() for name, tensor in checkpoint.moments.items()}
+            (folder / "moments.safetensors").write_bytes(save(kept))
+        entry = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "edgehar": __version__,
+            "kind": checkpoint.kind,
+            "network": checkpoint.network,
+            "info": info_to_json(checkpoint.info),
+            "normalisation": checkpoint.normalisation.to_json(),
+            "data": checkpoint.data,
+            "facts": checkpoint.facts,
+            "history": checkpoint.history,
+        }
+        (folder / "checkpoint.json").write_text(json.dumps(entry, indent=1) + "\n")
+
+
+def _check_numbers(checkpoint: Checkpoint) -> None:
+    """Raise DataError for weights, moments or scales that no training leaves."""
+    for name, tensor in checkpoint.weights.items():
+        if tensor.dtype != torch.float32:
+            raise DataError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
+    for name, tensor in (checkpoint.weights | checkpoint.moments).items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(f"{name} holds values that are not finite")
+    for spec in checkpoint.info.modalities:
+        scale = checkpoint.normalisation.scale[spec.name]
+        if scale.shape != (spec.groups, 2) or not ((scale > 0) & (scale < np.inf)).all():
+            raise DataError(f"normalisation of {spec.name}: expected {spec.groups} x 2 finite scales above 0")
+
+
+def _check_moments(checkpoint: Checkpoint) -> None:
+    """Raise DataError for means or directions of other windows, or no means."""
+    if not checkpoint.moments:
+        return
+    specs, steps = checkpoint.info.modalities, checkpoint.info.window.steps
+    size = sum(steps * spec.patch * spec.groups * spec.features for spec in specs)
+    for name, fewest in (("means", 1), ("directions", 0)):
+        tensor = checkpoint.moments.get(name, torch.zeros(0))
+        if tensor.dim() != 2 or len(tensor) < fewest or tensor.shape[1] != size or not tensor.is_floating_point():
+            raise DataError(
+                f"moments: {name} of shape {tuple(tensor.shape)}, expected {fewest} or more rows of {size} features"
+            )
+
+
+def _check_facts(checkpoint: Checkpoint) -> None:
+    """Raise DataError for facts of other types than a stage writes, or statistics of other sensors."""
+    facts, specs = checkpoint.facts, {spec.name: spec for spec in checkpoint.info.modalities}
+    for name in ("options", "needs", "statistics"):
+        if not isinstance(facts.get(name, {}), dict):
+            raise DataError(f"facts: {name} is {facts[name]!r:.40}, expected names and values")
+    for name, entry in facts.get("statistics", {}).items():
+        if name not in specs:
+            raise DataError(f"statistics of {name}, expected those of {', '.join(specs)}")
+        channels = specs[name].channels
+        shapes = {"mean": (channels,), "covariance": (channels, channels), "motion": (channels,)}
+        for part, shape in shapes.items():
+            values = np.asarray(entry.get(part) if isinstance(entry, dict) else entry)
+            if values.shape != shape or values.dtype.kind not in "if" or not np.isfinite(values).all():
+                raise DataError(f"statistics of {name}: {part} is not {' x '.join(map(str, shape))} finite numbers")
+
+
+def _check_types(entry: dict[str, Any]) -> None:
+    """Raise DataError for a part of checkpoint.json that is of another type than was written."""
+    expected = {"network": dict, "info": dict, "normalisation": dict, "data": dict, "facts": dict, "history": list}
+    for name, kind in expected.items():
+        if not isinstance(entry[name], kind):
+            raise DataError(f"{name} is {entry[name]!r:.40}, expected a {kind.__name__}")
+
+
+def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights; raises DataError if they were saved with other sizes (older files do not say with which)."""
+    with safe_open(path, framework="pt") as opened:
+        text = (opened.metadata() or {}).get("network")
+    written = network if text is None else json.loads(text)
+    for name in sorted({*network, *written}):
+        if network.get(name) != written.get(name):
+            raise DataError(
+                f"network: {name} is {network.get(name)!r}, the weights were saved with {written.get(name)!r}"
+            )
+    return load_file(path)
+
+
+def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
+    """Read a checkpoint; raises CheckpointError if it is missing, damaged, of another version or kind."""
+    expected = " or ".join(kinds)
+    if not (path / "checkpoint.json").is_file():
+        raise CheckpointError(f"{path}: no checkpoint.json there; expected the folder of a {expected} checkpoint")
+    try:
+        entry = read_json(path / "checkpoint.json")
+        if entry.get("format_version") != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: checkpoint version {entry.get('format_version')}; this edgehar reads "
+                f"version {FORMAT_VERSION}; train again"
+            )
+        if entry["kind"] not in kinds:
+            raise CheckpointError(f"{path}: holds a {entry['kind']} checkpoint; expected {expected}")
+        _check_types(entry)
+        checkpoint = Checkpoint(
+            entry["kind"],
+            entry["network"],
+            info_from_json(entry["info"]),
+            Normalisation.from_json(entry["normalisation"]),
+            entry["data"],
+            entry["history"],
+            entry["facts"],
+            _read_weights(path / "weights.safetensors", entry["network"]),
+            load_file(path / "moments.safetensors") if (path / "moments.safetensors").is_file() else {},
+            path,
+        )
+        _check_numbers(checkpoint)
+        _check_moments(checkpoint)
+        _check_facts(checkpoint)
+        return checkpoint
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, DataError, OSError) as problem:
+        raise CheckpointError(f"{path}: damaged checkpoint ({problem}); train it again") from None
