@@ -20,6 +20,12 @@ def check_threads(threads: Any, name: str = "--threads") -> None:
         raise ConfigError(f"{name} {repr(threads)[:MOST_SHOWN]}: expected a whole number from 1 to {MOST_THREADS}")
 
 
+def check_seed(*seeds: int, name: str = "seed") -> None:
+    """Raise ConfigError unless every seed is one that numpy and torch both accept."""
+    if any(not 0 <= seed < 2**31 for seed in seeds):
+        raise ConfigError(f"--{name} {','.join(map(str, seeds))}: expected 0 or more, below 2^31")
+
+
 def names_of(values: Any, what: str) -> tuple[str, ...]:
     """A caller's list of names as a tuple; raises ConfigError for a lone text, whose letters are no names."""
     shown = repr(values)[:MOST_SHOWN]

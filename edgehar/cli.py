@@ -8,7 +8,7 @@ import warnings
 
 from edgehar import __version__
 from edgehar.entry import guarded
-from edgehar.verbs import AT_ONCE, VERBS, call
+from edgehar.verbs import NOT_RESUMABLE, VERBS, call
 
 
 def usage() -> str:
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     usual = warnings.formatwarning
     warnings.formatwarning = _as_remark
     try:
-        return guarded(lambda _: call(verb, rest), goes_on=verb not in AT_ONCE or "--suite" in rest)
+        return guarded(lambda _: call(verb, rest), resumable=verb not in NOT_RESUMABLE or "--suite" in rest)
     finally:
         warnings.formatwarning = usual
 

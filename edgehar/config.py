@@ -1,36 +1,108 @@
-"""Frozen dataclasses are the options: help text from the fields, presets, JSON, one parser for every verb.
+"""Options as frozen dataclasses: help, bounds, groups and presets are declared with each field.
 
 A field that is itself a dataclass is a group of options of the same command line.
 """
 
-import argparse
 import dataclasses
+import math
 import types
 import typing
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, TypeVar, cast
 
 from edgehar.errors import ConfigError
 
 T = TypeVar("T")
 
 
-def option(default: Any, help_text: str, words: bool = False) -> Any:
-    """A dataclass field with its help text; `dataclasses.MISSING` as default makes it required.
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """The values an option accepts: an interval of finite numbers, or a list of choices.
 
-    The values of a tuple are separated by commas; with `words` they follow the option as separate words.
+    Attributes:
+        at_least: smallest value.
+        above: largest value that is too small.
+        at_most: largest value.
+        below: smallest value that is too large.
+        choices: the only values, unless empty.
     """
-    return dataclasses.field(default=default, metadata={"help": help_text, "words": words})
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> bool:
+        """Whether any limit is set."""
+        return any(limit is not None for limit in (self.at_least, self.above, self.at_most, self.below))
+
+    def accepts(self, value: object, whole: bool) -> bool:
+        """Whether one value (one item of a tuple) is within the bounds."""
+        if self.choices and value not in self.choices:
+            return False
+        if not self.numeric:
+            return True
+        if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+            return False
+        number = float(cast(float, value))
+        return (
+            math.isfinite(number)
+            and (self.at_least is None or number >= self.at_least)
+            and (self.above is None or number > self.above)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.below is None or number < self.below)
+        )
+
+    def text(self, whole: bool) -> str:
+        """What a message says was expected."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        low = f"above {self.above:g}" if self.above is not None else ""
+        low = f"from {self.at_least:g}" if self.at_least is not None else low
+        high = f"below {self.below:g}" if self.below is not None else ""
+        high = f"up to {self.at_most:g}" if self.at_most is not None else high
+        return " ".join(("a whole number" if whole else "a number", *filter(None, (low, high))))
 
 
-def positional(help_text: str, default: Any = dataclasses.MISSING) -> Any:
+def option(
+    default: Any,
+    help_text: str,
+    *,
+    words: bool = False,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    choices: Iterable[str] = (),
+) -> Any:
+    """A dataclass field with its help text and bounds.
+
+    Args:
+        default: value where the option is not given; `dataclasses.MISSING` makes the option required.
+        help_text: shown by --help; choices and the default are appended.
+        words: the items of a tuple follow the option as separate words, not separated by commas.
+        at_least: smallest value, of each item of a tuple; see `Bounds` for this and the others.
+        above: exclusive lower limit.
+        at_most: largest value.
+        below: exclusive upper limit.
+        choices: the only values.
+    """
+    bounds = Bounds(at_least, above, at_most, below, tuple(choices))
+    return dataclasses.field(default=default, metadata={"help": help_text, "words": words, "bounds": bounds})
+
+
+def positional(help_text: str, default: Any = dataclasses.MISSING, choices: Iterable[str] = ()) -> Any:
     """A positional argument; optional if it has a default."""
-    return dataclasses.field(default=default, metadata={"help": help_text, "positional": True})
+    metadata = {"help": help_text, "positional": True, "bounds": Bounds(choices=tuple(choices))}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_seed(*seeds: int, name: str = "seed") -> None:
-    """Raise ConfigError unless every seed is one that numpy and torch both take."""
-    if any(not 0 <= seed < 2**31 for seed in seeds):
-        raise ConfigError(f"--{name} {','.join(map(str, seeds))}: expected 0 or more, below 2^31")
+def seed_option(help_text: str = "random seed") -> Any:
+    """A field for a seed that numpy and torch both accept, 0 by default."""
+    return option(0, help_text, at_least=0, below=2**31)
 
 
 def group(config_type: type[T]) -> T:
@@ -38,7 +110,33 @@ def group(config_type: type[T]) -> T:
     return dataclasses.field(default_factory=config_type)  # type: ignore[return-value]
 
 
-def _plain(kind: Any) -> tuple[Any, bool]:
+class Options:
+    """Base of an options dataclass: checks every field against its declared bounds.
+
+    A dataclass that checks more overrides `__post_init__` and calls this one first.
+    """
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value out of bounds."""
+        for field in dataclasses.fields(cast(Any, self)):
+            bounds = field.metadata.get("bounds")
+            if bounds is not None:
+                check_bounds(field.name, getattr(self, field.name), bounds, _item_type(type(self), field.name))
+
+
+def check_bounds(name: str, value: Any, bounds: Bounds, kind: type) -> None:
+    """Raise ConfigError unless a value, or every item of a tuple, is within the bounds; None is not checked."""
+    items: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
+    if value is not None and not all(bounds.accepts(item, kind is int) for item in items):
+        found = ",".join(map(str, items))
+        raise ConfigError(f"--{name.replace('_', '-')} {found}: expected {bounds.text(kind is int)}")
+
+
+def _item_type(config_type: type, name: str) -> type:
+    return item_type(typing.get_type_hints(config_type)[name])[0]
+
+
+def item_type(kind: Any) -> tuple[Any, bool]:
     """The type inside an optional type, and whether it is a tuple of it."""
     if isinstance(kind, types.UnionType):
         kind = next(inner for inner in typing.get_args(kind) if inner is not types.NoneType)
@@ -47,97 +145,26 @@ def _plain(kind: Any) -> tuple[Any, bool]:
     return kind, False
 
 
-def _split_by_comma(kind: Any) -> Any:
-    def split(text: str) -> tuple[Any, ...]:
-        return tuple(kind(part) for part in text.split(",") if part)
-
-    split.__name__ = f"comma-separated {kind.__name__}"
-    return split
-
-
-class _AsTuple(argparse.Action):
-    """Keep the words of an option as a tuple."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
-        setattr(namespace, self.dest, tuple(values))
-
-
-def _add_options(parser: argparse.ArgumentParser, config_type: Any, preset: dict[str, Any]) -> None:
-    """An argument for each field; help shows what holds where it is not given: the preset's value, else the field's."""
-    hints = typing.get_type_hints(config_type)
-    for field in dataclasses.fields(config_type):
-        kind, many = _plain(hints[field.name])
-        if dataclasses.is_dataclass(kind):
-            _add_options(parser, kind, preset)
-            continue
-        shown: Any = preset.get(field.name, field.default)
-        help_text = str(field.metadata.get("help", ""))
-        if shown not in (None, "", (), dataclasses.MISSING) and not isinstance(shown, bool):
-            help_text += f" ({','.join(map(str, shown)) if many else shown})"
-        arguments: dict[str, Any] = {"help": help_text.replace("%", "%%"), "default": argparse.SUPPRESS}
-        if kind is bool:
-            arguments["action"] = argparse.BooleanOptionalAction
-        elif field.metadata.get("words"):
-            arguments |= {"type": kind, "metavar": field.name.upper(), "nargs": "+", "action": _AsTuple}
-        else:
-            shown_name = f"{field.name.upper()},..." if many else field.name.upper()
-            arguments |= {"type": _split_by_comma(kind) if many else kind, "metavar": shown_name}
-        if field.metadata.get("positional"):
-            if shown is not dataclasses.MISSING:
-                arguments["nargs"] = "?"
-            parser.add_argument(field.name, **arguments)
-        else:
-            required = shown is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-            parser.add_argument("--" + field.name.replace("_", "-"), required=required, **arguments)
-
-
-def _build(config_type: type[T], values: dict[str, Any]) -> T:
+def build(config_type: type[T], values: Mapping[str, Any]) -> T:
     """Deal flat values out to a dataclass and its groups."""
     hints = typing.get_type_hints(config_type)
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
         if dataclasses.is_dataclass(hints[field.name]):
-            chosen[field.name] = _build(hints[field.name], values)  # type: ignore[arg-type]
+            chosen[field.name] = build(hints[field.name], values)  # type: ignore[arg-type]
         elif field.name in values:
             chosen[field.name] = values[field.name]
     return config_type(**chosen)
 
 
-def parse(
-    config_type: type[T],
-    argv: list[str] | None,
-    prog: str,
-    description: str,
-    presets: dict[str, dict[str, Any]] | None = None,
-    default_preset: str = "base",
-) -> T:
-    """Parse a command line into a frozen dataclass; precedence: option given, preset, default.
-
-    Args:
-        config_type: the dataclass.
-        argv: arguments, or None for those of the process.
-        prog: name of the command in messages.
-        description: shown by --help.
-        presets: name -> values of fields, also of fields within groups.
-        default_preset: the preset where none is given.
-
-    Raises:
-        ConfigError: a dataclass refuses a value. (argparse itself exits with code 2 on unknown options.)
-    """
-    parser = argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    if presets:
-        parser.add_argument(
-            "--preset", choices=sorted(presets), default=default_preset, help=f"sizes and lengths ({default_preset})"
-        )
-    _add_options(parser, config_type, presets[default_preset] if presets else {})
-    given = vars(parser.parse_args(argv))
-    chosen = presets[given.pop("preset", default_preset)] if presets else {}
-    try:
-        return _build(config_type, chosen | given)
-    except (TypeError, ValueError) as problem:
-        raise ConfigError(f"{prog}: {problem}; see {prog} --help") from None
+def field_names(config_type: Any) -> set[str]:
+    """Names of the fields of an options dataclass and of its groups."""
+    hints = typing.get_type_hints(config_type)
+    names: set[str] = set()
+    for field in dataclasses.fields(config_type):
+        kind = hints[field.name]
+        names |= field_names(kind) if dataclasses.is_dataclass(kind) else {field.name}
+    return names
 
 
 def to_json(config: Any) -> dict[str, Any]:

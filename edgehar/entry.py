@@ -28,13 +28,13 @@ def forget_reader() -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until the end)
 
 
-def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None, goes_on: bool = True) -> int:
+def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None, resumable: bool = True) -> int:
     """Call a verb; turn what a user can cause into one line on stderr and exit code 2.
 
     Args:
         main: the verb.
         argv: its arguments; those of the process if None.
-        goes_on: whether the same command goes on where it was interrupted.
+        resumable: whether running the same command again resumes it.
     """
     try:
         return main(argv)
@@ -56,7 +56,7 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
         }.get(problem.errno or 0, "check the path")
         message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"
     except KeyboardInterrupt:
-        remark = "; the same command goes on where this one stopped" if goes_on else ""
+        remark = "; the same command goes on where this one stopped" if resumable else ""
         sys.stderr.write(f"\nedgehar: interrupted{remark}\n")
         return 128 + signal.SIGINT
     sys.stderr.write(f"edgehar: {' '.join(message.split())}\n")

@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("edgehar.report.command:main", "render a run's results.json as one HTML page"),
 }
 
-AT_ONCE = ("export", "quantize", "calibrate", "package", "verify", "bench", "run", "evaluate", "report")
+NOT_RESUMABLE = ("export", "quantize", "calibrate", "package", "verify", "bench", "run", "evaluate", "report")
 """Verbs that keep no progress: interrupted, they begin anew."""
 
 
@@ -62,6 +62,6 @@ def _interrupted_afterwards() -> Generator[None, None, None]:
 def check(verb: str, argv: list[str]) -> None:
     """Read the options of a verb without calling it; raises ConfigError for what means nothing.
 
-    For verbs whose module has a function `read`.
+    For verbs whose module has a `PARSER`.
     """
-    importlib.import_module(VERBS[verb][0].partition(":")[0]).read(argv)
+    importlib.import_module(VERBS[verb][0].partition(":")[0]).PARSER.parse(argv)

@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.config import check_seed, group, option, parse, positional
+from edgehar.checks import check_seed
+from edgehar.command_line import Parser
+from edgehar.config import group, option, positional
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
@@ -36,13 +38,13 @@ from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
-from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
 from edgehar.teacher.training.stage import (
     LossOf,
     StageData,
     cross_entropy,
-    held,
     load_stage_data,
+    locked_output,
     report_score,
     score_on,
 )
@@ -90,7 +92,7 @@ class BaselineOptions:
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "lstm_stem": 24, "lstm_units": 24, "lstm_layers": 1, "tcn_channels": 24, "kernels": 1000,
-        "updates": 250, "learning_rate": 4e-3, "average": 0.98,
+        "updates": 250, "learning_rate": 4e-3, "ema_decay": 0.98,
     },
     "base": {"updates": 1500, "learning_rate": 3e-3},
 }  # fmt: skip
@@ -114,7 +116,7 @@ class Measured:
 
 
 @contextmanager
-def place_of(out: Path, crew: Crew) -> Generator[Path, None, None]:
+def place_of(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
     """Hold the file to write and yield the one for resuming, which goes when the result is there.
 
     Raises ConfigError if `out` is something else than an earlier result.
@@ -123,25 +125,25 @@ def place_of(out: Path, crew: Crew) -> Generator[Path, None, None]:
         found = read_json(out) if out.is_file() and out.suffix == ".json" else None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ConfigError(f"--out {out}: exists and is no baseline's result; nothing was changed; choose another")
-    with held(out, crew) as progress:
+    with locked_output(out, processes) as progress:
         yield progress
 
 
-def supervised_loss(windows: WindowTensors, variation: Variation, crew: Crew) -> LossOf:
+def supervised_loss(windows: WindowTensors, variation: Variation, processes: ProcessGroup) -> LossOf:
     """Cross-entropy against softened labels of windows that are varied as they are for teacher and student."""
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
         features, valid, target = variation.apply(windows.rows(rows), other, generator)
-        output = model(crew.share_all(features), crew.share_all(valid))
-        return cross_entropy(output.logits, crew.share(target))
+        output = model(processes.shard_all(features), processes.shard_all(valid))
+        return cross_entropy(output.logits, processes.shard(target))
 
     return loss_of
 
 
 def measure_network(
-    data: StageData, labelled: Windows, options: BaselineOptions, crew: Crew, progress: Path
+    data: StageData, labelled: Windows, options: BaselineOptions, processes: ProcessGroup, progress: Path
 ) -> Measured:
     """Train an LSTM or a TCN; score it with all sensors and with each one alone."""
     info = data.dataset.info
@@ -150,20 +152,20 @@ def measure_network(
         model: nn.Module = Lstm(options.lstm, info.modalities, len(info.labels))
     else:
         model = Tcn(options.tcn, info.modalities, len(info.labels))
-    model = model.to(crew.device)
+    model = model.to(processes.device)
     variation = Variation(info, options.augment, options.exchange, options.labels.smoothing, options.labels.mixup)
-    loss_of = supervised_loss(to_tensors(labelled, crew.device), variation, crew)
+    loss_of = supervised_loss(to_tensors(labelled, processes.device), variation, processes)
     key = [asdict(options), data.fingerprint]
-    history = train(model, loss_of, len(labelled), options.train, options.seed, crew, options.kind, progress, key)
+    history = train(model, loss_of, len(labelled), options.train, options.seed, processes, options.kind, progress, key)
     scores = {
-        fed_name(fed): score_on(model, fed_only(data.test, fed), info.labels, crew.device)
-        for fed in (feeds(tuple(spec.name for spec in info.modalities)) if crew.rank == 0 else ())
+        fed_name(fed): score_on(model, fed_only(data.test, fed), info.labels, processes.device)
+        for fed in (feeds(tuple(spec.name for spec in info.modalities)) if processes.rank == 0 else ())
     }
     macs = count_window_macs(model, info.modalities, info.window.steps)
     return Measured(count_parameters(model), macs, scores, history)
 
 
-def measure(data: StageData, options: BaselineOptions, crew: Crew, progress: Path) -> Measured:
+def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> Measured:
     """Fit a baseline to the training subjects' labelled windows and score it on the test subjects' once.
 
     Raises DataError if the training subjects show fewer than two activities.
@@ -175,7 +177,7 @@ def measure(data: StageData, options: BaselineOptions, crew: Crew, progress: Pat
             "expected two activities or more; label some or choose another split"
         )
     if options.kind in ("lstm", "tcn"):
-        return measure_network(data, labelled, options, crew, progress)
+        return measure_network(data, labelled, options, processes, progress)
     if options.kind == "nearest":
         predicted = nearest_neighbour(labelled, test)
         parameters = sum(array.size for array in labelled.features.values())
@@ -187,16 +189,18 @@ def measure(data: StageData, options: BaselineOptions, crew: Crew, progress: Pat
     return Measured(parameters, macs, {everything: score(test.label, predicted, test.subject, info.labels)}, [])
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(BaselineOptions, "edgehar baseline", __doc__ or "", PRESETS)
+
+
+def run(options: BaselineOptions) -> int:
     """Fit, score once on the test subjects, write the result."""
-    options = parse(BaselineOptions, argv, "edgehar baseline", __doc__ or "", PRESETS)
-    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
-    if crew.rank != 0 and options.kind not in ("lstm", "tcn"):
+    out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
+    if processes.rank != 0 and options.kind not in ("lstm", "tcn"):
         return 0
-    with place_of(out, crew) as progress:
+    with place_of(out, processes) as progress:
         data = load_stage_data(options.data)
-        measured = measure(data, options, crew, progress)
-        if crew.rank != 0:
+        measured = measure(data, options, processes, progress)
+        if processes.rank != 0:
             return 0
         # Where the files lie is the business of one machine.
         chosen = {name: value for name, value in asdict(options).items() if name not in ("kind", "out", "seed", "data")}
@@ -221,6 +225,11 @@ def main(argv: list[str] | None = None) -> int:
         write_json(out, result)
     report_score(options.kind, next(iter(measured.scores.values())))
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.choices import PSEUDO_LABELS, check_label_share, check_pseudo_labels
-from edgehar.config import group, option, parse
+from edgehar.command_line import Parser
+from edgehar.config import group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.student.distillation.ensemble import Known, Teachers, agreeing
-from edgehar.student.distillation.initialise import begin_like
-from edgehar.student.distillation.pseudo_labels import NONE, chosen_windows, told_rows
+from edgehar.student.distillation.initialise import initialise_from_teacher
+from edgehar.student.distillation.pseudo_labels import NONE, chosen_windows, labelled_subset
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 from edgehar.student.network.model import PRESETS, Lite, LiteConfig
 from edgehar.teacher.augmentation.compose import Variation
@@ -32,16 +33,16 @@ from edgehar.teacher.augmentation.sensor_faults import FaultConfig, FaultyWindow
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.pretraining.contrast import gathered
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
 from edgehar.teacher.training.stage import (  # fmt: skip
     LossOf,
+    checkpoint_output,
     cross_entropy,
     example,
     load_data_of,
     report_score,
     score_on,
-    workplace,
 )
 
 
@@ -63,7 +64,7 @@ class DistillConfig:
         f"labels that the teachers make up where none is known: {', '.join(PSEUDO_LABELS)} (as many of each activity "
         "from everyone); with --soft 0 --feature 0 --hard 1",
     )
-    begin_like_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
+    init_from_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
     label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
     label_draw: int = option(0, "which windows are in that share")
 
@@ -112,9 +113,9 @@ class DistillOptions:
 
 
 LENGTHS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 400, "learning_rate": 4e-3, "average": 0.98},
+    "tiny": {"updates": 400, "learning_rate": 4e-3, "ema_decay": 0.98},
     "base": {"updates": 2000, "learning_rate": 3e-3},
-    "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "average": 0.999},
+    "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "ema_decay": 0.999},
 }
 
 
@@ -182,83 +183,81 @@ def distill_loss(
     variation: Variation,
     lost_modality: float,
     config: DistillConfig,
-    crew: Crew,
+    processes: ProcessGroup,
 ) -> LossOf:
     """The teachers see sound, whole windows; the student sees the same with faults and lost sensors (KARMMA)."""
     names = [spec.name for spec in variation.info.modalities]
-    partners = Partners(windows.sound.label)
+    partners = Partners(windows.clean.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         faulty = windows.rows(rows, generator)
-        other = windows.sound.rows(partners.draw(rows, generator)) if variation.exchanges else None
+        other = windows.clean.rows(partners.draw(rows, generator)) if variation.exchanges else None
         state = generator.get_state()
         features, valid, target = variation.apply(faulty, other, generator)
         shown = valid if len(names) == 1 else lose_modalities(valid, names, lost_modality, generator)
         seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
-        said = Attempt(*model(crew.share_all(seen), crew.share_all(shown)))
-        loss = config.hard * cross_entropy(said.logits, crew.share(target))
+        said = Attempt(*model(processes.shard_all(seen), processes.shard_all(shown)))
+        loss = config.hard * cross_entropy(said.logits, processes.shard(target))
         if not config.taught:
             return loss
         # The same random numbers again: what the teachers see differs from it by the faults alone.
         generator.set_state(state)
-        sound, sound_valid, _ = variation.apply(windows.sound.rows(rows), other, generator)
+        clean, sound_valid, _ = variation.apply(windows.clean.rows(rows), other, generator)
         with torch.no_grad():
-            known = teachers(crew.share_all(sound), crew.share_all(sound_valid))
+            known = teachers(processes.shard_all(clean), processes.shard_all(sound_valid))
         return reduce(torch.add, weighted(said, known, config), loss)
 
     return loss_of
 
 
-def read(argv: list[str] | None) -> DistillOptions:
-    """The options as typed; raises ConfigError for what means nothing."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    return parse(DistillOptions, argv, "edgehar distill", __doc__ or "", presets)
+PARSER = Parser(
+    DistillOptions, "edgehar distill", __doc__ or "", {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+)
 
 
-def main(argv: list[str] | None = None) -> int:
+def run(options: DistillOptions) -> int:
     """Distil, score once on the test subjects, write the checkpoint."""
-    options = read(argv)
     config = options.distill
-    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
+    out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
     before = agreeing(teachers_before, options.teacher)
-    with workplace(out, crew, *options.teacher, kind="student") as progress:
+    with checkpoint_output(out, processes, *options.teacher, kind="student") as progress:
         data = load_data_of(before, options.data)
         info = data.dataset.info
-        teachers = Teachers(teachers_before, config.layers).to(crew.device)
-        told = told_rows(data.train, config.label_share, config.label_draw)
-        chosen = chosen_windows(data, told, config.taught, config.pseudo_labels, teachers, crew.device)
-        windows = faulty_windows(data, options.faults, options.seed, crew.device, chosen)
+        teachers = Teachers(teachers_before, config.layers).to(processes.device)
+        told = labelled_subset(data.train, config.label_share, config.label_draw)
+        chosen = chosen_windows(data, told, config.taught, config.pseudo_labels, teachers, processes.device)
+        windows = faulty_windows(data, options.faults, options.seed, processes.device, chosen)
         # Lost sensors are the student's alone.
         whole = replace(options.augment, lost_modality=0.0)
         variation = Variation(info, whole, options.exchange, 0.0, config.mixup)
         lost_modality = options.augment.lost_modality
         torch.manual_seed(options.seed)
         student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
-        if config.begin_like_teacher:
-            begin_like(student, teachers.first)
-        model = Apprentice(student, teachers.dim, config).to(crew.device)
+        if config.init_from_teacher:
+            initialise_from_teacher(student, teachers.first)
+        model = Apprentice(student, teachers.dim, config).to(processes.device)
         history = train(
             model,
-            distill_loss(windows, teachers, variation, lost_modality, config, crew),
-            len(windows.sound),
+            distill_loss(windows, teachers, variation, lost_modality, config, processes),
+            len(windows.clean),
             options.train,
             options.seed,
-            crew,
+            processes,
             "distill",
             progress,
             [asdict(options), data.fingerprint, [checkpoint.digest() for checkpoint in teachers_before]],
         )
-        if crew.rank != 0:
+        if processes.rank != 0:
             return 0
-        evaluation = score_on(student, data.test, info.labels, crew.device)
+        evaluation = score_on(student, data.test, info.labels, processes.device)
         facts = {
             "parameters": count_parameters(student),
-            "macs": count_macs(student, *example(data.train, crew.device)),
+            "macs": count_macs(student, *example(data.train, processes.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
             "labelled_windows": len(told),
-            "pseudo_labelled_windows": int((windows.sound.label >= 0).sum()) - len(told),
+            "pseudo_labelled_windows": int((windows.clean.label >= 0).sum()) - len(told),
             "statistics": measure_statistics(data.train, info.modalities),
             "options": asdict(options),
         }
@@ -271,6 +270,11 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
     report_score("student", evaluation)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

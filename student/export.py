@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
 from edgehar.files.atomic import locked
-from edgehar.package.folder import CALIBRATION, PARITY, Manifest, write_package
+from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
 from edgehar.student.network.model import Lite
 from edgehar.student.network.onnx_export import graphs_of
 from edgehar.student.network.rebuild import rebuild
@@ -121,7 +122,7 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         "encoder.fp32.onnx": encoder,
         "head.fp32.onnx": head,
         PARITY: _npz(parity),
-        CALIBRATION: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
+        QUANTISATION_ARRAYS: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
     }
     write_package(out, manifest, files)
     return manifest

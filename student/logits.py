@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgehar.config import group, option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import group, option, positional
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
-from edgehar.metrics.logits_file import Answers, fed_name, feeds, scores, write_answers
+from edgehar.metrics.logits_file import StoredLogits, fed_name, feeds, scores, write_logits
 from edgehar.signals.windows import Windows
 from edgehar.student.network.rebuild import network_of
 from edgehar.teacher.training.checkpoint import load_checkpoint
@@ -23,7 +24,7 @@ from edgehar.teacher.training.stage import load_data_of, predict
 
 
 @dataclass(frozen=True)
-class AnswersOptions:
+class LogitsOptions:
     """Options of the command."""
 
     checkpoint: str = positional("folder of a teacher, student or pruned checkpoint")
@@ -42,12 +43,12 @@ def fed_only(windows: Windows, fed: tuple[str, ...]) -> Windows:
 
 def main(argv: list[str] | None = None) -> int:
     """Predict every labelled window of the test subjects and write the logits."""
-    options = parse(AnswersOptions, argv, "python -m edgehar.student.logits", __doc__ or "")
+    options = parse(LogitsOptions, argv, "python -m edgehar.student.logits", __doc__ or "")
     checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     data = load_data_of(checkpoint, options.data)
     network, windows, device = network_of(checkpoint), data.test, torch.device("cpu")
     sensors = tuple(spec.name for spec in checkpoint.info.modalities)
-    answers = Answers(
+    answers = StoredLogits(
         tuple(fed_name(fed) for fed in feeds(sensors)),
         np.stack([predict(network, fed_only(windows, fed), device) for fed in feeds(sensors)]),
         windows.label,
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         checkpoint.info.labels,
         sensors,
     )
-    write_answers(Path(options.out), answers)
+    write_logits(Path(options.out), answers)
     for fed, found in scores(answers).items():
         sys.stdout.write(f"{checkpoint.kind}, fed {fed}: {found['correct']}/{found['total']} correct\n")
     return 0

@@ -23,7 +23,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgehar.config import check_seed, group, option, parse, positional
+from edgehar.checks import check_seed
+from edgehar.command_line import Parser
+from edgehar.config import group, option, positional
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -33,7 +35,7 @@ from edgehar.student.pruning.allocation import ALLOCATIONS, in_multiples, remove
 from edgehar.student.pruning.cost import COSTS, UNITS
 from edgehar.student.pruning.drop_blocks import without_blocks
 from edgehar.student.pruning.importance import CRITERIA
-from edgehar.student.pruning.recover import NEVER, RecoveryConfig, Smaller, recover
+from edgehar.student.pruning.recover import HELD_OUT_UPDATE, RecoveryConfig, Smaller, recover
 from edgehar.student.pruning.units import parts_of
 from edgehar.student.synthesis.sources import DEFAULT, SOURCES, Source, SourceConfig, open_source
 from edgehar.student.windows import Inputs, some_of
@@ -41,8 +43,8 @@ from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew, History, TrainConfig
-from edgehar.teacher.training.stage import follow, load_data_of, report_score, score_on, workplace
+from edgehar.teacher.training.loop import History, ProcessGroup, TrainConfig
+from edgehar.teacher.training.stage import checkpoint_output, inherit_data_options, load_data_of, report_score, score_on
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class PruneOptions:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 100, "learning_rate": 3e-3, "average": 0.98},
+    "tiny": {"updates": 100, "learning_rate": 3e-3, "ema_decay": 0.98},
     "base": {"updates": 1200, "batch": 64, "learning_rate": 1e-2},
     "large": {"updates": 5_000, "batch": 256},
 }
@@ -150,7 +152,7 @@ def prune(
     unpruned: nn.Module,
     source: Source,
     options: PruneOptions,
-    crew: Crew,
+    processes: ProcessGroup,
     progress: Path,
     score: Callable[[nn.Module], dict[str, Any]] | None,
     recorded: str | None,
@@ -159,7 +161,7 @@ def prune(
 
     `recorded` is the fingerprint of the recordings, if the windows are of them: others are not resumed with.
     """
-    held_out = source.draw(HELD_OUT, update_generator(options.seed, NEVER - 1))
+    held_out = source.draw(HELD_OUT, update_generator(options.seed, HELD_OUT_UPDATE - 1))
     single = some_of(held_out, slice(1))
     measured = COSTS[options.cost]
 
@@ -187,7 +189,9 @@ def prune(
         # With a limit in milliseconds the next start may keep other units.
         kept = {name: units.tolist() for name, units in smaller.kept.items()}
         key = [asdict(options), before.digest(), recorded, smaller.gives, kept]
-        points = recover(smaller, unpruned, source, options.recovery, training, options.seed + place, crew, file, key)
+        points = recover(
+            smaller, unpruned, source, options.recovery, training, options.seed + place, processes, file, key
+        )
         done = history[-1]["update"] if history else 0
         history += [point | {"update": done + point["update"]} for point in points]
     facts |= {
@@ -205,9 +209,7 @@ def prune(
     return smaller.network, history, facts
 
 
-def read(argv: list[str] | None) -> PruneOptions:
-    """The options as typed; raises ConfigError for what means nothing."""
-    return parse(PruneOptions, argv, "edgehar prune", __doc__ or "", PRESETS)
+PARSER = Parser(PruneOptions, "edgehar prune", __doc__ or "", PRESETS)
 
 
 def sizes_of(pruned: nn.Module, before: dict[str, Any]) -> dict[str, Any]:
@@ -236,29 +238,28 @@ def report_limit(options: PruneOptions, limit: dict[str, Any]) -> None:
         )
 
 
-def main(argv: list[str] | None = None) -> int:
+def run(options: PruneOptions) -> int:
     """Prune, recover, write the checkpoint."""
-    options = read(argv)
-    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
+    out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     before = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     info, kind = before.info, "teacher" if before.kind == "teacher" else "pruned"
     sources = options.inputs.names(before)
     options.inputs.refuse_idle(sources)
-    if crew.world > 1 and options.cost == "latency_ms":
+    if processes.world > 1 and options.cost == "latency_ms":
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
         raise ConfigError(f"{options.limit_option} of a teacher: it has no graphs for a board; use --macs")
-    with workplace(out, crew, options.checkpoint, kind=kind) as progress:
-        unpruned = network_of(before).to(crew.device).requires_grad_(False)
-        source = open_source(options.inputs, before, unpruned, options.seed, crew.device, options.data)
+    with checkpoint_output(out, processes, options.checkpoint, kind=kind) as progress:
+        unpruned = network_of(before).to(processes.device).requires_grad_(False)
+        source = open_source(options.inputs, before, unpruned, options.seed, processes.device, options.data)
         score = recorded = None
         if "recordings" in sources:
-            recorded = follow(options.data, before.data).fingerprint()
+            recorded = inherit_data_options(options.data, before.data).fingerprint()
         if options.score:
             test = load_data_of(before, options.data).test
-            score = partial(score_on, windows=test, labels=info.labels, device=crew.device)
-        pruned, history, measured = prune(before, unpruned, source, options, crew, progress, score, recorded)
-        if crew.rank != 0:
+            score = partial(score_on, windows=test, labels=info.labels, device=processes.device)
+        pruned, history, measured = prune(before, unpruned, source, options, processes, progress, score, recorded)
+        if processes.rank != 0:
             return 0
         carried = {name: before.facts[name] for name in ("statistics",) if name in before.facts}
         needs = before.facts.get("needs", {}) | {name: SOURCES[name] for name in sources}
@@ -279,6 +280,11 @@ def main(argv: list[str] | None = None) -> int:
     if "evaluation" in facts:
         report_score("pruned", facts["evaluation"])
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

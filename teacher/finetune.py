@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.choices import check_label_share
-from edgehar.config import group, option, parse
+from edgehar.command_line import Parser
+from edgehar.config import group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
@@ -27,17 +28,17 @@ from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
 from edgehar.teacher.pretrain import HEADS
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
 from edgehar.teacher.training.stage import (  # fmt: skip
     LossOf,
+    checkpoint_output,
     cross_entropy,
     example,
-    follow,
+    inherit_data_options,
     load_stage_data,
     report_score,
     score_on,
-    workplace,
 )
 
 
@@ -72,21 +73,28 @@ class FinetuneOptions:
 
 
 LENGTHS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 250, "learning_rate": 2e-3, "average": 0.98},
+    "tiny": {"updates": 250, "learning_rate": 2e-3, "ema_decay": 0.98},
     "base": {"updates": 3000, "learning_rate": 3e-3},
-    "large": {"updates": 20_000, "batch": 256, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
+    "large": {
+        "updates": 20_000,
+        "batch": 256,
+        "learning_rate": 5e-4,
+        "bf16": True,
+        "compile": True,
+        "ema_decay": 0.999,
+    },
 }
 
 
-def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float, crew: Crew) -> LossOf:
+def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float, processes: ProcessGroup) -> LossOf:
     """Cross-entropy of the fused prediction plus `auxiliary` times that of each modality's own head."""
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
         features, valid, target = variation.apply(windows.rows(rows), other, generator)
-        valid, target = crew.share_all(valid), crew.share(target)
-        output = model(crew.share_all(features), valid)
+        valid, target = processes.shard_all(valid), processes.shard(target)
+        output = model(processes.shard_all(features), valid)
         loss = cross_entropy(output.logits, target)
         for name, logits in output.modality_logits.items():
             present = valid[name].any(1).float()
@@ -118,46 +126,44 @@ def begin_with(teacher: Teacher, before: Checkpoint) -> None:
         )
 
 
-def read(argv: list[str] | None) -> FinetuneOptions:
-    """The options as typed; raises ConfigError for what means nothing."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    return parse(FinetuneOptions, argv, "edgehar finetune", __doc__ or "", presets)
+PARSER = Parser(
+    FinetuneOptions, "edgehar finetune", __doc__ or "", {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+)
 
 
-def main(argv: list[str] | None = None) -> int:
+def run(options: FinetuneOptions) -> int:
     """Train, score once on the test subjects, write the checkpoint."""
-    options = read(argv)
-    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
+    out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
-    source = options.data if before is None else follow(options.data, before.data)
+    source = options.data if before is None else inherit_data_options(options.data, before.data)
     network = options.network if before is None else sizes_of(before)
-    with workplace(out, crew, *filter(None, [options.pretrained]), kind="teacher") as progress:
+    with checkpoint_output(out, processes, *filter(None, [options.pretrained]), kind="teacher") as progress:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
         labels = options.labels
         variation = Variation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
-        teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(crew.device)
+        teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(processes.device)
         if before is not None:
             begin_with(teacher, before)
         history = train(
             teacher,
-            finetune_loss(to_tensors(labelled, crew.device), variation, labels.auxiliary, crew),
+            finetune_loss(to_tensors(labelled, processes.device), variation, labels.auxiliary, processes),
             len(labelled),
             options.train,
             options.seed,
-            crew,
+            processes,
             "fine-tune",
             progress,
             [asdict(options), data.fingerprint, None if before is None else before.digest()],
         )
-        if crew.rank != 0:
+        if processes.rank != 0:
             return 0
-        evaluation = score_on(teacher, data.test, info.labels, crew.device)
+        evaluation = score_on(teacher, data.test, info.labels, processes.device)
         facts = {
             "parameters": count_parameters(teacher),
-            "macs": count_macs(teacher, *example(data.train, crew.device)),
+            "macs": count_macs(teacher, *example(data.train, processes.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
             "train_windows": len(labelled),
@@ -173,6 +179,11 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
     report_score("teacher", evaluation)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

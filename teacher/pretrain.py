@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.config import group, option, parse
+from edgehar.command_line import Parser
+from edgehar.config import group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -29,8 +30,8 @@ from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
 from edgehar.teacher.pretraining.autoencoder import MaskedAutoencoder, View
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew, TrainConfig, train
-from edgehar.teacher.training.stage import LossOf, load_stage_data, workplace
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
+from edgehar.teacher.training.stage import LossOf, checkpoint_output, load_stage_data
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,16 @@ class PretrainOptions:
 
 
 LENGTHS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 100, "learning_rate": 2e-3, "average": 0.98},
+    "tiny": {"updates": 100, "learning_rate": 2e-3, "ema_decay": 0.98},
     "base": {"updates": 800},
-    "large": {"updates": 40_000, "batch": 512, "learning_rate": 5e-4, "bf16": True, "compile": True, "average": 0.999},
+    "large": {
+        "updates": 40_000,
+        "batch": 512,
+        "learning_rate": 5e-4,
+        "bf16": True,
+        "compile": True,
+        "ema_decay": 0.999,
+    },
 }
 
 
@@ -68,7 +76,7 @@ def pretrain_loss(
     masking: MaskingConfig,
     augmentation: AugmentConfig,
     views: int,
-    crew: Crew,
+    processes: ProcessGroup,
 ) -> LossOf:
     """The loss of augmented, masked views of a batch; what is lost on purpose is left to the masking."""
     whole = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
@@ -77,10 +85,12 @@ def pretrain_loss(
         features, valid, _ = windows.rows(rows)
         features, valid = augment(features, valid, teacher.specs, whole, generator)
         visible = {
-            name: Visible(crew.share(grid.steps).to(crew.device), crew.share(grid.groups).to(crew.device))
+            name: Visible(
+                processes.shard(grid.steps).to(processes.device), processes.shard(grid.groups).to(processes.device)
+            )
             for name, grid in visible_grids(features, teacher.specs, masking, generator).items()
         }
-        return View(crew.share_all(features), crew.share_all(valid), visible)
+        return View(processes.shard_all(features), processes.shard_all(valid), visible)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         return model([look(rows, generator) for _ in range(views)])
@@ -88,35 +98,37 @@ def pretrain_loss(
     return loss_of
 
 
-def read(argv: list[str] | None) -> PretrainOptions:
-    """The options as typed; raises ConfigError for what means nothing."""
-    presets = {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
-    return parse(PretrainOptions, argv, "edgehar pretrain", __doc__ or "", presets)
+PARSER = Parser(
+    PretrainOptions, "edgehar pretrain", __doc__ or "", {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+)
 
 
-def main(argv: list[str] | None = None) -> int:
+def run(options: PretrainOptions) -> int:
     """Pretrain and write the encoder's checkpoint."""
-    options = read(argv)
-    out, crew, started_s = Path(options.out), Crew.join(), time.monotonic()
-    with workplace(out, crew, kind="pretrained") as progress:
+    out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
+    with checkpoint_output(out, processes, kind="pretrained") as progress:
         data = load_stage_data(options.data)
         info = data.dataset.info
         torch.manual_seed(options.seed)
         teacher = Teacher(options.network, info.modalities, info.window.steps, len(info.labels))
-        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width, options.contrast).to(crew.device)
+        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width, options.contrast).to(
+            processes.device
+        )
         views = 2 if options.contrast else 1
         history = train(
             model,
-            pretrain_loss(to_tensors(data.train, crew.device), teacher, options.masking, options.augment, views, crew),
+            pretrain_loss(
+                to_tensors(data.train, processes.device), teacher, options.masking, options.augment, views, processes
+            ),
             len(data.train),
             options.train,
             options.seed,
-            crew,
+            processes,
             "pretrain",
             progress,
             [asdict(options), data.fingerprint],
         )
-        if crew.rank != 0:
+        if processes.rank != 0:
             return 0
         facts = {
             "parameters": count_parameters(teacher),
@@ -137,6 +149,12 @@ def main(argv: list[str] | None = None) -> int:
 
 HEADS = ("classifier.", "modality_head.")
 """Parts of the teacher that pretraining does not touch."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
+
 
 if __name__ == "__main__":
     sys.exit(guarded(main))

@@ -17,7 +17,7 @@ from tools.aarch64_compare import Row, compare, table
 from tools.aarch64_probe import ANSWERS, Arrays, parity_windows, stream_inputs, write_arrays
 from tools.aarch64_probe import main as probe
 from tools.aarch64_root import choose_mirror, emulator, python_of, run_tool, show_one_processor
-from tools.aarch64_side import Answers, Side, fits_jetpack, newest_symbols, platform_options
+from tools.aarch64_side import Side, StoredLogits, fits_jetpack, newest_symbols, platform_options
 
 REFERENCE = Side("x86_64", "3.11", ("numpy==2.3.5", "onnxruntime==1.31.1"), ("python",))
 BOARD = Side("aarch64", "3.11", ("numpy<2", "onnxruntime==1.18.*"), ("emulator", "python"))
@@ -35,12 +35,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Arrays:
         return {name: stored[name] for name in stored.files}
 
 
-def gave(side: Side, arrays: Arrays, labels: tuple[str, ...] = ("walk", "sit")) -> Answers:
+def gave(side: Side, arrays: Arrays, labels: tuple[str, ...] = ("walk", "sit")) -> StoredLogits:
     evaluation = {"predictions": [{"score": 0.9, "predicted": label} for label in labels], "correct": 2, "total": 2}
-    return Answers(side, {}, [], arrays, {"fp32": evaluation})
+    return StoredLogits(side, {}, [], arrays, {"fp32": evaluation})
 
 
-def rows_of(ours: Answers, theirs: Answers) -> dict[tuple[str, str], Row]:
+def rows_of(ours: StoredLogits, theirs: StoredLogits) -> dict[tuple[str, str], Row]:
     return {(row.precision, row.what): row for row in compare(ours, theirs)}
 
 

@@ -69,10 +69,10 @@ def test_help_of_a_verb_is_as_pinned(
 @pytest.mark.parametrize(
     ("read", "words"),
     [
-        (pretrain.read, ["--out", "o"]),
-        (finetune.read, ["--out", "o"]),
-        (distill.read, ["--out", "o", "--teacher", "t"]),
-        (prune.read, ["c", "--out", "o"]),
+        (pretrain.PARSER.parse, ["--out", "o"]),
+        (finetune.PARSER.parse, ["--out", "o"]),
+        (distill.PARSER.parse, ["--out", "o", "--teacher", "t"]),
+        (prune.PARSER.parse, ["c", "--out", "o"]),
     ],
     ids=["pretrain", "finetune", "distill", "prune"],
 )
@@ -83,7 +83,7 @@ def test_help_shows_what_runs_without_options(
         read(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
     train = asdict(read(words).train)
-    for name in ("updates", "batch", "learning_rate", "average"):
+    for name in ("updates", "batch", "learning_rate", "ema_decay"):
         said = re.search(rf"--{name.replace('_', '-')} {name.upper()} [^()]*\(([\d.]+)\)", shown)
         assert said is not None
         assert float(said[1]) == train[name]

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.packaging.quantize import quantize
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -28,7 +29,7 @@ from edgehar.provenance import portable, stamp
 from tools.aarch64_compare import LIMITS, Row, as_json, compare, table
 from tools.aarch64_probe import stream_inputs, write_arrays
 from tools.aarch64_root import TOOLS, emulated, emulator, make_root, python_of, run_tool, show_one_processor
-from tools.aarch64_side import REPOSITORY, Answers, Side, ask, build_wheel, fits_jetpack, install, newest_symbols
+from tools.aarch64_side import REPOSITORY, Side, StoredLogits, ask, build_wheel, fits_jetpack, install, newest_symbols
 
 BOARD_PYTHON = "3.10"
 OLDEST = ("onnxruntime==1.18.*", "numpy<2")
@@ -131,13 +132,13 @@ def choose_sides(options: Options, work: Path) -> tuple[list[Side], list[str]]:
     return sides, not_run
 
 
-def reference_of(side: Side, trusted: list[Answers]) -> Answers:
+def reference_of(side: Side, trusted: list[StoredLogits]) -> StoredLogits:
     """What a side is compared with: the same wheels on x86-64 if they ran there and are trusted, else the first."""
     alike = [one for one in trusted if one.side.machine == "x86_64" and one.side.requirements == side.requirements]
     return next((one for one in alike if one.side != side), trusted[0])
 
 
-def entry_of(side: Side, wheels: list[str], site: Path, answers: Answers | None) -> dict[str, Any]:
+def entry_of(side: Side, wheels: list[str], site: Path, answers: StoredLogits | None) -> dict[str, Any]:
     """A side in the result."""
     entry: dict[str, Any] = {"name": side.name, "machine": side.machine, "python": side.python, "wheels": wheels}
     if side.machine == "aarch64":
@@ -178,7 +179,7 @@ def measure(options: Options, source: Path, work: Path) -> int:
         not_run.append(
             f"evaluate: the package was trained on {manifest.provenance.get('data')!r}, not on simulated clips"
         )
-    trusted, entries, rows = list[Answers](), list[dict[str, Any]](), list[Row]()
+    trusted, entries, rows = list[StoredLogits](), list[dict[str, Any]](), list[Row]()
     for side in sides:
         site, wheels = install(side, wheel, work, say)
         found = None if side.start is None else ask(side, site, package, sample, inputs, work, say)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.deploy.packaging.parity import PARITY_TOLERANCE
-from tools.aarch64_side import Answers
+from tools.aarch64_side import StoredLogits
 
 Floats = NDArray[np.float32]
 
@@ -78,7 +78,7 @@ def scores(evaluation: dict[str, Any]) -> tuple[Floats, list[str]]:
     return np.asarray([row["score"] for row in rows], np.float32), [row["predicted"] for row in rows]
 
 
-def compare(ours: Answers, theirs: Answers) -> list[Row]:
+def compare(ours: StoredLogits, theirs: StoredLogits) -> list[Row]:
     """One row per precision and kind of answer."""
     names, rows = (ours.side.name, theirs.side.name), list[Row]()
     for key, array in ours.arrays.items():

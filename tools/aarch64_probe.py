@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar import cli
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.packaging.parity import parity_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts

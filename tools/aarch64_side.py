@@ -51,7 +51,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Answers:
+class StoredLogits:
     """What a side gave."""
 
     side: Side
@@ -124,7 +124,7 @@ def fits_jetpack(symbols: dict[str, str]) -> bool:
     return found["GLIBC"] <= JETPACK_GLIBC and found["GLIBCXX"] <= JETPACK_GLIBCXX
 
 
-def ask(side: Side, site: Path, package: Path, sample: Path | None, inputs: Path, work: Path, say: Say) -> Answers:
+def ask(side: Side, site: Path, package: Path, sample: Path | None, inputs: Path, work: Path, say: Say) -> StoredLogits:
     """Run verify, evaluate and the probe on a side; raises DataError if one of them fails.
 
     Args:
@@ -159,4 +159,4 @@ def ask(side: Side, site: Path, package: Path, sample: Path | None, inputs: Path
     kept = ("system", "cpu", "python", "numpy", "onnxruntime", "edgehar")
     with np.load(folder / ANSWERS, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    return Answers(side, {key: facts[key] for key in kept}, verified["checks"], arrays, evaluations)
+    return StoredLogits(side, {key: facts[key] for key in kept}, verified["checks"], arrays, evaluations)

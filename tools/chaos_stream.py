@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import edgehar
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.segments import Segmenter
 from edgehar.entry import guarded

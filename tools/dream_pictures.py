@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgehar.config import group, option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import group, option, positional
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import atomic_file

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.bench.random_signals import example_recording
 from edgehar.deploy.recognizer import load
 from edgehar.deploy.runtime.onnx_format.protobuf import fields

@@ -21,7 +21,8 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.bench.timing import Action, take_turns
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError

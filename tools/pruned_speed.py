@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.bench.benchmark import macs_of
 from edgehar.deploy.bench.stability import remarks
 from edgehar.deploy.bench.timing import Subject, take_turns

@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgehar
-from edgehar.config import check_seed, option, parse, positional
+from edgehar.checks import check_seed
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, status_bytes
 from edgehar.entry import guarded

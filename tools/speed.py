@@ -24,7 +24,8 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.bench.benchmark import macs_of, peak_macs_per_s
 from edgehar.deploy.bench.stability import core_share_remark, remarks
 from edgehar.deploy.bench.timing import Action, Subject, sustain, take_turns

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare
 from edgehar.deploy.bench.compare import table as comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts

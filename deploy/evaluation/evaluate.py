@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.config import group, option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import group, option, positional
 from edgehar.deploy.evaluation.recordings import ScoredOptions, known_activities, never_trained_on, opened, scored_clips
 from edgehar.deploy.evaluation.uncertainty import confidence, detection
 from edgehar.deploy.recognizer import Recognizer

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgehar.config import check_seed, option
+from edgehar.checks import check_seed
+from edgehar.config import option
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.deploy.stream.segments import Segmenter

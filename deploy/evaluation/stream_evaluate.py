@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.config import group, option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import group, option, positional
 from edgehar.deploy.evaluation.recordings import ScoredOptions, opened, scored_clips
 from edgehar.deploy.evaluation.replay import Heard, StreamOptions, answers_of, hear, named_class, segments_of
 from edgehar.deploy.recognizer import Recognizer

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from edgehar.checks import check_threads
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.live import mqtt, sources
 from edgehar.deploy.live.inbox import Inbox, Source, ended_by_signals
 from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_predictions

@@ -13,13 +13,14 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, PackageError
 from edgehar.metrics.calibration import (  # fmt: skip
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
-    Calibration,
+    TemperatureScaling,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
@@ -62,7 +63,7 @@ def check_fit(manifest: Manifest, answers: OutOfFold) -> None:
     answers.check(manifest.labels, sensors, train, test, of="the package")
 
 
-def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -> Calibration:
+def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -> TemperatureScaling:
     """Fit the temperature, choose the threshold if a coverage is asked for, and store both in the package.
 
     Raises DataError or PackageError if the answers do not fit the package, ConfigError if a threshold is asked for and
@@ -79,7 +80,7 @@ def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -
     logits, label = answers.logits, answers.label
     temperature = fit_temperature(logits, label)
     before, after = softmax(logits), softmax(logits, temperature)
-    found = Calibration(
+    found = TemperatureScaling(
         temperature=temperature,
         threshold=None if coverage is None else threshold_for_coverage(after.max(axis=1), coverage),
         coverage=coverage,
@@ -94,7 +95,7 @@ def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -
     return found
 
 
-def summary(found: Calibration) -> str:
+def summary(found: TemperatureScaling) -> str:
     """What was stored, for people."""
     edge = found.temperature in (LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)
     bounds = f" (the edge of what is searched: these {found.windows} windows do not say more)" if edge else ""

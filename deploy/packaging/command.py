@@ -7,7 +7,8 @@ import sys
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.runtime.signature import make_keys, sign_package
 from edgehar.entry import call_action, guarded
 

@@ -10,7 +10,7 @@ import onnx
 from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 
 from edgehar.errors import PackageError
-from edgehar.package.folder import CALIBRATION
+from edgehar.package.folder import QUANTISATION_ARRAYS
 
 LINEAR = ("MatMul", "Gemm")
 """Quantised layers. Convolutions stay fp32: their INT8 kernels gain nothing at these sizes."""
@@ -110,7 +110,7 @@ def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], ta
     inputs = [value.name for value in model.graph.input]
     lacking = sorted(name for name in inputs if name not in calibration or not len(calibration[name]))
     if lacking:
-        raise PackageError(f"{CALIBRATION}: no array {', '.join(lacking)}; export the model again")
+        raise PackageError(f"{QUANTISATION_ARRAYS}: no array {', '.join(lacking)}; export the model again")
     tool.quantize_static(
         model,
         str(target),

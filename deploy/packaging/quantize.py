@@ -19,13 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.deploy.packaging.parity import SAME_ANSWER_FLOOR, agreement, parity_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import check_writable
-from edgehar.package.folder import CALIBRATION, EdgePackage, amend_package, write_package
+from edgehar.package.folder import QUANTISATION_ARRAYS, EdgePackage, amend_package, write_package
 from edgehar.package.manifest import PARTS
 
 PRECISIONS = ("int8", "int8-dynamic", "fp16")
@@ -63,7 +64,7 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
     package = EdgePackage.open(path)
     check_writable(path.with_name(f".{path.name}.new"), "PACKAGE")  # the new package is made beside it
     manifest = package.manifest
-    calibration, parity = package.arrays(CALIBRATION), parity_arrays(package)
+    calibration, parity = package.arrays(QUANTISATION_ARRAYS), parity_arrays(package)
     graphs = manifest.graphs | {
         precision: {part: f"{part}.{precision}.onnx" for part in PARTS} for precision in precisions
     }

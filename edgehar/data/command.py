@@ -10,7 +10,8 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgehar.config import option, parse, positional
+from edgehar.command_line import parse
+from edgehar.config import option, positional
 from edgehar.data import recordings
 from edgehar.data.describe import describe, render
 from edgehar.data.fetch import SOURCES, Progress, fetch

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from edgehar import __version__
-from edgehar.config import check_seed, group, option, parse, to_json
+from edgehar.checks import check_seed
+from edgehar.command_line import parse
+from edgehar.config import group, option, to_json
 from edgehar.data.registry import DataOptions
 from edgehar.data.splits import leave_one_out, make_split
 from edgehar.entry import guarded
@@ -25,10 +27,10 @@ from edgehar.errors import ConfigError, EdgeharError
 from edgehar.experiments.pipeline import check_folder, data_arguments, run_stages
 from edgehar.experiments.recipe import LAST, Recipe
 from edgehar.experiments.results import checkpoint_facts
-from edgehar.experiments.stage import answering_stage, source_of
+from edgehar.experiments.stage import logits_stage, source_of
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.classification import wilson
-from edgehar.metrics.logits_file import Answers, errors, read_answers, scores
+from edgehar.metrics.logits_file import StoredLogits, errors, read_logits, scores
 from edgehar.metrics.out_of_fold import write_out_of_fold
 from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Dataset, natural_key
@@ -77,17 +79,17 @@ def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]
     return chosen
 
 
-def run_fold(options: CrossvalidateOptions, subject: str, split: str) -> tuple[dict[str, Any], dict[str, Answers]]:
+def run_fold(options: CrossvalidateOptions, subject: str, split: str) -> tuple[dict[str, Any], dict[str, StoredLogits]]:
     """Train without one subject and ask about it; what cv.json says of the fold, and every network's answers."""
     folder, recordings = Path(options.out) / subject, data_arguments(options.data)
     narrowed = source_of(recordings)
     data = (*narrowed, "--split", split, *recordings[len(narrowed) :])
     names = NETWORKS[: LAST.index(options.until) + 1]
     stages = options.recipe.stages(folder, data, options.seed, options.until)
-    stages += [answering_stage(folder, narrowed, name) for name in names]
+    stages += [logits_stage(folder, narrowed, name) for name in names]
     sys.stdout.write(f"fold {split}\n")
     records = run_stages(stages, folder, digest_of([__version__, options.data.fingerprint()]))
-    answers = {name: read_answers(folder / "measured" / f"answers-{name}.npz") for name in names}
+    answers = {name: read_logits(folder / "measured" / f"logits-{name}.npz") for name in names}
     networks: dict[str, Any] = {}
     for name, given in answers.items():
         facts = checkpoint_facts(folder / name)["facts"]

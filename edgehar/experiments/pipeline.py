@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edgehar import __version__
-from edgehar.config import check_seed, group, option, parse, to_json
+from edgehar.checks import check_seed
+from edgehar.command_line import parse
+from edgehar.config import group, option, to_json
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, EdgeharError

@@ -6,7 +6,8 @@ edgehar quickstart
 import sys
 from dataclasses import dataclass
 
-from edgehar.config import option, parse
+from edgehar.command_line import parse
+from edgehar.config import option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.experiments.pipeline import PipelineOptions, run, summary

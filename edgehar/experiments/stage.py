@@ -80,11 +80,11 @@ def scoring_stage(
     return Stage(f"evaluate-{name}", "evaluate", arguments, (result,), model=name)
 
 
-def answering_stage(run: Path, source: tuple[str, ...], folder: str) -> Stage:
+def logits_stage(run: Path, source: tuple[str, ...], folder: str) -> Stage:
     """Keep a checkpoint's answers on its test subjects, with all sensors and with each alone."""
-    result = run / "measured" / f"answers-{folder}.npz"
+    result = run / "measured" / f"logits-{folder}.npz"
     arguments = (str(run / folder), *source, "--out", str(result))
-    return Stage(f"answers-{folder}", "edgehar.student.logits:main", arguments, (result,))
+    return Stage(f"logits-{folder}", "edgehar.student.logits:main", arguments, (result,))
 
 
 def source_of(data: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """How far a probability can be believed: one temperature, its error, and the score below which nothing is said.
 
-All functions take plain arrays; what a package stores of them is a `Calibration`.
+All functions take plain arrays; what a package stores of them is a `TemperatureScaling`.
 """
 
 import math
@@ -23,7 +23,7 @@ Numbers = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TemperatureScaling:
     """What was fitted on windows that the fitted network had not been trained on, and how good it is there.
 
     Attributes:
@@ -69,11 +69,11 @@ class Calibration:
         return asdict(self) | {"subjects": list(self.subjects)}
 
     @staticmethod
-    def from_json(entry: Any) -> "Calibration":
+    def from_json(entry: Any) -> "TemperatureScaling":
         """Read a calibration; raises DataError for a missing or unknown key, a wrong type or an impossible value."""
         _require(isinstance(entry, dict), "calibration", "a JSON object")
         given = cast("dict[str, Any]", entry).copy()
-        names = [field.name for field in fields(Calibration)]
+        names = [field.name for field in fields(TemperatureScaling)]
         _require(set(given) == set(names), f"calibration with {sorted(map(str, given))}", f"the keys {sorted(names)}")
         _require(isinstance(given["subjects"], list | tuple), "calibration: subjects", "a list")
         people = tuple(cast("list[str]", given["subjects"]))
@@ -87,7 +87,7 @@ class Calibration:
             except OverflowError:
                 raise DataError(f"calibration: {name} is too large; expected a number; calibrate again") from None
         given["subjects"] = people
-        return Calibration(**given)
+        return TemperatureScaling(**given)
 
 
 def _require(condition: bool, found: str, expected: str) -> None:

@@ -18,7 +18,7 @@ from edgehar.signals.clip import Floats
 
 
 @dataclass(frozen=True)
-class Answers:
+class StoredLogits:
     """Logits of labelled windows, once for every set of sensors that was fed.
 
     Attributes:
@@ -52,26 +52,26 @@ def fed_name(fed: tuple[str, ...]) -> str:
     return "+".join(fed)
 
 
-def write_answers(path: Path, answers: Answers) -> None:
+def write_logits(path: Path, answers: StoredLogits) -> None:
     """Write the file whole or not at all."""
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(answers).items()}
     with atomic_file(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, **arrays)
 
 
-def read_answers(path: Path) -> Answers:
+def read_logits(path: Path) -> StoredLogits:
     """Read such a file; raises DataError if it is missing or damaged."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            found: dict[str, Any] = {name: archive[name] for name in Answers.__dataclass_fields__}
+            found: dict[str, Any] = {name: archive[name] for name in StoredLogits.__dataclass_fields__}
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         raise DataError(f"{path}: no readable answers ({problem}); run the same command again") from None
     for name in ("fed", "labels", "modalities"):
         found[name] = tuple(map(str, found[name]))
-    return Answers(**found)
+    return StoredLogits(**found)
 
 
-def scores(answers: Answers) -> dict[str, dict[str, Any]]:
+def scores(answers: StoredLogits) -> dict[str, dict[str, Any]]:
     """The score of every set of sensors, its calibration error (`ece`) and negative log-likelihood (`nll`)."""
     rated: dict[str, dict[str, Any]] = {}
     for fed, logits in zip(answers.fed, answers.logits, strict=True):
@@ -82,7 +82,7 @@ def scores(answers: Answers) -> dict[str, dict[str, Any]]:
     return rated
 
 
-def errors(answers: Answers) -> list[dict[str, Any]]:
+def errors(answers: StoredLogits) -> list[dict[str, Any]]:
     """Every wrong answer: what was fed, which recording from when, the truth and the answer."""
     wrong: list[dict[str, Any]] = []
     for fed, logits in zip(answers.fed, answers.logits, strict=True):

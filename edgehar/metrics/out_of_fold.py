@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file
 from edgehar.metrics.calibration import check_logits
-from edgehar.metrics.logits_file import Answers
+from edgehar.metrics.logits_file import StoredLogits
 from edgehar.signals.clip import Floats, natural_key
 
 FEWEST_WINDOWS = 2
@@ -122,7 +122,7 @@ def read_out_of_fold(path: Path) -> OutOfFold:
     )
 
 
-def write_out_of_fold(path: Path, answers: Sequence[Answers]) -> None:
+def write_out_of_fold(path: Path, answers: Sequence[StoredLogits]) -> None:
     """Keep the logits with all sensors fed, of every fold, as `read_out_of_fold` reads them."""
     with atomic_file(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(

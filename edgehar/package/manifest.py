@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from edgehar.errors import EdgeharError, PackageError
-from edgehar.metrics.calibration import Calibration
+from edgehar.metrics.calibration import TemperatureScaling
 from edgehar.signals.clip import UNKNOWN, DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 FORMAT = "edgehar-package"
 FORMAT_VERSION = 1
 PARTS = ("encoder", "head")
-CALIBRATION, PARITY = "calibration.npz", "parity.npz"
+QUANTISATION_ARRAYS, PARITY = "calibration.npz", "parity.npz"
 MANIFEST_TYPES: dict[str, type] = {
     "name": str,
     "modalities": list,
@@ -92,7 +92,7 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     provenance: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     licence: str = ""
-    calibration: Calibration | None = None
+    calibration: TemperatureScaling | None = None
 
     def __post_init__(self) -> None:
         """Refuse a manifest that contradicts itself."""
@@ -146,7 +146,7 @@ class Manifest:
     @property
     def needed_files(self) -> set[str]:
         """Every file the package cannot do without."""
-        return {name for parts in self.graphs.values() for name in parts.values()} | {CALIBRATION, PARITY}
+        return {name for parts in self.graphs.values() for name in parts.values()} | {QUANTISATION_ARRAYS, PARITY}
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for JSON; `from_json` is its inverse."""
@@ -193,7 +193,7 @@ class Manifest:
             fields["window"] = WindowSpec(**window)
             with np.errstate(over="ignore"):  # what is too large for float32 is refused as not finite
                 fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
-            return Manifest(**fields, calibration=Calibration.from_json(calibration) if calibrated else None)
+            return Manifest(**fields, calibration=TemperatureScaling.from_json(calibration) if calibrated else None)
         except PackageError:
             raise
         except (EdgeharError, TypeError, ValueError) as problem:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edgehar.metrics.calibration import BINS, Calibration
+from edgehar.metrics.calibration import BINS, TemperatureScaling
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import UNKNOWN
 
@@ -42,7 +42,7 @@ def flatten(entry: Any, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, _shown(entry))]
 
 
-def _calibration(calibration: Calibration) -> list[str]:
+def _calibration(calibration: TemperatureScaling) -> list[str]:
     """What was fitted and measured, in words and as a table."""
     people = len(calibration.subjects)
     lines = [

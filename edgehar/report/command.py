@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from edgehar.config import parse, positional
+from edgehar.command_line import parse
+from edgehar.config import positional
 from edgehar.entry import guarded
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file, read_json

@@ -62,7 +62,7 @@ class Windows:
         """The windows that have a label."""
         return self.take(self.label != UNLABELLED)
 
-    def told(self, rows: NDArray[np.intp]) -> "Windows":
+    def keep_labels(self, rows: NDArray[np.intp]) -> "Windows":
         """The same windows, all but these without their labels."""
         label = np.full_like(self.label, UNLABELLED)
         label[rows] = self.label[rows]

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.config import parse
+from edgehar.command_line import parse
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import DataError

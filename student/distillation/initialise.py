@@ -26,7 +26,7 @@ def step_map(tokens: StepTokens, patch: int) -> Tensor:
 
 
 @torch.no_grad()
-def begin_like(student: Lite, teacher: Teacher) -> None:
+def initialise_from_teacher(student: Lite, teacher: Teacher) -> None:
     """Set the rows of every modality's stem to principal directions, the strongest first.
 
     Each is made as long as a row was on average. Units beyond the rank of the map stay as they were, as do the biases.

@@ -72,7 +72,7 @@ def pseudo_labelled(windows: Windows, teachers: Teachers, kind: str, device: tor
     return replace(windows, label=torch.where(known, labels, activities[logits.argmax(1)]).numpy())
 
 
-def told_rows(train: Windows, share: float, draw: int) -> NDArray[np.intp]:
+def labelled_subset(train: Windows, share: float, draw: int) -> NDArray[np.intp]:
     """Training windows whose labels are used: the share that `finetune` takes with the same two options."""
     labelled = np.flatnonzero(train.label != UNLABELLED)
     return labelled[stratified(train.label[labelled], share, draw)]
@@ -94,10 +94,10 @@ def chosen_windows(
     Windows that never had a label are left where the teachers label them and recordings are pre-cut clips; in
     continuous recordings they are what lies between the activities.
     """
-    train, labelled = data.train.told(told), np.flatnonzero(data.train.label != UNLABELLED)
+    train, labelled = data.train.keep_labels(told), np.flatnonzero(data.train.label != UNLABELLED)
     if kind == NONE:
         keep = labelled if taught else told
-        return lambda windows: windows.told(told).take(keep)
+        return lambda windows: windows.keep_labels(told).take(keep)
     keep = np.arange(len(train)) if data.dataset.info.window.kind == "clip" else labelled
     known = pseudo_labelled(train.take(keep), teachers, kind, device)
     return lambda windows: replace(windows.take(keep), label=known.label)

@@ -28,7 +28,7 @@ UNIFORM_STEPS = 128
 """Strengths at which the uniform plan changes; every published network was pruned with these."""
 RISE = 1.01
 """Factor from level to level at least; where harm stayed level, a part would lose all those levels at once."""
-LEAST_HARM, MOST_HARM = 1e-5, 20.0
+LEAST_DIVERGENCE, MOST_HARM = 1e-5, 20.0
 """Divergences between which a strength lies when sensitivity decides."""
 
 
@@ -81,8 +81,8 @@ def sensitivity_of(network: nn.Module, parts: list[Part], scores: Scores, inputs
             for level in range(1, LEVELS + 1):
                 hidden[part.name] = _least(scores[part.name], MOST * level / LEVELS)
                 got = network(*inputs).logits.log_softmax(1)
-                harm = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
-                harms.append(max(RISE * harms[-1], float(harm)))
+                divergence = functional.kl_div(got, wanted, reduction="batchmean", log_target=True)
+                harms.append(max(RISE * harms[-1], float(divergence)))
             del hidden[part.name]
             found[part.name] = harms
     return found
@@ -95,10 +95,12 @@ def sensitive(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inp
     def plan(strength: float) -> Gone:
         if strength <= 0:
             return {name: worth[:0].long() for name, worth in scores.items()}
-        bearable = math.exp(math.log(LEAST_HARM) + strength * math.log(MOST_HARM / LEAST_HARM))
+        bearable = math.exp(math.log(LEAST_DIVERGENCE) + strength * math.log(MOST_HARM / LEAST_DIVERGENCE))
         gone: Gone = {}
         for name, worth in scores.items():
-            level = next((place for place, harm in enumerate(harms[name]) if harm > bearable), LEVELS + 1) - 1
+            level = (
+                next((place for place, divergence in enumerate(harms[name]) if divergence > bearable), LEVELS + 1) - 1
+            )
             share = float(level)
             if level < LEVELS:  # part of the way to the next level
                 low, high = harms[name][level], harms[name][level + 1]

@@ -46,13 +46,13 @@ def without_blocks(network: nn.Module, count: int, inputs: Inputs) -> tuple[Any,
     stays = rows_of_blocks(network)
     wanted = network(*inputs).logits.log_softmax(1)
 
-    def harm(other: nn.Module) -> float:
+    def divergence(other: nn.Module) -> float:
         got: Tensor = other(*inputs).logits.log_softmax(1)
         return float(functional.kl_div(got, wanted, reduction="batchmean", log_target=True))
 
     for _ in tqdm(range(count), "blocks", unit="block", disable=None if count else True):
         candidates = [name for row in rows_of_blocks(smaller).values() if len(row) > 1 for name in row]
-        least = min(candidates, key=lambda name: harm(_without(smaller, name)))
+        least = min(candidates, key=lambda name: divergence(_without(smaller, name)))
         smaller = _without(smaller, least)
         row, _, place = least.rpartition(".")
         del stays[row][int(place)]

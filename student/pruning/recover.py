@@ -21,12 +21,12 @@ from edgehar.student.pruning.units import Kept
 from edgehar.student.windows import Source
 from edgehar.teacher.network.layers import outputs_of
 from edgehar.teacher.training.batches import update_generator
-from edgehar.teacher.training.loop import Crew, HeldOut, History, TrainConfig, train
+from edgehar.teacher.training.loop import EarlyStopping, History, ProcessGroup, TrainConfig, train
 from edgehar.teacher.training.stage import LossOf
 
 STOPPED_BY = 128
 """Held-out windows that may stop the recovery."""
-NEVER = 10**9
+HELD_OUT_UPDATE = 10**9
 """Number of an update that no training reaches: what is drawn with it is held out."""
 
 
@@ -95,7 +95,7 @@ def recovery_loss(
     wanted: dict[str, Tensor],
     batch: int,
     config: RecoveryConfig,
-    crew: Crew,
+    processes: ProcessGroup,
 ) -> LossOf:
     """Match block outputs on the channels that stayed, deeper blocks weighing more, and the predictions.
 
@@ -103,7 +103,7 @@ def recovery_loss(
     """
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid = (crew.share_all(part) for part in source.draw(batch, generator))
+        features, valid = (processes.shard_all(part) for part in source.draw(batch, generator))
         with torch.no_grad():
             known: Tensor = unpruned(features, valid).logits
         loss = config.soft * soft_targets(model(features, valid).logits, known, config.temperature)
@@ -123,7 +123,7 @@ def recover(
     config: RecoveryConfig,
     training: TrainConfig,
     seed: int,
-    crew: Crew,
+    processes: ProcessGroup,
     progress: Path,
     key: object,
 ) -> History:
@@ -131,22 +131,22 @@ def recover(
     network = smaller.network
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(config.train_classifier or not name.startswith(("head.classifier.", "classifier.")))
-    unseen = source.draw(STOPPED_BY, update_generator(seed, NEVER))
+    unseen = source.draw(STOPPED_BY, update_generator(seed, HELD_OUT_UPDATE))
     with torch.no_grad():
         known = unpruned(*unseen).logits
     pairs = smaller.pairs()
     with outputs_of(network, list(smaller.gives)) as got, outputs_of(unpruned, [*{*smaller.gives.values()}]) as wanted:
         return train(
             network,
-            recovery_loss(unpruned, source, pairs, got, wanted, training.batch, config, crew),
+            recovery_loss(unpruned, source, pairs, got, wanted, training.batch, config, processes),
             training.batch,
             training,
             seed,
-            crew,
+            processes,
             "recover",
             progress,
             key,
-            HeldOut(
+            EarlyStopping(
                 lambda model: float(soft_targets(model(*unseen).logits, known, 1.0)),
                 config.patience * training.steps / 60,
             ),

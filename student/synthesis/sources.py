@@ -127,7 +127,7 @@ def any_recorded(windows: FaultyWindows) -> Draw:
     """Any of the training windows, sound or from a faulty copy, with replacement."""
 
     def drawn(batch: int, generator: torch.Generator) -> Inputs:
-        rows = torch.randint(len(windows.sound), (batch,), generator=generator).numpy()
+        rows = torch.randint(len(windows.clean), (batch,), generator=generator).numpy()
         features, valid, _ = windows.rows(rows, generator)
         return features, valid
 

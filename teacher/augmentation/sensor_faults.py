@@ -35,15 +35,15 @@ class FaultConfig:
 class FaultyWindows:
     """Training windows, sound and in faulty copies, row by row the same."""
 
-    def __init__(self, sound: WindowTensors, copies: list[WindowTensors], share: float) -> None:
+    def __init__(self, clean: WindowTensors, copies: list[WindowTensors], share: float) -> None:
         """`share` of the rows asked for come from a copy."""
-        self.sound, self.share = sound, share if copies else 0.0
+        self.clean, self.share = clean, share if copies else 0.0
         self._copies = max(len(copies), 1)
-        parts = [sound, *copies]
+        parts = [clean, *copies]
         self._all = WindowTensors(
-            {name: torch.cat([part.features[name] for part in parts]) for name in sound.features},
-            {name: torch.cat([part.valid[name] for part in parts]) for name in sound.valid},
-            sound.label.repeat(len(parts)),
+            {name: torch.cat([part.features[name] for part in parts]) for name in clean.features},
+            {name: torch.cat([part.valid[name] for part in parts]) for name in clean.valid},
+            clean.label.repeat(len(parts)),
         )
 
     def rows(
@@ -52,7 +52,7 @@ class FaultyWindows:
         """Features, validity and labels of some windows, each sound or from one of the copies."""
         faulty = (torch.rand(len(rows), generator=generator) < self.share).numpy()
         copy = 1 + torch.randint(self._copies, (len(rows),), generator=generator).numpy()
-        return self._all.rows(rows + len(self.sound) * np.where(faulty, copy, 0))
+        return self._all.rows(rows + len(self.clean) * np.where(faulty, copy, 0))
 
 
 def faulty_windows(

@@ -21,7 +21,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from edgehar.config import check_seed, option
+from edgehar.checks import check_seed
+from edgehar.config import option
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import atomic_file, digest_of
 from edgehar.teacher.training.batches import batch_rows, update_generator
@@ -39,7 +40,7 @@ class TrainConfig:
     learning_rate: float = option(1e-3, "peak learning rate")
     weight_decay: float = option(0.05, "decoupled weight decay")
     warmup: float = option(0.1, "share of the updates in which the rate rises")
-    average: float = option(0.995, "decay of the averaged weights that are kept in the end")
+    ema_decay: float = option(0.995, "decay of the exponential moving average of the weights, which is kept")
     clip_norm: float = option(1.0, "largest gradient norm")
     bf16: bool = option(False, "compute in bfloat16")
     compile: bool = option(False, "compile the network (pays on a GPU)")
@@ -59,9 +60,9 @@ class TrainConfig:
                 raise ConfigError(f"--{name} {value}: expected a number above 0")
         if not 0 <= self.save_every_s < math.inf:
             raise ConfigError(f"--save-every-s {self.save_every_s}: expected 0 or more")
-        if not 0 <= self.average < 1 or not 0 <= self.warmup <= 1 or not 0 <= self.weight_decay < math.inf:
+        if not 0 <= self.ema_decay < 1 or not 0 <= self.warmup <= 1 or not 0 <= self.weight_decay < math.inf:
             raise ConfigError(
-                f"--average {self.average}, --warmup {self.warmup}, --weight-decay {self.weight_decay}: "
+                f"--ema-decay {self.ema_decay}, --warmup {self.warmup}, --weight-decay {self.weight_decay}: "
                 "expected 0 to below 1, 0 to 1, and 0 or more"
             )
 
@@ -72,7 +73,7 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """The processes that train together (one, unless started by torchrun)."""
 
     rank: int
@@ -80,7 +81,7 @@ class Crew:
     device: torch.device
 
     @staticmethod
-    def join() -> "Crew":
+    def from_environment() -> "ProcessGroup":
         """Join the group torchrun started, if any; NCCL on GPUs, gloo on CPUs."""
         world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
         cuda = torch.cuda.is_available()
@@ -90,19 +91,19 @@ class Crew:
             torch.cuda.set_device(device)
         if world > 1 and not distributed.is_initialized():
             distributed.init_process_group("nccl" if cuda else "gloo")
-        return Crew(rank, world, device)
+        return ProcessGroup(rank, world, device)
 
-    def share(self, tensor: Tensor) -> Tensor:
+    def shard(self, tensor: Tensor) -> Tensor:
         """This process's part of a whole batch; random numbers were drawn for the whole of it."""
         return tensor[self.rank :: self.world]
 
-    def share_all(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def shard_all(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """`share` for every tensor of a dict."""
-        return {name: self.share(tensor) for name, tensor in tensors.items()}
+        return {name: self.shard(tensor) for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class EarlyStopping:
     """Early stopping on what is not trained on.
 
     Attributes:
@@ -110,23 +111,23 @@ class HeldOut:
         patience: updates after the best point of the training curve at which training stops.
     """
 
-    harm: Callable[[nn.Module], float]
+    loss: Callable[[nn.Module], float]
     patience: float
 
-    def measure(self, model: nn.Module, average: dict[str, Tensor], crew: Crew) -> float:
+    def measure(self, model: nn.Module, average: dict[str, Tensor], processes: ProcessGroup) -> float:
         """The harm with these weights, the same for every process; the model is as it was afterwards."""
         weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         model.load_state_dict(average)
         model.eval()
         with torch.no_grad():
-            found = torch.tensor(self.harm(model), device=crew.device)
+            found = torch.tensor(self.loss(model), device=processes.device)
         model.load_state_dict(weights)
         model.train()
-        if crew.world > 1:
+        if processes.world > 1:
             distributed.broadcast(found, 0)
         return float(found)
 
-    def is_over(self, history: History) -> bool:
+    def should_stop(self, history: History) -> bool:
         """Whether the best point lies `patience` updates back."""
         best = min(history, key=lambda point: point["held_out"], default=None)
         return best is not None and history[-1]["update"] - best["update"] >= self.patience
@@ -197,41 +198,41 @@ def train(
     count: int,
     config: TrainConfig,
     seed: int,
-    crew: Crew,
+    processes: ProcessGroup,
     what: str,
     progress: Path | None = None,
     key: object = None,
-    held_out: HeldOut | None = None,
+    early_stopping: EarlyStopping | None = None,
 ) -> History:
     """Train `model` in place; in the end it holds the averaged weights.
 
     Args:
-        model: on the crew's device.
+        model: on the processes's device.
         loss_of: mean loss of this process's part of a batch, given the (wrapped) model, the rows of the whole
             batch and the update's generator.
         count: N, rows to draw from.
         config: lengths and rates.
         seed: reproduces the run.
-        crew: processes that train together.
+        processes: processes that train together.
         what: name on the progress bar.
         progress: file for resuming; None for runs too short to save.
         key: what else the result depends on; a save with another key is not resumed.
-        held_out: what may stop the training early.
+        early_stopping: what may stop the training early.
 
     Returns:
-        Points of the training curve: update, mean loss since the point before, and what `held_out` measured.
+        Points of the training curve: update, mean loss since the point before, and what `early_stopping` measured.
     """
-    if config.steps <= 0 or config.batch < crew.world:
+    if config.steps <= 0 or config.batch < processes.world:
         raise ConfigError(
             f"{what}: --updates {config.updates}, --update-share {config.update_share}, --batch {config.batch}: found "
-            f"{config.steps} updates of {config.batch} windows; expected 1 update or more, of {crew.world} or more"
+            f"{config.steps} updates of {config.batch} windows; expected 1 update or more, of {processes.world} or more"
         )
     check_seed(seed)
     optimiser = _optimiser(model, config)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    identity = digest_of([str(config), seed, count, crew.world, key])
+    identity = digest_of([str(config), seed, count, processes.world, key])
     start, history = (0, []) if progress is None else _load_progress(progress, identity, model, average, optimiser)
-    wrapped: nn.Module = DistributedDataParallel(model) if crew.world > 1 else model
+    wrapped: nn.Module = DistributedDataParallel(model) if processes.world > 1 else model
     if config.compile:
         wrapped = torch.compile(wrapped)  # type: ignore[assignment]
     model.train()
@@ -241,24 +242,24 @@ def train(
     saved_s = time.monotonic()
     bar = tqdm(
         range(start, config.steps), desc=what, initial=start, total=config.steps, unit="update",
-        disable=crew.rank != 0, mininterval=1.0, dynamic_ncols=True,
+        disable=processes.rank != 0, mininterval=1.0, dynamic_ncols=True,
     )  # fmt: skip
     for update in bar:
-        if held_out is not None and held_out.is_over(history):
+        if early_stopping is not None and early_stopping.should_stop(history):
             break
         generator = update_generator(seed, update)
-        torch.manual_seed(seed * 1_000_003 + update * 10_007 + crew.rank)
+        torch.manual_seed(seed * 1_000_003 + update * 10_007 + processes.rank)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(update, config)
         rows = batch_rows(count, config.batch, update, seed)
-        with torch.autocast(crew.device.type, torch.bfloat16, enabled=config.bf16):
+        with torch.autocast(processes.device.type, torch.bfloat16, enabled=config.bf16):
             loss = loss_of(wrapped, rows, generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimiser.step()
         # The average forgets faster at first, so that short runs are not held at their initial weights.
-        decay = min(config.average, (1 + update) / (10 + update))
+        decay = min(config.ema_decay, (1 + update) / (10 + update))
         with torch.no_grad():
             for name, tensor in model.state_dict().items():
                 average[name].lerp_(tensor, 1 - decay) if tensor.is_floating_point() else average[name].copy_(tensor)
@@ -268,13 +269,13 @@ def train(
         if (update + 1) % stride == 0 or update + 1 == config.steps:
             history.append({"update": update + 1, "loss": sum(recent) / len(recent)})
             recent.clear()
-            if held_out is not None:
-                history[-1]["held_out"] = held_out.measure(model, average, crew)
+            if early_stopping is not None:
+                history[-1]["held_out"] = early_stopping.measure(model, average, processes)
             bar.set_postfix(loss=f"{history[-1]['loss']:.3f}", refresh=False)
-            if progress is not None and crew.rank == 0 and time.monotonic() - saved_s > config.save_every_s:
+            if progress is not None and processes.rank == 0 and time.monotonic() - saved_s > config.save_every_s:
                 _save_progress(progress, identity, update + 1, history, model, average, optimiser)
                 saved_s = time.monotonic()
-    if progress is not None and crew.rank == 0:
+    if progress is not None and processes.rank == 0:
         _save_progress(progress, identity, config.steps, history, model, average, optimiser)
     model.load_state_dict(average)
     model.eval()

@@ -21,7 +21,7 @@ from edgehar.signals.clip import Dataset, DatasetInfo
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.teacher.training.checkpoint import Checkpoint, refuse_to_replace
-from edgehar.teacher.training.loop import Crew
+from edgehar.teacher.training.loop import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,21 @@ class StageData:
 
 
 @contextmanager
-def held(out: Path, crew: Crew) -> Generator[Path, None, None]:
+def locked_output(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
     """Keep others from writing `out`, and yield the file for resuming.
 
     It goes when the work is done, and with it those of further rounds, which are called the same with a number behind.
     """
     there = out.resolve()
-    with locked(out) if crew.rank == 0 else nullcontext():
+    with locked(out) if processes.rank == 0 else nullcontext():
         yield there.with_name(f".{there.name}.progress")
-        if crew.rank == 0:
+        if processes.rank == 0:
             for file in progress_files(there):
                 file.unlink(missing_ok=True)
 
 
 @contextmanager
-def workplace(out: Path, crew: Crew, *read: str, kind: str) -> Generator[Path, None, None]:
+def checkpoint_output(out: Path, processes: ProcessGroup, *read: str, kind: str) -> Generator[Path, None, None]:
     """Hold the output folder of a stage that makes a checkpoint of this kind, and yield its file for resuming.
 
     Raises ConfigError if the folder cannot be written, holds anything but a checkpoint of the same kind, or would
@@ -76,7 +76,7 @@ def workplace(out: Path, crew: Crew, *read: str, kind: str) -> Generator[Path, N
     if not out.name or out.name == "..":
         raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
     refuse_to_replace(out, kind)
-    with held(out, crew) as progress:
+    with locked_output(out, processes) as progress:
         yield progress
 
 
@@ -109,7 +109,7 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     return StageData(dataset, split, scales, train, test, kept, options.fingerprint())
 
 
-def follow(options: DataOptions, before: dict[str, Any]) -> DataOptions:
+def inherit_data_options(options: DataOptions, before: dict[str, Any]) -> DataOptions:
     """The data an earlier stage trained on, where the command line does not name another.
 
     Raises CheckpointError if the command line asks for other training data than the checkpoint knows, or it knows none.
@@ -156,7 +156,7 @@ def load_data_of(checkpoint: Checkpoint, options: DataOptions) -> StageData:
 
     Raises CheckpointError if the recordings have other activities or sensors than the checkpoint knows.
     """
-    data = load_stage_data(follow(options, checkpoint.data), checkpoint.normalisation)
+    data = load_stage_data(inherit_data_options(options, checkpoint.data), checkpoint.normalisation)
     both = zip(named(checkpoint.info), named(data.dataset.info), strict=True)
     for what, (known, found) in zip(("activities", "sensors"), both, strict=True):
         if known != found:

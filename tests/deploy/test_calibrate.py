@@ -16,7 +16,7 @@ from edgehar.deploy.packaging.verify import FAILED, verify
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, PackageError
-from edgehar.metrics.calibration import Calibration, negative_log_likelihood
+from edgehar.metrics.calibration import TemperatureScaling, negative_log_likelihood
 from edgehar.package.folder import EdgePackage, Manifest, amend_package, model_card
 from tests.deploy.tiny_package import LABELS, write_tiny_package
 
@@ -61,7 +61,9 @@ def calibrated(source: Path, target: Path, threshold: float | None, temperature:
     """A copy of a package with a calibration put in by hand."""
     shutil.copytree(source, target)
     coverage = None if threshold is None else 0.5
-    amend_package(target, {}, calibration=Calibration(temperature, threshold, coverage, 9, ("s1",), 0.2, 0.1, 2, 1))
+    amend_package(
+        target, {}, calibration=TemperatureScaling(temperature, threshold, coverage, 9, ("s1",), 0.2, 0.1, 2, 1)
+    )
     return edgehar.load(target)
 
 

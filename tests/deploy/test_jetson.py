@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgehar import cli
-from edgehar.config import parse
+from edgehar.command_line import parse
 from edgehar.data import registry
 from edgehar.deploy.bench.benchmark import BenchConfig
 from edgehar.deploy.runtime.session import expected_interface

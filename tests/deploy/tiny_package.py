@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgehar.package.folder import CALIBRATION, PARITY, Manifest, write_package
+from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
@@ -184,7 +184,9 @@ def write_tiny_package(
     files: dict[str, bytes | Path] = {
         "encoder.fp32.onnx": encoder_graph(weights),
         "head.fp32.onnx": head_graph(weights, steps),
-        CALIBRATION: as_npz({name: array for name, array in calibration.items() if name not in ("token", "logits")}),
+        QUANTISATION_ARRAYS: as_npz(
+            {name: array for name, array in calibration.items() if name not in ("token", "logits")}
+        ),
         PARITY: as_npz(example_steps(specs, weights, 40, steps, seed + 2)),
     }
     write_package(path, manifest, files)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgehar.errors import DataError
 from edgehar.metrics.calibration import (  # fmt: skip
-    Calibration,
+    TemperatureScaling,
     auroc,
     expected_calibration_error,
     fit_temperature,
@@ -20,7 +20,7 @@ from edgehar.metrics.calibration import (  # fmt: skip
     threshold_for_coverage,
 )
 
-GOOD = Calibration(1.5, 0.4, 0.95, 12, ("s1", "s3"), 0.1, 0.05, 0.7, 0.6)
+GOOD = TemperatureScaling(1.5, 0.4, 0.95, 12, ("s1", "s3"), 0.1, 0.05, 0.7, 0.6)
 
 
 def sampled(scale: float, windows: int = 20_000) -> tuple[Any, Any]:
@@ -156,8 +156,8 @@ def test_scores_and_shares_out_of_range_are_refused() -> None:
 
 
 def test_a_calibration_survives_json() -> None:
-    for one in (GOOD, Calibration(1.0, None, None, 2, ("a",), 0, 1, 0, 3)):
-        assert Calibration.from_json(json.loads(json.dumps(one.to_json()))) == one
+    for one in (GOOD, TemperatureScaling(1.0, None, None, 2, ("a",), 0, 1, 0, 3)):
+        assert TemperatureScaling.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def test_a_calibration_survives_json() -> None:
 )
 def test_hostile_calibrations_are_refused_in_one_line(change: dict[str, Any]) -> None:
     with pytest.raises(DataError) as refused:
-        Calibration.from_json(GOOD.to_json() | change)
+        TemperatureScaling.from_json(GOOD.to_json() | change)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("entry", [None, [], "x", 1, {}, {"temperature": 1.0}])
 def test_what_is_no_calibration_is_refused(entry: Any) -> None:
     with pytest.raises(DataError):
-        Calibration.from_json(entry)
+        TemperatureScaling.from_json(entry)

@@ -20,7 +20,7 @@ from edgehar.simulation.dataset import SimulatorConfig, simulate
 from edgehar.student.distill import Apprentice, Attempt, DistillConfig, distill_loss, weighted
 from edgehar.student.distill import main as distill
 from edgehar.student.distillation.ensemble import Known, Teachers, spread_evenly
-from edgehar.student.distillation.initialise import begin_like, step_map
+from edgehar.student.distillation.initialise import initialise_from_teacher, step_map
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 from edgehar.student.network.model import Lite, LiteConfig
 from edgehar.teacher.augmentation.compose import Variation
@@ -31,12 +31,12 @@ from edgehar.teacher.finetune import main as finetune
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.batches import to_tensors, update_generator
 from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew
+from edgehar.teacher.training.loop import ProcessGroup
 from edgehar.teacher.training.stage import load_stage_data
 
 SPLIT = "list:s1,s3:s2"
 SHARE = ("--label-share", "0.5")
-ALONE = Crew(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 LABELS_ALONE = ("--soft", "0", "--feature", "0")
 
 Distil = Callable[..., dict[str, Tensor]]
@@ -186,13 +186,13 @@ class Sleeping(Teachers):
 def test_labels_alone_never_ask_the_teacher(folder: Path):
     data = load_stage_data(DataOptions(str(folder / "data"), split=SPLIT))
     info = data.dataset.info
-    sound = to_tensors(data.train, torch.device("cpu"))
+    clean = to_tensors(data.train, torch.device("cpu"))
     teachers = Sleeping([load_checkpoint(folder / "one", ("teacher",))])
     student = Lite(LiteConfig(), info.modalities, info.window.steps, len(info.labels))
     variation = Variation(info, AugmentConfig(), ExchangeConfig(), 0.0, 0.5)
 
     def loss_with(config: DistillConfig) -> float:
-        loss_of = distill_loss(FaultyWindows(sound, [], 0.0), teachers, variation, 0.1, config, ALONE)
+        loss_of = distill_loss(FaultyWindows(clean, [], 0.0), teachers, variation, 0.1, config, ALONE)
         return float(loss_of(Apprentice(student, teachers.dim, config), np.arange(4), update_generator(0, 0)).detach())
 
     assert loss_with(DistillConfig(soft=0.0, feature=0.0)) > 0
@@ -266,7 +266,7 @@ def test_a_stem_begun_like_the_teacher_misses_least_of_what_the_teacher_sees():
     teacher = Teacher(TeacherConfig(dim=64), SPECS, STEPS, CLASSES)
     student = Lite(LiteConfig(stem=80), SPECS, STEPS, CLASSES)
     before = {name: stem.weight.detach().clone() for name, stem in student.encoder.stem.items()}  # type: ignore[union-attr]
-    begin_like(student, teacher)
+    initialise_from_teacher(student, teacher)
     for spec in SPECS:
         weight: Tensor = student.encoder.stem[spec.name].weight.detach()  # type: ignore[union-attr]
         whole = step_map(teacher.tokens[spec.name], spec.patch).detach()  # type: ignore[arg-type]

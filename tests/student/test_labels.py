@@ -22,8 +22,8 @@ from edgehar.student.distillation.pseudo_labels import (
     NONE,
     chosen_windows,
     equal_shares,
+    labelled_subset,
     pseudo_labelled,
-    told_rows,
 )
 from edgehar.teacher.finetune import main as finetune
 from edgehar.teacher.training.checkpoint import load_checkpoint
@@ -41,8 +41,8 @@ def shares_of(logits: Tensor) -> Tensor:
 def test_a_leaning_towards_some_activities_goes_and_the_answers_become_right():
     draw = torch.Generator().manual_seed(0)
     truth = torch.arange(30) % 3
-    sound = 4 * torch.nn.functional.one_hot(truth, 3) + 0.3 * torch.randn(30, 3, generator=draw, dtype=torch.float64)
-    leaning = sound + torch.tensor([3.0, -3.0, 0.0])
+    clean = 4 * torch.nn.functional.one_hot(truth, 3) + 0.3 * torch.randn(30, 3, generator=draw, dtype=torch.float64)
+    leaning = clean + torch.tensor([3.0, -3.0, 0.0])
     assert (leaning.argmax(1) == truth).float().mean() < 0.7
     corrected = leaning + equal_shares(leaning)
     torch.testing.assert_close(shares_of(corrected), torch.full((3,), 1 / 3, dtype=torch.float64), atol=1e-5, rtol=0)
@@ -82,7 +82,7 @@ def test_known_labels_stay_and_the_most_likely_activity_is_the_others(place: Pat
     train = data_of(place / "data").train
     said = predict(teachers, train, CPU).argmax(1)
     told = np.arange(0, len(train), 4)
-    wrong = train.told(told)
+    wrong = train.keep_labels(told)
     wrong.label[told] = (said[told] + 1) % 3  # whatever the teachers say of them
     found = pseudo_labelled(wrong, teachers, LIKELY, CPU).label
     others = np.setdiff1d(np.arange(len(train)), told)
@@ -95,7 +95,7 @@ def test_everyone_does_everything_equally_often_if_so_told(place: Path, teachers
     told = np.asarray([int(np.flatnonzero(train.label == number)[0]) for number in range(3)])
 
     def uneven(kind: str) -> int:
-        label = pseudo_labelled(train.told(told), teachers, kind, CPU).label
+        label = pseudo_labelled(train.keep_labels(told), teachers, kind, CPU).label
         counts = [np.bincount(label[train.subject == person], minlength=3) for person in ("s1", "s3")]
         return int(sum(np.abs(count - 5).sum() for count in counts))
 
@@ -104,7 +104,7 @@ def test_everyone_does_everything_equally_often_if_so_told(place: Path, teachers
 
 def test_windows_of_the_choice_are_those_of_every_copy(place: Path, teachers: Teachers):
     data = data_of(place / "data")
-    told = told_rows(data.train, 0.5, 0)
+    told = labelled_subset(data.train, 0.5, 0)
     louder = replace(data.train, features={name: 2 * part for name, part in data.train.features.items()})
     for taught, kind, count in ((False, NONE, len(told)), (True, NONE, 30), (False, EQUAL, 30), (True, LIKELY, 30)):
         choose = chosen_windows(data, told, taught, kind, teachers, CPU)
@@ -122,7 +122,7 @@ def test_clips_that_never_had_a_label_are_learnt_from_where_teachers_label_them(
     assert sum(clip.label is None for clip in clips) == 9
     recordings.write(replace(recorded, clips=clips), tmp_path / "data")
     data = data_of(tmp_path / "data")
-    told = told_rows(data.train, 1.0, 0)
+    told = labelled_subset(data.train, 1.0, 0)
     assert len(told) == 24
     assert len(chosen_windows(data, told, True, NONE, teachers, CPU)(data.train)) == 24
     everything = chosen_windows(data, told, False, LIKELY, teachers, CPU)(data.train)
@@ -135,14 +135,14 @@ def test_what_cannot_be_labelled_is_refused(place: Path, teachers: Teachers):
     with pytest.raises(ConfigError, match="all 30 windows have a label that is used; give a smaller --label-share"):
         pseudo_labelled(train, teachers, LIKELY, CPU)
     one_of_each = np.unique(train.label, return_index=True)[1]
-    few = train.told(one_of_each).take(np.arange(17))
+    few = train.keep_labels(one_of_each).take(np.arange(17))
     with pytest.raises(ConfigError, match=r"s3 has 2 windows of 3 activities.*use --pseudo-labels likely"):
         pseudo_labelled(few, teachers, EQUAL, CPU)
 
 
 def test_an_activity_of_which_no_label_is_known_is_never_made_up(place: Path, teachers: Teachers):
     train = data_of(place / "data").train
-    told = train.told(np.flatnonzero(train.label != 2)[::3])
+    told = train.keep_labels(np.flatnonzero(train.label != 2)[::3])
     assert set(told.label.tolist()) == {UNLABELLED, 0, 1}
     for kind in (LIKELY, EQUAL):
         assert set(pseudo_labelled(told, teachers, kind, CPU).label.tolist()) == {0, 1}
@@ -160,7 +160,7 @@ def test_recordings_without_any_label_are_a_clear_error(recorded: Dataset, tmp_p
     bare = tuple(replace(clip, label=None) if clip.subject != "s2" else clip for clip in recorded.clips)
     recordings.write(replace(recorded, clips=bare), tmp_path / "data")
     with pytest.raises(DataError, match="no training window has a label; expected one or more of every activity"):
-        told_rows(data_of(tmp_path / "data").train, 1.0, 0)
+        labelled_subset(data_of(tmp_path / "data").train, 1.0, 0)
 
 
 def test_recordings_with_other_activities_than_the_teacher_knows_are_refused(recorded: Dataset, place: Path):

@@ -29,7 +29,7 @@ from edgehar.teacher.network.layers import Attention, count_macs, outputs_of
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew
+from edgehar.teacher.training.loop import ProcessGroup
 
 
 def teacher() -> Teacher:
@@ -156,10 +156,10 @@ def test_sensitivity_finds_the_part_that_nothing_depends_on():
     parts = parts_of(whole, width=False)
     harms = sensitivity_of(whole, parts, l2(whole, parts, windows(2)), windows(16))
     assert max(harms["encoder.blocks.1.feedforward.expand"]) < 1e-6
-    others = [harm[-1] for name, harm in harms.items() if name != "encoder.blocks.1.feedforward.expand"]
+    others = [divergence[-1] for name, divergence in harms.items() if name != "encoder.blocks.1.feedforward.expand"]
     assert min(others) > 1e-6
-    for harm in harms.values():
-        assert harm == sorted(harm)
+    for divergence in harms.values():
+        assert divergence == sorted(divergence)
 
 
 def test_an_impossible_limit_is_a_clear_error():
@@ -225,7 +225,7 @@ def test_a_network_that_lacks_nothing_has_nothing_to_recover():
     pairs = Smaller(whole, {name: name for name in blocks}, {}).pairs()
     other = copy.deepcopy(whole)
     with outputs_of(whole, blocks) as got, outputs_of(other, blocks) as wanted:
-        loss_of = recovery_loss(other, source, pairs, got, wanted, 8, RecoveryConfig(), Crew.join())
+        loss_of = recovery_loss(other, source, pairs, got, wanted, 8, RecoveryConfig(), ProcessGroup.from_environment())
         rows = np.arange(8)
         assert float(loss_of(whole, rows, update_generator(0, 0))) < 1e-6
         for name in blocks:

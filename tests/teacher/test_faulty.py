@@ -19,11 +19,11 @@ def pool() -> FaultyWindows:
 
 
 def test_rows_stay_what_they_were(pool: FaultyWindows) -> None:
-    rows = np.arange(len(pool.sound))
+    rows = np.arange(len(pool.clean))
     features, valid, label = pool.rows(rows, torch.Generator().manual_seed(1))
-    sound, sound_valid, sound_label = pool.sound.rows(rows)
+    clean, sound_valid, sound_label = pool.clean.rows(rows)
     assert torch.equal(label, sound_label)
-    same = torch.stack([(features[name] == sound[name]).flatten(1).all(1) for name in sound]).all(0)
+    same = torch.stack([(features[name] == clean[name]).flatten(1).all(1) for name in clean]).all(0)
     # Half the rows are sound, and a copy may be spared by chance.
     assert 0.45 < float(same.float().mean()) < 0.65
     assert any((valid[name] != sound_valid[name]).any() for name in valid)
@@ -31,10 +31,10 @@ def test_rows_stay_what_they_were(pool: FaultyWindows) -> None:
 
 
 def test_without_copies_everything_is_sound(pool: FaultyWindows) -> None:
-    alone = FaultyWindows(pool.sound, [], 0.5)
+    alone = FaultyWindows(pool.clean, [], 0.5)
     rows = np.arange(10)
     features, _, _ = alone.rows(rows, torch.Generator().manual_seed(1))
-    assert all(torch.equal(tokens, pool.sound.features[name][:10]) for name, tokens in features.items())
+    assert all(torch.equal(tokens, pool.clean.features[name][:10]) for name, tokens in features.items())
 
 
 @pytest.mark.parametrize(("copies", "share"), [(-1, 0.5), (2, 1.2)])

@@ -13,20 +13,20 @@ from torch import nn
 
 from edgehar.errors import ConfigError
 from edgehar.teacher.training.batches import batch_rows, update_generator
-from edgehar.teacher.training.loop import Crew, TrainConfig, learning_rate_at, train
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, learning_rate_at, train
 
-ALONE = Crew(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
 import torch
 from torch import distributed
-from edgehar.teacher.training.loop import Crew, TrainConfig, train
+from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
 
 def main(out, progress, updates, pause_s):
     import time
-    crew = Crew.join()
+    processes = ProcessGroup.from_environment()
     torch.manual_seed(3)
     model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.GELU(), torch.nn.Linear(16, 3))
     inputs = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
@@ -35,18 +35,18 @@ def main(out, progress, updates, pause_s):
         time.sleep(pause_s)
         index = torch.as_tensor(rows)
         noisy = inputs[index] + 0.1 * torch.randn(len(index), 6, generator=generator)
-        return torch.nn.functional.cross_entropy(network(crew.share(noisy)), crew.share(labels[index]))
+        return torch.nn.functional.cross_entropy(network(processes.shard(noisy)), processes.shard(labels[index]))
     config = TrainConfig(updates=updates, batch=8, save_every_s=0.0)
-    history = train(model, loss_of, 40, config, 5, crew, "test", Path(progress) if progress else None)
-    if crew.world > 1:
+    history = train(model, loss_of, 40, config, 5, processes, "test", Path(progress) if progress else None)
+    if processes.world > 1:
         losses = torch.tensor([point["loss"] for point in history])
         distributed.all_reduce(losses)
-        losses /= crew.world
+        losses /= processes.world
         for point, loss in zip(history, losses.tolist()): point["loss"] = loss
-    if crew.rank == 0:
+    if processes.rank == 0:
         weights = {name: tensor.tolist() for name, tensor in model.state_dict().items()}
         Path(out).write_text(json.dumps({"history": history, "weights": weights}))
-    if crew.world > 1:
+    if processes.world > 1:
         distributed.destroy_process_group()
 
 main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
@@ -143,7 +143,7 @@ def test_learning_rate_rises_then_falls_to_nothing():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"updates": 0}, {"batch": 0}, {"learning_rate": float("nan")}, {"update_share": -1.0}, {"average": 1.0}],
+    [{"updates": 0}, {"batch": 0}, {"learning_rate": float("nan")}, {"update_share": -1.0}, {"ema_decay": 1.0}],
 )
 def test_values_that_cannot_train_are_refused(wrong: dict[str, Any]):
     with pytest.raises(ConfigError, match="expected"):
@@ -175,7 +175,7 @@ def test_bfloat16_learns_too():
         seen.append(logits.dtype)
         return nn.functional.cross_entropy(logits.float(), torch.as_tensor(rows) % 4)
 
-    config = TrainConfig(updates=60, batch=16, learning_rate=0.02, average=0.9, bf16=True)
+    config = TrainConfig(updates=60, batch=16, learning_rate=0.02, ema_decay=0.9, bf16=True)
     history = train(model, loss_of, 32, config, 0, ALONE, "t")
     assert set(seen) == {torch.bfloat16}
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]

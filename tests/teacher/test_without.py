@@ -11,7 +11,7 @@ from edgehar.data.registry import DataOptions
 from edgehar.errors import CheckpointError
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
-from edgehar.teacher.training.stage import follow, load_stage_data
+from edgehar.teacher.training.stage import inherit_data_options, load_stage_data
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def test_stages_agree_on_what_is_left_out(folder: Path):
     assert not any(name.endswith("_1") for name in [*data.train.clip, *data.test.clip])
     assert data.options["without"] == ["clap"]
     for asked in (DataOptions(), DataOptions(str(folder)), DataOptions(str(folder), without=("clap",))):
-        followed = follow(asked, data.options)
+        followed = inherit_data_options(asked, data.options)
         assert followed.without == ("clap",)
         assert load_stage_data(followed, data.normalisation).train.label.tolist() == data.train.label.tolist()
     for other in (("wave",), ("clap", "wave")):
         with pytest.raises(CheckpointError, match="the checkpoint was trained without clap"):
-            follow(DataOptions(without=other), data.options)
+            inherit_data_options(DataOptions(without=other), data.options)
 
 
 def test_a_checkpoint_from_before_the_option_left_nothing_out(folder: Path):
     kept: dict[str, Any] = load_stage_data(DataOptions(str(folder), split="odd-even")).options
     assert kept.pop("without") == []
-    assert follow(DataOptions(), kept).without == ()
+    assert inherit_data_options(DataOptions(), kept).without == ()
     with pytest.raises(CheckpointError, match="trained without none"):
-        follow(DataOptions(without=("clap",)), kept)
+        inherit_data_options(DataOptions(without=("clap",)), kept)

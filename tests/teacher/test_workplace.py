@@ -15,10 +15,10 @@ from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.teacher import pretrain
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import Crew
-from edgehar.teacher.training.stage import workplace
+from edgehar.teacher.training.loop import ProcessGroup
+from edgehar.teacher.training.stage import checkpoint_output
 
-ALONE = Crew(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 WATCH = ModalitySpec("watch", 3, "g", 50.0, 5)
 INFO = DatasetInfo("test", (WATCH,), ("a", "b"), WindowSpec("clip", 4, 0.1))
 
@@ -52,7 +52,7 @@ def test_a_checkpoint_of_another_kind_is_not_replaced(tmp_path: Path):
     before = contents(out)
     with pytest.raises(ConfigError, match="holds a teacher checkpoint and would get a pretrained one"):
         pretrain.main(["--out", str(out), "--preset", "tiny"])
-    with pytest.raises(ConfigError, match="would get a student one"), workplace(out, ALONE, kind="student"):
+    with pytest.raises(ConfigError, match="would get a student one"), checkpoint_output(out, ALONE, kind="student"):
         pass
     assert contents(out) == before
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_only_called_like_a_checkpoint_is_not_replaced(
 def test_an_earlier_result_is_replaced_and_so_is_a_damaged_one(tmp_path: Path):
     out = tmp_path / "student"
     for value in (1.0, 2.0, 3.0):
-        with workplace(out, ALONE, kind="student"):
+        with checkpoint_output(out, ALONE, kind="student"):
             save_checkpoint(out, trained("student", value))
         assert load_checkpoint(out, ("student",)).weights["weight"][0] == value
         (out / "checkpoint.json").write_bytes((out / "checkpoint.json").read_bytes()[: -100 if value == 2 else None])
@@ -84,11 +84,11 @@ def test_what_an_earlier_command_saved_of_its_rounds_goes_when_the_output_is_the
     others = [tmp_path / name for name in (".pruned.progress.old", ".pruned2.progress.1", ".xpruned.progress")]
     for file in (*rounds, *others):
         file.write_bytes(b"saved")
-    with pytest.raises(KeyboardInterrupt), workplace(out, ALONE, kind="pruned") as progress:
+    with pytest.raises(KeyboardInterrupt), checkpoint_output(out, ALONE, kind="pruned") as progress:
         raise KeyboardInterrupt
     assert progress == rounds[0]
     assert all(file.exists() for file in rounds)  # to be resumed from
-    with workplace(out, ALONE, kind="pruned"):
+    with checkpoint_output(out, ALONE, kind="pruned"):
         save_checkpoint(out, trained("pruned"))
     assert not any(file.exists() for file in rounds)
     assert all(file.exists() for file in others)
@@ -99,7 +99,7 @@ def test_what_a_writer_of_a_round_left_half_written_goes(tmp_path: Path):
     gone.wait()
     half = tmp_path / f"..pruned.progress.2.{gone.pid}.tmp"
     half.write_bytes(b"half")
-    with workplace(tmp_path / "pruned", ALONE, kind="pruned"):
+    with checkpoint_output(tmp_path / "pruned", ALONE, kind="pruned"):
         assert not half.exists()
 
 
@@ -110,7 +110,7 @@ def test_a_link_is_written_through(there: bool, tmp_path: Path):
     link.symlink_to(disk)
     if there:
         save_checkpoint(disk, trained("student"))
-    with workplace(link, ALONE, kind="student") as progress:
+    with checkpoint_output(link, ALONE, kind="student") as progress:
         progress.write_bytes(b"saved")
         save_checkpoint(link, trained("student", 5.0))
     assert link.is_symlink()
@@ -125,5 +125,5 @@ def test_a_link_that_an_earlier_version_left_behind_goes(tmp_path: Path):
     save_checkpoint(tmp_path / "student", trained("student"))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f".student.{gone.pid}.old").symlink_to(tmp_path / "elsewhere")
-    with workplace(tmp_path / "student", ALONE, kind="student"):
+    with checkpoint_output(tmp_path / "student", ALONE, kind="student"):
         assert sorted(path.name for path in tmp_path.iterdir()) == [".student.lock", "elsewhere", "student"]

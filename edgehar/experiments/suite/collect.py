@@ -9,7 +9,7 @@ from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
-from edgehar.metrics.logits_file import fed_name, read_answers, scores
+from edgehar.metrics.logits_file import fed_name, read_logits, scores
 from edgehar.signals.clip import Dataset
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import cut
@@ -34,7 +34,7 @@ def brief(result: Mapping[str, Any]) -> dict[str, Any]:
 def _teacher(folder: Path) -> dict[str, Any]:
     checkpoint = folder / "teacher"
     facts = checkpoint_facts(checkpoint)["facts"]
-    answered = scores(read_answers(folder / "measured" / "answers-teacher.npz"))
+    answered = scores(read_logits(folder / "measured" / "logits-teacher.npz"))
     return {
         "precision": "fp32",
         "parameters": facts["parameters"],

@@ -29,7 +29,8 @@ import numpy as np
 
 from edgehar import __version__
 from edgehar.choices import NO_PSEUDO_LABELS
-from edgehar.config import parse, to_json
+from edgehar.command_line import parse
+from edgehar.config import to_json
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, EdgeharError
 from edgehar.experiments.pipeline import check_folder, data_arguments, run_stages

@@ -2,8 +2,9 @@
 
 from dataclasses import MISSING, dataclass
 
+from edgehar.checks import check_seed
 from edgehar.choices import CRITERIA, FREE, NO_PSEUDO_LABELS, REAL, SOURCES, STORED, check_pseudo_labels, effective
-from edgehar.config import check_seed, group, option
+from edgehar.config import group, option
 from edgehar.data.registry import DEFAULT_FOLDS, DataOptions
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe

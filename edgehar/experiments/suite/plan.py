@@ -12,7 +12,7 @@ from edgehar.data.registry import DataOptions, default_split
 from edgehar.errors import ConfigError
 from edgehar.experiments.pipeline import data_arguments
 from edgehar.experiments.recipe import Recipe
-from edgehar.experiments.stage import Stage, answering_stage, packaging_stages, scoring_stage, source_of, training_stage
+from edgehar.experiments.stage import Stage, logits_stage, packaging_stages, scoring_stage, source_of, training_stage
 from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, SuiteOptions
 from edgehar.metrics.logits_file import fed_name, feeds
 from edgehar.signals.clip import Dataset
@@ -92,7 +92,7 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
     if with_nano:
         nano_calibrated = options.out_of_fold_nano if suite == "accuracy" else None
         stages += packaging_stages(folder, "nano", "package-nano", nano_calibrated)
-    stages.append(answering_stage(folder, source, "teacher"))
+    stages.append(logits_stage(folder, source, "teacher"))
     sensors = run.modalities
     if suite == "unknown":
         return [
