@@ -1,6 +1,7 @@
 # make quickstart   everything on simulated sensors, in a few minutes
 # make test         every check: format, lint, layers, types, tests (recordings: EDGEHAR_DATA, optional)
 # make check        the same without the tests
+# make docs         the documentation site in site/, every link checked
 # make test-aarch64 the board's wheels in an emulator, compared with x86-64; make test-py310: with Python 3.10 (docs/aarch64.md)
 # All make their own environment in $(VENV) on the first call and reuse it until pyproject.toml or constraints.txt change.
 
@@ -11,7 +12,7 @@ STAMP := $(VENV)/.installed
 # Small networks gain nothing from more threads, and the tests should take as long everywhere.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: quickstart test check format clean test-aarch64 test-py310
+.PHONY: quickstart test check docs format clean test-aarch64 test-py310
 
 quickstart: $(STAMP)
 	$(BIN)/edgehar quickstart
@@ -26,6 +27,9 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/pyright --pythonpath $(BIN)/python -p tools/board_types.json
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build
 
 PACKAGE ?= runs/quickstart/package
 COMPARE_BOARDS = $(BIN)/python tools/aarch64.py '$(PACKAGE)' $(if $(PYTHON310),--python310 '$(PYTHON310)')
@@ -49,5 +53,5 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
