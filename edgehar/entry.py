@@ -14,6 +14,7 @@ EXTRAS = {
     "safetensors": "train",
     "onnxscript": "train",
     "tqdm": "train",
+    "scipy": "train",
     "onnx": "quantize",
     "onnxruntime": "runtime",
     "matplotlib": "report",
