@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgehar.errors import DataError
 
-RESERVED_NAMES = ("valid", "token", "tokens", "logits")
+RESERVED_TENSOR_NAMES = ("valid", "token", "tokens", "logits")
 """Names of the exported graphs' own inputs and outputs, which no modality may take."""
 
 
@@ -49,7 +49,7 @@ class ModalitySpec:
         """Refuse a declaration that contradicts itself."""
         if not self.name.isidentifier():
             raise DataError(f"modality name {self.name!r}: expected letters, digits and '_'; rename it")
-        if self.name in RESERVED_NAMES:
+        if self.name in RESERVED_TENSOR_NAMES:
             raise DataError(f"modality name {self.name!r}: names a graph's own input or output; rename it")
         if self.channels <= 0 or self.group <= 0 or self.channels % self.group:
             raise DataError(

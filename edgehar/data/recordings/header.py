@@ -34,7 +34,7 @@ _WORDS: dict[tuple[type, ...], str] = {
 _MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
 _MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical")
 _WINDOW_KEYS = ("steps", "step_s", "hop")
-RESERVED_NAMES = ("segments",)
+RESERVED_FOLDERS = ("segments",)
 """Folders with a meaning of their own, so no modality can have that name."""
 
 
@@ -137,7 +137,7 @@ def _modality(entry: object, finder: _Finder) -> ModalitySpec | None:
         finder.add(str(problem), str(name))
         return None
     wrong = _tree_problem(spec) if spec.is_skeleton else ""
-    wrong = wrong or ("a reserved folder name; rename it" if spec.name in RESERVED_NAMES else "")
+    wrong = wrong or ("a reserved folder name; rename it" if spec.name in RESERVED_FOLDERS else "")
     if wrong:
         finder.add(f"{where}: {wrong}", str(name))
     return None if wrong else spec
