@@ -1,11 +1,11 @@
-"""Turn NTU RGB+D `.skeleton` files (25 joints of a Kinect v2) into a folder of edgehar's own format.
+"""Convert NTU RGB+D `.skeleton` files (25 joints of a Kinect v2) to a folder in edgehar's own format.
 
     python docs/examples/ntu_skeletons.py nturgb+d_skeletons mine
     edgehar data check mine
     edgehar pipeline --data mine --out runs/mine
 
-A model for other converters: declare the joints and their parents in whatever order the files have them, write one
-array per recording, list the recordings. Nothing in edgehar needs to know about the new skeleton.
+A template for other converters: declare the joints and their parents in the order of the files, write one array per
+recording, list the recordings. No code in edgehar needs to know the new skeleton.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# In the order of the files (Shahroudy et al. 2016, figure 2), each with the joint it hangs from; the root with itself.
+# Joint -> its parent, in the order of the files (Shahroudy et al. 2016, figure 2); the root is its own parent.
 JOINTS = {
     "spine_base": "spine_base", "spine_middle": "spine_base", "neck": "spine_shoulder", "head": "neck",
     "left_shoulder": "spine_shoulder", "left_elbow": "left_shoulder", "left_wrist": "left_elbow",
@@ -33,7 +33,7 @@ FILE_NAME = re.compile(r"S\d{3}C\d{3}P(\d{3})R(\d{3})A(\d{3})")
 
 
 def read_skeleton(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Joints (T, 25, 3) in metres of the body seen in most frames, and (T,) whether it was seen."""
+    """Joints (T, 25, 3) in metres of the body present in most frames, and (T,) whether it is present."""
     lines = iter(path.read_text(encoding="ascii").splitlines())
     frames: list[dict[str, NDArray[np.float32]]] = []
     for _ in range(int(next(lines))):
@@ -43,15 +43,15 @@ def read_skeleton(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
             rows = [next(lines).split()[:3] for _ in range(int(next(lines)))]
             bodies[body] = np.array(rows, np.float32)  # (25, 3)
         frames.append(bodies)
-    seen = [body for bodies in frames for body in bodies]
-    main_body = max(seen, key=seen.count) if seen else ""
+    bodies_seen = [body for bodies in frames for body in bodies]
+    main_body = max(bodies_seen, key=bodies_seen.count) if bodies_seen else ""
     valid = np.array([main_body in bodies for bodies in frames], np.bool_)
-    nothing = np.zeros((len(JOINTS), 3), np.float32)
-    return np.stack([bodies.get(main_body, nothing) for bodies in frames]), valid
+    absent = np.zeros((len(JOINTS), 3), np.float32)
+    return np.stack([bodies.get(main_body, absent) for bodies in frames]), valid
 
 
 def main() -> None:
-    """Convert every file of a folder."""
+    """Convert every file in a folder."""
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     (target / "skeleton").mkdir(parents=True)
     rows: list[tuple[str, str, str, str]] = []
@@ -59,7 +59,7 @@ def main() -> None:
         name = FILE_NAME.fullmatch(path.stem)
         joints, valid = read_skeleton(path)
         if name is None or not valid.any():
-            sys.stderr.write(f"{path.name}: no name of the data set, or nobody in it; left out\n")
+            sys.stderr.write(f"{path.name}: expected an NTU file name and at least one body; skipped\n")
             continue
         np.save(target / "skeleton" / f"{path.stem}.npy", joints)
         np.save(target / "skeleton" / f"{path.stem}.valid.npy", valid)
