@@ -28,7 +28,7 @@ import numpy as np
 
 from edgehar.command_line import parse
 from edgehar.config import option, positional
-from edgehar.deploy.bench.random_signals import example_recording
+from edgehar.deploy.bench.random_signals import random_recording
 from edgehar.deploy.recognizer import load
 from edgehar.deploy.runtime.onnx_format.protobuf import fields
 from edgehar.deploy.runtime.signature import make_keys, sign_package
@@ -154,7 +154,7 @@ def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
         for name in recognizer.manifest.files:
             if name.endswith(".npz"):
                 recognizer.package.arrays(name)
-        signals = example_recording(
+        signals = random_recording(
             recognizer.manifest.modalities, recognizer.manifest.window, 1, np.random.default_rng(0)
         )
         found = recognizer.predict(signals).probabilities

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from edgehar.command_line import parse
 from edgehar.config import option, positional
-from edgehar.deploy.bench.timing import Action, take_turns
+from edgehar.deploy.bench.timing import Action, time_interleaved
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.student.network.fused import SimpleEncoder, SimpleHead
@@ -66,7 +66,7 @@ def graphs(student: Lite) -> dict[tuple[str, str], bytes]:
     """Both parts, before and after."""
     names = [*student.encoder.names, "valid"]
     sizes = [spec.patch * spec.groups * spec.features for spec in student.specs] + [len(student.specs)]
-    some, tokens = tuple(torch.ones(3, size) for size in sizes), torch.zeros(3, *student.head.place.shape)
+    some, tokens = tuple(torch.ones(3, size) for size in sizes), torch.zeros(3, *student.head.position_embedding.shape)
     encoders = {BEFORE: TrainedEncoder(student.encoder), AFTER: SimpleEncoder(student.encoder)}
     heads = {BEFORE: student.head, AFTER: SimpleHead(student.head)}
     return {("encoder", form): to_onnx(module, some, names, "token", "steps") for form, module in encoders.items()} | {
@@ -99,13 +99,13 @@ def main(argv: list[str] | None = None) -> int:
     config = parse(NodesConfig, argv, "python tools/graph_nodes.py", __doc__ or "")
     student = rebuild(load_checkpoint(Path(config.checkpoint), ("student", "pruned")))
     exported = graphs(student)
-    steps, sessions = len(student.head.place), {key: opened(graph) for key, graph in exported.items()}
+    steps, sessions = len(student.head.position_embedding), {key: opened(graph) for key, graph in exported.items()}
     actions = {("head", form): action_of(sessions["head", form][0], 1) for form in (BEFORE, AFTER)}
     for form in (BEFORE, AFTER):
         actions["encoder, a step", form] = action_of(sessions["encoder", form][0], 1)
         actions["encoder, a window", form] = action_of(sessions["encoder", form][0], steps)
     repeated = [
-        {key: times.milliseconds()["median_ms"] * 1000 for key, times in take_turns(actions, config.runs).items()}
+        {key: times.milliseconds()["median_ms"] * 1000 for key, times in time_interleaved(actions, config.runs).items()}
         for _ in range(REPETITIONS)
     ]
     for times in repeated:

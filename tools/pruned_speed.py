@@ -17,11 +17,11 @@ from typing import Any
 from edgehar.command_line import parse
 from edgehar.config import option, positional
 from edgehar.deploy.bench.benchmark import macs_of
-from edgehar.deploy.bench.stability import remarks
-from edgehar.deploy.bench.timing import Subject, take_turns
+from edgehar.deploy.bench.stability import stability_warnings
+from edgehar.deploy.bench.timing import BenchmarkTarget, time_interleaved
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, device_state
-from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
+from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, available_providers
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -89,14 +89,14 @@ def main(argv: list[str] | None = None) -> int:
     if len(packages) < len(folders):
         raise ConfigError(f"{', '.join(folders)}: expected folders with different names, as they name the rows")
     before = device_state()
-    subjects: dict[tuple[str, str], Subject] = {}
+    subjects: dict[tuple[str, str], BenchmarkTarget] = {}
     for name, package in packages.items():
         for precision in ("fp32", "int8"):
-            subjects[name, precision] = Subject(Recognizer(package, precision, 1, (CPU,)))
-        if config.litert and LITERT in known_providers():
+            subjects[name, precision] = BenchmarkTarget(Recognizer(package, precision, 1, (CPU,)))
+        if config.litert and LITERT in available_providers():
             for precision in [one for one in LITERT_PRECISIONS if one in package.manifest.graphs]:
-                subjects[name, f"{precision} {LITERT}"] = Subject(Recognizer(package, precision, 1, (LITERT,)))
-    turns = take_turns({key: subject.actions["window_network"] for key, subject in subjects.items()}, config.runs)
+                subjects[name, f"{precision} {LITERT}"] = BenchmarkTarget(Recognizer(package, precision, 1, (LITERT,)))
+    turns = time_interleaved({key: subject.actions["window_network"] for key, subject in subjects.items()}, config.runs)
     rows = compared(packages, {key: times.milliseconds() for key, times in turns.items()})
     device = device_facts()
     names = ",".join(list(packages)[1:])
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         "threads": 1,
         "runs": config.runs,
         "rows": rows,
-        "remarks": remarks(before, device_state(), device["cores"] or 1),
+        "remarks": stability_warnings(before, device_state(), device["cores"] or 1),
         "device": device,
     }
     for row in rows:

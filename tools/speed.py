@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from edgehar.command_line import parse
 from edgehar.config import option, positional
 from edgehar.deploy.bench.benchmark import macs_of, peak_macs_per_s
-from edgehar.deploy.bench.stability import core_share_remark, remarks
-from edgehar.deploy.bench.timing import Action, Subject, sustain, take_turns
+from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
+from edgehar.deploy.bench.timing import Action, BenchmarkTarget, run_sustained, time_interleaved
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, device_state
-from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, known_providers
+from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, available_providers
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
@@ -82,7 +82,7 @@ class Whole(nn.Module):
         return self.student.head(self.student.encoder(features, inputs[-1]))
 
 
-def window_inputs(subject: Subject) -> dict[str, np.ndarray[Any, Any]]:
+def window_inputs(subject: BenchmarkTarget) -> dict[str, np.ndarray[Any, Any]]:
     """The made-up window of a subject as the whole network takes it: (1, S, P*G*F) per modality, and valid."""
     windows, specs = subject.windows, subject.recognizer.manifest.modalities
     inputs = {spec.name: windows.features[spec.name].reshape(*windows.valid[spec.name].shape, -1) for spec in specs}
@@ -119,7 +119,7 @@ def node_count(package: EdgePackage, precision: str) -> int:
 
 
 def network_paths(
-    student: Lite, reference: Subject, compiled: bool
+    student: Lite, reference: BenchmarkTarget, compiled: bool
 ) -> tuple[dict[str, Action], dict[str, int], str | None]:
     """The other ways to the logits of a prepared window, nodes of the export, and why torch.compile is not among them.
 
@@ -159,7 +159,7 @@ def network_paths(
     return paths, {"plain export": nodes}, problem
 
 
-def edge_paths(subjects: dict[str, Subject]) -> dict[str, Action]:
+def edge_paths(subjects: dict[str, BenchmarkTarget]) -> dict[str, Action]:
     """What edgehar does, each precision: with the samples' preprocessing and without."""
     paths: dict[str, Action] = {}
     for precision, subject in subjects.items():
@@ -183,17 +183,17 @@ def main(argv: list[str] | None = None) -> int:
     manifest = package.manifest
     torch.set_num_threads(1)
     before = device_state()
-    subjects = {precision: Subject(Recognizer(package, precision, 1, (CPU,))) for precision in manifest.graphs}
+    subjects = {precision: BenchmarkTarget(Recognizer(package, precision, 1, (CPU,))) for precision in manifest.graphs}
     reference = subjects["fp32"]
-    if LITERT in known_providers():
+    if LITERT in available_providers():
         for precision in [name for name in LITERT_PRECISIONS if name in manifest.graphs]:
-            subjects[f"{precision} {LITERT}"] = Subject(Recognizer(package, precision, 1, (LITERT,)))
+            subjects[f"{precision} {LITERT}"] = BenchmarkTarget(Recognizer(package, precision, 1, (LITERT,)))
     others, nodes, problem = network_paths(rebuild(checkpoint), reference, config.compile)
     actions = others | {PREPARE: reference.prepared} | edge_paths(subjects)
     peak = peak_macs_per_s(1)
-    paths = {name: times.milliseconds() for name, times in take_turns(actions, config.runs).items()}
+    paths = {name: times.milliseconds() for name, times in time_interleaved(actions, config.runs).items()}
     peak = max(peak, peak_macs_per_s(1))
-    sustained = sustain(reference.hop, SUSTAIN_S)
+    sustained = run_sustained(reference.hop, SUSTAIN_S)
     after = device_state()
     device = device_facts()
     macs = macs_of(manifest)
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
         "hop limit": macs["hop"] / peak * 1000,
         "hop": manifest.window.hop * manifest.window.step_s * 1000,
     }
-    waited = core_share_remark("all paths", sustained.core_share)
+    waited = core_share_warning("all paths", sustained.core_share)
     words = ["python", "tools/speed.py", config.checkpoint, config.package, "--runs", str(config.runs)]
     result: dict[str, Any] = {
         "format": FORMAT,
@@ -221,7 +221,7 @@ def main(argv: list[str] | None = None) -> int:
         "paths": paths,
         "torch_compile": problem,
         "floors": floors(paths, list(subjects), known_ms),
-        "remarks": [*remarks(before, after, device["cores"] or 1), *([waited] if waited else [])],
+        "remarks": [*stability_warnings(before, after, device["cores"] or 1), *([waited] if waited else [])],
         "before": before,
         "after": after,
         "device": device,

@@ -35,7 +35,7 @@ def spread_evenly(depth: int, layers: int) -> list[int]:
 
 def depths_of(teacher: Teacher) -> dict[str, int]:
     """Modality -> its blocks over time, of which pruning may have taken some."""
-    return {spec.name: len(cast(nn.Sequential, teacher.time[spec.name])) for spec in teacher.specs}
+    return {spec.name: len(cast(nn.Sequential, teacher.time_blocks[spec.name])) for spec in teacher.specs}
 
 
 class Teachers(nn.Module):
@@ -66,7 +66,7 @@ class Teachers(nn.Module):
         layers: list[list[Tensor]] = [[] for _ in range(self.layers)]
         for member in cast(list[Teacher], list(self.members)):
             rows = [
-                [f"time.{name}.{block}" for block in spread_evenly(depth, self.layers)]
+                [f"time_blocks.{name}.{block}" for block in spread_evenly(depth, self.layers)]
                 for name, depth in depths_of(member).items()
             ]
             with outputs_of(member, [name for row in rows for name in row]) as gave:

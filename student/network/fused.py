@@ -67,24 +67,24 @@ class SimpleEncoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         """Take the weights of a student's encoder."""
         super().__init__()
-        widen = [cast(nn.Linear, encoder.widen[name]) for name in encoder.names]
+        projections = [cast(nn.Linear, encoder.modality_projection[name]) for name in encoder.names]
         missing = torch.stack([encoder.missing[name].detach() for name in encoder.names], 1)  # (W, M)
-        there = torch.stack([layer.bias.detach() for layer in widen], 1)  # (W, M)
-        weight = torch.cat([*(layer.weight.detach() for layer in widen), there - missing], 1)
+        there = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
+        weight = torch.cat([*(layer.weight.detach() for layer in projections), there - missing], 1)
         self.stems = nn.ModuleList(encoder.stem[name] for name in encoder.names)
-        self.widen = linear(weight, missing.sum(1))
+        self.modality_projection = linear(weight, missing.sum(1))
         self.blocks = nn.ModuleList(SimpleFeedForward(block.norm, block.feedforward) for block in encoder.parts)
-        self.norm, self.narrow = encoder.norm, encoder.narrow
+        self.norm, self.token_projection = encoder.norm, encoder.token_projection
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Every modality's (N, P*G*F), then valid (N, M) -> token (N, D)."""
         *features, valid = inputs
         flags = valid.split(1, 1)  # (N, 1) each
         seen = [gelu(stem(part)) * flag for stem, part, flag in zip(self.stems, features, flags, strict=True)]
-        fused = self.widen(torch.cat([*seen, valid], 1))  # (N, W)
+        fused = self.modality_projection(torch.cat([*seen, valid], 1))  # (N, W)
         for block in self.blocks:
             fused = block(fused)
-        return self.narrow(self.norm(fused))
+        return self.token_projection(self.norm(fused))
 
 
 class SimpleAttention(nn.Module):
@@ -141,13 +141,13 @@ class SimpleHead(nn.Module):
         """Take the weights of a student's head."""
         super().__init__()
         *earlier, last = (SimpleBlock(block) for block in head.parts)
-        self.place, self.earlier, self.last = head.place, nn.ModuleList(earlier), last
+        self.position_embedding, self.earlier, self.last = head.position_embedding, nn.ModuleList(earlier), last
         self.norm, self.classifier = head.norm, head.classifier
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
-        steps, width = self.place.shape
-        rows = (tokens + self.place).reshape(-1, width)  # (B*S, D)
+        steps, width = self.position_embedding.shape
+        rows = (tokens + self.position_embedding).reshape(-1, width)  # (B*S, D)
         for block in self.earlier:
             rows = block(rows, steps)
         fused = self.last.feedforward.mean(self.last.attend(rows, steps), steps)  # (B, D)

@@ -84,11 +84,11 @@ class Encoder(nn.Module):
         self.names = tuple(spec.name for spec in specs)
         sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs}
         self.stem = nn.ModuleDict({name: nn.Linear(size, config.stem) for name, size in sizes.items()})
-        self.widen = nn.ModuleDict({name: nn.Linear(config.stem, config.width) for name in sizes})
+        self.modality_projection = nn.ModuleDict({name: nn.Linear(config.stem, config.width) for name in sizes})
         self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in sizes})
         self.blocks = nn.ModuleList(EncoderBlock(config.width, config.hidden) for _ in range(config.encoder_blocks))
         self.norm = nn.LayerNorm(config.width)
-        self.narrow = nn.Linear(config.width, config.token)
+        self.token_projection = nn.Linear(config.width, config.token)
 
     @property
     def parts(self) -> list[EncoderBlock]:
@@ -105,12 +105,12 @@ class Encoder(nn.Module):
         parts: list[Tensor] = []
         for number, name in enumerate(self.names):
             there = valid[..., number : number + 1]
-            seen = self.widen[name](functional.gelu(self.stem[name](features[name])))
+            seen = self.modality_projection[name](functional.gelu(self.stem[name](features[name])))
             parts.append(seen * there + self.missing[name] * (1 - there))
         fused = reduce(torch.add, parts)
         for block in self.blocks:
             fused = block(fused)
-        return self.narrow(self.norm(fused))
+        return self.token_projection(self.norm(fused))
 
 
 class Head(nn.Module):
@@ -119,7 +119,7 @@ class Head(nn.Module):
     def __init__(self, config: LiteConfig, steps: int, classes: int) -> None:
         """S = `steps`, K = `classes`."""
         super().__init__()
-        self.place = nn.Parameter(torch.randn(steps, config.token) * 0.02)
+        self.position_embedding = nn.Parameter(torch.randn(steps, config.token) * 0.02)
         self.blocks = nn.ModuleList(
             Block(config.token, config.heads, config.head_hidden) for _ in range(config.head_blocks)
         )
@@ -133,7 +133,7 @@ class Head(nn.Module):
 
     def read(self, tokens: Tensor) -> LiteOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
-        tokens = tokens + self.place
+        tokens = tokens + self.position_embedding
         for block in self.blocks:
             tokens = block(tokens)
         fused = self.norm(tokens.mean(1))

@@ -23,7 +23,7 @@ def on_a_board(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, T
     features, valid = window
     steps = {name: features[name][0].flatten(1).cpu() for name in student.encoder.names}  # (S, P*G*F)
     steps["valid"] = torch.stack([valid[name][0] for name in student.encoder.names], 1).float().cpu()  # (S, M)
-    tokens = torch.zeros(2, len(steps["valid"]), student.encoder.narrow.out_features)
+    tokens = torch.zeros(2, len(steps["valid"]), student.encoder.token_projection.out_features)
     # Every step twice: the exporter takes an axis of size 1 for a constant.
     some = tuple(torch.cat([part, part]) for part in steps.values())
     return *graphs_of(copy.deepcopy(student).cpu().eval(), some, tokens), steps

@@ -70,7 +70,9 @@ class Smaller:
         """Block, the unpruned network's block, and which of that one's channels are left."""
         # Of a student the encoder's, of a teacher those of all that is no joint's.
         ends = (
-            units for name, units in self.kept.items() if name.startswith("encoder.widen.") or name.endswith(".merge")
+            units
+            for name, units in self.kept.items()
+            if name.startswith("encoder.modality_projection.") or name.endswith(".merge")
         )
         channels: slice | Tensor = next(ends, slice(None))
 
@@ -78,7 +80,7 @@ class Smaller:
             row = block.rpartition(".blocks.")[0]
             match block.partition(".")[0]:
                 case "head":
-                    return self.kept.get("encoder.narrow", slice(None))
+                    return self.kept.get("encoder.token_projection", slice(None))
                 case "tokens":
                     return self.kept.get(f"{row}.embed", slice(None))
                 case _:

@@ -30,8 +30,8 @@ def _step_tokens(tokens: StepTokens, features: Tensor) -> Tensor:
 
 def loose_parameters(teacher: Teacher) -> list[tuple[nn.Parameter, int]]:
     """Parameters that belong to no layer, and which of their axes is that of the channels."""
-    flat = [*teacher.missing.values(), *teacher.fusion_kind.values()]
-    rows = [*teacher.place.values(), teacher.fusion_tokens]
+    flat = [*teacher.missing.values(), *teacher.modality_embedding.values()]
+    rows = [*teacher.position_embedding.values(), teacher.fusion_tokens]
     for spec in teacher.specs:
         tokens = cast(StepTokens, teacher.tokens[spec.name])
         flat.append(tokens.hidden_group)
@@ -46,9 +46,11 @@ def followed(teacher: Teacher, inputs: Inputs) -> Tensor:
     for spec in teacher.specs:
         name = spec.name
         tokens = _step_tokens(cast(StepTokens, teacher.tokens[name]), inputs[0][name])
-        alone = teacher.time[name](tokens + teacher.missing[name] + teacher.place[name])  # (B, S, D)
+        alone = teacher.time_blocks[name](
+            tokens + teacher.missing[name] + teacher.position_embedding[name]
+        )  # (B, S, D)
         auxiliary.append(teacher.modality_head[name](teacher.modality_norm[name](alone.mean(1))))
-        together.append(alone + teacher.fusion_kind[name])
+        together.append(alone + teacher.modality_embedding[name])
     met = teacher.fusion(reduce(torch.add, together))  # (B, S, D)
     fused = teacher.norm(torch.cat([met[:, 0], met.mean(1)], 1))  # (B, 2*D)
     return reduce(torch.add, auxiliary, teacher.classifier(fused))

@@ -59,14 +59,19 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
     if isinstance(network, Lite):
         encoder = network.encoder
         stems = [
-            Part(f"encoder.stem.{name}", "units", cast(nn.Linear, layer).out_features, f"encoder.widen.{name}")
+            Part(
+                f"encoder.stem.{name}",
+                "units",
+                cast(nn.Linear, layer).out_features,
+                f"encoder.modality_projection.{name}",
+            )
             for name, layer in encoder.stem.items()
         ]
-        first = f"encoder.widen.{encoder.names[0]}"
+        first = f"encoder.modality_projection.{encoder.names[0]}"
         parts = stems + parts
         if width:
             parts.append(Part(first, "channels", len(encoder.norm.weight), "encoder.norm"))
-            parts.append(Part("encoder.narrow", "token", encoder.narrow.out_features, "head.norm"))
+            parts.append(Part("encoder.token_projection", "token", encoder.token_projection.out_features, "head.norm"))
     elif isinstance(network, Teacher) and width:
         for name, layer in network.tokens.items():
             tokens = cast(StepTokens, layer)
@@ -104,7 +109,7 @@ def graph_of(network: nn.Module, inputs: Inputs) -> torch_pruning.DependencyGrap
     if isinstance(network, Teacher):
         loose = loose_parameters(network)
     if isinstance(network, Lite):
-        loose = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.place, 1)]
+        loose = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.position_embedding, 1)]
     return torch_pruning.DependencyGraph().build_dependency(
         network,
         cast(Any, inputs),

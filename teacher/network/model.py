@@ -94,16 +94,18 @@ class Teacher(nn.Module):
             }
         )
         self.missing = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
-        self.place = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(steps, dim) * 0.02) for spec in specs})
+        self.position_embedding = nn.ParameterDict(
+            {spec.name: nn.Parameter(torch.randn(steps, dim) * 0.02) for spec in specs}
+        )
 
         def block() -> Block:
             return Block(dim, config.heads, hidden, config.drop_path, config.head_dim)
 
-        self.time = nn.ModuleDict(
+        self.time_blocks = nn.ModuleDict(
             {spec.name: nn.Sequential(*(block() for _ in range(config.time_blocks))) for spec in specs}
         )
         self.fusion_tokens = nn.Parameter(torch.randn(config.fusion_tokens, dim) * 0.02)
-        self.fusion_kind = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
+        self.modality_embedding = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
         self.fusion = nn.Sequential(*(block() for _ in range(config.fusion_blocks)))
         self.norm = nn.LayerNorm(2 * dim)
         self.classifier = nn.Linear(2 * dim, classes)
@@ -131,11 +133,11 @@ class Teacher(nn.Module):
             tokens = self.tokens[name](features[name], seen)  # (B, S, D)
             here = valid[name] if seen is None else valid[name].gather(1, seen.steps)
             tokens = torch.where(here[..., None], tokens, self.missing[name].to(tokens.dtype))
-            place = self.place[name] if seen is None else self.place[name][seen.steps]
-            alone[name] = self.time[name](tokens + place)
+            position = self.position_embedding[name] if seen is None else self.position_embedding[name][seen.steps]
+            alone[name] = self.time_blocks[name](tokens + position)
         batch = len(next(iter(alone.values())))
         parts = [self.fusion_tokens.expand(batch, -1, -1)]
-        parts += [alone[spec.name] + self.fusion_kind[spec.name] for spec in self.specs]
+        parts += [alone[spec.name] + self.modality_embedding[spec.name] for spec in self.specs]
         met = self.fusion(torch.cat(parts, 1))  # (B, tokens + M*S, D)
         gathered, *split = met.split([part.shape[1] for part in parts], 1)
         return alone, {spec.name: part for spec, part in zip(self.specs, split, strict=True)}, gathered

@@ -39,9 +39,11 @@ class MaskedAutoencoder(nn.Module):
         self.teacher, self.steps, self.contrast = teacher, steps, contrast
         dim = teacher.config.dim
         names = [spec.name for spec in teacher.specs]
-        self.narrow = nn.ModuleDict({name: nn.Linear(dim, width) for name in names})
-        self.hidden_step = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.02) for name in names})
-        self.place = nn.ParameterDict({name: nn.Parameter(torch.randn(steps, width) * 0.02) for name in names})
+        self.decoder_embedding = nn.ModuleDict({name: nn.Linear(dim, width) for name in names})
+        self.mask_token = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.02) for name in names})
+        self.position_embedding = nn.ParameterDict(
+            {name: nn.Parameter(torch.randn(steps, width) * 0.02) for name in names}
+        )
         self.decoder = nn.ModuleDict({name: Block(width, 4, 2 * width) for name in names})
         self.predict = nn.ModuleDict(
             {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
@@ -73,11 +75,11 @@ class MaskedAutoencoder(nn.Module):
         losses: list[Tensor] = []
         for spec in self.teacher.specs:
             name, visible = spec.name, view.visible[spec.name]
-            narrow = self.narrow[name](together[name])  # (B, Sv, W)
-            batch, _, width = narrow.shape
-            everywhere = self.hidden_step[name].to(narrow.dtype).expand(batch, self.steps, -1).clone()
-            everywhere = everywhere.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), narrow)
-            decoded = self.predict[name](self.decoder[name](everywhere + self.place[name]))
+            embedded = self.decoder_embedding[name](together[name])  # (B, Sv, W)
+            batch, _, width = embedded.shape
+            everywhere = self.mask_token[name].to(embedded.dtype).expand(batch, self.steps, -1).clone()
+            everywhere = everywhere.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), embedded)
+            decoded = self.predict[name](self.decoder[name](everywhere + self.position_embedding[name]))
             decoded = decoded.reshape(batch, self.steps, spec.groups, spec.patch * spec.group)
             target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
             error = (decoded - target).square().mean(-1)  # (B, S, G)

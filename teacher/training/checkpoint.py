@@ -7,7 +7,7 @@ CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from safetensors.torch import load_file, save
 from edgehar import __version__
 from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files.atomic import atomic_folder, digest_of, read_json
+from edgehar.renamed_keys import current_options, current_tensor
 from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
-FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 1
+FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 2
+READABLE_VERSIONS = (1, FORMAT_VERSION)
+"""Version 1 differs by the names in `edgehar.renamed_keys` only."""
 FILES = ("checkpoint.json", "weights.safetensors", "moments.safetensors")
 
 
@@ -197,6 +200,15 @@ def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor
     return load_file(path)
 
 
+def _with_current_names(checkpoint: Checkpoint) -> Checkpoint:
+    """A version 1 checkpoint with today's names of options and tensors."""
+    weights = {current_tensor(name): tensor for name, tensor in checkpoint.weights.items()}
+    facts = dict(checkpoint.facts)
+    if "options" in facts:
+        facts["options"] = current_options(facts["options"])
+    return replace(checkpoint, facts=facts, weights=weights)
+
+
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
     """Read a checkpoint; raises CheckpointError if it is missing, damaged, of another version or kind."""
     expected = " or ".join(kinds)
@@ -204,11 +216,10 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         raise CheckpointError(f"{path}: no checkpoint.json there; expected the folder of a {expected} checkpoint")
     try:
         entry = read_json(path / "checkpoint.json")
-        if entry.get("format_version") != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path}: checkpoint version {entry.get('format_version')}; this edgehar reads "
-                f"version {FORMAT_VERSION}; train again"
-            )
+        version = entry.get("format_version")
+        if version not in READABLE_VERSIONS:
+            readable = " and ".join(map(str, READABLE_VERSIONS))
+            raise CheckpointError(f"{path}: checkpoint version {version}; expected {readable}; train again")
         if entry["kind"] not in kinds:
             raise CheckpointError(f"{path}: holds a {entry['kind']} checkpoint; expected {expected}")
         _check_types(entry)
@@ -227,6 +238,6 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         _check_numbers(checkpoint)
         _check_moments(checkpoint)
         _check_facts(checkpoint)
-        return checkpoint
+        return _with_current_names(checkpoint) if version == 1 else checkpoint
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, DataError, OSError) as problem:
         raise CheckpointError(f"{path}: damaged checkpoint ({problem}); train it again") from None

@@ -60,16 +60,25 @@ def short(*names: str, rows: int = 1) -> Callable[[Weights], Weights]:
 
 
 WEIGHTS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
-    "narrow": (short("encoder.narrow.weight", "encoder.narrow.bias"), "weights that are no student's"),
+    "token projection": (
+        short("encoder.token_projection.weight", "encoder.token_projection.bias"),
+        "weights that are no student's",
+    ),
     "qkv": (short("head.blocks.0.attention.qkv.weight", rows=5), "qkv of 91 rows, expected up to 2 heads of 3 x 16"),
     "expand": (short("head.blocks.0.feedforward.expand.weight"), "expand.bias of 32 values for 31 weights"),
     "both of expand": (
         short("head.blocks.0.feedforward.expand.weight", "head.blocks.0.feedforward.expand.bias"),
         "weights that are no student's",
     ),
-    "place": (short("head.place"), "head.place of shape (7, 32), expected (8, 32) or narrower"),
-    "one place": (short("head.place", rows=STEPS - 1), "head.place of shape (1, 32)"),
-    "bias": (short("encoder.narrow.bias", rows=31), "encoder.narrow.bias of 1 values for 32 weights"),
+    "position embedding": (
+        short("head.position_embedding"),
+        "head.position_embedding of shape (7, 32), expected (8, 32) or narrower",
+    ),
+    "one position": (short("head.position_embedding", rows=STEPS - 1), "head.position_embedding of shape (1, 32)"),
+    "bias": (
+        short("encoder.token_projection.bias", rows=31),
+        "encoder.token_projection.bias of 1 values for 32 weights",
+    ),
     "half": (lambda weights: {name: part.half() for name, part in weights.items()}, "is float16, expected float32"),
     "double": (lambda weights: {name: part.double() for name, part in weights.items()}, "is float64, expected float32"),
 }
@@ -151,7 +160,7 @@ def test_a_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
     save_checkpoint(tmp_path / "teacher", given)
     whole = load_checkpoint(tmp_path / "teacher", ("teacher",))
     assert network_of(whole)
-    for name in ("tokens.inertial.merge.weight", "fusion_tokens", "place.skeleton", "classifier.weight"):
+    for name in ("tokens.inertial.merge.weight", "fusion_tokens", "position_embedding.skeleton", "classifier.weight"):
         with pytest.raises(CheckpointError, match=r"teacher: weights that are no teacher's"):
             network_of(replace(whole, weights=short(name)(whole.weights)))
 

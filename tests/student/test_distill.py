@@ -103,7 +103,7 @@ def test_every_option_changes_what_is_learnt(options: tuple[str, ...], distil: D
     found = distil(*options)
     # What is kept is the student alone, without the heads.
     assert found.keys() == usual.keys()
-    assert not torch.equal(found["encoder.narrow.weight"], usual["encoder.narrow.weight"])
+    assert not torch.equal(found["encoder.token_projection.weight"], usual["encoder.token_projection.weight"])
 
 
 def test_every_weight_counts_its_loss():

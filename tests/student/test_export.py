@@ -124,7 +124,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(harm: str, tmp_path: Path):
         case "kind":
             described.write_text(described.read_text().replace('"kind": "student"', '"kind": "teacher"'))
         case "version":
-            described.write_text(described.read_text().replace('"format_version": 1', '"format_version": 99'))
+            described.write_text(described.read_text().replace('"format_version": 2', '"format_version": 99'))
         case _:
             described.write_text("{")
     with pytest.raises(CheckpointError) as caught:

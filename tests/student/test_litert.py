@@ -18,9 +18,9 @@ from edgehar import StreamRecognizer
 from edgehar.deploy.bench import benchmark
 from edgehar.deploy.packaging.parity import agreement, parity_arrays
 from edgehar.deploy.packaging.quantize import quantize
-from edgehar.deploy.runtime.litert.session import MOST_SIZES, LiteSession
+from edgehar.deploy.runtime.litert.session import MOST_BATCH_SIZES, LiteRTSession
 from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
-from edgehar.deploy.runtime.providers import CPU, LITERT, choose_providers, known_providers, litert_version
+from edgehar.deploy.runtime.providers import CPU, LITERT, choose_providers, available_providers, litert_version
 from edgehar.errors import ConfigError
 from edgehar.student.export import write
 from edgehar.student.network.fused import SimpleEncoder, SimpleHead
@@ -44,7 +44,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def graphs_of(network: Lite) -> list[bytes]:
     inputs = inputs_of(network)
-    tokens = network.head.place.detach()[None].repeat(3, 1, 1)
+    tokens = network.head.position_embedding.detach()[None].repeat(3, 1, 1)
     return [
         to_onnx(SimpleEncoder(network.encoder), tuple(inputs), [*network.encoder.names, "valid"], "token", "steps"),
         to_onnx(SimpleHead(network.head), (tokens,), ["tokens"], "logits", "windows"),
@@ -55,7 +55,7 @@ def assert_same(network: Lite) -> None:
     generator = np.random.default_rng(0)
     for data in graphs_of(network):
         view = read_graph(data, "graph")
-        session, expected = LiteSession(view, 1), ort.InferenceSession(data, providers=[CPU])
+        session, expected = LiteRTSession(view, 1), ort.InferenceSession(data, providers=[CPU])
         for rows in ROWS:
             inputs = {
                 name: generator.standard_normal([size or rows for size in shape]).astype(np.float32)
@@ -66,7 +66,7 @@ def assert_same(network: Lite) -> None:
             wanted, (found,) = np.asarray(expected.run(None, inputs)[0]), session.run([], inputs)
             np.testing.assert_allclose(found, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()), rtol=0)
             assert found.dtype == np.float32
-        assert len(set(ROWS)) > MOST_SIZES
+        assert len(set(ROWS)) > MOST_BATCH_SIZES
 
 
 @pytest.mark.parametrize("shape", ["deep", "one head"])
@@ -131,7 +131,7 @@ def test_a_quantised_layer_of_another_form_is_refused_by_name(damage: str, packa
         model.graph.initializer.remove(constants[weight_scale])
     view = read_graph(model.SerializeToString(), "graph")
     with pytest.raises(ConfigError, match=r"LiteRT: (DynamicQuantizeLinear|MatMulInteger|Cast) .*--precision fp32 or"):
-        LiteSession(view, 1)
+        LiteRTSession(view, 1)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8-dynamic"])
@@ -178,7 +178,7 @@ def test_an_unknown_operator_is_named() -> None:
     graph = helper.make_graph([helper.make_node("Softplus", ["x"], ["y"])], "graph", values[:1], values[1:])
     data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
     with pytest.raises(ConfigError, match=r"LiteRT: Softplus \(.*not among the operators"):
-        LiteSession(read_graph(data, "graph"), 1)
+        LiteRTSession(read_graph(data, "graph"), 1)
 
 
 def test_tuning_tries_it_and_load_then_uses_what_was_chosen(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,11 +195,11 @@ def test_tuning_tries_it_and_load_then_uses_what_was_chosen(package: Path, capsy
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert LITERT in known_providers()
+    assert LITERT in available_providers()
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     litert_version.cache_clear()
     try:
-        assert LITERT not in known_providers()
+        assert LITERT not in available_providers()
         with pytest.raises(ConfigError, match=r"LiteRT is not installed \(pip install 'edgehar\[litert\]'\)"):
             choose_providers([LITERT])
         with pytest.warns(RuntimeWarning, match="asked for LiteRT"):

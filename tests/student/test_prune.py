@@ -69,26 +69,26 @@ def test_a_pruned_network_is_the_unpruned_one_with_those_units_masked(make: Any,
 
 def test_the_blocks_that_matter_least_go_and_the_ones_before_them_give_what_they_gave():
     network = Teacher(TeacherConfig(dim=32, joint_dim=16, time_blocks=4), SPECS, STEPS, CLASSES).eval()
-    for useless in ("time.skeleton.1", "time.inertial.3"):
+    for useless in ("time_blocks.skeleton.1", "time_blocks.inertial.3"):
         block = network.get_submodule(useless)
         for last in ("attention.project", "feedforward.contract"):
             block.get_submodule(last).weight.data.mul_(1e-3)  # type: ignore[union-attr, operator]
             block.get_submodule(last).bias.data.zero_()  # type: ignore[union-attr, operator]
     small, gives = without_blocks(network, 2, windows(8))
     assert blocks_of(network)[2:] == [
-        f"time.{name}.{place}" for name in ("skeleton", "inertial") for place in range(4)
+        f"time_blocks.{name}.{place}" for name in ("skeleton", "inertial") for place in range(4)
     ] + ["fusion.0"]
-    assert {own: other for own, other in gives.items() if own.startswith("time")} == {
-        "time.skeleton.0": "time.skeleton.1",
-        "time.skeleton.1": "time.skeleton.2",
-        "time.skeleton.2": "time.skeleton.3",
-        "time.inertial.0": "time.inertial.0",
-        "time.inertial.1": "time.inertial.1",
-        "time.inertial.2": "time.inertial.3",
+    assert {own: other for own, other in gives.items() if own.startswith("time_blocks")} == {
+        "time_blocks.skeleton.0": "time_blocks.skeleton.1",
+        "time_blocks.skeleton.1": "time_blocks.skeleton.2",
+        "time_blocks.skeleton.2": "time_blocks.skeleton.3",
+        "time_blocks.inertial.0": "time_blocks.inertial.0",
+        "time_blocks.inertial.1": "time_blocks.inertial.1",
+        "time_blocks.inertial.2": "time_blocks.inertial.3",
     }
     assert blocks_of(small) == list(gives)
     # Exactly the network in which those blocks add nothing.
-    for useless in ("time.skeleton.1", "time.inertial.3"):
+    for useless in ("time_blocks.skeleton.1", "time_blocks.inertial.3"):
         for last in ("attention.project", "feedforward.contract"):
             network.get_submodule(f"{useless}.{last}").weight.data.zero_()  # type: ignore[union-attr, operator]
     torch.testing.assert_close(small(*windows(4)).logits, network(*windows(4)).logits, atol=1e-6, rtol=1e-6)
@@ -103,9 +103,11 @@ def test_of_blocks_in_a_row_one_stays():
 def test_channels_and_tokens_that_stayed_are_named():
     whole = student()
     small, kept = smaller(whole, 0.4)
-    channels, tokens = kept["encoder.widen.skeleton"], kept["encoder.narrow"]
-    assert torch.equal(small.encoder.narrow.weight, whole.encoder.narrow.weight[tokens][:, channels])
-    assert torch.equal(small.head.place, whole.head.place[:, tokens])
+    channels, tokens = kept["encoder.modality_projection.skeleton"], kept["encoder.token_projection"]
+    assert torch.equal(
+        small.encoder.token_projection.weight, whole.encoder.token_projection.weight[tokens][:, channels]
+    )
+    assert torch.equal(small.head.position_embedding, whole.head.position_embedding[:, tokens])
     for name, entry in small.encoder.missing.items():
         assert torch.equal(entry, whole.encoder.missing[name][channels])
 
@@ -209,9 +211,14 @@ def test_rounds_meet_the_limit_once_and_name_what_stayed_of_the_first_network():
         before = smaller_still
         smaller_still = shrink(before, inputs, options, lambda network: count_macs(network, *windows(1)), limit * 1e6)
         assert count_macs(smaller_still.network, *windows(1)) <= limit * 1e6
-    channels, tokens = smaller_still.kept["encoder.widen.skeleton"], smaller_still.kept["encoder.narrow"]
+    channels, tokens = (
+        smaller_still.kept["encoder.modality_projection.skeleton"],
+        smaller_still.kept["encoder.token_projection"],
+    )
     small = smaller_still.network
-    assert torch.equal(small.encoder.narrow.weight, whole.encoder.narrow.weight[tokens][:, channels])
+    assert torch.equal(
+        small.encoder.token_projection.weight, whole.encoder.token_projection.weight[tokens][:, channels]
+    )
     pairs = {own: left for own, _, left in smaller_still.pairs()}
     assert torch.equal(pairs["encoder.blocks.1"], channels)  # type: ignore[arg-type]
     assert torch.equal(pairs["head.blocks.0"], tokens)  # type: ignore[arg-type]

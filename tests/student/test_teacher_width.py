@@ -50,7 +50,7 @@ def with_twins(network: Teacher) -> Teacher:
             entry[:, 1::2] = 0
         if any(f".{layer}." in name for layer in ("embed", "merge", "project", "contract")):
             entry[1::2] = entry[::2]
-        elif any(loose in name for loose in ("norm", "missing", "place", "fusion_", "group_embedding", "hidden_group")):
+        elif any(loose in name for loose in ("norm", "missing", "embedding", "fusion_", "hidden_group")):
             entry[..., 1::2] = entry[..., ::2]
     return network
 
