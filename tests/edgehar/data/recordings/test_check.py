@@ -239,7 +239,7 @@ def test_a_skeleton_of_any_shape(tmp_path: Path) -> None:
 
 
 def test_the_example_in_the_documentation_is_a_good_folder(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs" / "own-data.md").read_text(encoding="utf-8")
     blocks = re.findall(r"`mine/(\S+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 5
     for name, content in blocks:
