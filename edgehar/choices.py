@@ -1,62 +1,36 @@
-"""Names that options accept, shared by several verbs: window sources, pruning criteria, pseudo-labels."""
+"""Names that options accept, shared by several verbs: presets, window sources, pruning criteria, pseudo-labels."""
 
 from collections.abc import Collection
 
-from edgehar.errors import ConfigError
+PRESET_NAMES = ("tiny", "base", "large")
+"""Presets of every training."""
 
 NO_PSEUDO_LABELS = "none"
 
 PSEUDO_LABELS = (NO_PSEUDO_LABELS, "likely", "equal")
-"""No labels are made up; every window's most likely one; that once all are equally frequent in everyone's windows."""
+"""No pseudo-labels; the most probable one of each window; those with equal frequencies in each subject's windows."""
 
+MEANS, INVERTED, RECORDINGS = "means", "inverted", "recordings"
+"""Sources that need statistics stored in the checkpoint, no training data at all, and the recordings themselves."""
 
-def check_label_share(share: float, draw: int) -> None:
-    """Raise ConfigError unless a share of the labels and its draw can be taken, see `windows.stratified`."""
-    if not 0 < share <= 1 or draw < 0:
-        raise ConfigError(
-            f"--label-share {share}, --label-draw {draw}: expected above 0 up to 1, and a whole number from 0"
-        )
+SOURCES = (MEANS, "smooth", "simulated", INVERTED, "generated", "noise", RECORDINGS)
+"""Sources of the windows a network is pruned and recovered on."""
 
+DEFAULT_CRITERION = "l2"
 
-def check_pseudo_labels(kind: str) -> None:
-    """Raise ConfigError unless teachers can make up labels so, see `edgehar.student.distillation.pseudo_labels`."""
-    if kind not in PSEUDO_LABELS:
-        raise ConfigError(f"--pseudo-labels {kind}: expected one of {', '.join(PSEUDO_LABELS)}")
+CRITERIA = ("l1", DEFAULT_CRITERION, "lamp", "taylor", "hessian", "overlap", "gates", "random")
+"""Criteria of structured pruning."""
 
-
-STORED, FREE, REAL = "means", "inverted", "recordings"
-"""Windows to prune with that need what the checkpoint keeps, nothing of the data, and the data itself."""
-
-SOURCES = (STORED, "smooth", "simulated", FREE, "generated", "noise", REAL)
-
-CRITERION = "l2"
-
-CRITERIA = ("l1", CRITERION, "lamp", "taylor", "hessian", "overlap", "gates", "random")
-
-
-TAKEN_BY = {
+SOURCES_BY_OPTION = {
     "people": ("simulated", "inverted"),
     **dict.fromkeys(("slowest", "fastest", "waves", "still", "spread"), ("smooth",)),
     "noisy_sensor": ("means", "smooth", "simulated", "inverted", "generated"),
     **dict.fromkeys(("inverted", "inversion_steps", "inversion_rate", "variation", "distance"), ("inverted",)),
     **dict.fromkeys(("generator_steps", "generator_rate", "disagreement", "roughness"), ("generated",)),
 }
-"""Option -> the sources that take it; what is not among them is for all sources."""
+"""Option of a source -> the sources that use it; options that are not listed apply to all sources."""
 
 
-def without_effect(names: Collection[str], sources: Collection[str]) -> list[str]:
-    """Of these options those that none of the sources takes."""
-    return [name for name in names if name in TAKEN_BY and not set(TAKEN_BY[name]) & set(sources)]
-
-
-def effective(words: tuple[str, ...], sources: Collection[str]) -> tuple[str, ...]:
-    """Words of a command line without the options, and their values, that none of the sources takes."""
-    kept: list[str] = []
-    left = iter(words)
-    for word in left:
-        name, sign, _ = word.removeprefix("--").replace("-", "_").partition("=")
-        if not (word.startswith("--") and without_effect([name], sources)):
-            kept.append(word)
-        elif not sign:
-            next(left, None)  # its value
-    return tuple(kept)
+def unused_options(names: Collection[str], sources: Collection[str]) -> list[str]:
+    """Those of the options that none of the sources uses."""
+    return [name for name in names if name in SOURCES_BY_OPTION and not set(SOURCES_BY_OPTION[name]) & set(sources)]

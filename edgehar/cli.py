@@ -1,4 +1,4 @@
-"""The `edgehar` command: one table of verbs, each imported when it is called.
+"""The `edgehar` command.
 
 edgehar quickstart
 """
@@ -8,21 +8,21 @@ import warnings
 
 from edgehar import __version__
 from edgehar.entry import guarded
-from edgehar.verbs import NOT_RESUMABLE, VERBS, call
+from edgehar.verbs import VERBS, call, select
 
 
 def usage() -> str:
     """The help text: a line per verb."""
     lines = ["usage: edgehar VERB [options]     (edgehar VERB --help for a verb's own options)", ""]
     width = max(map(len, VERBS)) + 1
-    lines += [f"  {verb:<{width}}{text}" for verb, (_, text) in VERBS.items()]
+    lines += [f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items()]
     return "\n".join(lines)
 
 
-def _as_remark(
+def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as the command shows it: in one line, without the place in the program that gave it."""
+    """One line, without the file and line of the code that warned."""
     return f"edgehar: {' '.join(str(message).split())}\n"
 
 
@@ -35,16 +35,16 @@ def main(argv: list[str] | None = None) -> int:
     if arguments[0] == "--version":
         sys.stdout.write(f"edgehar {__version__}\n")
         return 0
-    verb, rest = arguments[0], arguments[1:]
-    if verb not in VERBS:
-        sys.stderr.write(f"edgehar: unknown verb {verb!r}; expected one of: {', '.join(VERBS)}\n")
+    name, rest = arguments[0], arguments[1:]
+    if name not in VERBS:
+        sys.stderr.write(f"edgehar: unknown verb {name!r}; expected one of: {', '.join(VERBS)}\n")
         return 2
-    usual = warnings.formatwarning
-    warnings.formatwarning = _as_remark
+    previous = warnings.formatwarning
+    warnings.formatwarning = _format_warning
     try:
-        return guarded(lambda _: call(verb, rest), resumable=verb not in NOT_RESUMABLE or "--suite" in rest)
+        return guarded(lambda _: call(name, rest), resumable=select(name, rest).resumable)
     finally:
-        warnings.formatwarning = usual
+        warnings.formatwarning = previous
 
 
 if __name__ == "__main__":

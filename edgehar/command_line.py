@@ -2,14 +2,34 @@
 
 import argparse
 import dataclasses
+import shlex
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-from edgehar.config import build, field_names, item_type
+from edgehar.config import build, field_names, flat, item_type
 from edgehar.errors import ConfigError
 
 T = TypeVar("T")
+
+
+class TypedFloat(float):
+    """A number from a command line; `str` gives it as the user typed it."""
+
+    def __new__(cls, text: str) -> "TypedFloat":
+        """Raises ValueError unless the text is a number."""
+        number = super().__new__(cls, text)
+        number._text = text.strip()
+        return number
+
+    _text: str
+
+    def __str__(self) -> str:
+        """The text the user typed."""
+        return self._text
+
+
+TypedFloat.__name__ = "float"  # argparse names the type in its messages
 
 
 def _split_by_comma(kind: Any) -> Any:
@@ -21,10 +41,17 @@ def _split_by_comma(kind: Any) -> Any:
 
 
 class _AsTuple(argparse.Action):
-    """Keep the words of an option as a tuple."""
+    """Store the words of an option as a tuple."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
         setattr(namespace, self.dest, tuple(values))
+
+
+class _Ignored(argparse.Action):
+    """Accept a flag and store nothing."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        pass
 
 
 def _help_of(field: Any, shown: Any, many: bool) -> str:
@@ -38,8 +65,8 @@ def _help_of(field: Any, shown: Any, many: bool) -> str:
     return text.replace("%", "%%")
 
 
-def _add_options(parser: Any, config_type: Any, preset: Mapping[str, Any], required: bool) -> None:
-    """An argument for each field, with an argument group for each field that is a dataclass."""
+def _add_options(parser: Any, config_type: Any, preset: Mapping[str, Any], required: bool, mode: str = "") -> None:
+    """An argument for each field, with an argument group for each field that is a dataclass; see `Parser`."""
     hints = typing.get_type_hints(config_type)
     for field in dataclasses.fields(config_type):
         kind, many = item_type(hints[field.name])
@@ -54,8 +81,11 @@ def _add_options(parser: Any, config_type: Any, preset: Mapping[str, Any], requi
         elif field.metadata.get("words"):
             arguments |= {"type": kind, "metavar": field.name.upper(), "nargs": "+", "action": _AsTuple}
         else:
+            kind = TypedFloat if kind is float else kind
             shown_name = f"{field.name.upper()},..." if many else field.name.upper()
             arguments |= {"type": _split_by_comma(kind) if many else kind, "metavar": shown_name}
+            if field.name == mode:
+                arguments |= {"nargs": "?", "const": () if many else ""}
         lacks_default = shown is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if field.metadata.get("positional"):
             if not (lacks_default and required):
@@ -76,6 +106,8 @@ class Parser(Generic[T]):
         description: shown by --help.
         presets: name -> values of fields, also of fields within groups; empty for a verb without --preset.
         default_preset: the preset where none is given.
+        mode: option that selects this command among those of its verb. If it is no field, it is a flag that stores
+            nothing; if it is one, its value may be missing, so that --help works without one.
     """
 
     config_type: type[T]
@@ -83,6 +115,7 @@ class Parser(Generic[T]):
     description: str
     presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict[str, Mapping[str, Any]])
     default_preset: str = "base"
+    mode: str = ""
 
     def _argparse(self, required: bool) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(
@@ -98,7 +131,11 @@ class Parser(Generic[T]):
                 default=argparse.SUPPRESS,
                 help=f"sizes and lengths ({self.default_preset})",
             )
-        _add_options(parser, self.config_type, self.presets.get(self.default_preset, {}), required)
+        _add_options(parser, self.config_type, self.presets.get(self.default_preset, {}), required, self.mode)
+        if self.mode and self.mode not in field_names(self.config_type):
+            parser.add_argument(
+                f"--{self.mode}", action=_Ignored, nargs=0, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+            )
         return parser
 
     def given(self, argv: list[str] | None, required: bool = False) -> dict[str, Any]:
@@ -116,15 +153,17 @@ class Parser(Generic[T]):
         Raises:
             ConfigError: a setting is out of bounds, unknown or missing.
         """
-        own = {name: value for name, value in settings.items() if name != "preset"}
-        unknown = set(own) - field_names(self.config_type)
-        preset = settings.get("preset", self.default_preset)
-        if self.presets and preset not in self.presets:
-            raise ConfigError(f"--preset {preset}: expected one of {', '.join(self.presets)}")
-        if unknown or ("preset" in settings and not self.presets):
-            raise ConfigError(f"{self.prog}: no option is named {', '.join(sorted(unknown)) or 'preset'}")
+        given, preset_values = dict(settings), dict[str, Any]()
+        if self.presets:
+            preset = given.pop("preset", self.default_preset)
+            if preset not in self.presets:
+                raise ConfigError(f"--preset {preset}: expected one of {', '.join(self.presets)}")
+            preset_values |= self.presets[preset]
+        unknown = set(given) - field_names(self.config_type)
+        if unknown:
+            raise ConfigError(f"{self.prog}: no option is named {', '.join(sorted(unknown))}")
         try:
-            return build(self.config_type, {**self.presets.get(preset, {}), **own})
+            return build(self.config_type, preset_values | given)
         except (TypeError, ValueError) as problem:
             raise ConfigError(f"{self.prog}: {problem}; see {self.prog} --help") from None
 
@@ -136,6 +175,25 @@ class Parser(Generic[T]):
         """
         return self.build(self.given(argv, required=True))
 
+    def words(self, options: T) -> list[str]:
+        """A command line that gives these options: positionals first, then each option that is not at its default."""
+        changed = {field: value for field, value in flat(options) if value != field.default}
+        positionals = [str(value) for field, value in changed.items() if field.metadata.get("positional")]
+        settings = {field.name: value for field, value in changed.items() if not field.metadata.get("positional")}
+        return [*self.prog.split(), *positionals, *words_of(settings)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Action(Generic[T]):
+    """One action of a verb that has several, such as `edgehar data check`: its parser and what it runs."""
+
+    parser: Parser[T]
+    run: Callable[[T], int]
+
+    def __call__(self, argv: list[str] | None) -> int:
+        """Parse a command line and run the action."""
+        return self.run(self.parser.parse(argv))
+
 
 def parse(config_type: type[T], argv: list[str] | None, prog: str, description: str) -> T:
     """The options of a command line without presets; see `Parser`."""
@@ -143,14 +201,19 @@ def parse(config_type: type[T], argv: list[str] | None, prog: str, description: 
 
 
 def words_of(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as a command line shows them: `--name value`, `--name` or `--no-name`, tuples separated by commas."""
+    """Settings as a command line shows them.
+
+    `--name value`, `--name` or `--no-name`, tuples separated by commas, `--name='--value'` for a text that starts
+    like an option.
+    """
     words: list[str] = []
     for name, value in settings.items():
-        flag = name.replace("_", "-")
+        flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{'' if value else 'no-'}{flag}")
-        elif isinstance(value, tuple):
-            words += [f"--{flag}", ",".join(map(str, cast("tuple[Any, ...]", value)))]
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, str) and value.startswith("-"):
+            words.append(f"{flag}={shlex.quote(value)}")
         else:
-            words += [f"--{flag}", str(value)]
+            items: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
+            words += [flag, ",".join(map(str, items))]
     return words

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, TypeVar, cast
 
@@ -153,8 +153,15 @@ def build(config_type: type[T], values: Mapping[str, Any]) -> T:
         if dataclasses.is_dataclass(hints[field.name]):
             chosen[field.name] = build(hints[field.name], values)  # type: ignore[arg-type]
         elif field.name in values:
-            chosen[field.name] = values[field.name]
+            chosen[field.name] = _as_float(values[field.name], item_type(hints[field.name])[0])
     return config_type(**chosen)
+
+
+def _as_float(value: Any, kind: type) -> Any:
+    """Whole numbers, and floats of another class, as plain floats where the field (each item of a tuple) is a float."""
+    if isinstance(value, tuple):
+        return tuple(_as_float(item, kind) for item in cast("tuple[Any, ...]", value))
+    return float(value) if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 def field_names(config_type: Any) -> set[str]:
@@ -165,6 +172,16 @@ def field_names(config_type: Any) -> set[str]:
         kind = hints[field.name]
         names |= field_names(kind) if dataclasses.is_dataclass(kind) else {field.name}
     return names
+
+
+def flat(options: Any) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    """The fields of an options dataclass and of its groups, each with its value."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from flat(value)
+        else:
+            yield field, value
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -1,67 +1,129 @@
-"""The table of verbs, each imported when it is called."""
+"""The table of verbs; the module of a verb is imported on first use."""
 
+import argparse
 import importlib
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, cast
 
-VERBS: dict[str, tuple[str, str]] = {
-    "quickstart": ("edgehar.experiments.quickstart:main", "everything on simulated sensors, in a few minutes"),
-    "pipeline": (
-        "edgehar.experiments.pipeline:main",
-        "everything on a data set: train, shrink, export, verify, measure, report",
+from edgehar.command_line import Parser
+
+
+class Verb(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        module: module with `main(argv)`; with `PARSER` and `run(options)`, too, unless the verb has several actions.
+        help: line in the list of verbs.
+        resumable: whether the same command resumes an interrupted run.
+    """
+
+    module: str
+    help: str
+    resumable: bool = False
+
+
+VERBS = {
+    "quickstart": Verb("edgehar.experiments.quickstart", "everything on simulated sensors, in a few minutes", True),
+    "pipeline": Verb(
+        "edgehar.experiments.pipeline", "everything on a data set: train, shrink, export, verify, measure, report", True
     ),
-    "crossvalidate": ("edgehar.experiments.crossvalidate:main", "model selection: each training subject left out once"),
-    "data": ("edgehar.data.command:main", "check, info, fetch, convert: recordings on disk"),
-    "pretrain": ("edgehar.teacher.pretrain:main", "masked pretraining of the teacher on unlabelled signals"),
-    "finetune": ("edgehar.teacher.finetune:main", "fine-tune the teacher on labels"),
-    "distill": ("edgehar.student.distill:main", "train the lite student from the teacher"),
-    "prune": ("edgehar.student.prune:main", "shrink a student without a single recording"),
-    "baseline": ("edgehar.student.baseline:main", "nearest neighbour, MiniRocket, LSTM or TCN on the same windows"),
-    "export": ("edgehar.student.export:main", "write an edge package"),
-    "quantize": ("edgehar.deploy.packaging.quantize:main", "add INT8 graphs to a package"),
-    "calibrate": ("edgehar.deploy.packaging.calibrate:main", "fit a package's probabilities to out-of-fold answers"),
-    "package": ("edgehar.deploy.packaging.command:main", "keygen, sign: who made a package"),
-    "verify": ("edgehar.deploy.packaging.verify:main", "check a package: checksums, parity, precision"),
-    "bench": ("edgehar.deploy.bench.benchmark:main", "measure latency, memory and cold start of a package"),
-    "run": ("edgehar.deploy.live.run:main", "recognise a recording or a live stream"),
-    "evaluate": ("edgehar.deploy.evaluation.evaluate:main", "accuracy of a package on a data set, without torch"),
-    "report": ("edgehar.report.command:main", "render a run's results.json as one HTML page"),
+    "crossvalidate": Verb(
+        "edgehar.experiments.crossvalidate", "model selection: each training subject left out once", True
+    ),
+    "data": Verb("edgehar.data.command", "check, info, fetch, convert: recordings on disk", True),
+    "pretrain": Verb("edgehar.teacher.pretrain", "masked pretraining of the teacher on unlabelled signals", True),
+    "finetune": Verb("edgehar.teacher.finetune", "fine-tune the teacher on labels", True),
+    "distill": Verb("edgehar.student.distill", "train the lite student from the teacher", True),
+    "prune": Verb("edgehar.student.prune", "shrink a student without a single recording", True),
+    "baseline": Verb(
+        "edgehar.student.baseline", "nearest neighbour, MiniRocket, LSTM or TCN on the same windows", True
+    ),
+    "logits": Verb("edgehar.student.logits", "write a checkpoint's logits on its test subjects to a file"),
+    "export": Verb("edgehar.student.export", "write an edge package"),
+    "quantize": Verb("edgehar.deploy.packaging.quantize", "add INT8 graphs to a package"),
+    "calibrate": Verb("edgehar.deploy.packaging.calibrate", "fit a package's probabilities to out-of-fold predictions"),
+    "package": Verb("edgehar.deploy.packaging.command", "keygen, sign: keys and signatures of packages"),
+    "verify": Verb("edgehar.deploy.packaging.verify", "check a package: checksums, parity, precision"),
+    "bench": Verb("edgehar.deploy.bench.benchmark", "measure latency, memory and cold start of a package"),
+    "run": Verb("edgehar.deploy.live.run", "recognise a recording or a live stream"),
+    "evaluate": Verb("edgehar.deploy.evaluation.evaluate", "accuracy of a package on a data set, without torch"),
+    "report": Verb("edgehar.report.command", "render a run's results.json as one HTML page"),
 }
 
-NOT_RESUMABLE = ("export", "quantize", "calibrate", "package", "verify", "bench", "run", "evaluate", "report")
-"""Verbs that keep no progress: interrupted, they begin anew."""
+MODES = {
+    "evaluate": {
+        "suite": Verb("edgehar.experiments.suite.command", "train, measure and score all runs of a protocol", True),
+        "stream": Verb("edgehar.deploy.evaluation.stream_evaluate", "score continuous recordings as a live stream"),
+    }
+}
+"""Verb -> option -> the row that replaces the verb's own where the option is given."""
 
 
-def call(verb: str, argv: list[str]) -> int:
-    """Import the module of a verb, or of a "module:function" that is no verb, and call it, errors and all."""
-    module, _, function = (VERBS[verb][0] if verb in VERBS else verb).partition(":")
-    with _interrupted_afterwards():
-        main: Callable[[list[str] | None], int] = getattr(importlib.import_module(module), function)
-    return main(argv)
+class VerbModule(Protocol):
+    """The interface of a verb's module."""
+
+    PARSER: Parser[Any]
+
+    def run(self, options: Any) -> int:
+        """Run the verb; returns the exit code."""
+        ...
+
+    def main(self, argv: list[str] | None = None) -> int:
+        """`run` with the options of a command line."""
+        ...
+
+
+def select(name: str, argv: list[str]) -> Verb:
+    """The row of a verb, or of one of its modes if its option is among the arguments."""
+    modes = MODES.get(name, {})
+    switch = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for mode in modes:
+        switch.add_argument(f"--{mode}", nargs="?", const="")
+    given = vars(switch.parse_known_args(argv)[0])
+    return next((row for mode, row in modes.items() if given[mode] is not None), VERBS[name])
+
+
+def load(module: str) -> VerbModule:
+    """Import the module of a verb; a SIGINT during the import raises KeyboardInterrupt after it."""
+    with _interrupts_delayed():
+        return cast(VerbModule, importlib.import_module(module))
+
+
+def call(name: str, argv: list[str]) -> int:
+    """Run a verb with the arguments of a command line; returns the exit code."""
+    return load(select(name, argv).module).main(argv)
+
+
+def given(name: str, argv: list[str]) -> dict[str, Any]:
+    """The options of a verb that a command line gives, by field name; see `Parser.given`."""
+    return load(VERBS[name].module).PARSER.given(argv)
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Any:
+    """The options of a verb for these settings; raises ConfigError, see `Parser.build`."""
+    return load(VERBS[name].module).PARSER.build(settings)
+
+
+def run(name: str, options: Any) -> int:
+    """Run a verb with its options; returns the exit code."""
+    return load(VERBS[name].module).run(options)
 
 
 @contextmanager
-def _interrupted_afterwards() -> Generator[None, None, None]:
-    """Raise the KeyboardInterrupt of a SIGINT at the end of the block: what is imported makes an ImportError of it."""
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored, or someone else's
-    if not usual or threading.current_thread() is not threading.main_thread():
+def _interrupts_delayed() -> Generator[None, None, None]:
+    """Delay the KeyboardInterrupt of a SIGINT to the end of the block; an import would turn it into an ImportError."""
+    has_default_handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not has_default_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if came:
+        if received:
             raise KeyboardInterrupt
-
-
-def check(verb: str, argv: list[str]) -> None:
-    """Read the options of a verb without calling it; raises ConfigError for what means nothing.
-
-    For verbs whose module has a `PARSER`.
-    """
-    importlib.import_module(VERBS[verb][0].partition(":")[0]).PARSER.parse(argv)

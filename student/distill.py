@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.choices import PSEUDO_LABELS, check_label_share, check_pseudo_labels
+from edgehar.choices import PSEUDO_LABELS
 from edgehar.command_line import Parser
-from edgehar.config import group, option
+from edgehar.config import Options, group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -47,7 +47,7 @@ from edgehar.teacher.training.stage import (  # fmt: skip
 
 
 @dataclass(frozen=True)
-class DistillConfig:
+class DistillConfig(Options):
     """What the student learns from."""
 
     temperature: float = option(2.0, "temperature of the soft predictions")
@@ -61,15 +61,19 @@ class DistillConfig:
     decoupled: float = option(0.0, "weight of the soft predictions with target and other classes decoupled")
     pseudo_labels: str = option(
         NONE,
-        f"labels that the teachers make up where none is known: {', '.join(PSEUDO_LABELS)} (as many of each activity "
-        "from everyone); with --soft 0 --feature 0 --hard 1",
+        "labels from the teachers for unlabelled windows, with --soft 0 --feature 0 --hard 1; equal: as many of each "
+        "activity from every subject",
+        choices=PSEUDO_LABELS,
     )
     init_from_teacher: bool = option(False, "begin with the directions that the first teacher's first layers look at")
-    label_share: float = option(1.0, "share of the labelled training windows whose labels are used, as in finetune")
-    label_draw: int = option(0, "which windows are in that share")
+    label_share: float = option(
+        1.0, "share of the labelled training windows whose labels are used, as in finetune", above=0, at_most=1
+    )
+    label_draw: int = option(0, "which windows are in that share", at_least=0)
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and weights that leave nothing to learn."""
+        super().__post_init__()
         for name in ("soft", "hard", "feature", "mixup", "relational", "contrastive", "decoupled"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"--{name} {getattr(self, name)}: expected a number from 0")
@@ -80,13 +84,11 @@ class DistillConfig:
                 f"--layers {self.layers}, --feature {self.feature}: "
                 "expected a whole number from 0, and a weight above 0 to regress any layer"
             )
-        check_pseudo_labels(self.pseudo_labels)
         if self.pseudo_labels != NONE and not self.hard:
             raise ConfigError(
                 f"--pseudo-labels {self.pseudo_labels} with --hard 0: nothing is learnt from labels; give --hard a "
                 "weight above 0, such as 1, or leave the option out"
             )
-        check_label_share(self.label_share, self.label_draw)
         if not self.hard and not self.taught:
             raise ConfigError("every loss has weight 0; expected one above 0, such as --hard 1")
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
 from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
@@ -128,9 +128,11 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
     return manifest
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(ExportOptions, "edgehar export", __doc__ or "")
+
+
+def run(options: ExportOptions) -> int:
     """Export one checkpoint."""
-    options = parse(ExportOptions, argv, "edgehar export", __doc__ or "")
     out = Path(options.out)
     with locked(out):
         checkpoint = load_checkpoint(Path(options.checkpoint), ("student", "pruned"))
@@ -142,6 +144,11 @@ def main(argv: list[str] | None = None) -> int:
         f"{macs['step'] + macs['head']:,} per step of a stream\n"
     )
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import group, option, positional
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
@@ -41,9 +41,11 @@ def fed_only(windows: Windows, fed: tuple[str, ...]) -> Windows:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(LogitsOptions, "edgehar logits", __doc__ or "")
+
+
+def run(options: LogitsOptions) -> int:
     """Predict every labelled window of the test subjects and write the logits."""
-    options = parse(LogitsOptions, argv, "python -m edgehar.student.logits", __doc__ or "")
     checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     data = load_data_of(checkpoint, options.data)
     network, windows, device = network_of(checkpoint), data.test, torch.device("cpu")
@@ -62,6 +64,11 @@ def main(argv: list[str] | None = None) -> int:
     for fed, found in scores(answers).items():
         sys.stdout.write(f"{checkpoint.kind}, fed {fed}: {found['correct']}/{found['total']} correct\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

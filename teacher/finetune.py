@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.choices import check_label_share
 from edgehar.command_line import Parser
-from edgehar.config import group, option
+from edgehar.config import Options, group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
@@ -43,18 +42,16 @@ from edgehar.teacher.training.stage import (  # fmt: skip
 
 
 @dataclass(frozen=True)
-class LabelConfig:
+class LabelConfig(Options):
     """How labels are softened and shared."""
 
     smoothing: float = option(0.1, "label smoothing")
     mixup: float = option(0.3, "Beta parameter of mixup; 0 mixes nothing")
     auxiliary: float = option(0.3, "weight of each modality's own head")
-    label_share: float = option(1.0, "share of the labelled training windows to use, the same of every activity")
-    label_draw: int = option(0, "which windows are in that share")
-
-    def __post_init__(self) -> None:
-        """Refuse shares out of range."""
-        check_label_share(self.label_share, self.label_draw)
+    label_share: float = option(
+        1.0, "share of the labelled training windows to use, the same of every activity", above=0, at_most=1
+    )
+    label_draw: int = option(0, "which windows are in that share", at_least=0)
 
 
 @dataclass(frozen=True)

@@ -22,21 +22,21 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare
 from edgehar.deploy.bench.compare import table as comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
-from edgehar.deploy.bench.stability import core_share_remark, remarks
+from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
 from edgehar.deploy.bench.table import table
-from edgehar.deploy.bench.timing import WARM_UP_RUNS, Action, Subject, seconds, sustain, take_turns
+from edgehar.deploy.bench.timing import WARM_UP_RUNS, Action, BenchmarkTarget, seconds, run_sustained, time_interleaved
 from edgehar.deploy.bench.tuning import table as tuning_table
 from edgehar.deploy.bench.tuning import tune
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, device_state
 from edgehar.deploy.runtime.onnx_format.protobuf import matmul_model
-from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, choose_providers, known_providers
-from edgehar.deploy.runtime.session import Graph
+from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, choose_providers, available_providers
+from edgehar.deploy.runtime.session import GraphSession
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256, profile_path
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, PackageError
@@ -89,7 +89,7 @@ class BenchConfig:
 
 
 @dataclass(frozen=True)
-class Effort:
+class Repetitions:
     """How much is measured: of each precision `runs` in turns after `warm_up` more, then hops for `sustain_s`."""
 
     runs: int
@@ -111,7 +111,7 @@ def peak_macs_per_s(threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peak.onnx"
         path.write_bytes(matmul_model(left.T.copy(), PEAK_SIZE))
-        graph = Graph(path, threads, (CPU,))
+        graph = GraphSession(path, threads, (CPU,))
     return PEAK_SIZE**3 / min(seconds(lambda: graph.run({"left": left})) for _ in range(PEAK_RUNS))
 
 
@@ -173,9 +173,9 @@ def words_of(config: BenchConfig) -> list[str]:
     return words + (["--providers", ",".join(config.providers)] if config.providers else [])
 
 
-def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
+def bench(config: BenchConfig, effort: Repetitions | None = None) -> dict[str, Any]:
     """Measure; returns the JSON document. The effort is the configuration's if none is given."""
-    effort = effort or Effort(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
+    effort = effort or Repetitions(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
     assert config.package is not None
     package = EdgePackage.open(config.package)
     manifest = package.manifest
@@ -183,14 +183,14 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
     meter = find_meter()
     idle_w = idle_watts(meter, effort.sustain_s)
     subjects = {
-        precision: Subject(Recognizer(package, precision, config.threads, config.providers))
+        precision: BenchmarkTarget(Recognizer(package, precision, config.threads, config.providers))
         for precision in config.precision or tuple(manifest.graphs)
     }
     peak = peak_macs_per_s(config.threads)
     actions: dict[tuple[str, str], Action] = {}
     for precision, subject in subjects.items():
         actions |= {(precision, name): action for name, action in subject.actions.items()}
-    times = take_turns(actions, effort.runs, effort.warm_up)
+    times = time_interleaved(actions, effort.runs, effort.warm_up)
     peak = max(peak, peak_macs_per_s(config.threads))
     macs = macs_of(manifest)
     limit_ms = {name: count / peak * 1000 for name, count in macs.items()}
@@ -198,9 +198,9 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
     waited: list[str | None] = []
     for precision, subject in subjects.items():
         of_precision = {name: times[precision, name].milliseconds() for name in subject.actions}
-        sustained = sustain(subject.hop, effort.sustain_s)
+        sustained = run_sustained(subject.hop, effort.sustain_s)
         if subject.recognizer.providers[0] in (CPU, LITERT):
-            waited.append(core_share_remark(precision, sustained.core_share))
+            waited.append(core_share_warning(precision, sustained.core_share))
         results[precision] = _figures(of_precision, limit_ms) | {
             "hops_per_s": sustained.per_s,
             "sustained": {"hops": sustained.runs, "seconds": sustained.wall_s, "core_share": sustained.core_share},
@@ -227,16 +227,18 @@ def bench(config: BenchConfig, effort: Effort | None = None) -> dict[str, Any]:
         "fp32_peak_macs_per_s": peak,
         "limit_ms": limit_ms,
         "precisions": results,
-        "remarks": [*remarks(before, after, device["cores"] or 1), *(remark for remark in waited if remark)],
+        "remarks": [*stability_warnings(before, after, device["cores"] or 1), *(remark for remark in waited if remark)],
         "before": before,
         "after": after,
         "device": device,
     }
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(BenchConfig, "edgehar bench", (__doc__ or "").partition("\n")[0])
+
+
+def run(config: BenchConfig) -> int:
     """Measure, or compare; print the table, then the JSON document as the last line."""
-    config = parse(BenchConfig, argv, "edgehar bench", (__doc__ or "").partition("\n")[0])
     check_result(config.json, config.package)
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
@@ -245,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
         package = EdgePackage.open(config.package)
         check_writable(profile_path(package.path), "--tune")
         providers = choose_providers(config.providers)
-        if not config.providers and LITERT in known_providers():
+        if not config.providers and LITERT in available_providers():
             providers = (LITERT, *providers)
         document = tune(package, config.threads, config.runs, providers)
         text = f"{tuning_table(document)}\nkept in {profile_path(package.path)}"
@@ -256,6 +258,11 @@ def main(argv: list[str] | None = None) -> int:
         write_json(Path(config.json), document)
     sys.stdout.write(text + "\n" + json.dumps(document) + "\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@
     edgehar evaluate PACKAGE --stream
 
 Where the data set has activities that the package was never trained on, they are left out; --unknown also measures how
-well a low score tells their windows from the others. --stream hands over to deploy/evaluation/stream_evaluate.py.
-The last line is one JSON document.
+well a low score tells their windows from the others. The last line is one JSON document.
 """
 
 import json
@@ -20,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import group, option, positional
-from edgehar.deploy.evaluation.recordings import ScoredOptions, known_activities, never_trained_on, opened, scored_clips
-from edgehar.deploy.evaluation.uncertainty import confidence, detection
+from edgehar.deploy.evaluation.recordings import ScoredOptions, trained_dataset, untrained_activities, open_evaluation, scored_clips
+from edgehar.deploy.evaluation.uncertainty import calibration_scores, unknown_detection
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -32,9 +31,8 @@ from edgehar.metrics.classification import score
 from edgehar.package.folder import check_result
 from edgehar.signals.clip import Clip, Dataset
 from edgehar.signals.windows import Windows, cut
-from edgehar.verbs import call
 
-ELSEWHERE = (
+OTHER_MODES = (
     "\nWhole protocols, training included: edgehar evaluate --suite NAME; see edgehar evaluate --suite accuracy --help."
     "\nContinuous recordings as a live stream: edgehar evaluate PACKAGE --stream; see edgehar evaluate --stream --help."
 )
@@ -85,12 +83,12 @@ def evaluate(
     logits = recognizer.predict_prepared(windows)
     answer, scores = logits.argmax(axis=1), recognizer.probabilities(logits).max(axis=1)
     scored = score(windows.label, answer, windows.subject, manifest.labels)
-    strange = never_trained_on(manifest, dataset)
+    strange = untrained_activities(manifest, dataset)
     detected: dict[str, Any] = {}
     if unknown:
         others = _labelled(recognizer, scored_clips(recognizer, dataset, split, fed, known=False))
         others = others.take(np.isin(others.label, [dataset.info.labels.index(name) for name in strange]))
-        detected = {"unknown": detection(recognizer, strange, others, scores)}
+        detected = {"unknown": unknown_detection(recognizer, strange, others, scores)}
     rows = zip(windows.clip, windows.start_s, windows.end_s, windows.label, answer, scores, strict=True)
     predictions: list[dict[str, Any]] = [
         {
@@ -111,7 +109,7 @@ def evaluate(
         "providers": list(recognizer.providers),
         "without": list(strange),
         **scored,
-        **confidence(recognizer, logits, windows.label),
+        **calibration_scores(recognizer, logits, windows.label),
         **detected,
         "predictions": predictions,
     }
@@ -145,33 +143,33 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print the summary, then the result as JSON; with --suite or --stream, hand over to what measures that."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if any(word.partition("=")[0] == "--suite" for word in arguments):
-        return call("edgehar.experiments.suite.command:main", arguments)
-    if "--stream" in arguments:
-        return call(
-            "edgehar.deploy.evaluation.stream_evaluate:main", [word for word in arguments if word != "--stream"]
-        )
-    config = parse(EvaluateConfig, argv, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + ELSEWHERE)
+PARSER = Parser(EvaluateConfig, "edgehar evaluate", (__doc__ or "").partition("\n")[0] + OTHER_MODES)
+
+
+def run(config: EvaluateConfig) -> int:
+    """Print the summary, then the result as JSON."""
     if config.faults and config.scored.modalities:
         raise ConfigError("--faults with --modalities: missing sensors are scenarios already; give one of the two")
     check_result(config.json, config.package)
-    recognizer, dataset, split = opened(config.package, config.scored, config.threads)
+    recognizer, dataset, split = open_evaluation(config.package, config.scored, config.threads)
     scored = evaluate(recognizer, dataset, split, config.scored.modalities, config.unknown)
     result = {"package": config.package, **scored}
     text = summary(result)
     if config.faults:
         from edgehar.deploy.evaluation import robustness  # not at the top: it builds on this module
 
-        result["faults"] = robustness.robustness(recognizer, known_activities(recognizer.manifest, dataset), split)
+        result["faults"] = robustness.robustness(recognizer, trained_dataset(recognizer.manifest, dataset), split)
         text += "\n" + robustness.summary(result["faults"])
     if config.json is not None:
         write_json(Path(config.json), result)
     counted = {key: value for key, value in result.items() if key != "predictions"}
     sys.stdout.write(text + "\n" + json.dumps(counted) + "\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import check_threads
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import group, option, positional
-from edgehar.deploy.evaluation.recordings import ScoredOptions, opened, scored_clips
-from edgehar.deploy.evaluation.replay import Heard, StreamOptions, answers_of, hear, named_class, segments_of
+from edgehar.deploy.evaluation.recordings import ScoredOptions, open_evaluation, scored_clips
+from edgehar.deploy.evaluation.replay import Replay, StreamOptions, answers_of, replay, class_index, predicted_segments
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
@@ -57,17 +57,17 @@ class StreamEvaluateConfig:
         check_threads(self.threads)
 
 
-def window_scores(heard: list[Heard], kind: str, manifest: Manifest) -> dict[str, Any]:
+def window_scores(replays: list[Replay], kind: str, manifest: Manifest) -> dict[str, Any]:
     """Score of the predictions whose window has a label, as `edgehar evaluate` counts them."""
     rows: list[tuple[int, int, str]] = []
-    for entry in heard:
+    for entry in replays:
         for one in entry.stream if kind == "stream" else entry.offline:
             # To the last bit as in `edgehar.signals.windows.cut`: two labels may share a window equally.
             step = round(one.start_s / manifest.window.step_s)
             end_s = (step + manifest.window.steps) * manifest.window.step_s
             label = window_label(entry.clip, step * manifest.window.step_s, end_s)
             if label != UNLABELLED:
-                rows.append((label, named_class(one, manifest.labels), entry.clip.subject))
+                rows.append((label, class_index(one, manifest.labels), entry.clip.subject))
     if not rows:
         raise DataError("no labelled window; expected at least one; choose other subjects or longer recordings")
     label, answer, subject = zip(*rows, strict=True)
@@ -75,11 +75,11 @@ def window_scores(heard: list[Heard], kind: str, manifest: Manifest) -> dict[str
     return {key: scored[key] for key in COUNTED}
 
 
-def agreement(heard: list[Heard]) -> dict[str, Any]:
+def agreement(replays: list[Replay]) -> dict[str, Any]:
     """Window by window: how many both know, how many only one, and how far the answers of both differ."""
     differences: list[float] = []
     same, unmatched = 0, 0
-    for entry in heard:
+    for entry in replays:
         offline, stream = ({round(one.start_s, 6): one for one in some} for some in (entry.offline, entry.stream))
         unmatched += len(offline.keys() ^ stream.keys())
         for key in offline.keys() & stream.keys():
@@ -101,7 +101,7 @@ def percentages(windows: dict[str, Any], segments: dict[str, Any]) -> dict[str, 
     return {name: 100 * value for name, value in scores.items()}
 
 
-def recording_row(entry: Heard, compared: Compared, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
+def recording_row(entry: Replay, compared: Compared, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
     """One recording for JSON."""
     scores = segment_scores([compared], labels) if compared.truth else {}
     delay = delay_scores(found, labels)
@@ -133,16 +133,16 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOp
             f"--stream: {recognizer.manifest.name} stretches pre-cut clips (window kind 'clip'); expected a package "
             "for continuous recordings (kind 'sliding'); leave --stream out"
         )
-    heard = [hear(recognizer, clip, options) for clip in clips]
+    replays = [replay(recognizer, clip, options) for clip in clips]
     compared = {
         kind: [
-            compare(one.truth, segments_of(one.stream if kind == "stream" else one.offline, labels, options.shortest_s))
-            for one in heard
+            compare(one.truth, predicted_segments(one.stream if kind == "stream" else one.offline, labels, options.shortest_s))
+            for one in replays
         ]
         for kind in KINDS
     }
-    found = [detections(one.truth, answers_of(one.said, labels)) for one in heard]
-    windows = {kind: window_scores(heard, kind, recognizer.manifest) for kind in KINDS}
+    found = [detections(one.truth, answers_of(one.said, labels)) for one in replays]
+    windows = {kind: window_scores(replays, kind, recognizer.manifest) for kind in KINDS}
     segments = {kind: segment_scores(compared[kind], labels) for kind in KINDS}
     percent = {kind: percentages(windows[kind], segments[kind]) for kind in KINDS}
     difference = {name: percent["stream"][name] - value for name, value in percent["offline"].items()}
@@ -153,10 +153,10 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOp
         "percent": percent,
         "stream_less_offline": difference,
         "most_points": max(map(abs, difference.values())),
-        "agreement": None if options.steadied else agreement(heard),
+        "agreement": None if options.smoothed else agreement(replays),
         "recordings": [
             recording_row(one, segmented, detected, labels)
-            for one, segmented, detected in zip(heard, compared["stream"], found, strict=True)
+            for one, segmented, detected in zip(replays, compared["stream"], found, strict=True)
         ],
     }
 
@@ -188,17 +188,18 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(StreamEvaluateConfig, "edgehar evaluate --stream", (__doc__ or "").partition("\n")[0], mode="stream")
+
+
+def run(config: StreamEvaluateConfig) -> int:
     """Print the summary, then the result as JSON; exit code 1 if stream and offline disagree."""
-    config = parse(StreamEvaluateConfig, argv, "edgehar evaluate --stream", (__doc__ or "").partition("\n")[0])
     check_result(config.json, config.package)
-    recognizer, dataset, split = opened(config.package, config.scored, config.threads)
+    recognizer, dataset, split = open_evaluation(config.package, config.scored, config.threads)
     fed = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
     clips = scored_clips(recognizer, dataset, split, fed)
-    words = sys.argv[1:] if argv is None else argv
     result: dict[str, Any] = {
         "format": "edgehar-stream",
-        "command": portable(["edgehar", "evaluate", "--stream", *words]),
+        "command": portable(PARSER.words(config)),
         **stamp(),
         "data": dataset.info.name,
         "split": split,
@@ -214,6 +215,11 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout.write(summary(result) + "\n" + json.dumps(shown) + "\n")
     agreed = result["agreement"]
     return 1 if agreed is not None and (result["most_points"] > MOST_POINTS or agreed["unmatched_windows"]) else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from edgehar.checks import check_threads
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
 from edgehar.deploy.live import mqtt, sources
-from edgehar.deploy.live.inbox import Inbox, Source, ended_by_signals
+from edgehar.deploy.live.inbox import Inbox, MessageSource, stop_on_signals
 from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_predictions
-from edgehar.deploy.live.network import parse_address, say
-from edgehar.deploy.live.recording_input import fitting_clip, predict_files
-from edgehar.deploy.live.sinks import STDOUT, opened
+from edgehar.deploy.live.network import log, parse_address
+from edgehar.deploy.live.recording_input import load_clip, predict_files
+from edgehar.deploy.live.sinks import STDOUT, open_sinks
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.stream.recognizer import StreamRecognizer
-from edgehar.deploy.stream.sample_counts import in_short, summary
+from edgehar.deploy.stream.sample_counts import brief_summary, summary
 from edgehar.deploy.stream.segments import Activity, Segmenter
 from edgehar.entry import forget_reader, guarded
 from edgehar.errors import ConfigError, DataError
@@ -115,7 +115,7 @@ class RunConfig:
             raise ConfigError(f"--speed {self.speed}: expected above 0; inf is as fast as it goes")
 
 
-def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[Source, tuple[str, ...]]:
+def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[MessageSource, tuple[str, ...]]:
     """The source of a stream, and the sensors to wait for: all of the package's if none is named."""
     if config.listen is not None:
         return partial(sources.listen, parse_address(config.listen, lowest_port=0), config.once), config.modalities
@@ -124,7 +124,7 @@ def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[Source, tu
     if config.mqtt is not None:
         return partial(mqtt.subscribe, mqtt.parse_url(config.mqtt, wildcards=True)), config.modalities
     if config.replay is not None and config.clip is not None:
-        dataset, clip = fitting_clip(recognizer.manifest, config.replay, config.root, config.clip)
+        dataset, clip = load_clip(recognizer.manifest, config.replay, config.root, config.clip)
         wanted = config.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
         specs = [spec for spec in dataset.info.modalities if spec.name in wanted and spec.name in clip.signals]
         if not specs:
@@ -155,10 +155,10 @@ def run_stream(
     network = config.listen is not None or config.connect is not None or config.mqtt is not None
     skip_bad = network if config.skip_bad is None else config.skip_bad
     answers = 0
-    with Inbox(source) as inbox, ended_by_signals(inbox.stop):
+    with Inbox(source) as inbox, stop_on_signals(inbox.stop):
         messages = inbox.messages(idle=None if view is None else view.draw)
         if view is not None:
-            messages = view.watch(messages, lambda: in_short(stream.counts))
+            messages = view.watch(messages, lambda: brief_summary(stream.counts))
         for prediction, arrived_s in stream_predictions(stream, messages, skip_bad):
             answers += 1
             if segmenter is None:
@@ -178,7 +178,7 @@ def write_activities(activities: list[Activity], write: Callable[[str], None]) -
         write(activity_line(activity))
 
 
-class CountedLines:
+class LineCounter:
     """Lines on their way to the sinks, and how many there were."""
 
     def __init__(self) -> None:
@@ -195,12 +195,12 @@ class CountedLines:
         return counted
 
 
-def recognise(config: RunConfig, lines: CountedLines) -> None:
+def recognise(config: RunConfig, lines: LineCounter) -> None:
     """Write one JSON line per prediction to every sink, each as soon as it is known."""
     recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
     live = config.live and sys.stderr.isatty()
     if config.live and not live:
-        say("--live: standard error is no terminal; going on without the view")
+        log("--live: standard error is no terminal; going on without the view")
     if live and STDOUT in config.to and sys.stdout.isatty():
         raise ConfigError(
             "--to stdout with --live: both on one terminal; expected the lines elsewhere; leave one of them out"
@@ -208,10 +208,10 @@ def recognise(config: RunConfig, lines: CountedLines) -> None:
     targets = config.to or (() if live and sys.stdout.isatty() else (STDOUT,))
     recorded = config.input or config.data is not None or config.replay is not None
     try:
-        with opened(targets, patient=bool(recorded)) as sinks:
+        with open_sinks(targets, block_when_full=bool(recorded)) as sinks:
             write = lines.to(sinks)
             if config.data is not None and config.clip is not None:
-                clip = fitting_clip(recognizer.manifest, config.data, config.root, config.clip)[1]
+                clip = load_clip(recognizer.manifest, config.data, config.root, config.clip)[1]
                 for prediction in recognizer.predict_clip(clip):
                     write(prediction_line(prediction, recognizer.manifest.labels))
                 return
@@ -223,20 +223,28 @@ def recognise(config: RunConfig, lines: CountedLines) -> None:
             with closing(view) if view is not None else nullcontext():
                 remarks = run_stream(config, recognizer, view, write)
             for remark in remarks:  # below the view
-                say(remark)
+                log(remark)
     except BrokenPipeError:  # whoever read the answers has enough
         forget_reader()
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(RunConfig, "edgehar run", (__doc__ or "").partition("\n")[0])
+
+
+def run(config: RunConfig) -> int:
     """Recognise; a second signal, or the first before a stream has begun, ends with what there is."""
-    lines = CountedLines()
+    lines = LineCounter()
     try:
-        recognise(parse(RunConfig, argv, "edgehar run", (__doc__ or "").partition("\n")[0]), lines)
+        recognise(config, lines)
     except KeyboardInterrupt:
-        say(f"interrupted; {lines.count or 'no'} answers were given")
+        log(f"interrupted; {lines.count or 'no'} answers were given")
         return 128 + signal.SIGINT
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

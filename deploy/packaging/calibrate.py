@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, PackageError
@@ -110,13 +110,20 @@ def summary(found: TemperatureScaling) -> str:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Calibrate a package and print what came of it; the last line is one JSON document."""
-    config = parse(CalibrateConfig, argv, "edgehar calibrate", (__doc__ or "").partition("\n")[0])
+PARSER = Parser(CalibrateConfig, "edgehar calibrate", (__doc__ or "").partition("\n")[0])
+
+
+def run(config: CalibrateConfig) -> int:
+    """Calibrate a package and print the result; the last line is one JSON document."""
     found = calibrate(Path(config.package), Path(config.out_of_fold), config.coverage)
     document = {"package": config.package, "calibration": found.to_json()}
     sys.stdout.write(summary(found) + "\n" + json.dumps(document) + "\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

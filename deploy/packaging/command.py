@@ -4,10 +4,11 @@ edgehar package keygen --out maker
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from edgehar.command_line import parse
+from edgehar.command_line import Action, Parser
 from edgehar.config import option, positional
 from edgehar.deploy.runtime.signature import make_keys, sign_package
 from edgehar.entry import call_action, guarded
@@ -34,23 +35,23 @@ class SignOptions:
     key: str = option(MISSING, "file of the private key (PEM, ed25519)")
 
 
-def keygen(argv: list[str]) -> int:
+def keygen(options: KeygenOptions) -> int:
     """Make a pair of keys."""
-    options = parse(KeygenOptions, argv, "edgehar package keygen", "Make a pair of keys to sign packages with.")
     private, public, identity = make_keys(Path(options.out))
     sys.stdout.write(f"{private}: keep it secret\n{public}: give it to the boards\nkey {identity}\n")
     return 0
 
 
-def sign(argv: list[str]) -> int:
+def sign(options: SignOptions) -> int:
     """Sign a package."""
-    options = parse(SignOptions, argv, "edgehar package sign", "Sign a package: its manifest, and so every file.")
     identity = sign_package(Path(options.package), Path(options.key))
     sys.stdout.write(f"{options.package}: signed with key {identity}\n")
     return 0
 
 
-ACTIONS = {"keygen": keygen, "sign": sign}
+KEYGEN = Parser(KeygenOptions, "edgehar package keygen", "Make a pair of keys to sign packages with.")
+SIGN = Parser(SignOptions, "edgehar package sign", "Sign a package: its manifest, and so every file.")
+ACTIONS: dict[str, Callable[[list[str]], int]] = {"keygen": Action(KEYGEN, keygen), "sign": Action(SIGN, sign)}
 
 
 def main(argv: list[str] | None = None) -> int:

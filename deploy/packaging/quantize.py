@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
-from edgehar.deploy.packaging.parity import SAME_ANSWER_FLOOR, agreement, parity_arrays
+from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -93,7 +93,7 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
             }
             for precision in precisions
         }
-        agrees = default not in results or share_of(results[default]) >= SAME_ANSWER_FLOOR
+        agrees = default not in results or share_of(results[default]) >= AGREEMENT_FLOOR
         amend_package(
             path,
             files,
@@ -109,9 +109,11 @@ def share_of(result: dict[str, Any]) -> float:
     return result["agreement_with_fp32"]["same_answer"]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Quantise a package and print what came of it; the last line is one JSON document."""
-    config = parse(QuantizeConfig, argv, "edgehar quantize", (__doc__ or "").partition("\n")[0])
+PARSER = Parser(QuantizeConfig, "edgehar quantize", (__doc__ or "").partition("\n")[0])
+
+
+def run(config: QuantizeConfig) -> int:
+    """Quantise a package and print the sizes and agreement; the last line is one JSON document."""
     results = quantize(Path(config.package), config.precisions, config.default)
     default = EdgePackage.open(config.package).manifest.default_precision
     for precision, result in results.items():
@@ -121,12 +123,17 @@ def main(argv: list[str] | None = None) -> int:
             f"  same answer as fp32 on {share_of(result):.1%} of {measured['windows']} parity windows; "
             f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
         )
-        if share_of(result) < SAME_ANSWER_FLOOR:
-            sys.stdout.write(f"  this is below {SAME_ANSWER_FLOOR:.0%}: {precision} runs only where it is asked for\n")
+        if share_of(result) < AGREEMENT_FLOOR:
+            sys.stdout.write(f"  this is below {AGREEMENT_FLOOR:.0%}: {precision} runs only where it is asked for\n")
     sys.stdout.write(f"default precision: {default}\n")
     document = {"package": config.package, "default_precision": default, "precisions": results}
     sys.stdout.write(json.dumps(document) + "\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgehar.command_line import parse
+from edgehar.command_line import Parser
 from edgehar.config import option, positional
 from edgehar.deploy.packaging.parity import (
     PARITY_TOLERANCE,
-    SAME_ANSWER_FLOOR,
+    AGREEMENT_FLOOR,
     Arrays,
     agreement,
     parity_arrays,
@@ -26,8 +26,8 @@ from edgehar.deploy.packaging.parity import (
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
 from edgehar.deploy.runtime.providers import CPU, choose_providers
-from edgehar.deploy.runtime.session import Graph, expected_interface
-from edgehar.deploy.runtime.signature import approval, read_signature
+from edgehar.deploy.runtime.session import GraphSession, expected_interface
+from edgehar.deploy.runtime.signature import signature_check, read_signature
 from edgehar.deploy.runtime.tensorrt_rules import DYNAMIC, QUANTISE, tensorrt_problems
 from edgehar.entry import guarded
 from edgehar.errors import EdgeharError, PackageError
@@ -72,10 +72,10 @@ def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
         graph = read_graph(data, str(path))
         yield _check(f"{name} opset", 0 < graph.opset <= LARGEST_OPSET, f"{graph.opset}, at most {LARGEST_OPSET}")
         yield _check(f"{name} IR version", graph.ir_version <= LARGEST_IR, f"{graph.ir_version}, at most {LARGEST_IR}")
-        found, expected = Graph(path, 1, [CPU], data).interface, expected_interface(package.manifest, part)
+        found, expected = GraphSession(path, 1, [CPU], data).interface, expected_interface(package.manifest, part)
         fits = found.fits(expected)
         yield _check(f"{name} interface", fits, str(found) if fits else f"{found}; expected {expected}")
-        kinds |= graph.kinds
+        kinds |= graph.op_types
         problems += [f"{path.name}: {problem}" for problem in tensorrt_problems(graph)]
     name = f"{precision} for TensorRT"
     if DYNAMIC in kinds:
@@ -100,9 +100,9 @@ def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Itera
     measured = agreement(recognizer, Recognizer(package, "fp32", providers=[CPU]), arrays)
     found = (
         f"same answer on {measured['same_answer']:.1%} of {measured['windows']} windows, at least "
-        f"{SAME_ANSWER_FLOOR:.0%}; logits differ by up to {measured['largest_logit_difference']:.3g}"
+        f"{AGREEMENT_FLOOR:.0%}; logits differ by up to {measured['largest_logit_difference']:.3g}"
     )
-    agrees = measured["same_answer"] >= SAME_ANSWER_FLOOR
+    agrees = measured["same_answer"] >= AGREEMENT_FLOOR
     if not agrees and precision != package.manifest.default_precision:
         yield Check(f"{precision} = fp32", SKIPPED, f"{found}; not used unless it is asked for")
     else:
@@ -119,7 +119,7 @@ def check_providers(package: EdgePackage, arrays: Arrays) -> Check:
     if recognizer.providers == (CPU,):
         return Check("runs on", SKIPPED, f"{CPU}; {wanted[0]} is installed, but could not start or took no operator")
     same = agreement(recognizer, Recognizer(package, providers=[CPU]), arrays)["same_answer"]
-    return _check("runs on", same >= SAME_ANSWER_FLOOR, f"{ran}; names the class that the CPU names on {same:.1%}")
+    return _check("runs on", same >= AGREEMENT_FLOOR, f"{ran}; names the class that the CPU names on {same:.1%}")
 
 
 def check_card(package: EdgePackage) -> Check:
@@ -150,7 +150,7 @@ def verify(path: Path, key: Path | None = None) -> list[Check]:
     """
     checks: list[Check] = []
     try:
-        package = EdgePackage.open(path, approval(path, key))
+        package = EdgePackage.open(path, signature_check(path, key))
         checks += check_signature(path, key)
         files = package.manifest.files
         size = sum(facts["bytes"] for facts in files.values())
@@ -168,9 +168,11 @@ def verify(path: Path, key: Path | None = None) -> list[Check]:
     return checks
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(VerifyConfig, "edgehar verify", (__doc__ or "").partition("\n")[0])
+
+
+def run(config: VerifyConfig) -> int:
     """Print the table, or JSON; exit code 0 or 2."""
-    config = parse(VerifyConfig, argv, "edgehar verify", (__doc__ or "").partition("\n")[0])
     checks = verify(Path(config.package), None if config.key is None else Path(config.key))
     failed = [check for check in checks if check.result == FAILED]
     if config.json:
@@ -185,6 +187,11 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"edgehar: {config.package}: {len(failed)} of {len(checks)} checks failed: {first}\n")
         return 2
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgehar.command_line import parse
-from edgehar.config import option, positional
+from edgehar.command_line import Action, Parser
+from edgehar.config import Options, option, positional
 from edgehar.data import recordings
-from edgehar.data.describe import describe, render
-from edgehar.data.fetch import SOURCES, Progress, fetch
+from edgehar.data.describe import as_text, describe
+from edgehar.data.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.recordings.check import survey
-from edgehar.data.registry import load
-from edgehar.entry import call_action, guarded
+from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
+from edgehar.entry import call_action
 from edgehar.errors import DataError
 
 USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help for an action's own options)
@@ -30,89 +30,87 @@ USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help 
 
 
 @dataclass(frozen=True)
-class CheckOptions:
+class CheckOptions(Options):
     """Options of `edgehar data check`."""
 
     folder: str = positional("folder with recordings.json")
 
 
 @dataclass(frozen=True)
-class InfoOptions:
+class InfoOptions(Options):
     """Options of `edgehar data info`."""
 
-    data: str = positional("simulated, utd-mhad, sp-sw-har, or a folder in edgehar's own format")
-    root: str | None = option(None, "folder with the recordings of a named data set, else $EDGEHAR_DATA")
+    data: str = positional(DATA_HELP)
+    root: str | None = option(None, ROOT_HELP)
     json: bool = option(False, "print JSON")
 
 
 @dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(Options):
     """Options of `edgehar data convert`."""
 
-    data: str = positional("simulated, utd-mhad, sp-sw-har, or a folder in edgehar's own format")
+    data: str = positional(DATA_HELP)
     out: str = option(MISSING, "new folder to write")
-    root: str | None = option(None, "folder with the recordings of a named data set, else $EDGEHAR_DATA")
+    root: str | None = option(None, ROOT_HELP)
     subjects: tuple[str, ...] = option((), "only these subjects")
     modalities: tuple[str, ...] = option((), "only these sensors")
     csv: bool = option(False, "write CSV instead of .npy")
 
 
 @dataclass(frozen=True)
-class FetchOptions:
+class FetchOptions(Options):
     """Options of `edgehar data fetch`."""
 
-    name: str = positional("utd-mhad or sp-sw-har")
+    name: str = positional("data set", choices=DOWNLOADS)
     out: str = option(MISSING, "folder to unpack into")
 
 
-def _say(line: str) -> None:
+def _write_line(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def check(argv: list[str]) -> int:
-    """List every problem of a folder; exit code 2 if there is any."""
-    options = parse(CheckOptions, argv, "edgehar data check", "List every problem of a folder of your own recordings.")
+def check(options: CheckOptions) -> int:
+    """List every problem of a folder; raises DataError if there is any."""
     dataset, problems = survey(Path(options.folder))
     for problem in problems:
-        _say(str(problem))
+        _write_line(str(problem))
     if dataset is None:
         raise DataError(
             f"{options.folder}: {len(problems)} problem{'s' if len(problems) > 1 else ''} found, listed above"
         )
     kind = "pre-cut clips" if dataset.info.window.kind == "clip" else "continuous"
     sensors = ", ".join(spec.name for spec in dataset.info.modalities)
-    _say(
+    _write_line(
         f"no problem found: {len(dataset.clips)} recordings ({kind}) of {len(dataset.subjects)} subjects; "
         f"{sensors}; {len(dataset.info.labels)} labels"
     )
     return 0
 
 
-def info(argv: list[str]) -> int:
-    """Print what a data set holds."""
-    options = parse(InfoOptions, argv, "edgehar data info", "Sensors, labels, recordings per subject, durations.")
+def info(options: InfoOptions) -> int:
+    """Print sensors, labels, subjects and durations of a data set."""
     facts = describe(load(options.data, options.root))
-    _say(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else render(facts))
+    _write_line(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else as_text(facts))
     return 0
 
 
-def convert(argv: list[str]) -> int:
+def convert(options: ConvertOptions) -> int:
     """Write a data set in edgehar's own format."""
-    options = parse(ConvertOptions, argv, "edgehar data convert", "Write a data set in edgehar's own format.")
     dataset = load(options.data, options.root, options.modalities)
-    unknown = [subject for subject in options.subjects if subject not in dataset.subjects]
-    if unknown:
-        known = ", ".join(dataset.subjects)
-        raise DataError(f"--subjects: no {', '.join(unknown)} in {options.data}; expected some of {known}")
+    missing = [subject for subject in options.subjects if subject not in dataset.subjects]
+    if missing:
+        raise DataError(
+            f"--subjects {','.join(missing)}: not in {options.data}; expected some of {', '.join(dataset.subjects)}"
+        )
     if options.subjects:
         dataset = replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.subject in options.subjects))
     recordings.write(dataset, Path(options.out), options.csv)
-    _say(f"{options.out}: {len(dataset.clips)} recordings of {len(dataset.subjects)} subjects written")
+    _write_line(f"{options.out}: {len(dataset.clips)} recordings of {len(dataset.subjects)} subjects written")
     return 0
 
 
 def _progress_bar() -> tuple[Progress, Callable[[], None]]:
-    """A bar per file if tqdm is installed, else nothing; and what closes it."""
+    """A callback that draws one bar per file, and a function that closes it; without tqdm they do nothing."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
@@ -120,7 +118,7 @@ def _progress_bar() -> tuple[Progress, Callable[[], None]]:
     bars: list[Any] = []
 
     def show(have: int, total: int | None) -> None:
-        if not bars or have < bars[0].n:  # the next file
+        if not bars or have < bars[0].n:  # another file
             close()
             bars.append(tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, leave=False))
         bars[0].update(have - bars[0].n)
@@ -132,29 +130,30 @@ def _progress_bar() -> tuple[Progress, Callable[[], None]]:
     return show, close
 
 
-def fetch_action(argv: list[str]) -> int:
-    """Download a public data set."""
-    options = parse(FetchOptions, argv, "edgehar data fetch", "Download a public data set from its publisher.")
-    source = SOURCES.get(options.name)
-    if source is None:
-        raise DataError(f"data set {options.name!r}; expected {' or '.join(SOURCES)}; nothing was downloaded")
+def fetch_data(options: FetchOptions) -> int:
+    """Download and unpack a public data set."""
     progress, close = _progress_bar()
     try:
-        files = fetch(options.name, source, Path(options.out), _say, progress)
+        files = fetch(options.name, DOWNLOADS[options.name], Path(options.out), _write_line, progress)
     finally:
         close()
-    follow = f"edgehar data info {options.name} --root {options.out}"
-    _say(f"{options.out}: {files} files of {options.name}; see them with: {follow}")
+    next_command = f"edgehar data info {options.name} --root {options.out}"
+    _write_line(f"{options.out}: {files} files of {options.name}; to list them: {next_command}")
     return 0
 
 
-ACTIONS = {"check": check, "info": info, "convert": convert, "fetch": fetch_action}
+CHECK = Parser(CheckOptions, "edgehar data check", "List every problem of a folder of your own recordings.")
+INFO = Parser(InfoOptions, "edgehar data info", "Sensors, labels, recordings per subject, durations.")
+CONVERT = Parser(ConvertOptions, "edgehar data convert", "Write a data set in edgehar's own format.")
+FETCH = Parser(FetchOptions, "edgehar data fetch", "Download a public data set from its publisher.")
+ACTIONS: dict[str, Callable[[list[str]], int]] = {
+    "check": Action(CHECK, check),
+    "info": Action(INFO, info),
+    "convert": Action(CONVERT, convert),
+    "fetch": Action(FETCH, fetch_data),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `edgehar data`."""
     return call_action("data", USAGE, ACTIONS, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

@@ -1,33 +1,32 @@
-"""Model selection without the test subjects: each training subject is left out once and the others train.
+"""Model selection without the test subjects: cross-validation that leaves out one training subject per fold.
 
     edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv
     edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv --distill='--lost-modality 0.4'
     edgehar crossvalidate --data utd-mhad --outer odd-even --out runs/cv --until prune --prune='--macs 0.5'
 
-Leaves cv.json (counts, every error) and, for `edgehar calibrate`, the logits of the student (out_of_fold.npz) and of
-the pruned one (out_of_fold_pruned.npz). The same command goes on where it stopped; with other options of a later stage
-in the same folder, what comes before is kept.
-Without --outer every subject of the data is left out once: a figure to report, and no longer a way to choose.
+Writes cv.json (counts, every error) and, for `edgehar calibrate`, the out-of-fold logits of the student
+(out_of_fold.npz) and of the pruned student (out_of_fold_pruned.npz). The same command resumes an interrupted run; with
+other options of a later stage in the same folder, the earlier stages are kept.
+Without --outer every subject of the data set is left out once: a result to report, not one to select a model with.
 """
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgehar import __version__
-from edgehar.checks import check_seed
-from edgehar.command_line import parse
-from edgehar.config import group, option, to_json
+from edgehar.command_line import Parser, words_of
+from edgehar.config import Options, group, option, seed_option, to_json
 from edgehar.data.registry import DataOptions
 from edgehar.data.splits import leave_one_out, make_split
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, EdgeharError
-from edgehar.experiments.pipeline import check_folder, data_arguments, run_stages
+from edgehar.experiments.pipeline import check_folder
 from edgehar.experiments.recipe import LAST, Recipe
 from edgehar.experiments.results import checkpoint_facts
-from edgehar.experiments.stage import logits_stage, source_of
+from edgehar.experiments.stage import Settings, data_settings, logits_stage, run_stages
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.classification import wilson
 from edgehar.metrics.logits_file import StoredLogits, errors, read_logits, scores
@@ -36,43 +35,41 @@ from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Dataset, natural_key
 
 NETWORKS = ("teacher", "student", "pruned")
-"""What the last trainings leave, in their order."""
+"""Networks of the trainings in `LAST`."""
 OUT_OF_FOLD = {"student": "out_of_fold.npz", "pruned": "out_of_fold_pruned.npz"}
 COUNTED = ("correct", "total", "accuracy", "nll", "ece")
 
 
 @dataclass(frozen=True)
-class CrossvalidateOptions:
+class CrossvalidateOptions(Options):
     """Options of `edgehar crossvalidate`."""
 
     out: str = option("runs/cv", "folder of the run")
-    outer: str | None = option(None, "split whose training subjects are used, such as odd-even; all if none is given")
+    outer: str | None = option(
+        None, "split whose training subjects are used, such as odd-even; all subjects if omitted"
+    )
     folds: tuple[str, ...] = option((), "leave out only these subjects")
-    seed: int = option(0, "reproduces the run")
-    until: str = option("distill", f"last training of a fold: {', '.join(LAST)}")
+    seed: int = seed_option()
+    until: str = option("distill", "last training of a fold", choices=LAST)
     data: DataOptions = group(DataOptions)
     recipe: Recipe = group(Recipe)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run."""
-        if self.until not in LAST:
-            raise ConfigError(f"--until {self.until}: expected one of {', '.join(LAST)}")
+        """Raise ConfigError for options out of bounds, and for those that do not fit each other."""
+        super().__post_init__()
         if self.data.split is not None:
             raise ConfigError(f"--split {self.data.split}: the folds are the splits here; give --outer instead")
-        check_seed(self.seed)
         if self.recipe.prune and self.until != "prune":
-            raise ConfigError(
-                f"--prune with --until {self.until}: nothing is pruned; add --until prune or leave it out"
-            )
+            raise ConfigError(f"--prune with --until {self.until}: nothing is pruned; add --until prune or omit it")
 
 
 def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]:
-    """Subject left out -> name of the split; raises ConfigError or SplitError if there is no such fold."""
+    """Subject left out -> name of the split; raises ConfigError or SplitError for a fold that does not exist."""
     names = leave_one_out(dataset.subjects, options.outer or "")
     found = {name.rpartition("loso:")[2]: name for name in names}
-    strangers = [subject for subject in options.folds if subject not in found]
-    if strangers:
-        raise ConfigError(f"--folds {','.join(strangers)}: expected some of {', '.join(found)}")
+    missing = [subject for subject in options.folds if subject not in found]
+    if missing:
+        raise ConfigError(f"--folds {','.join(missing)}: expected some of {', '.join(found)}")
     chosen = {subject: name for subject, name in found.items() if not options.folds or subject in options.folds}
     for name in chosen.values():
         make_split(name, dataset.subjects)
@@ -80,29 +77,26 @@ def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]
 
 
 def run_fold(options: CrossvalidateOptions, subject: str, split: str) -> tuple[dict[str, Any], dict[str, StoredLogits]]:
-    """Train without one subject and ask about it; what cv.json says of the fold, and every network's answers."""
-    folder, recordings = Path(options.out) / subject, data_arguments(options.data)
-    narrowed = source_of(recordings)
-    data = (*narrowed, "--split", split, *recordings[len(narrowed) :])
-    names = NETWORKS[: LAST.index(options.until) + 1]
-    stages = options.recipe.stages(folder, data, options.seed, options.until)
-    stages += [logits_stage(folder, narrowed, name) for name in names]
+    """Train without one subject and predict its windows; the entry of cv.json and every network's logits."""
+    folder, names = Path(options.out) / subject, NETWORKS[: LAST.index(options.until) + 1]
+    stages = options.recipe.stages(folder, replace(options.data, split=split), options.seed, options.until)
+    stages += [logits_stage(folder, options.data, name) for name in names]
     sys.stdout.write(f"fold {split}\n")
     records = run_stages(stages, folder, digest_of([__version__, options.data.fingerprint()]))
-    answers = {name: read_logits(folder / "measured" / f"logits-{name}.npz") for name in names}
+    logits = {name: read_logits(folder / "measured" / f"logits-{name}.npz") for name in names}
     networks: dict[str, Any] = {}
-    for name, given in answers.items():
+    for name, stored in logits.items():
         facts = checkpoint_facts(folder / name)["facts"]
-        counts = {fed: {key: found[key] for key in COUNTED} for fed, found in scores(given).items()}
+        counts = {fed: {key: found[key] for key in COUNTED} for fed, found in scores(stored).items()}
         networks[name] = {"parameters": facts["parameters"], "macs": facts["macs"], "scores": counts}
     trained = checkpoint_facts(folder / "teacher")["data"]
     seconds = {record["name"]: round(record["seconds"], 2) for record in records}
     fold = {"subject": subject, "split": split, "train_subjects": trained["train_subjects"], "seconds": seconds}
-    return fold | {"networks": networks}, answers
+    return fold | {"networks": networks}, logits
 
 
 def total_of(folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Network -> what was fed -> the counts of all folds together."""
+    """Network -> sensors fed -> the counts of all folds together."""
     total: dict[str, Any] = {}
     for name, network in folds[0]["networks"].items():
         total[name] = {}
@@ -120,47 +114,47 @@ def total_of(folds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def command_of(options: CrossvalidateOptions) -> str:
-    """What to type to get this run again."""
-    words = ["edgehar", "crossvalidate", *data_arguments(options.data), *options.recipe.words()]
-    words += ["--outer", options.outer] if options.outer else []
-    words += ["--folds", ",".join(options.folds)] if options.folds else []
-    words += [] if options.until == "distill" else ["--until", options.until]
-    return portable([*words, "--seed", str(options.seed), "--out", options.out])
+    """The command that repeats this run."""
+    optional: Settings = {"outer": options.outer, "folds": options.folds}
+    settings = data_settings(options.data) | options.recipe.given()
+    settings |= {name: value for name, value in optional.items() if value}
+    settings |= {} if options.until == "distill" else {"until": options.until}
+    return portable(["edgehar", "crossvalidate", *words_of(settings | {"seed": options.seed, "out": options.out})])
 
 
-def check_kept(folder: Path, subjects: Collection[str], networks: Collection[str]) -> None:
-    """Raise ConfigError if the folder holds the answers of more folds or networks than a run would leave there."""
+def check_overwritten(folder: Path, subjects: Collection[str], networks: Collection[str]) -> None:
+    """Raise ConfigError if the folder has results of folds or networks that a run would delete."""
     if not (folder / "cv.json").is_file():
         return
     try:
         before: Any = read_json(folder / "cv.json")
-        there = [fold["subject"] for fold in before["folds"]], list(before["total"])
+        stored = [fold["subject"] for fold in before["folds"]], list(before["total"])
     except (EdgeharError, KeyError, TypeError):
-        return  # damaged, and made anew
-    lost = [name for known, kept in zip(there, (subjects, networks), strict=True) for name in known if name not in kept]
-    if lost:
+        return  # a damaged file is replaced
+    deleted = [name for old, new in zip(stored, (subjects, networks), strict=True) for name in old if name not in new]
+    if deleted:
         raise ConfigError(
-            f"{folder}: holds the answers of {', '.join(lost)}, too, which would be lost; nothing was changed; choose "
+            f"{folder}: has results of {', '.join(deleted)}, which this run would delete; nothing was changed; choose "
             "another --out"
         )
 
 
-def run(options: CrossvalidateOptions) -> dict[str, Any]:
-    """Run every fold that is not done yet, gather cv.json and the logits; returns the former's content."""
+def cross_validate(options: CrossvalidateOptions) -> dict[str, Any]:
+    """Run every fold that is not done yet, write cv.json and the out-of-fold logits; returns the content of cv.json."""
     dataset, folder = options.data.load(), Path(options.out)
     splits = splits_of(options, dataset)
     check_folder(folder, options.data)
     with locked(folder):
-        check_kept(folder, splits, NETWORKS[: LAST.index(options.until) + 1])
+        check_overwritten(folder, splits, NETWORKS[: LAST.index(options.until) + 1])
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
-        for file in ("cv.json", *OUT_OF_FOLD.values()):  # of networks that this run may replace
+        for file in ("cv.json", *OUT_OF_FOLD.values()):  # they may be those of other networks
             (folder / file).unlink(missing_ok=True)
         found = [run_fold(options, subject, split) for subject, split in splits.items()]
         folds = [fold for fold, _ in found]
         wrong = [
-            {"network": name, **error} for _, answers in found for name, given in answers.items()
-            for error in errors(given)
+            {"network": name, **error} for _, logits in found for name, stored in logits.items()
+            for error in errors(stored)
         ]  # fmt: skip
         info = dataset.info
         result: dict[str, Any] = {
@@ -184,12 +178,12 @@ def run(options: CrossvalidateOptions) -> dict[str, Any]:
         write_json(folder / "cv.json", result)
         for name, file in OUT_OF_FOLD.items():
             if name in found[0][1]:
-                write_out_of_fold(folder / file, [answers[name] for _, answers in found])
+                write_out_of_fold(folder / file, [logits[name] for _, logits in found])
     return result
 
 
 def table(result: dict[str, Any]) -> str:
-    """The counts of every fold and of all, for people."""
+    """The counts of every fold and of all folds, for display."""
     subjects = [fold["subject"] for fold in result["folds"]]
     lines = [f"{'network':<10}{'fed':<22}" + "".join(f"{subject:>10}" for subject in subjects) + f"{'all':>12}"]
     for name, fed_scores in result["total"].items():
@@ -205,12 +199,19 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(CrossvalidateOptions, "edgehar crossvalidate", __doc__ or "")
+
+
+def run(options: CrossvalidateOptions) -> int:
     """Cross-validate and print the counts."""
-    options = parse(CrossvalidateOptions, argv, "edgehar crossvalidate", __doc__ or "")
-    result = run(options)
+    result = cross_validate(options)
     sys.stdout.write(f"{table(result)}\nresults: {options.out}/cv.json\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole way on simulated sensors, in a few minutes: train, shrink, package, verify, measure, answer.
+"""End to end on simulated sensors, in a few minutes: train, compress, package, verify, measure, recognise.
 
 edgehar quickstart
 """
@@ -6,43 +6,51 @@ edgehar quickstart
 import sys
 from dataclasses import dataclass
 
-from edgehar.command_line import parse
-from edgehar.config import option
+from edgehar import verbs
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
-from edgehar.experiments.pipeline import PipelineOptions, run, summary
-from edgehar.verbs import call
+from edgehar.experiments.pipeline import PipelineOptions, run_pipeline, summary
 
 NEXT_STEPS = """
-What next:
-  look at the page            {out}/report.html
-  ask the model               edgehar run {out}/package --data simulated --clip {clip}
-  stream into it              SENSOR_PROGRAM | edgehar run {out}/package --stdin
-  real recordings             edgehar pipeline --data utd-mhad --root DIR --out runs/utd
-  your own recordings         edgehar data check DIR && edgehar pipeline --data DIR --out runs/own
+Next steps:
+  open the report             {out}/report.html
+  recognise a recording       edgehar run {out}/package --data simulated --clip {clip}
+  recognise a live stream     SENSOR_PROGRAM | edgehar run {out}/package --stdin
+  train on a public data set  edgehar pipeline --data utd-mhad --root DIR --out runs/utd
+  train on your recordings    edgehar data check DIR && edgehar pipeline --data DIR --out runs/own
 """
 
 
 @dataclass(frozen=True)
-class QuickstartOptions:
-    """Options of the tour."""
+class QuickstartOptions(Options):
+    """Options of the quickstart."""
 
     out: str = option("runs/quickstart", "folder of the run")
-    seed: int = option(0, "reproduces the run")
+    seed: int = seed_option()
+
+
+PARSER = Parser(QuickstartOptions, "edgehar quickstart", __doc__ or "")
+
+
+def run(options: QuickstartOptions) -> int:
+    """Run the pipeline on simulated subjects, then recognise a recording of a test subject with the package."""
+    data = DataOptions()
+    results = run_pipeline(PipelineOptions(out=options.out, preset="tiny", seed=options.seed, data=data))
+    assert results is not None  # no stage to stop after was given
+    test_subject = results["dataset"]["test_subjects"][0]
+    clip = next(clip.name for clip in data.load().clips if clip.subject == test_subject)
+    sys.stdout.write(f"\nPredictions of the packaged student for {clip}, of a subject not trained on:\n")
+    settings = {"package": f"{options.out}/package", "data": data.data, "clip": clip}
+    code = verbs.run("run", verbs.build("run", settings))
+    sys.stdout.write("\n" + summary(results, options.out) + NEXT_STEPS.format(out=options.out, clip=clip))
+    return code
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the pipeline on simulated people, then let the packaged model answer for one unseen of them."""
-    options = parse(QuickstartOptions, argv, "edgehar quickstart", __doc__ or "")
-    data = DataOptions()
-    results = run(PipelineOptions(out=options.out, preset="tiny", seed=options.seed, data=data))
-    assert results is not None  # nothing asked it to stop early
-    unseen = results["dataset"]["test_subjects"][0]
-    clip = next(clip.name for clip in data.load().clips if clip.subject == unseen)
-    sys.stdout.write(f"\nThe packaged student answers for {clip}, of a person it never saw:\n")
-    code = call("run", [f"{options.out}/package", "--data", data.data, "--clip", clip])
-    sys.stdout.write("\n" + summary(results, options.out) + NEXT_STEPS.format(out=options.out, clip=clip))
-    return code
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

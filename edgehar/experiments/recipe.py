@@ -1,81 +1,84 @@
-"""How the networks of cross-validation and of the suites are trained: sizes, lengths, and any option of each stage."""
+"""The training options of cross-validation and of the suites: preset, length, and any option of each stage."""
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgehar.config import option
+from edgehar import verbs
+from edgehar.choices import PRESET_NAMES
+from edgehar.config import Options, option
+from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
-from edgehar.experiments.pipeline import PRESETS, TRAININGS
-from edgehar.experiments.stage import Stage, training_stage
+from edgehar.experiments.stage import TRAININGS, Settings, Stage, data_settings, training_stage
 
 LAST = TRAININGS[1:]
-OWN = ("--out", "--seed", "--data", "--root", "--split", "--modalities", "--without", "--teacher", "--pretrained")
-"""Options of a stage that follow from the run."""
+"""Trainings that a run can end with."""
+
+SET_BY_THE_RUN = (
+    "out", "seed", "checkpoint", "teacher", "pretrained", "data", "root", "split", "modalities", "without",
+)  # fmt: skip
+"""Options of a training that a recipe cannot have."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The options of pretraining, fine-tuning, distillation and pruning."""
+class Recipe(Options):
+    """Training."""
 
-    preset: str = option("base", f"sizes and lengths: {', '.join(PRESETS)}")
-    update_share: float = option(1.0, "share of every training's updates to do, for a quick look")
-    pretraining: bool = option(
-        True, "pretrain the teacher by masking before it is fine-tuned, or train it from scratch"
-    )
-    pretrain: str = option("", "more options of edgehar pretrain, as one word: --pretrain='--updates 1200'")
-    finetune: str = option("", "more options of edgehar finetune, as one word")
-    distill: str = option("", "more options of edgehar distill, as one word")
-    prune: str = option("", "more options of edgehar prune, as one word (suites of compression, crossvalidation)")
+    preset: str = option("base", "network sizes and training lengths", choices=PRESET_NAMES)
+    update_share: float = option(1.0, "share of every training's updates, below 1 for a quick look", above=0)
+    pretraining: bool = option(True, "pretrain the teacher by masking; without it the teacher starts from scratch")
+    pretrain: str = option("", "further options of edgehar pretrain, quoted: --pretrain='--updates 1200'")
+    finetune: str = option("", "further options of edgehar finetune, quoted")
+    distill: str = option("", "further options of edgehar distill, quoted")
+    prune: str = option("", "further options of edgehar prune, quoted (compression suites, crossvalidate)")
 
     def __post_init__(self) -> None:
-        """Refuse what no stage would take."""
-        if self.preset not in PRESETS:
-            raise ConfigError(f"--preset {self.preset}: expected one of {', '.join(PRESETS)}")
-        if not self.update_share > 0:
-            raise ConfigError(f"--update-share {self.update_share}: expected a number above 0")
+        """Raise ConfigError for options that no stage takes or that the run sets."""
+        super().__post_init__()
         for verb in TRAININGS:
-            self.refuse(verb, OWN)
+            self.reject(verb, SET_BY_THE_RUN)
 
-    def more(self, verb: str) -> tuple[str, ...]:
-        """What the user adds to a stage; raises ConfigError for quotes that do not end."""
+    def more(self, verb: str) -> Settings:
+        """The further options of a training; raises ConfigError for an unclosed quote."""
+        text = str(getattr(self, verb))
         try:
-            return tuple(shlex.split(str(getattr(self, verb))))
+            words = shlex.split(text)
         except ValueError as problem:
-            raise ConfigError(f"--{verb} {getattr(self, verb)!r}: {problem}; close the quotes") from None
+            raise ConfigError(f"--{verb} {text!r}: {problem}; close the quotes") from None
+        return verbs.given(verb, words) if words else {}
 
-    def refuse(self, verb: str, own: tuple[str, ...]) -> None:
-        """Raise ConfigError for an added option of a stage that the run itself sets."""
-        for word in self.more(verb):
-            if word.partition("=")[0] in own:
-                raise ConfigError(f"--{verb}={word}: this run sets {word.partition('=')[0]} itself; leave it out")
+    def reject(self, verb: str, names: Collection[str]) -> None:
+        """Raise ConfigError if the further options of a training are among these, which the run sets."""
+        for name in self.more(verb):
+            if name in names:
+                option_name = name.replace("_", "-")
+                raise ConfigError(f"--{verb}={getattr(self, verb)!r}: this run sets --{option_name} itself; omit it")
 
-    def share(self) -> tuple[str, ...]:
-        """How much shorter every training is, as typed."""
-        return () if self.update_share == 1 else ("--update-share", str(self.update_share))
+    def base_settings(self) -> Settings:
+        """Preset and update share of every training, the latter unless it is 1."""
+        return {"preset": self.preset} | ({} if self.update_share == 1 else {"update_share": self.update_share})
 
-    def options(self, verb: str) -> tuple[str, ...]:
-        """The options of a stage: preset, length, and what the user adds, which wins."""
-        return ("--preset", self.preset, *self.share(), *self.more(verb))
+    def settings(self, verb: str) -> Settings:
+        """Settings of a training: preset, update share, and the further options, which take precedence."""
+        return self.base_settings() | self.more(verb)
 
-    def stages(self, run: Path, data: tuple[str, ...], seed: int, until: str = "distill") -> list[Stage]:
-        """Pretrain the teacher (if at all), fine-tune it, distil the student and prune it, or as far as asked."""
-        seeded = ("--seed", str(seed))
-        before, teacher = str(run / "pretrained"), str(run / "teacher")
-        origin = ("--pretrained", before) if self.pretraining else data
-        tuned = (*self.options("finetune"), *seeded, *origin)
-        distilled = (*self.options("distill"), *seeded, "--teacher", teacher)
-        pretrained = training_stage(run, "pretrain", "pretrained", (*self.options("pretrain"), *seeded, *data))
-        pruned = (str(run / "student"), *self.options("prune"), *seeded)
+    def stages(self, run: Path, data: DataOptions, seed: int, until: str = "distill") -> list[Stage]:
+        """Pretrain the teacher (if at all), fine-tune it, distil the student and prune it, up to a training."""
+        settings = {verb: self.settings(verb) | {"seed": seed} for verb in TRAININGS}
+        origin = {"pretrained": str(run / "pretrained")} if self.pretraining else data_settings(data)
+        teacher = {"teacher": (str(run / "teacher"),)}
         stages = [
-            training_stage(run, "finetune", "teacher", tuned, "teacher"),
-            training_stage(run, "distill", "student", distilled, "student"),
-            training_stage(run, "prune", "pruned", pruned),
+            training_stage(run, "finetune", "teacher", settings["finetune"] | origin, model="teacher"),
+            training_stage(run, "distill", "student", settings["distill"] | teacher, model="student"),
+            training_stage(run, "prune", "pruned", settings["prune"], {"checkpoint": str(run / "student")}),
         ][: LAST.index(until) + 1]
-        return [pretrained, *stages] if self.pretraining else stages
+        if not self.pretraining:
+            return stages
+        return [training_stage(run, "pretrain", "pretrained", settings["pretrain"] | data_settings(data)), *stages]
 
-    def words(self) -> list[str]:
-        """What to type for this recipe."""
-        words = ["--preset", self.preset, *self.share(), *([] if self.pretraining else ["--no-pretraining"])]
-        typed = {verb: str(getattr(self, verb)) for verb in TRAININGS}
-        return words + [f"--{verb}={shlex.quote(more)}" for verb, more in typed.items() if more]
+    def given(self) -> Settings:
+        """The settings that a command line needs to give this recipe."""
+        texts = {verb: str(getattr(self, verb)) for verb in TRAININGS}
+        pretraining: Settings = {} if self.pretraining else {"pretraining": False}
+        return self.base_settings() | pretraining | {verb: text for verb, text in texts.items() if text}

@@ -1,4 +1,4 @@
-"""results.json: what a run measured, stage by stage, gathered from the files its stages left."""
+"""results.json: the results of a run, stage by stage, collected from the files of its stages."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ SCORE_KEYS = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion
 
 
 def checkpoint_facts(folder: Path) -> dict[str, Any]:
-    """What a training stage wrote beside its weights."""
+    """The content of checkpoint.json, which a training writes beside its weights."""
     return read_json(folder / "checkpoint.json")
 
 
@@ -50,13 +50,13 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_of(records: list[dict[str, Any]]) -> int | None:
-    """The most memory that the process of any of these stages had by its end; None if one does not say."""
-    known = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
-    return max(known) if len(known) == len(records) else None
+    """Peak memory of the process over all stages, in MB; None if a record lacks it."""
+    recorded = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
+    return max(recorded) if len(recorded) == len(records) else None
 
 
 def evaluation_of(stage: Stage) -> dict[str, Any]:
-    """The score a stage gave."""
+    """The score of a stage's model."""
     if stage.checkpoint is not None:
         return checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]
     result = read_json(stage.products[0])
@@ -64,7 +64,7 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
 
 
 def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
-    """The figures of every package in one table, and the machine they were taken on."""
+    """The benchmark of every package in one table, and the device it ran on."""
     documents = [read_json(stage.products[0]) for stage in stages if stage.verb == "bench"]
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {}
@@ -81,7 +81,7 @@ def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
 
 
 def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Keep the first test recording with a skeleton, and what was said of it, for the report."""
+    """Store the first test recording with a skeleton, and its prediction, for the report."""
     by_name = {clip.name: clip for clip in dataset.clips}
     for prediction in predictions:
         clip = by_name.get(prediction["clip"])
@@ -101,7 +101,7 @@ def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, An
 def write_results(
     folder: Path, about: dict[str, Any], dataset: Dataset, stages: list[Stage], records: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Gather everything a run measured into results.json; returns its content."""
+    """Write results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
     evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
     scored = next(stage for stage in stages if stage.model == "student-int8")

@@ -1,126 +1,202 @@
-"""The plan of a run: which verbs with which arguments, in which order, and what each leaves behind."""
+"""One stage of a run: a verb with its settings and the files it writes; builders of the usual stages, and running them.
 
-from dataclasses import dataclass
+The key of a stage is a digest of its verb, its settings, the recordings and the stages before it. A stage whose key and
+products are as recorded is skipped. A training that was killed resumes from its last save and ends with the weights of
+an uninterrupted one.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from edgehar import verbs
+from edgehar.command_line import words_of
+from edgehar.data.registry import DataOptions
+from edgehar.errors import ConfigError, EdgeharError
+from edgehar.files.atomic import digest_of, read_json, sha256, write_json
+from edgehar.provenance import resident_mb, stamp
+
+Settings = dict[str, Any]
+"""Options of a verb by field name, "preset" among them; what is not given is at its default."""
+
+TRAININGS = ("pretrain", "finetune", "distill", "prune")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One verb with its arguments.
+    """One verb with its settings.
 
     Attributes:
         name: of the stage, unique in a run.
         verb: of the `edgehar` command.
-        arguments: as typed.
-        products: files that must be there, as this stage left them, for it to be skipped.
+        positional: positional arguments by field name.
+        settings: options by field name.
+        products: files the stage writes; it is skipped only while they are unchanged.
         checkpoint: folder of the checkpoint it writes, if it writes one.
         model: key of the score it gives, if it gives one.
-        amends: stage whose product this one changes in place, and which must run again if this one must.
+        amends: stage whose products this one modifies, and which runs again whenever this one does.
     """
 
     name: str
     verb: str
-    arguments: tuple[str, ...]
-    products: tuple[Path, ...]
+    positional: Settings
+    settings: Settings = field(default_factory=Settings)
+    products: tuple[Path, ...] = ()
     checkpoint: Path | None = None
     model: str | None = None
     amends: str | None = None
 
+    def words(self) -> list[str]:
+        """The command line, without `edgehar VERB`."""
+        return [*map(str, self.positional.values()), *words_of(self.settings)]
+
     @property
     def command(self) -> str:
-        """What a person would type."""
-        module, _, function = self.verb.partition(":")
-        return " ".join((*(("python", "-m", module) if function else ("edgehar", self.verb)), *self.arguments))
+        """The command line, for display."""
+        return " ".join(("edgehar", self.verb, *self.words()))
+
+    def options(self) -> Any:
+        """The options object of the verb; raises ConfigError for settings out of bounds."""
+        return verbs.build(self.verb, self.positional | self.settings)
+
+
+def data_settings(options: DataOptions) -> Settings:
+    """Data options as settings of a stage: the data set, and the others where they are given."""
+    optional: Settings = {
+        "root": options.root,
+        "split": options.split,
+        "modalities": options.modalities,
+        "without": options.without,
+    }
+    return {"data": options.data, **{name: value for name, value in optional.items() if value not in (None, ())}}
+
+
+def source_settings(options: DataOptions) -> Settings:
+    """The data set and its folder, for verbs that take sensors, split and activities from a package or checkpoint."""
+    return data_settings(DataOptions(options.data, options.root))
 
 
 def training_stage(
-    run: Path, verb: str, folder: str, arguments: tuple[str, ...], model: str | None = None, name: str = ""
+    run: Path,
+    verb: str,
+    folder: str,
+    settings: Settings,
+    positional: Settings | None = None,
+    model: str | None = None,
+    name: str = "",
 ) -> Stage:
     """A stage that writes a checkpoint into a folder of the run."""
     checkpoint = run / folder
     products = (checkpoint / "weights.safetensors", checkpoint / "checkpoint.json")
-    return Stage(name or verb, verb, (*arguments, "--out", str(checkpoint)), products, checkpoint, model)
+    settings = settings | {"out": str(checkpoint)}
+    return Stage(name or verb, verb, positional or {}, settings, products, checkpoint, model)
+
+
+def _suffix(model: str) -> str:
+    return "" if model == "student" else f"-{model}"
 
 
 def packaging_stages(run: Path, model: str, folder: str, out_of_fold: str | None = None) -> list[Stage]:
-    """Export and quantise one network, and calibrate it if there are out-of-fold answers."""
-    package, where = run / folder, str(run / folder)
-    suffix = "" if model == "student" else f"-{model}"
+    """Export and quantise one network, and calibrate it if there are out-of-fold predictions."""
+    package, suffix = run / folder, _suffix(model)
+    target = {"package": str(package)}
 
     def graphs(precision: str) -> tuple[Path, ...]:
         return package / f"encoder.{precision}.onnx", package / f"head.{precision}.onnx"
 
     arrays = (package / "calibration.npz", package / "parity.npz")
     about = tuple(package / name for name in ("manifest.json", "manifest.sha256", "MODEL_CARD.md"))
-    export = Stage(f"export{suffix}", "export", (str(run / model), "--out", where), graphs("fp32"))
-    left = (*graphs("int8"), *arrays, *(about if out_of_fold is None else ()))
-    quantize = Stage(f"quantize{suffix}", "quantize", (where, "--precisions", "int8"), left, amends=export.name)
+    export = Stage(f"export{suffix}", "export", {"checkpoint": str(run / model)}, {"out": str(package)}, graphs("fp32"))
+    written = (*graphs("int8"), *arrays, *(about if out_of_fold is None else ()))
+    int8 = {"precisions": ("int8",)}
+    quantize = Stage(f"quantize{suffix}", "quantize", target, int8, written, amends=export.name)
     if out_of_fold is None:
         return [export, quantize]
-    fit = (where, "--out-of-fold", out_of_fold)
-    return [export, quantize, Stage(f"calibrate{suffix}", "calibrate", fit, about, amends=quantize.name)]
+    settings = {"out_of_fold": out_of_fold}
+    return [export, quantize, Stage(f"calibrate{suffix}", "calibrate", target, settings, about, amends=quantize.name)]
 
 
-def proving_stages(run: Path, model: str, folder: str, bench_runs: int) -> list[Stage]:
-    """Verify and measure one network's package."""
-    where, bench = str(run / folder), run / "measured" / f"bench-{model}.json"
-    suffix = "" if model == "student" else f"-{model}"
+def measuring_stages(run: Path, model: str, folder: str, bench_runs: int) -> list[Stage]:
+    """Verify and benchmark one network's package."""
+    bench, suffix = run / "measured" / f"bench-{model}.json", _suffix(model)
+    target = {"package": str(run / folder)}
     return [
-        Stage(f"verify{suffix}", "verify", (where,), ()),
-        Stage(f"bench{suffix}", "bench", (where, "--runs", str(bench_runs), "--json", str(bench)), (bench,)),
+        Stage(f"verify{suffix}", "verify", target),
+        Stage(f"bench{suffix}", "bench", target, {"runs": bench_runs, "json": str(bench)}, (bench,)),
     ]
 
 
 def scoring_stage(
-    run: Path, source: tuple[str, ...], folder: str, precision: str, name: str, more: tuple[str, ...] = ()
+    run: Path, data: DataOptions, folder: str, precision: str, name: str, more: Settings | None = None
 ) -> Stage:
     """Score a package on its test subjects; the result is `measured/evaluate-NAME.json`."""
     result = run / "measured" / f"evaluate-{name}.json"
-    arguments = (str(run / folder), *source, *more, "--precision", precision, "--json", str(result))
-    return Stage(f"evaluate-{name}", "evaluate", arguments, (result,), model=name)
+    settings = {**source_settings(data), **(more or {}), "precision": precision, "json": str(result)}
+    return Stage(f"evaluate-{name}", "evaluate", {"package": str(run / folder)}, settings, (result,), model=name)
 
 
-def logits_stage(run: Path, source: tuple[str, ...], folder: str) -> Stage:
-    """Keep a checkpoint's answers on its test subjects, with all sensors and with each alone."""
+def logits_stage(run: Path, data: DataOptions, folder: str) -> Stage:
+    """Store a checkpoint's logits on its test subjects, with all sensors and with each alone."""
     result = run / "measured" / f"logits-{folder}.npz"
-    arguments = (str(run / folder), *source, "--out", str(result))
-    return Stage(f"logits-{folder}", "edgehar.student.logits:main", arguments, (result,))
+    settings = source_settings(data) | {"out": str(result)}
+    return Stage(f"logits-{folder}", "logits", {"checkpoint": str(run / folder)}, settings, (result,))
 
 
-def source_of(data: tuple[str, ...]) -> tuple[str, ...]:
-    """Of the options that name the recordings, those that say where they are.
+def is_done(record: Path, key: str) -> bool:
+    """Whether a stage finished with this key and its products are unchanged since."""
+    if not record.is_file():
+        return False
+    try:
+        entry = read_json(record)
+        return entry["key"] == key and all(
+            Path(name).is_file() and sha256(Path(name)) == digest for name, digest in entry["products"].items()
+        )
+    except (EdgeharError, KeyError, TypeError, AttributeError):
+        return False
 
-    What reads a package or a checkpoint finds sensors, split and activities there.
-    """
-    choices = [data.index(option) for option in ("--split", "--modalities", "--without") if option in data]
-    return data[: min(choices, default=len(data))]
+
+def run_stage(stage: Stage) -> float:
+    """Run the stage's verb; returns the seconds taken. Raises EdgeharError unless it ends with exit code 0."""
+    started_s = time.monotonic()
+    code = verbs.run(stage.verb, stage.options())
+    if code != 0:
+        raise ConfigError(f"stage {stage.name} ended with code {code}; run it alone to see why: {stage.command}")
+    missing = [str(path) for path in stage.products if not path.is_file()]
+    if missing:
+        raise ConfigError(f"stage {stage.name} did not write {', '.join(missing)}; run it alone: {stage.command}")
+    return time.monotonic() - started_s
 
 
-def plan(
-    run: Path, training: tuple[str, ...], seed: int, macs: float, bench_runs: int, data: tuple[str, ...]
-) -> list[Stage]:
-    """Every stage of a run, in order.
-
-    Args:
-        run: folder of the run.
-        training: the options that say how large and how long the trainings are, as typed.
-        seed: of every training.
-        macs: share of the multiply-adds the pruned student keeps.
-        bench_runs: timed runs per figure.
-        data: the options that name the recordings, as typed.
-    """
-    common = (*training, "--seed", str(seed))
-    source = source_of(data)
-    return [
-        training_stage(run, "pretrain", "pretrained", (*common, *data)),
-        training_stage(run, "finetune", "teacher", (*common, "--pretrained", str(run / "pretrained")), "teacher"),
-        training_stage(run, "distill", "student", (*common, "--teacher", str(run / "teacher")), "student"),
-        training_stage(run, "prune", "pruned", (str(run / "student"), *common, "--macs", str(macs))),
-        *packaging_stages(run, "student", "package"),
-        *proving_stages(run, "student", "package", bench_runs),
-        *packaging_stages(run, "pruned", "package-pruned"),
-        *proving_stages(run, "pruned", "package-pruned", bench_runs),
-        scoring_stage(run, source, "package", "int8", "student-int8"),
-        scoring_stage(run, source, "package-pruned", "fp32", "pruned"),
-        scoring_stage(run, source, "package-pruned", "int8", "pruned-int8"),
-    ]
+def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, Any]]:
+    """Run every stage that is not done yet; returns the records of all of them."""
+    keys: dict[str, str] = {}
+    done: dict[str, bool] = {}
+    for stage in stages:
+        keys[stage.name] = key = digest_of([key, stage.verb, stage.positional, stage.settings])
+        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
+    # Last first, since an amended stage may itself amend an earlier one.
+    for stage in reversed(stages):
+        if stage.amends is not None and not done[stage.name]:
+            done[stage.amends] = False
+    # Settings out of bounds are reported before the first training, which may take hours.
+    for stage in stages:
+        if stage.verb in TRAININGS and not done[stage.name]:
+            stage.options()
+    records: list[dict[str, Any]] = []
+    rerun = False
+    for number, stage in enumerate(stages, 1):
+        key, record = keys[stage.name], folder / "stages" / f"{stage.name}.json"
+        # Once one stage ran, all later ones run, too.
+        skipped = not rerun and done[stage.name]
+        sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
+        sys.stdout.flush()
+        if not skipped:
+            rerun = True
+            seconds = run_stage(stage)
+            products = {str(path): sha256(path) for path in stage.products}
+            entry = {"name": stage.name, "key": key, "seconds": seconds, "resident_mb": resident_mb(), **stamp()}
+            write_json(record, entry | {"products": products})
+        records.append(read_json(record) | {"skipped": skipped})
+    return records

@@ -1,4 +1,4 @@
-"""A run's results as one HTML page that needs nothing beside itself.
+"""Render the results of a run as one self-contained HTML page.
 
 edgehar report runs/quickstart
 """
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from edgehar.command_line import parse
-from edgehar.config import positional
-from edgehar.entry import guarded
+from edgehar.command_line import Parser
+from edgehar.config import Options, positional
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file, read_json
 from edgehar.report.page import page
@@ -21,20 +20,20 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class ReportConfig:
-    """Which run to render."""
+class ReportOptions(Options):
+    """Options of `edgehar report`."""
 
-    run: Path = positional("folder of a run, with results.json; report.html is written there")
+    run: Path = positional("folder of a run with results.json; report.html is written to it")
 
 
-def read_results(run: Path) -> Entry:
-    """Read a run's results.json; raises DataError if it is not one that this version can show."""
-    path = run / "results.json"
+def read_results(folder: Path) -> Entry:
+    """Read a run's results.json; raises DataError for another format or version."""
+    path = folder / "results.json"
     value = read_json(path)
     results: Entry = cast(Entry, value) if isinstance(value, dict) else {}
     if results.get("format") != FORMAT:
         raise DataError(
-            f"{path}: format {results.get('format')!r}; expected {FORMAT!r}; name a folder of `edgehar pipeline`"
+            f"{path}: format {results.get('format')!r}; expected {FORMAT!r}; give a folder that edgehar pipeline wrote"
         )
     if results.get("format_version") != FORMAT_VERSION:
         raise DataError(
@@ -44,33 +43,36 @@ def read_results(run: Path) -> Entry:
     return results
 
 
-def render(results: Entry, run: Path) -> str:
-    """The page for a run's results; `run` is where its example recording lies.
+def render(results: Entry, folder: Path) -> str:
+    """The page for a run's results; the example recording is read from the run's folder.
 
-    Raises DataError naming the part of results.json that is not as it should be.
+    Raises DataError naming the section that results.json lacks values for.
     """
     parts: list[str] = []
     for name, section in SECTIONS.items():
         try:
-            parts.append(section(results, run))
+            parts.append(section(results, folder))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as problem:
             raise DataError(
-                f"{run / 'results.json'}: the {name} cannot be shown ({type(problem).__name__}: {problem}); "
-                "expected what `edgehar pipeline` writes; run it again"
+                f"{folder / 'results.json'}: cannot render the {name} ({type(problem).__name__}: {problem}); "
+                "expected a file written by edgehar pipeline; run the pipeline again"
             ) from None
     return page(f"edgehar: {entry_of(results, 'dataset').get('name', 'results')}", "".join(parts))
 
 
-def main(argv: list[str] | None = None) -> int:
+PARSER = Parser(ReportOptions, "edgehar report", "Render a run's results.json as one HTML page.")
+
+
+def run(options: ReportOptions) -> int:
     """Write RUN/report.html."""
-    config = parse(ReportConfig, argv, "edgehar report", "Render a run's results.json as one HTML page.")
-    text = render(read_results(config.run), config.run)
-    path = config.run / "report.html"
+    text = render(read_results(options.run), options.run)
+    path = options.run / "report.html"
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     sys.stdout.write(f"{path} ({len(text.encode()) / 1000:.0f} kB)\n")
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(guarded(main))
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))

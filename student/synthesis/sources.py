@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import nn
 
-from edgehar.choices import TAKEN_BY, without_effect
+from edgehar.choices import SOURCES_BY_OPTION, unused_options
 from edgehar.config import group, option
 from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
@@ -69,10 +69,10 @@ class SourceConfig:
             {"people": config.people, **vars(config.dream), **vars(config.inversion), **vars(config.generator)}
             for config in (self, SourceConfig())
         )
-        for name in without_effect([name for name in mine if mine[name] != usual[name]], names):
+        for name in unused_options([name for name in mine if mine[name] != usual[name]], names):
             raise ConfigError(
                 f"--{name.replace('_', '-')} {mine[name]} with --source {','.join(names)}: has no effect there, only "
-                f"with {', '.join(TAKEN_BY[name])}; leave it out or choose another --source"
+                f"with {', '.join(SOURCES_BY_OPTION[name])}; leave it out or choose another --source"
             )
 
     def names(self, checkpoint: Checkpoint) -> tuple[str, ...]:

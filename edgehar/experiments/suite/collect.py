@@ -1,4 +1,4 @@
-"""The figures of a suite's run, gathered from the files that its stages left."""
+"""The scores and sizes of a suite's run, collected from the files of its stages."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy"
 
 
 def brief(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A score without every window's prediction, its confusion matrix as the list of pairs that were confused."""
+    """A score without the predictions, its confusion matrix as a list of the confused pairs."""
     kept = {key: result[key] for key in (*SCORE_KEYS, *CONFIDENCE_KEYS) if key in result and key != "confusion"}
     labels = list(result["per_class"])
     kept["confused"] = [
@@ -34,25 +34,25 @@ def brief(result: Mapping[str, Any]) -> dict[str, Any]:
 def _teacher(folder: Path) -> dict[str, Any]:
     checkpoint = folder / "teacher"
     facts = checkpoint_facts(checkpoint)["facts"]
-    answered = scores(read_logits(folder / "measured" / "logits-teacher.npz"))
+    scored = scores(read_logits(folder / "measured" / "logits-teacher.npz"))
     return {
         "precision": "fp32",
         "parameters": facts["parameters"],
         "macs": facts["macs"],
         "bytes": (checkpoint / "weights.safetensors").stat().st_size,
-        "scores": {fed: brief(found) for fed, found in answered.items()},
+        "scores": {fed: brief(found) for fed, found in scored.items()},
     }
 
 
 def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every network that was scored as a package, and what the suite `unknown` found."""
+    """Every network that was scored as a package, and the detection of activities left out (suite `unknown`)."""
     networks: dict[str, Any] = {}
     unknown: dict[str, Any] = {}
     for stage in run.stages:
         if stage.verb != "evaluate" or stage.model is None:
             continue
         result, (key, _, fed) = read_json(stage.products[0]), stage.model.partition(".")
-        package, precision = Path(stage.arguments[0]), result["precision"]
+        package, precision = Path(stage.positional["package"]), result["precision"]
         manifest = read_json(package / "manifest.json")
         graphs = [package / f"{part}.{precision}.onnx" for part in ("encoder", "head")]
         facts: dict[str, Any] = {
@@ -78,18 +78,18 @@ def _labels(run: Run) -> list[dict[str, Any]]:
         facts = checkpoint_facts(stage.checkpoint)["facts"]
         options, found = facts["options"], facts["evaluation"]
         student = stage.verb == "distill"
-        how: dict[str, Any] = {}
+        training: dict[str, Any] = {}
         if student:
-            how["distilled"] = not stage.name.endswith("-alone")
+            training["distilled"] = not stage.name.endswith("-alone")
             # Older checkpoints lack it.
-            how["pseudo_labels"] = options["distill"].get("pseudo_labels", NO_PSEUDO_LABELS)
+            training["pseudo_labels"] = options["distill"].get("pseudo_labels", NO_PSEUDO_LABELS)
         entries.append(
             {
                 "network": "student" if student else "teacher",
                 "share": options["distill" if student else "labels"]["label_share"],
                 "draw": options["distill" if student else "labels"]["label_draw"],
                 "seed": options["seed"],
-                **how,
+                **training,
                 "pretrained": student or options["pretrained"] is not None,
                 "train_windows": facts["labelled_windows" if student else "train_windows"],
                 **{key: found[key] for key in COUNTED},
@@ -99,7 +99,7 @@ def _labels(run: Run) -> list[dict[str, Any]]:
 
 
 def _pruned(run: Run) -> list[dict[str, Any]]:
-    """What every pruning cost and gave."""
+    """Cost and score of every pruning."""
     entries: list[dict[str, Any]] = []
     for stage in run.stages:
         if stage.verb != "prune" or stage.checkpoint is None:
@@ -123,7 +123,7 @@ def _pruned(run: Run) -> list[dict[str, Any]]:
 
 
 def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
-    """Teacher, student and `more` (folder, name) as they were trained, by the score of their own stage."""
+    """Teacher, student and `more` (folder, name) with the scores of their training stages."""
     networks: dict[str, Any] = {}
     for folder, name in (("teacher", "teacher"), ("student", "student-fp32"), *more):
         facts = checkpoint_facts(run.folder / folder)["facts"]
@@ -137,13 +137,13 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
 
 
 def collect(run: Run) -> dict[str, Any]:
-    """What a run measured: networks, labels, baselines or unknown, and how many windows were scored."""
+    """The results of a run: networks, labels, baselines or unknown, and the number of scored windows."""
     match run.suite:
         case "labels":
             labels = _labels(run)
             return {"labels": labels, "test_windows": labels[0]["total"]}
         case "baselines":
-            documents = {stage.arguments[0]: read_json(stage.products[0]) for stage in run.stages}
+            documents = {stage.positional["kind"]: read_json(stage.products[0]) for stage in run.stages}
             baselines = {
                 kind: {key: document[key] for key in ("parameters", "macs", "seconds")}
                 | {"scores": {fed: brief(found) for fed, found in document["scores"].items()}}

@@ -1,78 +1,67 @@
-"""The protocols behind every published figure: each run trains, measures and leaves one JSON file.
+"""The protocols of all published figures: each run trains, measures and writes one JSON file.
 
     edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
     edgehar evaluate --suite loso,labels --data utd-mhad
 
-accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, faults of sensors
+accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, sensor faults
 sensors      networks trained for one sensor
-loso         each subject left out once
-folds        subjects dealt into folds
+loso         leave one subject out
+folds        cross-validation over folds of subjects
 labels       few labels, with and without pretraining, students with and without a teacher
 distillation the student with and without its teacher
 baselines    other methods on the same windows
-unknown      activities left out of training, told by a low score
-compression  the student pruned without data, and with it for scale; compression-teacher: the teacher
-ablation     every criterion of pruning with every source of windows
+unknown      detection of activities left out of training, by a low score
+compression  the student pruned without recordings, and with them for comparison; compression-teacher: the teacher
+ablation     every pruning criterion with every source of windows
 
-A result file whose configuration is the one asked for is not measured again, one of another configuration is not
-touched; --replace does both. A run that was killed goes on where it stopped.
+A run is skipped if its result file has the same configuration, and refused if it has another one; --replace measures
+again. The same command resumes an interrupted run.
 """
 
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from edgehar import __version__
 from edgehar.choices import NO_PSEUDO_LABELS
-from edgehar.command_line import parse
+from edgehar.command_line import Parser, words_of
 from edgehar.config import to_json
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, EdgeharError
-from edgehar.experiments.pipeline import check_folder, data_arguments, run_stages
+from edgehar.experiments.pipeline import check_folder
 from edgehar.experiments.results import checkpoint_facts, peak_of, stage_entry
+from edgehar.experiments.stage import Settings, data_settings, run_stages
 from edgehar.experiments.suite.collect import collect, train_windows
+from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of
 from edgehar.experiments.suite.options import SuiteOptions
 from edgehar.experiments.suite.plan import Run, plan_runs
-from edgehar.files.atomic import digest_of, locked, read_json, sha256, write_json
+from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.out_of_fold import read_out_of_fold
 from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Dataset
 
 FORMAT = "edgehar-run"
-FORMAT_VERSION = 1
 PROTOCOL = (
     "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. Quantising "
     "and parity use dreamed inputs; calibration uses out-of-fold answers on training subjects."
 )
-ELSEWHERE = ("data", "out", "checkpoint", "pretrained", "teacher", "seed")
-"""Options of a stage that are paths, or said elsewhere in the file."""
+OWN_OPTIONS = {
+    "folds": ("folds",),
+    "labels": ("shares", "draws"),
+    "unknown": ("left_out",),
+    "compression": ("kept",),
+    "compression-teacher": ("kept",),
+    "ablation": ("sources", "criteria"),
+}
+"""Suite -> the options that only it takes, as its command shows them."""
+NOT_STORED = ("data", "out", "checkpoint", "pretrained", "teacher", "seed")
+"""Options of a training that are paths, or stored elsewhere in the result file."""
 
 
-def contents_of(dataset: Dataset) -> str:
-    """Digest of what was recorded, wherever it lies."""
-    digest = hashlib.sha256(repr(dataset.info).encode())
-    for clip in dataset.clips:
-        digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
-        for part in (clip.signals, clip.valid, clip.times_s):
-            for name in sorted(part):
-                digest.update(name.encode() + np.ascontiguousarray(part[name]).tobytes())
-    return digest.hexdigest()
-
-
-def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
-    """Digest of what was asked for, wherever it is run: recordings, every option of every stage, files read beside."""
-    stages = [portable([word.removeprefix(str(run.folder)) for word in stage.arguments]) for stage in run.stages]
-    beside = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
-    return digest_of([FORMAT_VERSION, run.name, contents, stages, beside])
-
-
-def is_there(path: Path, key: str) -> bool:
-    """Whether a result file has this configuration; raises ConfigError if it has another one, or is damaged."""
+def has_result(path: Path, key: str) -> bool:
+    """Whether a result file of this configuration exists; raises ConfigError for another one, or a damaged file."""
     if not path.exists():
         return False
     try:
@@ -83,7 +72,7 @@ def is_there(path: Path, key: str) -> bool:
     if entry.get("format") != FORMAT or "dataset" not in entry:
         raise ConfigError(
             f"{path}: no result of a suite, or a damaged one; nothing was changed; delete it, give --replace to "
-            "measure it again, or --results for another folder"
+            "measure again, or --results for another folder"
         )
     if entry.get("key") != key:
         raise ConfigError(
@@ -94,38 +83,31 @@ def is_there(path: Path, key: str) -> bool:
 
 
 def command_of(run: Run, options: SuiteOptions) -> str:
-    """What to type to get this file again."""
-    words = ["edgehar", "evaluate", "--suite", run.suite, *data_arguments(options.data), *options.recipe.words()]
-    if run.suite == "folds":
-        words += ["--folds", str(options.folds)]
-    if run.suite == "labels":
-        words += ["--shares", ",".join(map(str, options.shares)), "--draws", str(options.draws)]
-        if options.student_shares:
-            words += ["--student-shares", ",".join(map(str, options.student_shares))]
-            words += ["--pseudo-labels", options.pseudo_labels] if options.pseudo_labels != NO_PSEUDO_LABELS else []
-    if run.suite.startswith("compression"):
-        words += ["--kept", ",".join(f"{share:g}" for share in options.kept)]
-    if run.suite == "ablation":
-        words += ["--sources", ",".join(options.sources), "--criteria", ",".join(options.criteria)]
-    if run.suite == "unknown":
-        words += ["--left-out", str(options.left_out)]
-    for name, path in (("--out-of-fold", options.out_of_fold), ("--out-of-fold-nano", options.out_of_fold_nano)):
-        words += [name, path] if path is not None and run.suite == "accuracy" else []
-    return portable([*words, "--seeds", str(run.seed)])
+    """The command that gives this result file."""
+    settings: Settings = {"suite": run.suite, **data_settings(options.data), **options.recipe.given()}
+    settings |= {name: getattr(options, name) for name in OWN_OPTIONS.get(run.suite, ())}
+    if run.suite == "labels" and options.student_shares:
+        settings["student_shares"] = options.student_shares
+        if options.pseudo_labels != NO_PSEUDO_LABELS:
+            settings["pseudo_labels"] = options.pseudo_labels
+    for name in ("out_of_fold", "out_of_fold_nano") if run.suite == "accuracy" else ():
+        if getattr(options, name) is not None:
+            settings[name] = getattr(options, name)
+    return portable(["edgehar", "evaluate", *words_of(settings | {"seeds": (run.seed,)})])
 
 
 def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
-    """The options of the suite, and of every training as they were resolved."""
+    """The recipe, and the resolved options of every training."""
     trainings: dict[str, Any] = {}
     for stage in run.stages:
         if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "prune-")):
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
-            trainings[stage.name] = {name: value for name, value in resolved.items() if name not in ELSEWHERE}
+            trainings[stage.name] = {name: value for name, value in resolved.items() if name not in NOT_STORED}
     return {"recipe": to_json(options.recipe), "trainings": trainings}
 
 
 def shown_activities(dataset: Dataset, subjects: Sequence[str]) -> set[str]:
-    """The activities that recordings of these subjects show."""
+    """The activities in the recordings of these subjects."""
     shown: set[int] = set()
     for clip in dataset.clips:
         if clip.subject in subjects:
@@ -134,28 +116,28 @@ def shown_activities(dataset: Dataset, subjects: Sequence[str]) -> set[str]:
 
 
 def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
-    """Raise DataError or ConfigError, before anything is trained, for what could not be measured or kept at the end."""
+    """Raise DataError or ConfigError, before any training, for runs that could not be measured or stored at the end."""
     results = Path(options.results)
     results.mkdir(parents=True, exist_ok=True)
     if not os.access(results, os.W_OK):
         raise ConfigError(f"--results {results}: cannot be written; choose a folder you may write to")
     files = [Path(path) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
-    answers = [read_out_of_fold(path) for path in files]
+    predictions = [read_out_of_fold(path) for path in files]
     labels, sensors = dataset.info.labels, [spec.name for spec in dataset.info.modalities]
     for run in runs:
         split, left_out = run.data.make_split(dataset), set(run.data.without)
         if run.suite == "accuracy":
-            for answer in answers:
-                answer.check(labels, sensors, split.train, split.test, of=options.data.data)
+            for found in predictions:
+                found.check(labels, sensors, split.train, split.test, of=options.data.data)
         elif run.suite == "unknown" and not left_out & shown_activities(dataset, split.test):
             raise DataError(
                 f"{run.name} leaves out {', '.join(sorted(left_out))}, which no test subject shows; expected one of "
-                "them in the test; choose other --seeds or another --left-out"
+                "them in the test recordings; choose other --seeds or another --left-out"
             )
 
 
 def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
-    """Do what is not done yet of a run; returns the content of its result file."""
+    """Run the stages that are not done yet; returns the content of the result file."""
     check_folder(run.folder, run.data)
     with locked(run.folder, "--runs"):
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +148,7 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
     for entry, stage in zip(entries, run.stages, strict=True):
         for name in ("history", "skipped", "model"):
             entry.pop(name, None)
-        entry["command"] = portable(stage.command.split(" "))
+        entry["command"] = portable(["edgehar", stage.verb, *stage.words()])
     info, split = dataset.info, run.data.make_split(dataset)
     return {
         "format": FORMAT,
@@ -204,7 +186,7 @@ def _origin(entry: dict[str, Any]) -> str:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """The counts of a run, for people."""
+    """The scores of a run, for display."""
     lines = [
         f"  {name:<14}{fed:<24}{found['correct']}/{found['total']}  {100 * found['accuracy']:.2f} %"
         for name, network in {**result.get("networks", {}), **result.get("baselines", {})}.items()
@@ -226,24 +208,31 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run what has to be run; a line for every figure."""
-    options = parse(SuiteOptions, argv, "edgehar evaluate --suite", __doc__ or "")
+PARSER = Parser(SuiteOptions, "edgehar evaluate --suite", __doc__ or "", mode="suite")
+
+
+def run(options: SuiteOptions) -> int:
+    """Do the runs that have no result file yet; print a line for every score."""
     whole = options.data.load()
     contents = contents_of(whole)
     runs = plan_runs(options, whole)
     check_runs(options, runs, whole)
     paths = [Path(options.results) / f"{run.name}.json" for run in runs]
     keys = [key_of(run, options, contents) for run in runs]
-    done = [not options.replace and is_there(path, key) for path, key in zip(paths, keys, strict=True)]
-    for number, (run, path, key, before) in enumerate(zip(runs, paths, keys, done, strict=True), 1):
+    done = [not options.replace and has_result(path, key) for path, key in zip(paths, keys, strict=True)]
+    for number, (planned, path, key, before) in enumerate(zip(runs, paths, keys, done, strict=True), 1):
         sys.stdout.write(f"({number}/{len(runs)}) {path}{'   (measured before)' if before else ''}\n")
         sys.stdout.flush()
         if not before:
-            result = measure(run, options, run.data.load(), key)
+            result = measure(planned, options, planned.data.load(), key)
             write_json(path, result)
             sys.stdout.write(summary(result) + "\n")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`run` with the options of a command line."""
+    return run(PARSER.parse(argv))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The key of a suite's run: a digest of its recordings and its configuration, stored in the result file."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from edgehar.command_line import words_of
+from edgehar.experiments.stage import Stage
+from edgehar.experiments.suite.options import SuiteOptions
+from edgehar.experiments.suite.plan import Run
+from edgehar.files.atomic import digest_of, sha256
+from edgehar.provenance import portable
+from edgehar.signals.clip import Dataset
+
+FORMAT_VERSION = 1
+
+FORMER_OPTIONS = {"ema_decay": "average", "init_from_teacher": "begin_like_teacher"}
+"""Option -> its name when the first results were published, which their keys contain."""
+
+
+def contents_of(dataset: Dataset) -> str:
+    """Digest of the recordings, independent of the folder they are in."""
+    digest = hashlib.sha256(repr(dataset.info).encode())
+    for clip in dataset.clips:
+        digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
+        for part in (clip.signals, clip.valid, clip.times_s):
+            for name in sorted(part):
+                digest.update(name.encode() + np.ascontiguousarray(part[name]).tobytes())
+    return digest.hexdigest()
+
+
+def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
+    """Digest of a run's configuration, independent of folders: recordings, settings of every stage, files it reads."""
+    folder = str(run.folder)
+    stages = [portable([word.removeprefix(folder) for word in _former_words(stage)]) for stage in run.stages]
+    files = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
+    return digest_of([FORMAT_VERSION, run.name, contents, stages, files])
+
+
+def _former_words(stage: Stage) -> list[str]:
+    """The command line of a stage in the names of the first published results."""
+    settings = {FORMER_OPTIONS.get(name, name): value for name, value in stage.settings.items()}
+    if stage.verb == "logits":
+        settings["out"] = settings["out"].replace("/measured/logits-", "/measured/answers-")
+    return [*map(str, stage.positional.values()), *words_of(settings)]
