@@ -71,7 +71,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def render(facts: dict[str, Any]) -> str:
+def as_text(facts: dict[str, Any]) -> str:
     """What `describe` found, as aligned text."""
     window, duration = facts["window"], facts["duration_s"]
     lines = [

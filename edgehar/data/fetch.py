@@ -1,7 +1,7 @@
-"""Public data sets from their publishers: resumed, checked against the publisher's checksum, unpacked with care.
+"""Downloads of public data sets: resumable, verified by the publisher's checksum, unpacked safely.
 
-For UTD-MHAD no published checksum is known; the one received is shown instead, to compare between machines.
-SP-SW-HAR lies on Zenodo, whose record states an MD5 of each file.
+The publisher of UTD-MHAD states no checksum; the digest of the received file is shown, to compare between machines.
+SP-SW-HAR is on Zenodo, whose record states an MD5 of each file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from edgehar.errors import DataError
 from edgehar.files.unzip import unpack
 
 TRIES = 3
-"""Attempts in a row that bring nothing new before the download is given up."""
+"""Consecutive attempts without a new byte before a download fails."""
 PAUSE_S = 2.0
 TIMEOUT_S = 60.0
 MAX_ARCHIVE_BYTES = 2 << 30
@@ -30,12 +30,12 @@ _CHUNK_BYTES = 1 << 18
 
 Report = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes received so far and in all, or None if the server does not say."""
+"""Called with the bytes received so far and the total, or None if the server does not state it."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One zip file of a publisher; checksum as "algorithm:hex", or None where no published one is known."""
+    """One zip file of a publisher; checksum as "algorithm:hex", or None if none is published."""
 
     url: str
     file_name: str
@@ -43,15 +43,15 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a data set is published.
+class Download:
+    """Where a data set is published, and which files of its archives to unpack.
 
     Attributes:
-        page: the page for people.
-        licence: terms to show before the download.
+        page: URL of the publisher's web page.
+        licence: terms, shown before the download.
         member: matches the path of a file to unpack; its group "to" is the path to unpack it to.
-        archives: the zip files, where their addresses are fixed.
-        record: else the address of a Zenodo record (JSON) that lists the zip files and their checksums.
+        archives: the zip files, if their URLs are fixed.
+        record: otherwise the URL of a Zenodo record (JSON) that lists the zip files and their checksums.
         folders: the match's group "kind" -> the folder to unpack into.
     """
 
@@ -62,8 +62,8 @@ class Source:
     record: str = ""
     folders: dict[str, str] = field(default_factory=lambda: dict[str, str]())
 
-    def place(self, path: str) -> str | None:
-        """Where a file of an archive belongs below the output folder, or None if it is not wanted."""
+    def output_path(self, path: str) -> str | None:
+        """Path of an archive's file below the output folder, or None if it is not needed."""
         match = self.member.fullmatch(path)
         if match is None or "__MACOSX" in path:
             return None
@@ -72,8 +72,8 @@ class Source:
 
 
 _UTD = "https://personal.utdallas.edu/~kehtar/"
-SOURCES = {
-    "utd-mhad": Source(
+DOWNLOADS = {
+    "utd-mhad": Download(
         page=_UTD + "UTD-MHAD.html",
         licence="no licence stated; for research use, cite Chen, Jafari, Kehtarnavaz, IEEE ICIP 2015",
         member=re.compile(r"(?:.*/)?(?P<to>a\d+_s\d+_t\d+_(?P<kind>skeleton|inertial)\.mat)"),
@@ -84,7 +84,7 @@ SOURCES = {
         ),
         folders={"skeleton": "Skeleton", "inertial": "Inertial"},
     ),
-    "sp-sw-har": Source(
+    "sp-sw-har": Download(
         page="https://doi.org/10.5281/zenodo.8398688",
         licence="CC BY 4.0, cite Matey-Sanz, Casteleyn, Granell, Data in Brief 109809, 2023",
         member=re.compile(r"(?:.*/)?(?P<to>DATA/(?:s\d+/s\d+_\d+_s[pw]|subjects_info|executions_info)\.csv)"),
@@ -93,8 +93,8 @@ SOURCES = {
 }
 
 
-def _advice(page: str, place: Path) -> str:
-    return f"run the same command again, or download it in a browser from {page} and put it at {place} first"
+def _advice(page: str, path: Path) -> str:
+    return f"run the same command again, or download it with a browser from {page} and save it as {path}"
 
 
 def _open(url: str, first_byte: int = 0) -> Any:
@@ -107,14 +107,14 @@ def _open(url: str, first_byte: int = 0) -> Any:
 
 
 def _is_final(problem: Exception) -> bool:
-    """True if asking again cannot help: the server's refusal or its certificate, not the line to it."""
+    """Whether a retry cannot help: the server refuses the request, or its certificate is invalid."""
     if isinstance(problem, urllib.error.HTTPError):
         return problem.code < 500 and problem.code not in (408, 429)
     return isinstance(problem, urllib.error.URLError) and isinstance(problem.reason, ssl.SSLCertVerificationError)
 
 
 def _reason(problem: Exception) -> str:
-    """What went wrong, without urllib's wrapping."""
+    """The message without urllib's wrapping."""
     return str(problem).removeprefix("<urlopen error ").removesuffix(">")
 
 
@@ -123,7 +123,7 @@ def _size(path: Path) -> int:
 
 
 def _receive(url: str, part: Path, progress: Progress) -> None:
-    """Add what is missing to `part` and return once it is whole; OSError or HTTPException if the line breaks."""
+    """Append the missing bytes to `part`; raises OSError or HTTPException if the connection fails."""
     have = _size(part)
     try:
         response = _open(url, have)
@@ -134,7 +134,7 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
             if problem.headers.get("Content-Range") == f"bytes */{have}":
                 return
         part.unlink()
-        raise OSError("the part kept from before is not of this file") from None
+        raise OSError("the partial file of an earlier attempt is of another file") from None
     with response:
         # A server that ignores the range sends the whole file again.
         resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -145,35 +145,37 @@ def _receive(url: str, part: Path, progress: Progress) -> None:
             while chunk := response.read(_CHUNK_BYTES):
                 have += len(chunk)
                 if have > MAX_ARCHIVE_BYTES:
-                    raise DataError(f"{url}: more than {MAX_ARCHIVE_BYTES} bytes; expected a smaller file; stopped")
+                    raise DataError(
+                        f"{url}: more than {MAX_ARCHIVE_BYTES} bytes; expected a smaller file; the download was stopped"
+                    )
                 file.write(chunk)
                 progress(have, total)
     if total is not None and have < total:
         raise OSError(f"the connection ended after {have} of {total} bytes")
 
 
-def _receive_patiently(archive: Archive, advice: str, part: Path, report: Report, progress: Progress) -> None:
-    """Go on as long as bytes arrive; raise DataError after TRIES attempts in a row that bring nothing new."""
-    most, vain = _size(part), 0
+def _receive_with_retries(archive: Archive, advice: str, part: Path, report: Report, progress: Progress) -> None:
+    """Retry while bytes arrive; raises DataError after TRIES consecutive attempts without a new one."""
+    received, failures = _size(part), 0
     while True:
         try:
             return _receive(archive.url, part, progress)
         except (OSError, http.client.HTTPException) as problem:
             if not isinstance(problem, urllib.error.URLError) and getattr(problem, "filename", None):
-                raise  # the disk, not the line
-            vain = 0 if _size(part) > most else vain + 1
-            most = max(most, _size(part))
-            if vain == TRIES or _is_final(problem):
+                raise  # an error of the file, not of the connection
+            failures = 0 if _size(part) > received else failures + 1
+            received = max(received, _size(part))
+            if failures == TRIES or _is_final(problem):
                 raise DataError(f"{archive.url}: {_reason(problem)}; expected a zip file; {advice}") from None
-            report(f"{archive.url}: {_reason(problem)}; trying again")
-            if vain:
+            report(f"{archive.url}: {_reason(problem)}; retrying")
+            if failures:
                 time.sleep(PAUSE_S)
 
 
 def checksum_problem(path: Path, checksum: str | None, report: Report) -> str:
-    """How a file differs from its published checksum, or nothing; tells `report` the checksum that it has."""
+    """How a file differs from its published checksum, or an empty text; reports the file's own checksum."""
     algorithm, _, expected = (checksum or "sha256:").rpartition(":")
-    algorithm = algorithm or "md5"  # Zenodo has also stated MD5 sums without their name
+    algorithm = algorithm or "md5"  # some Zenodo records state an MD5 without its name
     if algorithm not in ("md5", "sha256"):
         return f"a published checksum of kind {algorithm!r}; expected md5 or sha256"
     digest = hashlib.new(algorithm, usedforsecurity=False)
@@ -182,7 +184,7 @@ def checksum_problem(path: Path, checksum: str | None, report: Report) -> str:
             digest.update(chunk)
     name, received = path.name.removesuffix(".part"), f"{digest.name} {digest.hexdigest()}"
     if checksum is None:
-        report(f"{name}: {received}, as received; no published checksum is known to compare it with")
+        report(f"{name}: {received}, as received; the publisher states no checksum to compare with")
     elif digest.hexdigest() != expected.lower():
         return f"{received}; expected {expected}, as published"
     else:
@@ -190,16 +192,16 @@ def checksum_problem(path: Path, checksum: str | None, report: Report) -> str:
     return ""
 
 
-def download(archive: Archive, page: str, folder: Path, report: Report, progress: Progress) -> Path:
-    """Download one archive into `folder`, going on from an earlier attempt, and check it.
+def download_archive(archive: Archive, page: str, folder: Path, report: Report, progress: Progress) -> Path:
+    """Download one archive into `folder`, or resume an earlier download, and verify its checksum.
 
-    A file of that name already there is checked and used.
+    An existing file of that name is verified and used.
 
     Returns:
         Path of the archive.
 
     Raises:
-        DataError: not reachable, refused, or the checksum is not the publisher's.
+        DataError: the server cannot be reached or refuses, or the checksum differs from the published one.
     """
     path = folder / archive.file_name
     part = path.with_name(path.name + ".part")
@@ -210,17 +212,17 @@ def download(archive: Archive, page: str, folder: Path, report: Report, progress
             raise DataError(f"{path}: {wrong}; remove the file and run the same command again")
         return path
     advice = _advice(page, path)
-    _receive_patiently(archive, advice, part, report, progress)
+    _receive_with_retries(archive, advice, part, report, progress)
     wrong = checksum_problem(part, archive.checksum, report)
     if wrong:
         part.unlink()
-        raise DataError(f"{archive.url}: {wrong}; what was received has been removed; {advice}")
+        raise DataError(f"{archive.url}: {wrong}; the received file was removed; {advice}")
     part.replace(path)
     return path
 
 
 def record_archives(address: str) -> tuple[Archive, ...]:
-    """The zip files of a Zenodo record with the checksums it states; raises DataError."""
+    """The zip files of a Zenodo record with their published checksums; raises DataError."""
     try:
         with _open(address) as response:
             files = json.loads(response.read(1 << 24))["files"]
@@ -232,25 +234,25 @@ def record_archives(address: str) -> tuple[Archive, ...]:
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as problem:
         raise DataError(f"{address}: {problem}; expected the JSON of a Zenodo record; try again later") from None
     if not archives:
-        raise DataError(f"{address}: lists no zip file; expected the data set; look at the page of the record")
+        raise DataError(f"{address}: lists no zip file; expected the data set's archive; check the page of the record")
     return tuple(archives)
 
 
-def fetch(name: str, source: Source, out: Path, report: Report, progress: Progress) -> int:
+def fetch(name: str, download: Download, out: Path, report: Report, progress: Progress) -> int:
     """Download and unpack a public data set; returns how many files were unpacked.
 
     Args:
-        name: of the data set, for the report.
-        source: where it is published, one of SOURCES.
-        out: folder to unpack into; the archives are kept there too.
-        report: called with a line of text now and then.
+        name: name of the data set, for the report.
+        download: one of DOWNLOADS.
+        out: folder to unpack into; the archives are kept in it.
+        report: called with each line of progress text.
         progress: called as bytes arrive.
 
     Raises:
-        DataError: what `record_archives`, `download` and `edgehar.files.unzip.unpack` raise.
+        DataError: see `record_archives`, `download_archive` and `edgehar.files.unzip.unpack`.
     """
-    report(f"{name}: {source.page}")
-    report(f"terms: {source.licence}")
-    archives = source.archives or record_archives(source.record)
-    paths = [download(archive, source.page, out, report, progress) for archive in archives]
-    return sum(unpack(path, source.place, out) for path in paths)
+    report(f"{name}: {download.page}")
+    report(f"terms: {download.licence}")
+    archives = download.archives or record_archives(download.record)
+    paths = [download_archive(archive, download.page, out, report, progress) for archive in archives]
+    return sum(unpack(path, download.output_path, out) for path in paths)
