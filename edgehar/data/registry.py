@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgehar import __version__
-from edgehar.config import option
+from edgehar.config import Options, option
 from edgehar.data.recordings.header import HEADER_NAME
 from edgehar.data.splits import Split, make_split
 from edgehar.errors import DataError
@@ -22,6 +22,9 @@ NAMES = ("simulated", "utd-mhad", "sp-sw-har", "recordings")
 ROOT_VARIABLE = "EDGEHAR_DATA"
 """Environment variable with the folder that holds utd-mhad/ and sp-sw-har/, used where no root is given."""
 DEFAULT_FOLDS = 5
+
+DATA_HELP = f"{', '.join(NAMES[:-1])}, or a folder in edgehar's own format"
+ROOT_HELP = f"folder with the recordings of a named data set; default: ${ROOT_VARIABLE}"
 
 
 def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
@@ -206,14 +209,19 @@ def default_split(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """Which recordings a stage uses, the same for every stage."""
+class DataOptions(Options):
+    """Data set and split.
 
-    data: str = option("simulated", "simulated, utd-mhad, sp-sw-har, or a folder in edgehar's own format")
-    root: str | None = option(None, f"folder with the recordings of a named data set, else ${ROOT_VARIABLE}")
-    modalities: tuple[str, ...] = option((), "use only these sensors")
-    split: str | None = option(None, "odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER; a default per data set")
-    without: tuple[str, ...] = option((), "activities left out altogether, neither trained on nor scored")
+    The recordings that a stage trains on and is scored on; every verb has the same options.
+    """
+
+    data: str = option("simulated", DATA_HELP)
+    root: str | None = option(None, ROOT_HELP)
+    modalities: tuple[str, ...] = option((), "only these sensors")
+    split: str | None = option(
+        None, "odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER; each data set has a default"
+    )
+    without: tuple[str, ...] = option((), "activities to exclude from training and scoring")
 
     def load(self) -> Dataset:
         """The data set with the chosen modalities and activities; raises DataError."""

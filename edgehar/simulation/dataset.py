@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgehar.config import option
+from edgehar.config import Options, option
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times
 from edgehar.signals.modality import WindowSpec
@@ -25,36 +25,25 @@ _TRANSITION_S = 0.7
 
 
 @dataclass(frozen=True)
-class SimulatorConfig:
+class SimulatorConfig(Options):
     """What to simulate. The defaults give 8 subjects, 14 activities and 4 trials: 448 clips."""
 
-    subjects: int = option(8, "number of simulated people, s1, s2, ...")
-    trials: int = option(4, "repetitions of every activity")
-    seed: int = option(0, "the same seed gives the same recordings")
-    seconds: float = option(2.7, "length of an average clip in seconds")
-    activities: tuple[str, ...] = option((), "which activities; the fourteen of everyday life if not given")
-    style: float = option(1.0, "how much people differ from each other")
-    noise: float = option(1.0, "sensor noise, offsets and joint jitter relative to common devices")
-    rate_hz: float = option(150.0, "rate at which the motion itself is computed")
+    subjects: int = option(8, "number of simulated subjects, s1, s2, ...", at_least=1)
+    trials: int = option(4, "repetitions of each activity", at_least=1)
+    seed: int = option(0, "random seed", at_least=0)
+    seconds: float = option(2.7, "mean length of a clip in seconds", at_least=1, at_most=60)
+    activities: tuple[str, ...] = option((), "activities, the fourteen everyday ones if empty", choices=ACTIVITIES)
+    style: float = option(1.0, "scale of the differences between subjects", at_least=0, at_most=2)
+    noise: float = option(
+        1.0, "scale of sensor noise, offsets and joint jitter; 1 is typical of real devices", at_least=0, at_most=20
+    )
+    rate_hz: float = option(150.0, "rate at which the motion is computed", at_least=100, at_most=2000)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for values that cannot be simulated."""
-        if self.subjects < 1 or self.trials < 1 or self.seed < 0:
-            raise ConfigError(
-                f"simulator: {self.subjects} subjects, {self.trials} trials, seed {self.seed}; "
-                "expected at least 1, at least 1 and a seed of 0 or more"
-            )
-        if not 1.0 <= self.seconds <= 60 or not 100 <= self.rate_hz <= 2000:
-            raise ConfigError(
-                f"simulator: clips of {self.seconds} s at {self.rate_hz} Hz; expected 1-60 s and 100-2000 Hz"
-            )
-        if not 0 <= self.style <= 2 or not 0 <= self.noise <= 20:
-            raise ConfigError(f"simulator: style {self.style}, noise {self.noise}; expected 0-2 and 0-20")
-        unknown = [name for name in self.activities if name not in ACTIVITIES]
-        if unknown or len(set(self.activities)) != len(self.activities):
-            raise ConfigError(
-                f"simulator: activities {', '.join(self.activities)}; expected each once, of {', '.join(ACTIVITIES)}"
-            )
+        """Raise ConfigError for a value out of bounds or an activity that is listed twice."""
+        super().__post_init__()
+        if len(set(self.activities)) != len(self.activities):
+            raise ConfigError(f"--activities {','.join(self.activities)}: expected each activity once")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`edgehar data` as a user sees it: text, JSON and exit codes."""
+"""`edgehar data`: text, JSON and exit codes."""
 
 import json
 from pathlib import Path
@@ -34,16 +34,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
-def test_check(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_check_reports_every_problem(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     code, out, err = run(capsys, "check", str(folder))
     assert (code, err) == (0, "")
-    assert out == "no problem found: 2 recordings (continuous) of 2 subjects; watch, strap; 2 labels\n"
+    assert "2 recordings (continuous) of 2 subjects; watch, strap; 2 labels" in out
     (folder / "index.csv").write_text("recording,subject,trial,label\nr1,,1,\nr2,s10,1,jump\n")
     code, out, err = run(capsys, "check", str(folder))
     assert code == 2
-    assert out.startswith(f"{folder}/index.csv:2: recording 'r1' has no subject")
+    assert out.startswith(f"{folder}/index.csv:2: recording 'r1'")
     assert f"\n{folder}/index.csv:3: label 'jump'" in out
-    assert err == f"edgehar: {folder}: 2 problems found, listed above\n"
+    assert err.startswith(f"edgehar: {folder}: 2 problems")
 
 
 def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
@@ -82,13 +82,15 @@ def test_convert_some_subjects_to_csv_and_back(
     assert recordings.load(out_folder).clips[0].segments == recordings.load(folder).clips[0].segments
     code, _, err = run(capsys, "convert", str(folder), "--out", str(out_folder))
     assert code == 2
-    assert "holds something already; expected a new or empty folder" in err
+    assert str(out_folder) in err
     code, _, err = run(capsys, "convert", str(folder), "--out", str(tmp_path / "x"), "--subjects", "s3")
-    assert (code, err) == (2, f"edgehar: --subjects: no s3 in {folder}; expected some of s2, s10\n")
+    assert code == 2
+    assert "--subjects s3" in err
+    assert "s2, s10" in err
 
 
 @pytest.mark.parametrize("name", ["utd-mhad", "sp-sw-har"])
-def test_real_data_converts_and_checks(
+def test_public_data_sets_can_be_converted_and_checked(
     capsys: pytest.CaptureFixture[str], data_root: Path, tmp_path: Path, name: str
 ) -> None:
     subject = {"utd-mhad": "s4", "sp-sw-har": "s04"}[name]
@@ -96,26 +98,26 @@ def test_real_data_converts_and_checks(
     assert run(capsys, *argv)[0] == 0
     code, out, _ = run(capsys, "check", str(tmp_path / "own"))
     assert code == 0
-    assert out.startswith("no problem found: ")
+    assert "recordings" in out
 
 
 @pytest.mark.parametrize(
     ("argv", "found"),
     [
         (["paint"], "'paint'; expected check, info, convert, fetch"),
-        (["check", "/nonexistent"], "1 problem found"),
-        (["info", "/nonexistent"], "neither a known data set nor a folder"),
-        (["fetch", "mnist", "--out", "x"], "expected utd-mhad or sp-sw-har"),
+        (["check", "/nonexistent"], "/nonexistent: 1 problem"),
+        (["info", "/nonexistent"], "'/nonexistent'"),
+        (["fetch", "mnist", "--out", "x"], "utd-mhad, sp-sw-har"),
     ],
 )
-def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], found: str) -> None:
+def test_errors_are_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], found: str) -> None:
     code, _, err = run(capsys, *argv)
     assert code == 2
     assert found in err
     assert err.count("\n") == 1
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_action_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys)
     assert code == 0
     for action in ("check", "info", "convert", "fetch"):
