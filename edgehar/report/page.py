@@ -1,4 +1,4 @@
-"""The pieces of HTML a report is made of: tables, images and numbers for people, everything escaped."""
+"""HTML building blocks of a report: tables, images and formatted numbers, all text escaped."""
 
 import base64
 import html
@@ -33,28 +33,28 @@ summary { cursor: pointer; margin: 1rem 0 .4rem; }
 
 
 def escaped(value: object) -> str:
-    """Any value as text that HTML shows as it is."""
+    """A value as escaped HTML text."""
     return html.escape(str(value))
 
 
 def whole(value: float) -> str:
-    """A count with its thousands marked: 97,416."""
+    """A count with a thousands separator: 97,416."""
     return f"{value:,.0f}"
 
 
 def decimal(value: float) -> str:
-    """A measurement with three significant places after small leading digits: 0.125, 12.5, 1,250."""
+    """A measurement with three or four significant digits: 0.125, 12.5, 1,250."""
     size = abs(value)
     return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}" if size >= 1 else f"{value:.3g}"
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent with two places: 98.14 %."""
+    """A share from 0 to 1 in percent with two decimals: 98.14 %."""
     return f"{100 * share:.2f} %"
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 4.2 s, 3 min 05 s, 1 h 02 min."""
+    """A duration as text: 4.2 s, 3 min 05 s, 1 h 02 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -62,12 +62,12 @@ def duration(seconds: float) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], delivered: int | None = None) -> str:
-    """A table that scrolls sideways on a small screen; columns without one entry are left out.
+    """A table that scrolls horizontally on a small screen; empty columns are omitted.
 
     Args:
-        head: names of the columns.
+        head: column names.
         rows: cells as plain text.
-        delivered: index of the row to stress.
+        delivered: index of the row to highlight.
     """
     listed = [list(row) for row in rows]
     used = [column for column in range(len(head)) if any(row[column] for row in listed)]
@@ -79,13 +79,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], delivered: int | N
 
 
 def definitions(entries: Iterable[tuple[str, str]]) -> str:
-    """A list of names and values; entries without a value are left out."""
+    """A definition list of names and values; entries without a value are omitted."""
     pairs = [f"<dt>{escaped(name.replace('_', ' '))}</dt><dd>{escaped(value)}</dd>" for name, value in entries if value]
     return "<dl>\n" + "\n".join(pairs) + "\n</dl>\n" if pairs else ""
 
 
 def image(svg: bytes, alternative: str, caption: str = "", width_rem: float = 0) -> str:
-    """A picture inside the page, with words for who cannot see it; `width_rem` keeps it from shrinking below that."""
+    """An embedded SVG image with alternative text; `width_rem` is its fixed width, 0 to fit the page."""
     source = base64.b64encode(svg).decode("ascii")
     size = f' style="width:{width_rem:g}rem;max-width:none"' if width_rem else ""
     below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
@@ -95,7 +95,7 @@ def image(svg: bytes, alternative: str, caption: str = "", width_rem: float = 0)
 
 
 def page(title: str, body: str) -> str:
-    """The whole document: no script, nothing loaded from anywhere."""
+    """The complete HTML document, without scripts or external resources."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

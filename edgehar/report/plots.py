@@ -1,4 +1,4 @@
-"""The pictures of a report, each a vector image as bytes: curve, confusion matrix, skeleton strip."""
+"""Plots of a report as SVG: training curve, confusion matrix, skeleton poses."""
 
 import io
 import warnings
@@ -21,20 +21,20 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "svg.fonttype": "path",  # no font is looked for where the page is read
-    "svg.hashsalt": "edgehar",  # the same figures give the same bytes
+    "svg.fonttype": "path",  # the reader needs no font
+    "svg.hashsalt": "edgehar",  # equal input gives equal bytes
     "text.parse_math": False,  # a label may hold a $
 }
 
 
-def _drawn(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
-    """An SVG of `width` x `height` inches with what `draw` puts on its axes."""
+def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
+    """An SVG of `width` x `height` inches; `draw` draws on its axes."""
     import matplotlib
     from matplotlib.figure import Figure
 
     library: Any = matplotlib  # its type hints do not fit a dict of settings
     with library.rc_context(STYLE), warnings.catch_warnings():
-        # A script that the built-in font lacks shows as boxes in the picture; the page's text has the names.
+        # Characters that the built-in font lacks appear as boxes; the text of the page has the names.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure: Any = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
@@ -44,7 +44,7 @@ def _drawn(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
 
 
 def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> bytes:
-    """One quantity over the updates of a training stage."""
+    """A quantity over the updates of a training stage."""
 
     def draw(axes: Any) -> None:
         axes.plot(updates, values, color=BLUE, linewidth=1.6, marker="o" if len(updates) < 13 else "", markersize=3)
@@ -54,11 +54,11 @@ def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> b
         axes.locator_params(nbins=5)
         axes.set_axisbelow(True)
 
-    return _drawn(3.6, 2.3, draw)
+    return _as_svg(3.6, 2.3, draw)
 
 
 def confusion_matrix(counts: NDArray[np.int64], labels: Sequence[str]) -> bytes:
-    """Counts (K, K), true class by row, coloured by the share of the row."""
+    """A confusion matrix of counts (K, K), true class by row, coloured by the share of the row."""
     classes = len(labels)
     if counts.shape != (classes, classes):
         raise DataError(f"confusion matrix of shape {counts.shape}; expected ({classes}, {classes}), one row per label")
@@ -82,26 +82,26 @@ def confusion_matrix(counts: NDArray[np.int64], labels: Sequence[str]) -> bytes:
         axes.tick_params(length=0)
         axes.invert_yaxis()
         axes.set_aspect("equal")
-        axes.set_xlabel("recognised as")
+        axes.set_xlabel("predicted activity")
         axes.set_ylabel("true activity")
         axes.spines[:].set_visible(False)
 
     longest = max((len(label) for label in labels), default=0)
     side = 0.6 + 0.29 * classes + 0.075 * longest
-    return _drawn(side, side, draw)
+    return _as_svg(side, side, draw)
 
 
 def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, poses: int = 8) -> bytes:
-    """Poses of one recording side by side, in time order.
+    """Poses of one recording side by side, in order of time.
 
     Args:
         frames: (T, G, 3) joint positions.
         parents: (G,) index of each joint's parent; the root joint is its own parent.
-        vertical: the axis that points up.
-        poses: how many poses to show at most.
+        vertical: axis that points up.
+        poses: largest number of poses.
 
     Raises:
-        DataError: the shapes do not fit each other.
+        DataError: the shapes do not match.
     """
     groups = len(parents)
     fits = frames.ndim == 3 and frames.shape[1:] == (groups, 3) and len(frames) > 0
@@ -130,12 +130,12 @@ def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, po
         axes.set_aspect("equal")
         axes.set_axis_off()
 
-    return _drawn(1.15 * len(chosen) + 0.2, 2.4, draw)
+    return _as_svg(1.15 * len(chosen) + 0.2, 2.4, draw)
 
 
 def _spread(values: Floats) -> float:
-    """The widest extent of one pose among (poses, G) coordinates, missing joints aside."""
-    known = np.isfinite(values)
-    high = np.where(known, values, -np.inf).max(axis=1)
-    low = np.where(known, values, np.inf).min(axis=1)
+    """The largest extent of one pose among (poses, G) coordinates; missing joints are ignored."""
+    finite = np.isfinite(values)
+    high = np.where(finite, values, -np.inf).max(axis=1)
+    low = np.where(finite, values, np.inf).min(axis=1)
     return max(float((high - low).max()), 0.0)
