@@ -54,7 +54,7 @@ FORMAT = "edgehar-baseline"
 
 
 @dataclass(frozen=True)
-class LabelConfig:
+class RegularisationConfig:
     """How labels are softened and shared."""
 
     smoothing: float = option(0.1, "label smoothing (lstm, tcn)")
@@ -80,7 +80,7 @@ class BaselineOptions:
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
-    labels: LabelConfig = group(LabelConfig)
+    labels: RegularisationConfig = group(RegularisationConfig)
 
     def __post_init__(self) -> None:
         """Refuse a baseline nobody wrote."""
@@ -99,7 +99,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class BaselineResult:
     """What a baseline is and how well it does.
 
     Attributes:
@@ -116,7 +116,7 @@ class Measured:
 
 
 @contextmanager
-def place_of(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
+def locked_result(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
     """Hold the file to write and yield the one for resuming, which goes when the result is there.
 
     Raises ConfigError if `out` is something else than an earlier result.
@@ -144,7 +144,7 @@ def supervised_loss(windows: WindowTensors, variation: Variation, processes: Pro
 
 def measure_network(
     data: StageData, labelled: Windows, options: BaselineOptions, processes: ProcessGroup, progress: Path
-) -> Measured:
+) -> BaselineResult:
     """Train an LSTM or a TCN; score it with all sensors and with each one alone."""
     info = data.dataset.info
     torch.manual_seed(options.seed)
@@ -162,10 +162,10 @@ def measure_network(
         for fed in (feeds(tuple(spec.name for spec in info.modalities)) if processes.rank == 0 else ())
     }
     macs = count_window_macs(model, info.modalities, info.window.steps)
-    return Measured(count_parameters(model), macs, scores, history)
+    return BaselineResult(count_parameters(model), macs, scores, history)
 
 
-def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> Measured:
+def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> BaselineResult:
     """Fit a baseline to the training subjects' labelled windows and score it on the test subjects' once.
 
     Raises DataError if the training subjects show fewer than two activities.
@@ -186,7 +186,7 @@ def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, 
         predicted, parameters = minirocket(labelled, test, options.kernels, options.seed)
         macs = None
     everything = fed_name(tuple(spec.name for spec in info.modalities))
-    return Measured(parameters, macs, {everything: score(test.label, predicted, test.subject, info.labels)}, [])
+    return BaselineResult(parameters, macs, {everything: score(test.label, predicted, test.subject, info.labels)}, [])
 
 
 PARSER = Parser(BaselineOptions, "edgehar baseline", __doc__ or "", PRESETS)
@@ -197,7 +197,7 @@ def run(options: BaselineOptions) -> int:
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     if processes.rank != 0 and options.kind not in ("lstm", "tcn"):
         return 0
-    with place_of(out, processes) as progress:
+    with locked_result(out, processes) as progress:
         data = load_stage_data(options.data)
         measured = measure(data, options, processes, progress)
         if processes.rank != 0:

@@ -21,11 +21,11 @@ from edgehar.config import Options, group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.student.distillation.ensemble import Known, Teachers, agreeing
+from edgehar.student.distillation.ensemble import TeacherTargets, TeacherEnsemble, require_same_data
 from edgehar.student.distillation.initialise import initialise_from_teacher
 from edgehar.student.distillation.pseudo_labels import NONE, chosen_windows, labelled_subset
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.teacher.augmentation.compose import Variation
 from edgehar.teacher.augmentation.geometric import AugmentConfig, lose_modalities
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
@@ -106,7 +106,7 @@ class DistillOptions:
     out: str = option(MISSING, "folder of the student checkpoint to write")
     seed: int = option(0, "reproduces the run")
     data: DataOptions = group(DataOptions)
-    network: LiteConfig = group(LiteConfig)
+    network: StudentConfig = group(StudentConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
@@ -121,7 +121,7 @@ LENGTHS: dict[str, dict[str, Any]] = {
 }
 
 
-class Attempt(NamedTuple):
+class StudentOutput(NamedTuple):
     """What the student says of a batch, and what the heads make of it.
 
     Attributes:
@@ -135,10 +135,10 @@ class Attempt(NamedTuple):
     heads: dict[str, Tensor]
 
 
-class Apprentice(nn.Module):
+class DistillationModel(nn.Module):
     """The student with the linear heads that are dropped after training."""
 
-    def __init__(self, student: Lite, dim: int, config: DistillConfig) -> None:
+    def __init__(self, student: StudentNetwork, dim: int, config: DistillConfig) -> None:
         """Heads onto teachers of D' = `dim` channels, for those losses that have a weight."""
         super().__init__()
         self.student = student
@@ -151,15 +151,15 @@ class Apprentice(nn.Module):
 
         self.of_window, self.of_steps = linear(of_window, 2 * dim), linear(of_steps, dim)
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Attempt:
-        """Arguments as of `Lite`."""
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> StudentOutput:
+        """Arguments as of `StudentNetwork`."""
         output = self.student(features, valid)
         heads = {name: head(output.fused) for name, head in self.of_window.items()}
         heads |= {name: head(output.steps) for name, head in self.of_steps.items()}
-        return Attempt(output.logits, output.fused, heads)
+        return StudentOutput(output.logits, output.fused, heads)
 
 
-def weighted(said: Attempt, known: Known, config: DistillConfig) -> list[Tensor]:
+def weighted(said: StudentOutput, known: TeacherTargets, config: DistillConfig) -> list[Tensor]:
     """The losses that have a weight, times it, of what the teachers know."""
     losses: list[Tensor] = []
     if config.soft:
@@ -181,7 +181,7 @@ def weighted(said: Attempt, known: Known, config: DistillConfig) -> list[Tensor]
 
 def distill_loss(
     windows: FaultyWindows,
-    teachers: Teachers,
+    teachers: TeacherEnsemble,
     variation: Variation,
     lost_modality: float,
     config: DistillConfig,
@@ -198,7 +198,7 @@ def distill_loss(
         features, valid, target = variation.apply(faulty, other, generator)
         shown = valid if len(names) == 1 else lose_modalities(valid, names, lost_modality, generator)
         seen = {name: tokens * shown[name][..., None, None, None] for name, tokens in features.items()}
-        said = Attempt(*model(processes.shard_all(seen), processes.shard_all(shown)))
+        said = StudentOutput(*model(processes.shard_all(seen), processes.shard_all(shown)))
         loss = config.hard * cross_entropy(said.logits, processes.shard(target))
         if not config.taught:
             return loss
@@ -222,11 +222,11 @@ def run(options: DistillOptions) -> int:
     config = options.distill
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     teachers_before = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
-    before = agreeing(teachers_before, options.teacher)
+    before = require_same_data(teachers_before, options.teacher)
     with checkpoint_output(out, processes, *options.teacher, kind="student") as progress:
         data = load_data_of(before, options.data)
         info = data.dataset.info
-        teachers = Teachers(teachers_before, config.layers).to(processes.device)
+        teachers = TeacherEnsemble(teachers_before, config.layers).to(processes.device)
         told = labelled_subset(data.train, config.label_share, config.label_draw)
         chosen = chosen_windows(data, told, config.taught, config.pseudo_labels, teachers, processes.device)
         windows = faulty_windows(data, options.faults, options.seed, processes.device, chosen)
@@ -235,10 +235,10 @@ def run(options: DistillOptions) -> int:
         variation = Variation(info, whole, options.exchange, 0.0, config.mixup)
         lost_modality = options.augment.lost_modality
         torch.manual_seed(options.seed)
-        student = Lite(options.network, info.modalities, info.window.steps, len(info.labels))
+        student = StudentNetwork(options.network, info.modalities, info.window.steps, len(info.labels))
         if config.init_from_teacher:
             initialise_from_teacher(student, teachers.first)
-        model = Apprentice(student, teachers.dim, config).to(processes.device)
+        model = DistillationModel(student, teachers.dim, config).to(processes.device)
         history = train(
             model,
             distill_loss(windows, teachers, variation, lost_modality, config, processes),

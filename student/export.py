@@ -22,12 +22,12 @@ from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
 from edgehar.files.atomic import locked
 from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
-from edgehar.student.network.model import Lite
-from edgehar.student.network.onnx_export import graphs_of
+from edgehar.student.network.model import StudentNetwork
+from edgehar.student.network.onnx_export import export_graphs
 from edgehar.student.network.rebuild import rebuild
-from edgehar.student.synthesis.frame_statistics import DreamConfig, Dreamer
-from edgehar.student.synthesis.sources import SourceConfig, open_source
-from edgehar.student.windows import Source
+from edgehar.student.synthesis.frame_statistics import FrameStatisticsConfig, FrameStatisticsSampler
+from edgehar.student.synthesis.sources import SourceConfig, create_sampler
+from edgehar.student.windows import WindowSampler
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
@@ -46,16 +46,16 @@ class ExportOptions:
     seed: int = option(0, "reproduces the dreamed windows")
 
 
-def example_source(checkpoint: Checkpoint, student: Lite, seed: int) -> Source:
+def package_sampler(checkpoint: Checkpoint, student: StudentNetwork, seed: int) -> WindowSampler:
     """What draws a package's windows: noise with the stored statistics, simulated people where there are none."""
     info, statistics = checkpoint.info, checkpoint.facts.get("statistics")
     if statistics:
-        return Dreamer(statistics, info.modalities, info.window.steps, DreamConfig())
-    return open_source(SourceConfig(("simulated",)), checkpoint, student, seed, torch.device("cpu"))
+        return FrameStatisticsSampler(statistics, info.modalities, info.window.steps, FrameStatisticsConfig())
+    return create_sampler(SourceConfig(("simulated",)), checkpoint, student, seed, torch.device("cpu"))
 
 
-def dreamed_arrays(
-    student: Lite, dreamer: Source, windows: int, seed: int, pool: int = 1
+def synthetic_arrays(
+    student: StudentNetwork, dreamer: WindowSampler, windows: int, seed: int, pool: int = 1
 ) -> dict[str, NDArray[np.float32]]:
     """Inputs and outputs of both graphs on dreamed windows, by name.
 
@@ -84,9 +84,9 @@ def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
 def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
     """Export a checkpoint's network and write the package; returns its manifest."""
     student, info = rebuild(checkpoint), checkpoint.info
-    dreamer = example_source(checkpoint, student, seed)
-    parity = dreamed_arrays(student, dreamer, windows, seed + 1, PARITY_POOL)
-    calibration = dreamed_arrays(student, dreamer, windows, seed + 2)
+    dreamer = package_sampler(checkpoint, student, seed)
+    parity = synthetic_arrays(student, dreamer, windows, seed + 1, PARITY_POOL)
+    calibration = synthetic_arrays(student, dreamer, windows, seed + 2)
     inputs = [*student.encoder.names, "valid"]
     some = tuple(torch.as_tensor(parity[key][:3]) for key in inputs)
     tokens = torch.as_tensor(parity["tokens"][:3])
@@ -117,7 +117,7 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         },
         licence=info.licence,
     )
-    encoder, head = graphs_of(student, some, tokens)
+    encoder, head = export_graphs(student, some, tokens)
     files: dict[str, bytes | Path] = {
         "encoder.fp32.onnx": encoder,
         "head.fp32.onnx": head,

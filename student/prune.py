@@ -31,13 +31,13 @@ from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.student.network.blocks import blocks_of
 from edgehar.student.network.rebuild import network_of
-from edgehar.student.pruning.allocation import ALLOCATIONS, in_multiples, remove_until, shown
+from edgehar.student.pruning.allocation import ALLOCATIONS, in_multiples, remove_to_limit, shown
 from edgehar.student.pruning.cost import COSTS, UNITS
 from edgehar.student.pruning.drop_blocks import without_blocks
 from edgehar.student.pruning.importance import CRITERIA
-from edgehar.student.pruning.recover import HELD_OUT_UPDATE, RecoveryConfig, Smaller, recover
+from edgehar.student.pruning.recover import HELD_OUT_UPDATE, RecoveryConfig, PrunedNetwork, recover
 from edgehar.student.pruning.units import parts_of
-from edgehar.student.synthesis.sources import DEFAULT, SOURCES, Source, SourceConfig, open_source
+from edgehar.student.synthesis.sources import DEFAULT, SOURCES, WindowSampler, SourceConfig, create_sampler
 from edgehar.student.windows import Inputs, some_of
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import Teacher
@@ -94,7 +94,7 @@ class PruneOptions:
                 f"--criterion {self.criterion}, --allocation {self.allocation}: expected one of "
                 f"{', '.join(CRITERIA)}, and one of {', '.join(ALLOCATIONS)}"
             )
-        self.inputs.refuse_idle(self.inputs.source or DEFAULT)
+        self.inputs.reject_unused_options(self.inputs.source or DEFAULT)
         given = [name for name, value in vars(self.data).items() if value != getattr(DataOptions(), name)]
         if given and not self.score and "recordings" not in self.inputs.source:
             raise ConfigError(
@@ -128,17 +128,17 @@ JUDGED_ON, HELD_OUT = 256, 512
 
 
 def shrink(
-    before: Smaller, windows: Inputs, options: PruneOptions, cost: Callable[[Any], float], limit: float
-) -> Smaller:
+    before: PrunedNetwork, windows: Inputs, options: PruneOptions, cost: Callable[[Any], float], limit: float
+) -> PrunedNetwork:
     """Remove units until what is left costs no more than `limit`; raises ConfigError if that is out of reach."""
     network = before.network
     parts = parts_of(network, options.width)
     learning = copy.deepcopy(network).requires_grad_(True)
     scores = CRITERIA[options.criterion](learning, parts, windows)
     plan = in_multiples(ALLOCATIONS[options.allocation](network, parts, scores, windows), parts, options.multiple)
-    smaller, stayed = remove_until(network, parts, plan, some_of(windows, slice(2)), cost, limit, options.cost)
+    smaller, stayed = remove_to_limit(network, parts, plan, some_of(windows, slice(2)), cost, limit, options.cost)
     kept = {name: before.kept[name][units] if name in before.kept else units for name, units in stayed.items()}
-    return Smaller(smaller, before.gives, kept)
+    return PrunedNetwork(smaller, before.target_block, kept)
 
 
 @torch.no_grad()
@@ -150,7 +150,7 @@ def agreement(one: nn.Module, other: nn.Module, inputs: Inputs) -> float:
 def prune(
     before: Checkpoint,
     unpruned: nn.Module,
-    source: Source,
+    source: WindowSampler,
     options: PruneOptions,
     processes: ProcessGroup,
     progress: Path,
@@ -174,7 +174,7 @@ def prune(
         raise ConfigError(f"{options.limit_option} {limit:g}: found {whole:g} already, so nothing has to go; give less")
     judged = source.draw(JUDGED_ON, update_generator(options.seed, 0))
     network, gives = without_blocks(unpruned, options.drop_blocks, judged)
-    smaller = Smaller(network, gives, {})
+    smaller = PrunedNetwork(network, gives, {})
     training = replace(options.train, updates=max(1, round(options.train.updates / options.rounds)))
     history: History = []
     facts: dict[str, Any] = {}
@@ -188,7 +188,7 @@ def prune(
             facts["evaluation_removed"] = score(smaller.network)
         # With a limit in milliseconds the next start may keep other units.
         kept = {name: units.tolist() for name, units in smaller.kept.items()}
-        key = [asdict(options), before.digest(), recorded, smaller.gives, kept]
+        key = [asdict(options), before.digest(), recorded, smaller.target_block, kept]
         points = recover(
             smaller, unpruned, source, options.recovery, training, options.seed + place, processes, file, key
         )
@@ -244,14 +244,14 @@ def run(options: PruneOptions) -> int:
     before = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     info, kind = before.info, "teacher" if before.kind == "teacher" else "pruned"
     sources = options.inputs.names(before)
-    options.inputs.refuse_idle(sources)
+    options.inputs.reject_unused_options(sources)
     if processes.world > 1 and options.cost == "latency_ms":
         raise ConfigError("--latency-ms with several processes: each would measure another; use one, or --macs")
     if kind == "teacher" and options.cost != "macs":
         raise ConfigError(f"{options.limit_option} of a teacher: it has no graphs for a board; use --macs")
     with checkpoint_output(out, processes, options.checkpoint, kind=kind) as progress:
         unpruned = network_of(before).to(processes.device).requires_grad_(False)
-        source = open_source(options.inputs, before, unpruned, options.seed, processes.device, options.data)
+        source = create_sampler(options.inputs, before, unpruned, options.seed, processes.device, options.data)
         score = recorded = None
         if "recordings" in sources:
             recorded = inherit_data_options(options.data, before.data).fingerprint()

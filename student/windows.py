@@ -9,7 +9,7 @@ Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Features, modality -> (B, S, P, G, F), and validity, modality -> (B, S)."""
 
 
-class Source(Protocol):
+class WindowSampler(Protocol):
     """Windows that no one recorded."""
 
     def draw(self, batch: int, generator: torch.Generator) -> Inputs:

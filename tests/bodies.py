@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.student.pruning.importance import l2
-from edgehar.student.pruning.units import Kept, parts_of, remove
+from edgehar.student.pruning.units import KeptUnits, parts_of, remove
 
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, 3, KINECT_JOINTS, KINECT_PARENTS)
 INERTIAL = ModalitySpec("inertial", 6, "g and deg/s", 50.0, 6)
@@ -33,7 +33,7 @@ def windows(batch: int = 3, seed: int = 0) -> tuple[dict[str, Tensor], dict[str,
     return features, {spec.name: torch.ones(batch, STEPS, dtype=torch.bool) for spec in SPECS}
 
 
-def smaller(network: Lite, share: float, width: bool = True) -> tuple[Lite, Kept]:
+def smaller(network: StudentNetwork, share: float, width: bool = True) -> tuple[StudentNetwork, KeptUnits]:
     """A network without this share of every part, rounded down, and what stayed."""
     parts = parts_of(network, width)
     scores = l2(network.requires_grad_(True), parts, windows(2))
@@ -41,10 +41,10 @@ def smaller(network: Lite, share: float, width: bool = True) -> tuple[Lite, Kept
     return remove(network, gone, parts, windows(2))
 
 
-def student(preset: str = "base") -> Lite:
+def student(preset: str = "base") -> StudentNetwork:
     """An untrained student none of whose weights is zero."""
     torch.manual_seed(0)
-    network = Lite(LiteConfig(**PRESETS[preset]), SPECS, STEPS, CLASSES).eval()
+    network = StudentNetwork(StudentConfig(**PRESETS[preset]), SPECS, STEPS, CLASSES).eval()
     for name, parameter in network.named_parameters():
         if "missing" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.3)

@@ -52,7 +52,9 @@ def network(kind: str) -> torch.nn.Module:
         return teacher_model.Teacher(
             teacher_model.TeacherConfig(**teacher_model.PRESETS["tiny"]), SPECS, STEPS, CLASSES
         )
-    return student_model.Lite(student_model.LiteConfig(**student_model.PRESETS["tiny"]), SPECS, STEPS, CLASSES)
+    return student_model.StudentNetwork(
+        student_model.StudentConfig(**student_model.PRESETS["tiny"]), SPECS, STEPS, CLASSES
+    )
 
 
 @pytest.fixture(params=["teacher", "student"])

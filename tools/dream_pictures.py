@@ -24,7 +24,7 @@ from edgehar.files.atomic import atomic_file
 from edgehar.signals.clip import DatasetInfo, Floats
 from edgehar.signals.modality import ModalitySpec
 from edgehar.student.network.rebuild import network_of
-from edgehar.student.synthesis.sources import SOURCES, SourceConfig, open_source
+from edgehar.student.synthesis.sources import SOURCES, SourceConfig, create_sampler
 from edgehar.student.windows import Inputs
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
@@ -85,7 +85,7 @@ def rows_of(checkpoint: Checkpoint, options: PictureOptions) -> dict[str, dict[s
     found: dict[str, dict[str, Floats]] = {}
     for name in ("recordings", *(source for source in SOURCES if source != "recordings")):
         config = replace(options.inputs, source=(name,), dream=replace(options.inputs.dream, lost_modality=0.0))
-        source = open_source(config, checkpoint, network, options.seed, torch.device("cpu"))
+        source = create_sampler(config, checkpoint, network, options.seed, torch.device("cpu"))
         found[name] = surest(network, source.draw(DRAWN, update_generator(options.seed, 1)), activity)
     return found
 

@@ -26,9 +26,9 @@ from edgehar.config import option, positional
 from edgehar.deploy.bench.timing import Action, time_interleaved
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.student.network.fused import SimpleEncoder, SimpleHead
-from edgehar.student.network.model import Encoder, Lite
-from edgehar.student.network.onnx_export import to_onnx
+from edgehar.student.network.fused import FusedEncoder, FusedHead
+from edgehar.student.network.model import Encoder, StudentNetwork
+from edgehar.student.network.onnx_export import export_onnx
 from edgehar.student.network.rebuild import rebuild
 from edgehar.teacher.training.checkpoint import load_checkpoint
 
@@ -62,15 +62,18 @@ class TrainedEncoder(nn.Module):
         return self.encoder(dict(zip(self.encoder.names, inputs, strict=False)), inputs[-1])
 
 
-def graphs(student: Lite) -> dict[tuple[str, str], bytes]:
+def graphs(student: StudentNetwork) -> dict[tuple[str, str], bytes]:
     """Both parts, before and after."""
     names = [*student.encoder.names, "valid"]
     sizes = [spec.patch * spec.groups * spec.features for spec in student.specs] + [len(student.specs)]
     some, tokens = tuple(torch.ones(3, size) for size in sizes), torch.zeros(3, *student.head.position_embedding.shape)
-    encoders = {BEFORE: TrainedEncoder(student.encoder), AFTER: SimpleEncoder(student.encoder)}
-    heads = {BEFORE: student.head, AFTER: SimpleHead(student.head)}
-    return {("encoder", form): to_onnx(module, some, names, "token", "steps") for form, module in encoders.items()} | {
-        ("head", form): to_onnx(module, (tokens,), ["tokens"], "logits", "windows") for form, module in heads.items()
+    encoders = {BEFORE: TrainedEncoder(student.encoder), AFTER: FusedEncoder(student.encoder)}
+    heads = {BEFORE: student.head, AFTER: FusedHead(student.head)}
+    return {
+        ("encoder", form): export_onnx(module, some, names, "token", "steps") for form, module in encoders.items()
+    } | {
+        ("head", form): export_onnx(module, (tokens,), ["tokens"], "logits", "windows")
+        for form, module in heads.items()
     }
 
 

@@ -38,7 +38,7 @@ from edgehar.errors import CheckpointError, ConfigError
 from edgehar.files.atomic import write_json
 from edgehar.package.folder import EdgePackage
 from edgehar.provenance import portable, stamp
-from edgehar.student.network.model import Lite
+from edgehar.student.network.model import StudentNetwork
 from edgehar.student.network.onnx_export import OPSET, quiet_exporter
 from edgehar.student.network.rebuild import rebuild
 from edgehar.teacher.training.checkpoint import load_checkpoint
@@ -71,7 +71,7 @@ class SpeedConfig:
 class Whole(nn.Module):
     """The student as one network, from the features of a window to logits, with nothing else to do."""
 
-    def __init__(self, student: Lite) -> None:
+    def __init__(self, student: StudentNetwork) -> None:
         """Wrap a student."""
         super().__init__()
         self.student = student
@@ -119,7 +119,7 @@ def node_count(package: EdgePackage, precision: str) -> int:
 
 
 def network_paths(
-    student: Lite, reference: BenchmarkTarget, compiled: bool
+    student: StudentNetwork, reference: BenchmarkTarget, compiled: bool
 ) -> tuple[dict[str, Action], dict[str, int], str | None]:
     """The other ways to the logits of a prepared window, nodes of the export, and why torch.compile is not among them.
 

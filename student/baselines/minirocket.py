@@ -19,7 +19,7 @@ FEWEST = 84
 """MiniRocket has 84 patterns of weights and computes at least one feature of each."""
 
 
-class RocketAnswer(NamedTuple):
+class MiniRocketResult(NamedTuple):
     """What MiniRocket says of the test windows.
 
     Attributes:
@@ -51,7 +51,7 @@ def stacked(windows: Windows) -> Floats:
     return np.concatenate(parts, 1)
 
 
-def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> RocketAnswer:
+def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> MiniRocketResult:
     """Fit on labelled windows, answer for others.
 
     Args:
@@ -80,4 +80,4 @@ def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> Rocket
     ridge.fit(scaler.fit_transform(transform.fit_transform(signals)), train.label)
     predicted = ridge.predict(scaler.transform(transform.transform(stacked(test))))
     fitted = (transform.parameters[-1], scaler.scale_, ridge.coef_, ridge.intercept_)
-    return RocketAnswer(np.asarray(predicted, np.int64), int(sum(np.size(array) for array in fitted)))
+    return MiniRocketResult(np.asarray(predicted, np.int64), int(sum(np.size(array) for array in fitted)))

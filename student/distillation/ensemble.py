@@ -12,7 +12,7 @@ from edgehar.teacher.network.model import Teacher, TeacherOutput
 from edgehar.teacher.training.checkpoint import Checkpoint
 
 
-class Known(NamedTuple):
+class TeacherTargets(NamedTuple):
     """What the teachers say of a batch.
 
     Attributes:
@@ -38,7 +38,7 @@ def depths_of(teacher: Teacher) -> dict[str, int]:
     return {spec.name: len(cast(nn.Sequential, teacher.time_blocks[spec.name])) for spec in teacher.specs}
 
 
-class Teachers(nn.Module):
+class TeacherEnsemble(nn.Module):
     """Frozen teachers of the same data."""
 
     def __init__(self, checkpoints: list[Checkpoint], layers: int = 0) -> None:
@@ -60,7 +60,7 @@ class Teachers(nn.Module):
         """The first of them."""
         return cast(Teacher, self.members[0])
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Known:
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherTargets:
         """Arguments as of `Teacher`."""
         outputs: list[TeacherOutput] = []
         layers: list[list[Tensor]] = [[] for _ in range(self.layers)]
@@ -73,7 +73,7 @@ class Teachers(nn.Module):
                 outputs.append(member(features, valid))
             for layer, names in zip(layers, zip(*rows, strict=True), strict=True):
                 layer.append(torch.stack([gave[name] for name in names]).mean(0))  # (B, S, D)
-        return Known(
+        return TeacherTargets(
             torch.stack([output.logits for output in outputs]).mean(0),
             torch.cat([output.fused for output in outputs], -1),
             torch.cat([output.steps for output in outputs], -1),
@@ -81,7 +81,7 @@ class Teachers(nn.Module):
         )
 
 
-def agreeing(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
+def require_same_data(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
     """The first of several teachers; raises CheckpointError unless all know the same data."""
     if not checkpoints:
         raise CheckpointError("--teacher names no folder; expected one or more, separated by commas")

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgehar.student.network.model import Lite
+from edgehar.student.network.model import StudentNetwork
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.network.tokens import StepTokens
 
@@ -26,7 +26,7 @@ def step_map(tokens: StepTokens, patch: int) -> Tensor:
 
 
 @torch.no_grad()
-def initialise_from_teacher(student: Lite, teacher: Teacher) -> None:
+def initialise_from_teacher(student: StudentNetwork, teacher: Teacher) -> None:
     """Set the rows of every modality's stem to principal directions, the strongest first.
 
     Each is made as long as a row was on average. Units beyond the rank of the map stay as they were, as do the biases.

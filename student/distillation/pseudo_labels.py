@@ -16,7 +16,7 @@ from torch import Tensor
 from edgehar.choices import PSEUDO_LABELS
 from edgehar.errors import ConfigError
 from edgehar.signals.windows import UNLABELLED, Windows, stratified
-from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.distillation.ensemble import TeacherEnsemble
 from edgehar.teacher.training.stage import StageData, one_hot, predict
 
 NONE, LIKELY, EQUAL = PSEUDO_LABELS
@@ -41,7 +41,7 @@ def equal_shares(logits: Tensor) -> Tensor:
     return offset
 
 
-def pseudo_labelled(windows: Windows, teachers: Teachers, kind: str, device: torch.device) -> Windows:
+def pseudo_labelled(windows: Windows, teachers: TeacherEnsemble, kind: str, device: torch.device) -> Windows:
     """The same windows, those without a label with the one that the teachers find most likely.
 
     With `EQUAL`, after the predictions of each person's windows are corrected so that every activity is equally
@@ -79,7 +79,7 @@ def labelled_subset(train: Windows, share: float, draw: int) -> NDArray[np.intp]
 
 
 def chosen_windows(
-    data: StageData, told: NDArray[np.intp], taught: bool, kind: str, teachers: Teachers, device: torch.device
+    data: StageData, told: NDArray[np.intp], taught: bool, kind: str, teachers: TeacherEnsemble, device: torch.device
 ) -> Choice:
     """Which of the training windows to learn from.
 

@@ -43,7 +43,7 @@ def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-class SimpleFeedForward(nn.Module):
+class FusedFeedForward(nn.Module):
     """A normalised feed-forward part, added to its input, as in `EncoderBlock` and `Block`."""
 
     def __init__(self, norm: nn.LayerNorm, feedforward: FeedForward) -> None:
@@ -61,7 +61,7 @@ class SimpleFeedForward(nn.Module):
         return mean_of(rows, steps) + self.contract(mean_of(hidden, steps))
 
 
-class SimpleEncoder(nn.Module):
+class FusedEncoder(nn.Module):
     """One step of every modality -> one token, as `edgehar.student.network.model.Encoder`."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -73,7 +73,7 @@ class SimpleEncoder(nn.Module):
         weight = torch.cat([*(layer.weight.detach() for layer in projections), there - missing], 1)
         self.stems = nn.ModuleList(encoder.stem[name] for name in encoder.names)
         self.modality_projection = linear(weight, missing.sum(1))
-        self.blocks = nn.ModuleList(SimpleFeedForward(block.norm, block.feedforward) for block in encoder.parts)
+        self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.parts)
         self.norm, self.token_projection = encoder.norm, encoder.token_projection
 
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class SimpleEncoder(nn.Module):
         return self.token_projection(self.norm(fused))
 
 
-class SimpleAttention(nn.Module):
+class FusedAttention(nn.Module):
     """Multi-head self-attention whose keys and values are the tokens themselves, as `layers.Attention`."""
 
     def __init__(self, attention: Attention) -> None:
@@ -98,11 +98,11 @@ class SimpleAttention(nn.Module):
         query_bias, _, value_bias = attention.qkv.bias.detach().double().reshape(3, *shape)  # (H, C) each
         key = key / math.sqrt(attention.head_dim)
         project = attention.project.weight.detach().double().reshape(-1, *shape)  # (D, H, C)
-        self.ask = linear(
+        self.query_key = linear(
             torch.einsum("hck,hcd->hkd", key, query).flatten(0, 1),  # (H*D, D)
             torch.einsum("hck,hc->hk", key, query_bias).flatten(),
         )
-        self.answer = linear(
+        self.value_projection = linear(
             torch.einsum("ohc,hcd->ohd", project, value).flatten(1),  # (D, H*D)
             torch.einsum("ohc,hc->o", project, value_bias) + attention.project.bias.detach(),
         )
@@ -111,19 +111,19 @@ class SimpleAttention(nn.Module):
         """(B*S, D) -> (B*S, D)."""
         width = rows.shape[1]
         tokens = rows.reshape(-1, steps, width)  # (B, S, D)
-        asked = self.ask(rows).reshape(-1, steps * self.heads, width)  # (B, S*H, D)
-        weight = (asked @ tokens.transpose(1, 2)).softmax(-1)  # (B, S*H, S)
-        return self.answer((weight @ tokens).reshape(-1, self.heads * width))
+        queries = self.query_key(rows).reshape(-1, steps * self.heads, width)  # (B, S*H, D)
+        weight = (queries @ tokens.transpose(1, 2)).softmax(-1)  # (B, S*H, S)
+        return self.value_projection((weight @ tokens).reshape(-1, self.heads * width))
 
 
-class SimpleBlock(nn.Module):
+class FusedBlock(nn.Module):
     """One transformer block, as `edgehar.teacher.network.layers.Block`."""
 
     def __init__(self, block: Block) -> None:
         """Take the weights of a block."""
         super().__init__()
-        self.norm, self.attention = block.attention_norm, SimpleAttention(block.attention)
-        self.feedforward = SimpleFeedForward(block.feedforward_norm, block.feedforward)
+        self.norm, self.attention = block.attention_norm, FusedAttention(block.attention)
+        self.feedforward = FusedFeedForward(block.feedforward_norm, block.feedforward)
 
     def attend(self, rows: Tensor, steps: int) -> Tensor:
         """(B*S, D) -> (B*S, D), without the feed-forward part."""
@@ -134,13 +134,13 @@ class SimpleBlock(nn.Module):
         return self.feedforward(self.attend(rows, steps))
 
 
-class SimpleHead(nn.Module):
+class FusedHead(nn.Module):
     """The tokens of a window -> logits, as `edgehar.student.network.model.Head`."""
 
     def __init__(self, head: Head) -> None:
         """Take the weights of a student's head."""
         super().__init__()
-        *earlier, last = (SimpleBlock(block) for block in head.parts)
+        *earlier, last = (FusedBlock(block) for block in head.parts)
         self.position_embedding, self.earlier, self.last = head.position_embedding, nn.ModuleList(earlier), last
         self.norm, self.classifier = head.norm, head.classifier
 

@@ -16,11 +16,11 @@ from torch.nn import functional
 from edgehar.config import option
 from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
-from edgehar.teacher.network.layers import Block, FeedForward, check_sizes
+from edgehar.teacher.network.layers import Block, FeedForward, check_heads
 
 
 @dataclass(frozen=True)
-class LiteConfig:
+class StudentConfig:
     """Sizes of the student."""
 
     stem: int = option(64, "units of each modality's first layer")
@@ -34,7 +34,7 @@ class LiteConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes no network has."""
-        check_sizes(self.token, self.heads)
+        check_heads(self.token, self.heads, "token", "heads")
         sizes = (self.stem, self.width, self.hidden, self.head_hidden, self.encoder_blocks, self.head_blocks)
         if min(sizes) < 1:
             raise ConfigError(f"sizes and blocks {sizes} of the student; expected each above 0")
@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class LiteOutput(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What the student says of a batch.
 
     Attributes:
@@ -78,7 +78,7 @@ class EncoderBlock(nn.Module):
 class Encoder(nn.Module):
     """One step of every modality -> one token; nothing outside the step is needed."""
 
-    def __init__(self, config: LiteConfig, specs: tuple[ModalitySpec, ...]) -> None:
+    def __init__(self, config: StudentConfig, specs: tuple[ModalitySpec, ...]) -> None:
         """Build for these modalities, in their order."""
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
@@ -116,7 +116,7 @@ class Encoder(nn.Module):
 class Head(nn.Module):
     """The tokens of a window -> logits."""
 
-    def __init__(self, config: LiteConfig, steps: int, classes: int) -> None:
+    def __init__(self, config: StudentConfig, steps: int, classes: int) -> None:
         """S = `steps`, K = `classes`."""
         super().__init__()
         self.position_embedding = nn.Parameter(torch.randn(steps, config.token) * 0.02)
@@ -131,30 +131,30 @@ class Head(nn.Module):
         """The blocks, with their type."""
         return cast(list[Block], list(self.blocks))
 
-    def read(self, tokens: Tensor) -> LiteOutput:
+    def read(self, tokens: Tensor) -> NetworkOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
         tokens = tokens + self.position_embedding
         for block in self.blocks:
             tokens = block(tokens)
         fused = self.norm(tokens.mean(1))
-        return LiteOutput(self.classifier(fused), fused, tokens)
+        return NetworkOutput(self.classifier(fused), fused, tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
         return self.read(tokens).logits
 
 
-class Lite(nn.Module):
+class StudentNetwork(nn.Module):
     """Encoder and head together, for training."""
 
-    def __init__(self, config: LiteConfig, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> None:
+    def __init__(self, config: StudentConfig, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> None:
         """Build for these modalities, S = `steps` and K = `classes`."""
         super().__init__()
         self.config, self.specs = config, specs
         self.encoder = Encoder(config, specs)
         self.head = Head(config, steps, classes)
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> LiteOutput:
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> NetworkOutput:
         """Classify windows.
 
         Args:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.errors import CheckpointError
-from edgehar.student.network.fused import SimpleEncoder, SimpleHead
-from edgehar.student.network.model import Lite
+from edgehar.student.network.fused import FusedEncoder, FusedHead
+from edgehar.student.network.model import StudentNetwork
 
 OPSET = 18
 """Read by TensorRT 10 and by onnxruntime 1.18 and later."""
 
-MOST_IR = 10
+MAX_IR_VERSION = 10
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def quiet_exporter() -> Generator[None, None, None]:
         logger.setLevel(level)
 
 
-def bare(model: onnx.ModelProto) -> onnx.ModelProto:
+def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
     """Take out what no runtime reads: shapes it works out anew, and which line of which file made a node."""
     graph = model.graph
     del graph.value_info[:]
@@ -42,7 +42,7 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
+def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
     """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
     free = torch.export.Dim(rows, min=1)
     with quiet_exporter():
@@ -59,16 +59,16 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
     assert program is not None
     graph = program.model_proto
     opsets = {entry.domain: entry.version for entry in graph.opset_import}
-    if opsets.get("", 0) != OPSET or graph.ir_version > MOST_IR:
+    if opsets.get("", 0) != OPSET or graph.ir_version > MAX_IR_VERSION:
         raise CheckpointError(
-            f"exported opset {opsets}, IR {graph.ir_version}; expected opset {OPSET}, IR up to {MOST_IR}; "
+            f"exported opset {opsets}, IR {graph.ir_version}; expected opset {OPSET}, IR up to {MAX_IR_VERSION}; "
             "install the versions of constraints.txt"
         )
     onnx.checker.check_model(graph, full_check=True)
-    return bare(graph).SerializeToString()
+    return strip_metadata(graph).SerializeToString()
 
 
-def graphs_of(student: Lite, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple[bytes, bytes]:
+def export_graphs(student: StudentNetwork, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple[bytes, bytes]:
     """Encoder and head as a package holds them.
 
     Args:
@@ -77,5 +77,5 @@ def graphs_of(student: Lite, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple
         tokens: (B, S, D) of some windows.
     """
     inputs = [*student.encoder.names, "valid"]
-    encoder = to_onnx(SimpleEncoder(student.encoder), steps, inputs, "token", "steps")
-    return encoder, to_onnx(SimpleHead(student.head), (tokens,), ["tokens"], "logits", "windows")
+    encoder = export_onnx(FusedEncoder(student.encoder), steps, inputs, "token", "steps")
+    return encoder, export_onnx(FusedHead(student.head), (tokens,), ["tokens"], "logits", "windows")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgehar.errors import CheckpointError, ConfigError
 from edgehar.student.network.blocks import rows_of_blocks
-from edgehar.student.network.model import Lite, LiteConfig
+from edgehar.student.network.model import StudentNetwork, StudentConfig
 from edgehar.teacher.network.layers import Attention
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint
@@ -71,14 +71,14 @@ def _fitted(build: Callable[[], nn.Module], checkpoint: Checkpoint, again: str) 
     return model
 
 
-def rebuild(checkpoint: Checkpoint) -> Lite:
+def rebuild(checkpoint: Checkpoint) -> StudentNetwork:
     """The network of a student or pruned checkpoint, ready to use; raises CheckpointError for other weights."""
-    known = {entry.name for entry in fields(LiteConfig)}
+    known = {entry.name for entry in fields(StudentConfig)}
     sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
     info = checkpoint.info
 
-    def build() -> Lite:
-        return Lite(LiteConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
+    def build() -> StudentNetwork:
+        return StudentNetwork(StudentConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
 
     return _fitted(build, checkpoint, "distil or prune")
 
@@ -93,6 +93,6 @@ def rebuild_teacher(checkpoint: Checkpoint) -> Teacher:
     return _fitted(build, checkpoint, "fine-tune or prune")
 
 
-def network_of(checkpoint: Checkpoint) -> Lite | Teacher:
+def network_of(checkpoint: Checkpoint) -> StudentNetwork | Teacher:
     """The trained network of a teacher, student or pruned checkpoint."""
     return rebuild_teacher(checkpoint) if checkpoint.kind == "teacher" else rebuild(checkpoint)

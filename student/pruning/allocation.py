@@ -11,12 +11,12 @@ from tqdm import tqdm
 
 from edgehar.errors import ConfigError
 from edgehar.student.pruning.cost import UNITS
-from edgehar.student.pruning.units import Kept, Part, Scores, remove, watched
+from edgehar.student.pruning.units import KeptUnits, Part, Scores, remove, watched
 from edgehar.student.windows import Inputs
 
-Gone = dict[str, Tensor]
+RemovedUnits = dict[str, Tensor]
 """Part -> the units that go."""
-Plan = Callable[[float], Gone]
+Plan = Callable[[float], RemovedUnits]
 """What goes at a strength between 0 (nothing) and 1; more goes with more strength."""
 
 MOST = 0.97
@@ -40,7 +40,7 @@ def _least(scores: Tensor, share: float) -> Tensor:
 def uniform(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs) -> Plan:
     """The same share of every part."""
 
-    def plan(strength: float) -> Gone:
+    def plan(strength: float) -> RemovedUnits:
         share = MOST * math.ceil(strength * UNIFORM_STEPS) / UNIFORM_STEPS
         return {name: _least(worth, share) for name, worth in scores.items()}
 
@@ -52,7 +52,7 @@ def ranked(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inputs
     worth = {name: entry / entry.mean().clamp(min=1e-12) for name, entry in scores.items()}
     ladder = torch.cat(list(worth.values())).sort().values
 
-    def plan(strength: float) -> Gone:
+    def plan(strength: float) -> RemovedUnits:
         below = ladder[int(MOST * strength * (len(ladder) - 1))]
         return {name: _least(entry, float((entry < below).float().mean())) for name, entry in worth.items()}
 
@@ -92,11 +92,11 @@ def sensitive(network: nn.Module, parts: list[Part], scores: Scores, inputs: Inp
     """Of every part as much as moves the predictions equally far."""
     harms = sensitivity_of(network, parts, scores, inputs)
 
-    def plan(strength: float) -> Gone:
+    def plan(strength: float) -> RemovedUnits:
         if strength <= 0:
             return {name: worth[:0].long() for name, worth in scores.items()}
         bearable = math.exp(math.log(LEAST_DIVERGENCE) + strength * math.log(MOST_HARM / LEAST_DIVERGENCE))
-        gone: Gone = {}
+        gone: RemovedUnits = {}
         for name, worth in scores.items():
             level = (
                 next((place for place, divergence in enumerate(harms[name]) if divergence > bearable), LEVELS + 1) - 1
@@ -121,7 +121,7 @@ def in_multiples(plan: Plan, parts: list[Part], multiple: int) -> Plan:
     Processors compute with so many numbers at a time that fewer take as long.
     """
 
-    def rounded(strength: float) -> Gone:
+    def rounded(strength: float) -> RemovedUnits:
         gone = plan(strength)
         for part in parts:
             if part.kind != "heads":
@@ -137,12 +137,12 @@ def shown(cost: float) -> str:
     return f"{cost:,.0f}" if cost >= 1000 else f"{cost:.3g}"
 
 
-def _as_many(one: Gone, other: Gone) -> bool:
+def _as_many(one: RemovedUnits, other: RemovedUnits) -> bool:
     """Whether the same goes: units of a part always go in the same order."""
     return all(len(one[name]) == len(units) for name, units in other.items())
 
 
-def remove_until(
+def remove_to_limit(
     network: nn.Module,
     parts: list[Part],
     plan: Plan,
@@ -150,7 +150,7 @@ def remove_until(
     cost: Callable[[Any], float],
     limit: float,
     of: str = "macs",
-) -> tuple[Any, Kept]:
+) -> tuple[Any, KeptUnits]:
     """Remove as little as makes a network cost no more than `limit` (bisection on the strength).
 
     As little as the plan's steps let go: a channel, a head, or with `uniform` a 128th of everything.
@@ -159,7 +159,7 @@ def remove_until(
     """
     low, high = 0.0, 1.0
     gone = plan(high)
-    too_few: Gone | None = None
+    too_few: RemovedUnits | None = None
     best = remove(network, gone, parts, inputs)
     least = cost(best[0])
     if least > limit:

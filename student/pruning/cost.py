@@ -10,15 +10,15 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from edgehar.student.network.model import Lite
-from edgehar.student.network.onnx_export import graphs_of
+from edgehar.student.network.model import StudentNetwork
+from edgehar.student.network.onnx_export import export_graphs
 from edgehar.student.windows import Inputs
 from edgehar.teacher.network.layers import count_macs
 
 WARM_UP, RUNS = 50, 200
 
 
-def on_a_board(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, Tensor]]:
+def on_a_board(student: StudentNetwork, window: Inputs) -> tuple[bytes, bytes, dict[str, Tensor]]:
     """Encoder and head as an edge package holds them, and the encoder's inputs for one window."""
     features, valid = window
     steps = {name: features[name][0].flatten(1).cpu() for name in student.encoder.names}  # (S, P*G*F)
@@ -26,7 +26,7 @@ def on_a_board(student: Lite, window: Inputs) -> tuple[bytes, bytes, dict[str, T
     tokens = torch.zeros(2, len(steps["valid"]), student.encoder.token_projection.out_features)
     # Every step twice: the exporter takes an axis of size 1 for a constant.
     some = tuple(torch.cat([part, part]) for part in steps.values())
-    return *graphs_of(copy.deepcopy(student).cpu().eval(), some, tokens), steps
+    return *export_graphs(copy.deepcopy(student).cpu().eval(), some, tokens), steps
 
 
 def macs(network: nn.Module, window: Inputs) -> float:
@@ -34,13 +34,13 @@ def macs(network: nn.Module, window: Inputs) -> float:
     return float(count_macs(network, *window))
 
 
-def graph_bytes(student: Lite, window: Inputs) -> float:
+def graph_bytes(student: StudentNetwork, window: Inputs) -> float:
     """Bytes of both graphs in fp32."""
     encoder, head, _ = on_a_board(student, window)
     return float(len(encoder) + len(head))
 
 
-def latency_ms(student: Lite, window: Inputs) -> float:
+def latency_ms(student: StudentNetwork, window: Inputs) -> float:
     """Median milliseconds of both graphs for one window, one thread of this machine."""
     encoder, head, inputs = on_a_board(student, window)
     options = ort.SessionOptions()

@@ -17,8 +17,8 @@ from torch.nn import functional
 from edgehar.config import option
 from edgehar.errors import ConfigError
 from edgehar.student.losses import soft_targets
-from edgehar.student.pruning.units import Kept
-from edgehar.student.windows import Source
+from edgehar.student.pruning.units import KeptUnits
+from edgehar.student.windows import WindowSampler
 from edgehar.teacher.network.layers import outputs_of
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.loop import EarlyStopping, History, ProcessGroup, TrainConfig, train
@@ -53,18 +53,18 @@ class RecoveryConfig:
 
 
 @dataclass(frozen=True)
-class Smaller:
+class PrunedNetwork:
     """A network on its way to being pruned.
 
     Attributes:
         network: what is left.
-        gives: each block that is left -> the block of the unpruned network whose output it has to give.
+        target_block: each block that is left -> the block of the unpruned network whose output it has to give.
         kept: part -> units of the unpruned network that stayed; channels and tokens only matter here.
     """
 
     network: Any
-    gives: dict[str, str]
-    kept: Kept
+    target_block: dict[str, str]
+    kept: KeptUnits
 
     def pairs(self) -> list[tuple[str, str, slice | Tensor]]:
         """Block, the unpruned network's block, and which of that one's channels are left."""
@@ -86,12 +86,12 @@ class Smaller:
                 case _:
                     return channels
 
-        return [(own, other, left(own)) for own, other in self.gives.items()]
+        return [(own, other, left(own)) for own, other in self.target_block.items()]
 
 
 def recovery_loss(
     unpruned: nn.Module,
-    source: Source,
+    source: WindowSampler,
     pairs: list[tuple[str, str, slice | Tensor]],
     got: dict[str, Tensor],
     wanted: dict[str, Tensor],
@@ -119,9 +119,9 @@ def recovery_loss(
 
 
 def recover(
-    smaller: Smaller,
+    smaller: PrunedNetwork,
     unpruned: nn.Module,
-    source: Source,
+    source: WindowSampler,
     config: RecoveryConfig,
     training: TrainConfig,
     seed: int,
@@ -137,7 +137,10 @@ def recover(
     with torch.no_grad():
         known = unpruned(*unseen).logits
     pairs = smaller.pairs()
-    with outputs_of(network, list(smaller.gives)) as got, outputs_of(unpruned, [*{*smaller.gives.values()}]) as wanted:
+    with (
+        outputs_of(network, list(smaller.target_block)) as got,
+        outputs_of(unpruned, [*{*smaller.target_block.values()}]) as wanted,
+    ):
         return train(
             network,
             recovery_loss(unpruned, source, pairs, got, wanted, training.batch, config, processes),

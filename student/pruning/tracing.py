@@ -28,7 +28,7 @@ def _step_tokens(tokens: StepTokens, features: Tensor) -> Tensor:
     return tokens.merge(beside).unflatten(0, (batch, steps))
 
 
-def loose_parameters(teacher: Teacher) -> list[tuple[nn.Parameter, int]]:
+def unwrapped_parameters(teacher: Teacher) -> list[tuple[nn.Parameter, int]]:
     """Parameters that belong to no layer, and which of their axes is that of the channels."""
     flat = [*teacher.missing.values(), *teacher.modality_embedding.values()]
     rows = [*teacher.position_embedding.values(), teacher.fusion_tokens]
@@ -39,7 +39,7 @@ def loose_parameters(teacher: Teacher) -> list[tuple[nn.Parameter, int]]:
     return [*((entry, 0) for entry in flat), *((entry, 1) for entry in rows)]
 
 
-def followed(teacher: Teacher, inputs: Inputs) -> Tensor:
+def dependency_forward(teacher: Teacher, inputs: Inputs) -> Tensor:
     """(B, K) from every layer and loose parameter of the teacher."""
     auxiliary: list[Tensor] = []
     together: list[Tensor] = [teacher.fusion_tokens[0]]

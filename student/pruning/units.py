@@ -14,8 +14,8 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from edgehar.student.network.model import Lite
-from edgehar.student.pruning.tracing import followed, loose_parameters
+from edgehar.student.network.model import StudentNetwork
+from edgehar.student.pruning.tracing import dependency_forward, unwrapped_parameters
 from edgehar.student.windows import Inputs
 from edgehar.teacher.network.layers import Attention, FeedForward
 from edgehar.teacher.network.model import Teacher
@@ -44,7 +44,7 @@ class Part:
 
 Scores = dict[str, Tensor]
 """Part -> (count,), what each unit is worth."""
-Kept = dict[str, Tensor]
+KeptUnits = dict[str, Tensor]
 """Part -> the units that stayed, (n,) int64, ascending."""
 
 
@@ -56,7 +56,7 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
             parts.append(Part(f"{name}.expand", "units", module.expand.out_features, f"{name}.contract"))
         elif isinstance(module, Attention):
             parts.append(Part(f"{name}.qkv", "heads", module.heads, f"{name}.project"))
-    if isinstance(network, Lite):
+    if isinstance(network, StudentNetwork):
         encoder = network.encoder
         stems = [
             Part(
@@ -107,15 +107,15 @@ def graph_of(network: nn.Module, inputs: Inputs) -> torch_pruning.DependencyGrap
     """Which tensors belong together."""
     loose: list[tuple[nn.Parameter, int]] = []
     if isinstance(network, Teacher):
-        loose = loose_parameters(network)
-    if isinstance(network, Lite):
+        loose = unwrapped_parameters(network)
+    if isinstance(network, StudentNetwork):
         loose = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.position_embedding, 1)]
     return torch_pruning.DependencyGraph().build_dependency(
         network,
         cast(Any, inputs),
         unwrapped_parameters=cast(Any, loose),
         forward_fn=lambda model, given: (
-            followed(model, cast(Inputs, given)) if isinstance(model, Teacher) else model(*given).logits
+            dependency_forward(model, cast(Inputs, given)) if isinstance(model, Teacher) else model(*given).logits
         ),
         verbose=False,
     )
@@ -128,7 +128,7 @@ def group_of(graph: torch_pruning.DependencyGraph, network: nn.Module, part: Par
     return graph.get_pruning_group(layer, cast(Any, torch_pruning.prune_linear_out_channels), idxs=rows)
 
 
-def remove(network: nn.Module, gone: dict[str, Tensor], parts: list[Part], inputs: Inputs) -> tuple[Any, Kept]:
+def remove(network: nn.Module, gone: dict[str, Tensor], parts: list[Part], inputs: Inputs) -> tuple[Any, KeptUnits]:
     """A copy of a network without some units, and which stayed.
 
     Args:
@@ -139,7 +139,7 @@ def remove(network: nn.Module, gone: dict[str, Tensor], parts: list[Part], input
     """
     smaller = copy.deepcopy(network).requires_grad_(True)
     graph = graph_of(smaller, inputs)
-    kept: Kept = {}
+    kept: KeptUnits = {}
     for part in parts:
         units = gone.get(part.name, torch.zeros(0, dtype=torch.long))
         stays = torch.ones(part.count, dtype=torch.bool)

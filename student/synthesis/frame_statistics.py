@@ -17,7 +17,7 @@ from edgehar.teacher.augmentation.geometric import lose_modalities
 
 
 @dataclass(frozen=True)
-class DreamConfig:
+class FrameStatisticsConfig:
     """How dreamed motion varies."""
 
     slowest: float = option(0.3, "fewest cycles of a dreamed motion per window")
@@ -49,11 +49,15 @@ def _factor(covariance: list[list[float]]) -> Floats:
     return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
 
 
-class Dreamer:
+class FrameStatisticsSampler:
     """Draws batches of synthetic windows from stored statistics."""
 
     def __init__(
-        self, statistics: dict[str, Any] | None, specs: tuple[ModalitySpec, ...], steps: int, config: DreamConfig
+        self,
+        statistics: dict[str, Any] | None,
+        specs: tuple[ModalitySpec, ...],
+        steps: int,
+        config: FrameStatisticsConfig,
     ) -> None:
         """Windows of S = `steps` for these modalities; raises CheckpointError if there are no statistics of them."""
         known = {"mean", "covariance", "motion"}

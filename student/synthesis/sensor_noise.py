@@ -9,18 +9,18 @@ import torch
 
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
-from edgehar.student.windows import Inputs, Source
+from edgehar.student.windows import Inputs, WindowSampler
 
 STRONGEST = 0.25
 """Standard deviation of the noise, in shares of the root-mean-square of the training values."""
 
 
-class Noisy:
+class SensorNoiseSampler:
     """A source of which some sensors are noisy, each as strongly as chance has it."""
 
     def __init__(
         self,
-        source: Source,
+        source: WindowSampler,
         specs: tuple[ModalitySpec, ...],
         window: WindowSpec,
         normalisation: Normalisation,

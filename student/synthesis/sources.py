@@ -12,13 +12,13 @@ from edgehar.config import group, option
 from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
-from edgehar.student.synthesis.frame_statistics import DreamConfig, Dreamer
+from edgehar.student.synthesis.frame_statistics import FrameStatisticsConfig, FrameStatisticsSampler
 from edgehar.student.synthesis.generator import GeneratorConfig, train_generator
 from edgehar.student.synthesis.inversion import InversionConfig, invert
-from edgehar.student.synthesis.sensor_noise import Noisy
+from edgehar.student.synthesis.sensor_noise import SensorNoiseSampler
 from edgehar.student.synthesis.simulated import simulated_windows
-from edgehar.student.synthesis.window_means import MeanDreamer
-from edgehar.student.windows import Inputs, Source, some_of
+from edgehar.student.synthesis.window_means import WindowMeansSampler
+from edgehar.student.windows import Inputs, WindowSampler, some_of
 from edgehar.teacher.augmentation.geometric import AugmentConfig, augment, lose_modalities
 from edgehar.teacher.augmentation.sensor_faults import FaultConfig, FaultyWindows, faulty_windows
 from edgehar.teacher.training.batches import update_generator
@@ -50,7 +50,7 @@ class SourceConfig:
         "checkpoint keeps enough",
     )
     people: int = option(20, "simulated people to draw from")
-    dream: DreamConfig = group(DreamConfig)
+    dream: FrameStatisticsConfig = group(FrameStatisticsConfig)
     inversion: InversionConfig = group(InversionConfig)
     generator: GeneratorConfig = group(GeneratorConfig)
 
@@ -63,7 +63,7 @@ class SourceConfig:
         if self.people < 1:
             raise ConfigError(f"--people {self.people}: expected 1 or more")
 
-    def refuse_idle(self, names: tuple[str, ...]) -> None:
+    def reject_unused_options(self, names: tuple[str, ...]) -> None:
         """Raise ConfigError for an option that is not at its default and that none of these sources takes."""
         mine, usual = (
             {"people": config.people, **vars(config.dream), **vars(config.inversion), **vars(config.generator)}
@@ -81,7 +81,7 @@ class SourceConfig:
         return self.source or next((name,) for name, enough in zip(DEFAULT, kept, strict=True) if enough)
 
 
-class Noise:
+class NoiseSampler:
     """White noise; its variance is 1 because that of a feature of the training windows is."""
 
     def __init__(self, specs: tuple[ModalitySpec, ...], steps: int, lost_modality: float) -> None:
@@ -104,7 +104,7 @@ Draw = Callable[[int, torch.Generator], Inputs]
 """A batch of so many windows."""
 
 
-class Varied:
+class AugmentedSampler:
     """Windows from anywhere, varied each time they are drawn, as recorded ones are in training."""
 
     def __init__(self, drawn: Draw, specs: tuple[ModalitySpec, ...], lost_modality: float) -> None:
@@ -140,10 +140,10 @@ def on(device: torch.device, windows: Inputs) -> Inputs:
     return {k: part.to(device) for k, part in features.items()}, {k: part.to(device) for k, part in valid.items()}
 
 
-class Several:
+class MixedSampler:
     """One or more sources of which each gives its share of a batch, on the device of the network."""
 
-    def __init__(self, sources: list[Source], device: torch.device) -> None:
+    def __init__(self, sources: list[WindowSampler], device: torch.device) -> None:
         """Draw from all of these."""
         self._sources, self._device = sources, device
 
@@ -162,14 +162,14 @@ def recorded_windows(checkpoint: Checkpoint, options: DataOptions, seed: int) ->
     return faulty_windows(data, FaultConfig(), seed, torch.device("cpu"), lambda windows: windows)
 
 
-def open_source(
+def create_sampler(
     config: SourceConfig,
     checkpoint: Checkpoint,
     network: nn.Module,
     seed: int,
     device: torch.device,
     data: DataOptions | None = None,
-) -> Source:
+) -> WindowSampler:
     """What draws the windows that `config` asks for, on the device of the network.
 
     `data` says where the recordings are, if not where they were. Raises CheckpointError if the checkpoint lacks what a
@@ -182,31 +182,33 @@ def open_source(
     def simulated() -> Inputs:
         return simulated_windows(info, config.people, seed)
 
-    def opened(name: str) -> Source:
+    def opened(name: str) -> WindowSampler:
         match name:
             case "means":
-                return MeanDreamer(checkpoint.moments, specs, steps, lost)
+                return WindowMeansSampler(checkpoint.moments, specs, steps, lost)
             case "smooth":
-                return Dreamer(checkpoint.facts.get("statistics"), specs, steps, config.dream)
+                return FrameStatisticsSampler(checkpoint.facts.get("statistics"), specs, steps, config.dream)
             case "simulated":
-                return Varied(any_of(simulated()), specs, lost)
+                return AugmentedSampler(any_of(simulated()), specs, lost)
             case "inverted":
-                begun = Varied(any_of(simulated()), specs, 0.0)
+                begun = AugmentedSampler(any_of(simulated()), specs, 0.0)
                 start = on(device, begun.draw(config.inversion.inverted, update_generator(seed, 0)))
                 inverted = invert(network, start, len(info.labels), config.inversion)
-                return Varied(any_of(on(torch.device("cpu"), inverted)), specs, lost)
+                return AugmentedSampler(any_of(on(torch.device("cpu"), inverted)), specs, lost)
             case "generated":
                 classes = len(info.labels)
                 made = train_generator(network, specs, steps, classes, config.generator, seed, device).cpu()
-                return Varied(lambda batch, generator: made.draw(batch, generator)[0], specs, lost)
+                return AugmentedSampler(lambda batch, generator: made.draw(batch, generator)[0], specs, lost)
             case "recordings":
-                return Varied(any_recorded(recorded_windows(checkpoint, data or DataOptions(), seed)), specs, lost)
+                return AugmentedSampler(
+                    any_recorded(recorded_windows(checkpoint, data or DataOptions(), seed)), specs, lost
+                )
             case _:
-                return Noise(specs, steps, lost)
+                return NoiseSampler(specs, steps, lost)
 
-    def sensed(name: str) -> Source:
+    def sensed(name: str) -> WindowSampler:
         if name in ("recordings", "noise"):  # the former have faults of their own
             return opened(name)
-        return Noisy(opened(name), specs, info.window, checkpoint.normalisation, config.dream.noisy_sensor)
+        return SensorNoiseSampler(opened(name), specs, info.window, checkpoint.normalisation, config.dream.noisy_sensor)
 
-    return Several([sensed(name) for name in config.names(checkpoint)], device)
+    return MixedSampler([sensed(name) for name in config.names(checkpoint)], device)

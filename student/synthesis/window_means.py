@@ -12,7 +12,7 @@ NEIGHBOUR = 0.5
 """How far a dreamed window lies on the way to another activity at most."""
 
 
-class MeanDreamer:
+class WindowMeansSampler:
     """Draws windows around the stored means, towards one another and along the stored directions, then augmented."""
 
     def __init__(self, moments: Moments, specs: tuple[ModalitySpec, ...], steps: int, lost_modality: float) -> None:

@@ -17,12 +17,12 @@ from edgehar.errors import ConfigError
 from edgehar.signals.clip import Dataset
 from edgehar.signals.windows import stratified
 from edgehar.simulation.dataset import SimulatorConfig, simulate
-from edgehar.student.distill import Apprentice, Attempt, DistillConfig, distill_loss, weighted
+from edgehar.student.distill import DistillationModel, StudentOutput, DistillConfig, distill_loss, weighted
 from edgehar.student.distill import main as distill
-from edgehar.student.distillation.ensemble import Known, Teachers, spread_evenly
+from edgehar.student.distillation.ensemble import TeacherTargets, TeacherEnsemble, spread_evenly
 from edgehar.student.distillation.initialise import initialise_from_teacher, step_map
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
-from edgehar.student.network.model import Lite, LiteConfig
+from edgehar.student.network.model import StudentNetwork, StudentConfig
 from edgehar.teacher.augmentation.compose import Variation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig
@@ -111,7 +111,7 @@ def test_every_weight_counts_its_loss():
     dim, rows = 6, (4, STEPS, 6)
     steps, layers = torch.randn(rows, generator=draw), torch.randn(2, *rows, generator=draw)
     fused, logits = torch.randn(4, 2 * dim, generator=draw), torch.randn(4, CLASSES, generator=draw)
-    known = Known(logits, fused, steps, tuple(layers))
+    known = TeacherTargets(logits, fused, steps, tuple(layers))
     heads = {
         "fused": fused + 1,
         "contrast": fused.flip(0),
@@ -119,7 +119,7 @@ def test_every_weight_counts_its_loss():
         "layer0": -layers[0],
         "layer1": layers[0],
     }
-    said = Attempt(logits.flip(1), torch.randn(4, 3, generator=draw), heads)
+    said = StudentOutput(logits.flip(1), torch.randn(4, 3, generator=draw), heads)
     regression = feature_regression(fused + 1, fused) + feature_regression(2 * steps, steps)
     layer = (feature_regression(-layers[0], layers[0]) + feature_regression(layers[0], layers[1])) / 2
     expected = {
@@ -176,10 +176,10 @@ def test_hidden_labels_change_nothing_and_shown_ones_do(
     assert same(distil(*drawn), distil(*drawn, "--data", str(tmp_path / "swapped"))) is hidden
 
 
-class Sleeping(Teachers):
+class Sleeping(TeacherEnsemble):
     """Teachers who may not be asked."""
 
-    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> Known:
+    def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherTargets:
         raise InterruptedError("a teacher was asked")
 
 
@@ -188,12 +188,14 @@ def test_labels_alone_never_ask_the_teacher(folder: Path):
     info = data.dataset.info
     clean = to_tensors(data.train, torch.device("cpu"))
     teachers = Sleeping([load_checkpoint(folder / "one", ("teacher",))])
-    student = Lite(LiteConfig(), info.modalities, info.window.steps, len(info.labels))
+    student = StudentNetwork(StudentConfig(), info.modalities, info.window.steps, len(info.labels))
     variation = Variation(info, AugmentConfig(), ExchangeConfig(), 0.0, 0.5)
 
     def loss_with(config: DistillConfig) -> float:
         loss_of = distill_loss(FaultyWindows(clean, [], 0.0), teachers, variation, 0.1, config, ALONE)
-        return float(loss_of(Apprentice(student, teachers.dim, config), np.arange(4), update_generator(0, 0)).detach())
+        return float(
+            loss_of(DistillationModel(student, teachers.dim, config), np.arange(4), update_generator(0, 0)).detach()
+        )
 
     assert loss_with(DistillConfig(soft=0.0, feature=0.0)) > 0
     with pytest.raises(InterruptedError):
@@ -264,7 +266,7 @@ def test_the_linear_part_of_the_first_layers_is_one_map():
 
 def test_a_stem_begun_like_the_teacher_misses_least_of_what_the_teacher_sees():
     teacher = Teacher(TeacherConfig(dim=64), SPECS, STEPS, CLASSES)
-    student = Lite(LiteConfig(stem=80), SPECS, STEPS, CLASSES)
+    student = StudentNetwork(StudentConfig(stem=80), SPECS, STEPS, CLASSES)
     before = {name: stem.weight.detach().clone() for name, stem in student.encoder.stem.items()}  # type: ignore[union-attr]
     initialise_from_teacher(student, teacher)
     for spec in SPECS:

@@ -20,14 +20,14 @@ from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows
 from edgehar.student.export import write
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.student.network.rebuild import rebuild
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def trained(kind: str) -> Checkpoint:
     torch.manual_seed(0)
-    student = Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
+    student = StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
     for entry in student.encoder.missing.values():
         torch.nn.init.normal_(entry)
     if kind == "pruned":

@@ -14,17 +14,17 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.student import prune
-from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.distillation.ensemble import TeacherEnsemble
 from edgehar.student.network.blocks import blocks_of
 from edgehar.student.network.model import PRESETS
 from edgehar.student.network.rebuild import rebuild, rebuild_teacher
 from edgehar.student.prune import PruneOptions, shrink
-from edgehar.student.pruning.allocation import ALLOCATIONS, MOST, in_multiples, remove_until, sensitivity_of
+from edgehar.student.pruning.allocation import ALLOCATIONS, MOST, in_multiples, remove_to_limit, sensitivity_of
 from edgehar.student.pruning.drop_blocks import without_blocks
 from edgehar.student.pruning.importance import l2
-from edgehar.student.pruning.recover import RecoveryConfig, Smaller, recovery_loss
+from edgehar.student.pruning.recover import RecoveryConfig, PrunedNetwork, recovery_loss
 from edgehar.student.pruning.units import Part, parts_of, remove, rows_of
-from edgehar.student.synthesis.sources import Noise
+from edgehar.student.synthesis.sources import NoiseSampler
 from edgehar.teacher.network.layers import Attention, count_macs, outputs_of
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.batches import update_generator
@@ -144,7 +144,7 @@ def test_what_stays_comes_in_multiples_and_is_the_best(allocation: str, multiple
             assert stay % multiple == 0 or stay == part.count
             assert 0 <= len(more) - len(fewer) < multiple
             assert torch.equal(fewer, more[: len(fewer)])  # what goes is worth least
-    small, _ = remove_until(
+    small, _ = remove_to_limit(
         whole, parts, rounded, windows(2), lambda network: count_macs(network, *windows(1)),
         0.6 * count_macs(whole, *windows(1)),
     )  # fmt: skip
@@ -183,7 +183,7 @@ def test_an_impossible_limit_is_a_clear_error():
     parts = parts_of(whole, width=False)
     plan = ALLOCATIONS["uniform"](whole, parts, l2(whole, parts, windows(2)), windows(2))
     with pytest.raises(ConfigError, match=f"with up to {MOST:.0%} of all units gone.*give a higher --macs"):
-        remove_until(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
+        remove_to_limit(whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), 100.0)
 
 
 def checkpoint(network: nn.Module, kind: str = "pruned") -> Checkpoint:
@@ -206,7 +206,7 @@ def test_rounds_meet_the_limit_once_and_name_what_stayed_of_the_first_network():
     whole = student()
     inputs = windows(16)
     options = PruneOptions("", "", macs=0.3, rounds=3)
-    smaller_still = Smaller(whole, {name: name for name in blocks_of(whole)}, {})
+    smaller_still = PrunedNetwork(whole, {name: name for name in blocks_of(whole)}, {})
     for limit in (0.7, 0.5, 0.3):
         before = smaller_still
         smaller_still = shrink(before, inputs, options, lambda network: count_macs(network, *windows(1)), limit * 1e6)
@@ -227,9 +227,9 @@ def test_rounds_meet_the_limit_once_and_name_what_stayed_of_the_first_network():
 @torch.no_grad()
 def test_a_network_that_lacks_nothing_has_nothing_to_recover():
     whole = student()
-    source = Noise(SPECS, STEPS, 0.2)
+    source = NoiseSampler(SPECS, STEPS, 0.2)
     blocks = blocks_of(whole)
-    pairs = Smaller(whole, {name: name for name in blocks}, {}).pairs()
+    pairs = PrunedNetwork(whole, {name: name for name in blocks}, {}).pairs()
     other = copy.deepcopy(whole)
     with outputs_of(whole, blocks) as got, outputs_of(other, blocks) as wanted:
         loss_of = recovery_loss(other, source, pairs, got, wanted, 8, RecoveryConfig(), ProcessGroup.from_environment())
@@ -270,7 +270,7 @@ def test_a_pruned_teacher_is_a_teacher(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(blocks_of(network)) == len(blocks_of(teacher())) - 1
     assert count_macs(network, *windows(1)) <= 0.5 * count_macs(teacher(), *windows(1))
     assert network(*windows(3)).logits.shape == (3, CLASSES)
-    assert Teachers([small])(*windows(3)).logits.shape == (3, CLASSES)
+    assert TeacherEnsemble([small])(*windows(3)).logits.shape == (3, CLASSES)
     assert not list(tmp_path.glob(".small*progress*"))
     with pytest.raises(ConfigError, match="of a teacher: it has no graphs for a board; use --macs"):
         prune.main([*words, "--bytes", "100000", "--source", "noise"])

@@ -19,7 +19,7 @@ from edgehar.student import prune
 from edgehar.student.network.rebuild import network_of
 from edgehar.student.prune import PruneOptions
 from edgehar.student.pruning.recover import RecoveryConfig
-from edgehar.student.synthesis.frame_statistics import DreamConfig
+from edgehar.student.synthesis.frame_statistics import FrameStatisticsConfig
 from edgehar.student.synthesis.generator import GeneratorConfig
 from edgehar.student.synthesis.inversion import InversionConfig
 from edgehar.student.synthesis.sources import SourceConfig
@@ -88,11 +88,11 @@ def test_a_damaged_checkpoint_is_refused_by_what_is_wrong_with_it(kept: Path):
     ("make", "said"),
     [
         (lambda: PruneOptions("a", "b", seed=-1), "--seed"),
-        (lambda: DreamConfig(waves=0), "--waves"),
-        (lambda: DreamConfig(slowest=0), "--slowest"),
-        (lambda: DreamConfig(still=3), "--still"),
-        (lambda: DreamConfig(noisy_sensor=float("nan")), "--noisy-sensor"),
-        (lambda: DreamConfig(lost_modality=7), "--lost-modality"),
+        (lambda: FrameStatisticsConfig(waves=0), "--waves"),
+        (lambda: FrameStatisticsConfig(slowest=0), "--slowest"),
+        (lambda: FrameStatisticsConfig(still=3), "--still"),
+        (lambda: FrameStatisticsConfig(noisy_sensor=float("nan")), "--noisy-sensor"),
+        (lambda: FrameStatisticsConfig(lost_modality=7), "--lost-modality"),
         (lambda: InversionConfig(inverted=0), "--inverted"),
         (lambda: InversionConfig(inversion_rate=float("nan")), "--inversion-rate"),
         (lambda: GeneratorConfig(generator_steps=-5), "--generator-steps"),

@@ -18,7 +18,7 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.simulation.dataset import SimulatorConfig, simulate
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
@@ -69,7 +69,7 @@ def test_other_recordings_in_the_same_folder_are_shown_afresh(tmp_path: Path):
     recordings.write(data, tmp_path / "data")
     info = data.info
     torch.manual_seed(0)
-    network = Lite(LiteConfig(**PRESETS["tiny"]), info.modalities, info.window.steps, len(info.labels))
+    network = StudentNetwork(StudentConfig(**PRESETS["tiny"]), info.modalities, info.window.steps, len(info.labels))
     about = {
         "data": str(tmp_path / "data"), "root": None, "modalities": [spec.name for spec in info.modalities],
         "without": [], "split": "list:s1,s2:s3",

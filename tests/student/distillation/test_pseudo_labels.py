@@ -15,7 +15,7 @@ from edgehar.signals.clip import Dataset
 from edgehar.signals.windows import UNLABELLED
 from edgehar.simulation.dataset import SimulatorConfig, simulate
 from edgehar.student.distill import main as distill
-from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.distillation.ensemble import TeacherEnsemble
 from edgehar.student.distillation.pseudo_labels import (
     EQUAL,
     LIKELY,
@@ -70,15 +70,15 @@ def place(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def teachers(place: Path) -> Teachers:
-    return Teachers([load_checkpoint(place / "one", ("teacher",))])
+def teachers(place: Path) -> TeacherEnsemble:
+    return TeacherEnsemble([load_checkpoint(place / "one", ("teacher",))])
 
 
 def data_of(folder: Path) -> StageData:
     return load_stage_data(DataOptions(str(folder), split=SPLIT))
 
 
-def test_known_labels_stay_and_the_most_likely_activity_is_the_others(place: Path, teachers: Teachers):
+def test_known_labels_stay_and_the_most_likely_activity_is_the_others(place: Path, teachers: TeacherEnsemble):
     train = data_of(place / "data").train
     said = predict(teachers, train, CPU).argmax(1)
     told = np.arange(0, len(train), 4)
@@ -90,7 +90,7 @@ def test_known_labels_stay_and_the_most_likely_activity_is_the_others(place: Pat
     np.testing.assert_array_equal(found[others], said[others])
 
 
-def test_everyone_does_everything_equally_often_if_so_told(place: Path, teachers: Teachers):
+def test_everyone_does_everything_equally_often_if_so_told(place: Path, teachers: TeacherEnsemble):
     train = data_of(place / "data").train
     told = np.asarray([int(np.flatnonzero(train.label == number)[0]) for number in range(3)])
 
@@ -102,7 +102,7 @@ def test_everyone_does_everything_equally_often_if_so_told(place: Path, teachers
     assert uneven(EQUAL) < uneven(LIKELY)
 
 
-def test_windows_of_the_choice_are_those_of_every_copy(place: Path, teachers: Teachers):
+def test_windows_of_the_choice_are_those_of_every_copy(place: Path, teachers: TeacherEnsemble):
     data = data_of(place / "data")
     told = labelled_subset(data.train, 0.5, 0)
     louder = replace(data.train, features={name: 2 * part for name, part in data.train.features.items()})
@@ -116,7 +116,7 @@ def test_windows_of_the_choice_are_those_of_every_copy(place: Path, teachers: Te
 
 
 def test_clips_that_never_had_a_label_are_learnt_from_where_teachers_label_them(
-    recorded: Dataset, teachers: Teachers, tmp_path: Path
+    recorded: Dataset, teachers: TeacherEnsemble, tmp_path: Path
 ):
     clips = tuple(replace(clip, label=None) if clip.trial == "t1" else clip for clip in recorded.clips)
     assert sum(clip.label is None for clip in clips) == 9
@@ -130,7 +130,7 @@ def test_clips_that_never_had_a_label_are_learnt_from_where_teachers_label_them(
     assert (everything.label != UNLABELLED).all()
 
 
-def test_what_cannot_be_labelled_is_refused(place: Path, teachers: Teachers):
+def test_what_cannot_be_labelled_is_refused(place: Path, teachers: TeacherEnsemble):
     train = data_of(place / "data").train
     with pytest.raises(ConfigError, match="all 30 windows have a label that is used; give a smaller --label-share"):
         pseudo_labelled(train, teachers, LIKELY, CPU)
@@ -140,7 +140,7 @@ def test_what_cannot_be_labelled_is_refused(place: Path, teachers: Teachers):
         pseudo_labelled(few, teachers, EQUAL, CPU)
 
 
-def test_an_activity_of_which_no_label_is_known_is_never_made_up(place: Path, teachers: Teachers):
+def test_an_activity_of_which_no_label_is_known_is_never_made_up(place: Path, teachers: TeacherEnsemble):
     train = data_of(place / "data").train
     told = train.keep_labels(np.flatnonzero(train.label != 2)[::3])
     assert set(told.label.tolist()) == {UNLABELLED, 0, 1}
@@ -148,7 +148,7 @@ def test_an_activity_of_which_no_label_is_known_is_never_made_up(place: Path, te
         assert set(pseudo_labelled(told, teachers, kind, CPU).label.tolist()) == {0, 1}
 
 
-def test_whose_windows_are_all_known_may_have_few(place: Path, teachers: Teachers):
+def test_whose_windows_are_all_known_may_have_few(place: Path, teachers: TeacherEnsemble):
     few = data_of(place / "data").train.take(np.arange(17))  # two of s3
     label = few.label.copy()
     label[1:15:2] = UNLABELLED

@@ -5,7 +5,7 @@ import torch
 from bodies import SPECS, STEPS
 
 from edgehar.signals.windows import Windows
-from edgehar.student.synthesis.frame_statistics import DreamConfig, Dreamer
+from edgehar.student.synthesis.frame_statistics import FrameStatisticsConfig, FrameStatisticsSampler
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.moments import measure_statistics
 
@@ -27,8 +27,8 @@ def recorded(count: int = 40, subjects: int = 2) -> Windows:
     return Windows(features, valid, rest.astype(np.int64), people, rest.astype(str), rest, rest)
 
 
-def dreamer(**changes: Any) -> Dreamer:
-    return Dreamer(measure_statistics(recorded(), SPECS), SPECS, STEPS, DreamConfig(**changes))
+def dreamer(**changes: Any) -> FrameStatisticsSampler:
+    return FrameStatisticsSampler(measure_statistics(recorded(), SPECS), SPECS, STEPS, FrameStatisticsConfig(**changes))
 
 
 def test_dreams_have_the_stored_moments():

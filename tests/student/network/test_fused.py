@@ -6,8 +6,8 @@ from bodies import CLASSES, INERTIAL, SPECS, STEPS, smaller, windows
 from torch import Tensor
 
 from edgehar.signals.modality import ModalitySpec
-from edgehar.student.network.fused import SimpleEncoder, SimpleHead
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.fused import FusedEncoder, FusedHead
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 
 SHAPES: dict[str, dict[str, Any]] = {
     **PRESETS,
@@ -16,31 +16,31 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def student(shape: str, specs: tuple[ModalitySpec, ...] = SPECS) -> Lite:
+def student(shape: str, specs: tuple[ModalitySpec, ...] = SPECS) -> StudentNetwork:
     """A network in which nothing is 0 or 1 any more, as after training."""
     torch.manual_seed(0)
-    network = Lite(LiteConfig(**SHAPES[shape]), specs, STEPS, CLASSES).eval()
+    network = StudentNetwork(StudentConfig(**SHAPES[shape]), specs, STEPS, CLASSES).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
     return network
 
 
-def inputs_of(network: Lite) -> list[Tensor]:
+def inputs_of(network: StudentNetwork) -> list[Tensor]:
     """Random steps of every modality, and every way in which sensors may be missing."""
     features, _ = windows(4)
     flat = [features[name].flatten(2).flatten(0, 1) for name in network.encoder.names]  # (N, P*G*F) each
     return [*flat, torch.randint(2, (len(flat[0]), len(flat))).float()]
 
 
-def assert_same(network: Lite) -> None:
+def assert_same(network: StudentNetwork) -> None:
     inputs = inputs_of(network)
     with torch.no_grad():
         tokens = network.encoder(dict(zip(network.encoder.names, inputs, strict=False)), inputs[-1])
-        found = SimpleEncoder(network.encoder)(*inputs)
+        found = FusedEncoder(network.encoder)(*inputs)
         torch.testing.assert_close(found, tokens, atol=1e-5, rtol=1e-5)
         by_window = tokens.reshape(-1, STEPS, tokens.shape[1])
-        torch.testing.assert_close(SimpleHead(network.head)(by_window), network.head(by_window), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(FusedHead(network.head)(by_window), network.head(by_window), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -62,15 +62,15 @@ def test_what_a_missing_sensor_sends_changes_nothing():
     network = student("tiny")
     skeleton, inertial, valid = inputs_of(network)
     valid[:, 0] = 0
-    simple = SimpleEncoder(network.encoder)
+    simple = FusedEncoder(network.encoder)
     assert torch.equal(simple(skeleton, inertial, valid), simple(torch.randn_like(skeleton), inertial, valid))
 
 
 def test_the_student_stays_as_it_was():
     network = student("tiny")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    SimpleEncoder(network.encoder)
-    SimpleHead(network.head)
+    FusedEncoder(network.encoder)
+    FusedHead(network.head)
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())

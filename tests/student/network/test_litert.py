@@ -23,11 +23,11 @@ from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
 from edgehar.deploy.runtime.providers import CPU, LITERT, choose_providers, available_providers, litert_version
 from edgehar.errors import ConfigError
 from edgehar.student.export import write
-from edgehar.student.network.fused import SimpleEncoder, SimpleHead
-from edgehar.student.network.model import Lite
-from edgehar.student.network.onnx_export import to_onnx
+from edgehar.student.network.fused import FusedEncoder, FusedHead
+from edgehar.student.network.model import StudentNetwork
+from edgehar.student.network.onnx_export import export_onnx
 from tests.student.test_export import trained
-from tests.student.test_simplify import inputs_of, student
+from tests.student.network.test_fused import inputs_of, student
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'edgehar[litert]'")
 ROWS = (1, 2, 16, 3, 40, 1)
@@ -42,16 +42,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def graphs_of(network: Lite) -> list[bytes]:
+def graphs_of(network: StudentNetwork) -> list[bytes]:
     inputs = inputs_of(network)
     tokens = network.head.position_embedding.detach()[None].repeat(3, 1, 1)
     return [
-        to_onnx(SimpleEncoder(network.encoder), tuple(inputs), [*network.encoder.names, "valid"], "token", "steps"),
-        to_onnx(SimpleHead(network.head), (tokens,), ["tokens"], "logits", "windows"),
+        export_onnx(FusedEncoder(network.encoder), tuple(inputs), [*network.encoder.names, "valid"], "token", "steps"),
+        export_onnx(FusedHead(network.head), (tokens,), ["tokens"], "logits", "windows"),
     ]
 
 
-def assert_same(network: Lite) -> None:
+def assert_same(network: StudentNetwork) -> None:
     generator = np.random.default_rng(0)
     for data in graphs_of(network):
         view = read_graph(data, "graph")
@@ -86,7 +86,7 @@ def test_so_does_one_without_biases() -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Linear):
             layer.bias.data.zero_()
-    gemms = [node for data in graphs_of(network) for node in read_graph(data, "graph").nodes if node.kind == "Gemm"]
+    gemms = [node for data in graphs_of(network) for node in read_graph(data, "graph").nodes if node.op_type == "Gemm"]
     assert any(len(node.inputs) == 2 for node in gemms)
     assert_same(network)
 

@@ -13,13 +13,13 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.student import prune
-from edgehar.student.distill import Apprentice, DistillConfig
-from edgehar.student.distillation.ensemble import Teachers
+from edgehar.student.distill import DistillationModel, DistillConfig
+from edgehar.student.distillation.ensemble import TeacherEnsemble
 from edgehar.student.network.blocks import blocks_of
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.student.network.rebuild import rebuild_teacher
 from edgehar.student.pruning.importance import CRITERIA
-from edgehar.student.pruning.recover import Smaller
+from edgehar.student.pruning.recover import PrunedNetwork
 from edgehar.student.pruning.units import parts_of, remove
 from edgehar.teacher.network.layers import count_macs, outputs_of
 from edgehar.teacher.network.model import Teacher, TeacherConfig
@@ -75,7 +75,7 @@ def test_a_teacher_whose_channels_come_in_pairs_needs_one_of_each():
     with outputs_of(network, list(blocks)) as known, outputs_of(small, list(blocks)) as gave:
         network(*windows(4))
         small(*windows(4))
-    for own, other, left in Smaller(small, blocks, kept).pairs():
+    for own, other, left in PrunedNetwork(small, blocks, kept).pairs():
         torch.testing.assert_close(gave[own], known[other][..., left], atol=1e-4, rtol=1e-4)
 
 
@@ -111,9 +111,9 @@ def test_a_teacher_gets_far_smaller_than_its_units_and_heads_alone_let_it_and_te
     left = rebuild_teacher(small)
     assert count_macs(left, *windows(1)) <= 0.14 * count_macs(network, *windows(1))
     assert left(*windows(3)).fused.shape[1] == 2 * left.config.dim < 2 * 32
-    teachers = Teachers([small, given], layers=1)
-    student = Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
+    teachers = TeacherEnsemble([small, given], layers=1)
+    student = StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
     config = DistillConfig(layers=1)
-    said, known = Apprentice(student, teachers.dim, config)(*windows(3)), teachers(*windows(3))
+    said, known = DistillationModel(student, teachers.dim, config)(*windows(3)), teachers(*windows(3))
     assert said[2]["fused"].shape == known.fused.shape
     assert said[2]["steps"].shape == known.steps.shape

@@ -14,12 +14,19 @@ from edgehar.signals.modality import KINECT_JOINTS, ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows
 from edgehar.simulation.activities import EVERYDAY
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.student.synthesis.generator import GeneratorConfig, WindowGenerator, train_generator
 from edgehar.student.synthesis.inversion import InversionConfig, invert
 from edgehar.student.synthesis.simulated import TRIALS, joint_source, simulated_windows
-from edgehar.student.synthesis.sources import SOURCES, Noise, SourceConfig, Varied, any_recorded, open_source
-from edgehar.student.synthesis.window_means import MeanDreamer
+from edgehar.student.synthesis.sources import (
+    SOURCES,
+    NoiseSampler,
+    SourceConfig,
+    AugmentedSampler,
+    any_recorded,
+    create_sampler,
+)
+from edgehar.student.synthesis.window_means import WindowMeansSampler
 from edgehar.teacher.augmentation.sensor_faults import FaultyWindows
 from edgehar.teacher.training.batches import WindowTensors, update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint
@@ -54,9 +61,9 @@ def checkpoint(windows: Windows) -> Checkpoint:
     return Checkpoint("student", {}, INFO, Normalisation.identity(SPECS), {}, [], facts, {}, moments)
 
 
-def student() -> Lite:
+def student() -> StudentNetwork:
     torch.manual_seed(0)
-    return Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES).eval().requires_grad_(False)
+    return StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES).eval().requires_grad_(False)
 
 
 def flat(windows: Windows) -> np.ndarray[Any, Any]:
@@ -160,9 +167,9 @@ def test_every_source_draws_windows_of_the_right_shape_and_always_the_same(name:
     generator = GeneratorConfig(generator_steps=3)
     config = SourceConfig(tuple(name.split(",")), people=1, inversion=inversion, generator=generator)
     given, network = checkpoint(recorded()), student()
-    source = open_source(config, given, network, 0, torch.device("cpu"))
+    source = create_sampler(config, given, network, 0, torch.device("cpu"))
     features, valid = source.draw(64, update_generator(0, 1))
-    again, _ = open_source(config, given, network, 0, torch.device("cpu")).draw(64, update_generator(0, 1))
+    again, _ = create_sampler(config, given, network, 0, torch.device("cpu")).draw(64, update_generator(0, 1))
     for spec in SPECS:
         assert features[spec.name].shape == (64, STEPS, spec.patch, spec.groups, spec.features)
         assert valid[spec.name].shape == (64, STEPS)
@@ -178,7 +185,7 @@ def test_recorded_windows_come_sound_and_with_faults():
         features = {s.name: torch.full((6, STEPS, s.patch, s.groups, s.features), value) for s in SPECS}
         return WindowTensors(features, {s.name: torch.ones(6, STEPS, dtype=torch.bool) for s in SPECS}, torch.zeros(6))
 
-    source = Varied(any_recorded(FaultyWindows(constant(0.0), [constant(5.0)], 0.5)), SPECS, 0.0)
+    source = AugmentedSampler(any_recorded(FaultyWindows(constant(0.0), [constant(5.0)], 0.5)), SPECS, 0.0)
     features, valid = source.draw(400, update_generator(0, 0))
     for spec in SPECS:
         faulty = features[spec.name].square().mean((1, 2, 3, 4)) > 1
@@ -188,7 +195,7 @@ def test_recorded_windows_come_sound_and_with_faults():
 
 def test_dreams_around_means_lie_nearer_to_the_recordings_than_noise_does():
     windows = recorded()
-    source = MeanDreamer(measure_moments(windows, SPECS, CLASSES), SPECS, STEPS, 0.0)
+    source = WindowMeansSampler(measure_moments(windows, SPECS, CLASSES), SPECS, STEPS, 0.0)
     drawn = torch.cat([part.flatten(1) for part in source.draw(64, update_generator(0, 0))[0].values()], 1)
     noise = torch.randn(64, drawn.shape[1], generator=update_generator(0, 1))
     known = torch.as_tensor(flat(windows))
@@ -196,7 +203,7 @@ def test_dreams_around_means_lie_nearer_to_the_recordings_than_noise_does():
 
 
 def test_inverted_windows_show_every_activity_to_the_network():
-    network, start = student(), Noise(SPECS, STEPS, 0.2).draw(50, update_generator(0, 0))
+    network, start = student(), NoiseSampler(SPECS, STEPS, 0.2).draw(50, update_generator(0, 0))
     features, valid = invert(network, start, CLASSES, InversionConfig(inversion_steps=60))
     assert torch.equal(network(features, valid).logits.argmax(1), torch.arange(50) % CLASSES)
     for name, there in valid.items():
@@ -244,11 +251,11 @@ def test_what_is_no_source_and_what_keeps_no_moments_is_a_clear_error():
         SourceConfig(("means", "means"))
     bare = replace(checkpoint(recorded()), moments={})
     with pytest.raises(CheckpointError, match="distil again, or choose another --source"):
-        open_source(SourceConfig(("means",)), bare, student(), 0, torch.device("cpu"))
+        create_sampler(SourceConfig(("means",)), bare, student(), 0, torch.device("cpu"))
     assert SourceConfig().names(checkpoint(recorded())) == ("means",)
     assert SourceConfig().names(bare) == ("smooth",)
     with pytest.raises(CheckpointError, match="expected means and directions"):
-        MeanDreamer(checkpoint(recorded()).moments, (SKELETON, INERTIAL), STEPS + 1, 0.0)
+        WindowMeansSampler(checkpoint(recorded()).moments, (SKELETON, INERTIAL), STEPS + 1, 0.0)
 
 
 def test_generated_windows_show_what_they_were_made_for_and_move_as_smoothly_as_their_signals_say():

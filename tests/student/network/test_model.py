@@ -3,20 +3,20 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
 from edgehar.data.utd_mhad import INFO
-from edgehar.student.network.model import PRESETS, Lite, LiteConfig
+from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
 from edgehar.teacher.network.layers import count_macs, count_parameters
 
 
-def tiny_student() -> Lite:
+def tiny_student() -> StudentNetwork:
     torch.manual_seed(0)
-    student = Lite(LiteConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES).eval()
+    student = StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES).eval()
     for entry in student.encoder.missing.values():
         torch.nn.init.normal_(entry)
     return student
 
 
 def test_the_student_is_small_and_a_hop_costs_a_quarter_of_a_window():
-    student = Lite(LiteConfig(), INFO.modalities, INFO.window.steps, len(INFO.labels))
+    student = StudentNetwork(StudentConfig(), INFO.modalities, INFO.window.steps, len(INFO.labels))
     assert count_parameters(student) <= 100_000
     step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in INFO.modalities}
     encoder = count_macs(student.encoder, step, torch.ones(1, 2))

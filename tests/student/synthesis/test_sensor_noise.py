@@ -7,7 +7,7 @@ from bodies import INERTIAL, SKELETON, SPECS, STEPS, windows
 
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation, prepare
-from edgehar.student.synthesis.sensor_noise import STRONGEST, Noisy
+from edgehar.student.synthesis.sensor_noise import STRONGEST, SensorNoiseSampler
 from edgehar.student.windows import Inputs
 from edgehar.teacher.training.batches import update_generator
 
@@ -32,7 +32,7 @@ class Still:
 
 
 def drawn() -> dict[str, torch.Tensor]:
-    return Noisy(Still(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(ROWS, update_generator(0, 0))[0]
+    return SensorNoiseSampler(Still(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(ROWS, update_generator(0, 0))[0]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -65,8 +65,8 @@ def test_what_the_source_draws_stays_below_the_noise():
         def draw(self, batch: int, generator: torch.Generator) -> Inputs:
             return features, valid
 
-    noisy, shown = Noisy(Fixed(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(64, update_generator(0, 0))
-    alone, _ = Noisy(Still(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(64, update_generator(0, 0))
+    noisy, shown = SensorNoiseSampler(Fixed(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(64, update_generator(0, 0))
+    alone, _ = SensorNoiseSampler(Still(), SPECS, WINDOW, NORMALISATION, CHANCE).draw(64, update_generator(0, 0))
     assert shown is valid
     for spec in SPECS:
         torch.testing.assert_close((noisy[spec.name] - features[spec.name])[:, :-1], alone[spec.name][:, :-1])

@@ -15,7 +15,7 @@ from edgehar.student import prune
 from edgehar.student.network.model import PRESETS
 from edgehar.student.network.rebuild import rebuild
 from edgehar.student.prune import PruneOptions, report_limit
-from edgehar.student.pruning.allocation import ALLOCATIONS, remove_until
+from edgehar.student.pruning.allocation import ALLOCATIONS, remove_to_limit
 from edgehar.student.pruning.cost import graph_bytes, latency_ms
 from edgehar.student.pruning.importance import l2
 from edgehar.student.pruning.units import parts_of
@@ -31,7 +31,7 @@ def share_left(preset: str, allocation: str, limit: float) -> float:
     parts = parts_of(whole, width=True)
     plan = ALLOCATIONS[allocation](whole, parts, l2(whole, parts, windows(2)), windows(16))
     before = count_macs(whole, *windows(1))
-    small, _ = remove_until(
+    small, _ = remove_to_limit(
         whole, parts, plan, windows(2), lambda network: count_macs(network, *windows(1)), limit * before
     )
     assert small(*windows(3)).logits.shape == (3, CLASSES)
