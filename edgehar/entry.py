@@ -1,4 +1,4 @@
-"""Entry point of a verb: user errors become one line on stderr and an exit code."""
+"""Runs a verb: user errors become one line on stderr and an exit code."""
 
 import errno
 import os
@@ -21,21 +21,21 @@ EXTRAS = {
     "aeon": "baselines",
     "cryptography": "sign",
 }
-"""Module -> the extra that installs it."""
+"""Module -> extra that installs it."""
 
 
-def forget_reader() -> None:
-    """Say nothing more on a standard output whose reader has left, not even when Python ends."""
-    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until the end)
+def discard_stdout() -> None:
+    """Redirect standard output to nowhere after its reader has closed it, so that Python exits without an error."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until exit)
 
 
 def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None, resumable: bool = True) -> int:
-    """Call a verb; turn what a user can cause into one line on stderr and exit code 2.
+    """Call a verb; returns its exit code, or 2 after one line on stderr for an error a user can cause.
 
     Args:
         main: the verb.
-        argv: its arguments; those of the process if None.
-        resumable: whether running the same command again resumes it.
+        argv: its arguments, or None for those of the process.
+        resumable: whether the same command resumes an interrupted run.
     """
     try:
         return main(argv)
@@ -47,25 +47,25 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
             raise
         message = f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
     except BrokenPipeError:
-        forget_reader()
+        discard_stdout()
         return 128 + signal.SIGPIPE
     except OSError as problem:
         advice = {
-            errno.ENOSPC: "free some space or choose another folder",
-            errno.EFBIG: "the file would be larger than this system allows; raise the limit or choose another folder",
-            errno.EACCES: "choose a folder you may write to",
+            errno.ENOSPC: "free disk space or choose another folder",
+            errno.EFBIG: "the file exceeds the size limit of this system; raise the limit or choose another folder",
+            errno.EACCES: "choose a folder with write permission",
         }.get(problem.errno or 0, "check the path")
         message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"
     except KeyboardInterrupt:
-        remark = "; the same command goes on where this one stopped" if resumable else ""
-        sys.stderr.write(f"\nedgehar: interrupted{remark}\n")
+        advice = "; run the same command again to resume" if resumable else ""
+        sys.stderr.write(f"\nedgehar: interrupted{advice}\n")
         return 128 + signal.SIGINT
     sys.stderr.write(f"edgehar: {' '.join(message.split())}\n")
     return 2
 
 
 def call_action(verb: str, usage: str, actions: dict[str, Callable[[list[str]], int]], argv: list[str] | None) -> int:
-    """Call the action that a verb's first word names; raises ConfigError if there is none of that name."""
+    """Call the action named by the first argument of a verb; raises ConfigError for another name."""
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help"):
         sys.stdout.write(usage)

@@ -1,29 +1,29 @@
-"""The named errors: each message says what was found, what was expected and what to do."""
+"""Exceptions of edgehar; a message says what was found, what was expected and what to do."""
 
 
 class EdgeharError(Exception):
-    """Base of every error a user can cause; the command prints it in one line and exits with code 2."""
+    """Base of all errors a user can cause; the command prints the message in one line and exits with code 2."""
 
 
 class DataError(EdgeharError):
-    """A recording, a folder or an array is not what the data set promises."""
+    """A recording, folder or array does not match the declaration of its data set."""
 
 
 class SplitError(EdgeharError):
-    """A split shares a subject between training and test, or leaves one side empty."""
+    """A split has a subject in both training and test, or an empty side."""
 
 
 class ConfigError(EdgeharError):
-    """An option or a preset has a value that cannot be used."""
+    """An option or preset has an invalid value."""
 
 
 class PackageError(EdgeharError):
-    """An edge package is damaged, of an unknown version, or lacks a file."""
+    """An edge package is damaged, incomplete or of an unsupported version."""
 
 
 class CheckpointError(EdgeharError):
-    """A checkpoint folder is missing, damaged or of another kind than asked for."""
+    """A checkpoint folder is missing, damaged or of another kind than expected."""
 
 
 class BusyError(EdgeharError):
-    """Another run is already writing into this folder."""
+    """Another run is writing to the same output."""

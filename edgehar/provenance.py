@@ -1,4 +1,4 @@
-"""Versions, commit, date and memory: where a result comes from."""
+"""Provenance of a result: versions, commit, date, command and memory."""
 
 import importlib.metadata
 import platform
@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "torch", "torch-pruning", "onnx", "onnxruntime", "safetenso
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the figures depend on, as far as it is installed."""
+    """Versions of Python, edgehar and the installed packages that results depend on."""
     found = {"python": platform.python_version(), "edgehar": __version__}
     for package in PACKAGES:
         try:
@@ -26,25 +26,25 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, and whether files differ from it; None for an installed one.
+    """Commit of the checkout this package runs from, marked if files differ from it; None without a checkout.
 
-    Results of earlier runs may differ: they are what a run writes, not what it runs.
+    Changes in docs/results are ignored: runs write these files.
     """
-    here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
         return None
 
     def git(*words: str) -> str:
-        called = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=False)
-        return called.stdout.strip()
+        completed = subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False)
+        return completed.stdout.strip()
 
-    own = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/docs/results")
-    changed = " with uncommitted changes" if git(*own) else ""
+    status = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/docs/results")
+    changed = " with uncommitted changes" if git(*status) else ""
     return git("rev-parse", "HEAD") + changed or None
 
 
 def stamp() -> dict[str, Any]:
-    """When something was done, and with what."""
+    """Date, versions and commit."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -53,14 +53,14 @@ def stamp() -> dict[str, Any]:
 
 
 def portable(words: Sequence[str]) -> str:
-    """A command without what belongs to one machine: no --root, absolute paths by their last part."""
-    kept = list(words)
-    while "--root" in kept:
-        place = kept.index("--root")
-        del kept[place : place + 2]
-    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in kept)
+    """A command without paths of one machine: no --root, absolute paths reduced to their last part."""
+    remaining = list(words)
+    while "--root" in remaining:
+        index = remaining.index("--root")
+        del remaining[index : index + 2]
+    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in remaining)
 
 
 def resident_mb() -> int:
-    """The most memory this process had so far, in MB."""
+    """Peak resident memory of this process, in MB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
