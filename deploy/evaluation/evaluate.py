@@ -21,7 +21,13 @@ import numpy as np
 from edgehar.checks import check_threads
 from edgehar.command_line import Parser
 from edgehar.config import group, option, positional
-from edgehar.deploy.evaluation.recordings import ScoredOptions, trained_dataset, untrained_activities, open_evaluation, scored_clips
+from edgehar.deploy.evaluation.recordings import (
+    ScoredOptions,
+    open_evaluation,
+    scored_clips,
+    trained_dataset,
+    untrained_activities,
+)
 from edgehar.deploy.evaluation.uncertainty import calibration_scores, unknown_detection
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded

@@ -12,7 +12,7 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset
 
-EVERY_SUBJECT = "all"
+ALL_SUBJECTS = "all"
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class ScoredOptions:
     modalities: tuple[str, ...] = option((), "feed only these; the package's others count as missing")
 
 
-def never_trained_on(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:
+def untrained_activities(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:
     """Activities of the data set that the package does not know; none if the package knows others than these."""
     labels = dataset.info.labels
     strange = not set(manifest.labels) <= set(labels)
     return () if strange else tuple(name for name in labels if name not in manifest.labels)
 
 
-def known_activities(manifest: Manifest, dataset: Dataset) -> Dataset:
+def trained_dataset(manifest: Manifest, dataset: Dataset) -> Dataset:
     """The data set without the activities that the package was never trained on, as in training `--without` them."""
-    return registry.leave_out(dataset, never_trained_on(manifest, dataset))
+    return registry.exclude_activities(dataset, untrained_activities(manifest, dataset))
 
 
 def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, fed: tuple[str, ...]
             )
 
 
-def check_unseen(manifest: Manifest, dataset: Dataset, subjects: Iterable[str]) -> None:
+def check_test_subjects(manifest: Manifest, dataset: Dataset, subjects: Iterable[str]) -> None:
     """Raise DataError if the package was trained on one of these subjects of a data set, as far as it tells."""
     about = manifest.provenance
     trained: Any = about.get("train_subjects")
@@ -70,7 +70,7 @@ def check_unseen(manifest: Manifest, dataset: Dataset, subjects: Iterable[str]) 
         )
 
 
-def opened(package: str, scored: ScoredOptions, threads: int | None) -> tuple[Recognizer, Dataset, str]:
+def open_evaluation(package: str, scored: ScoredOptions, threads: int | None) -> tuple[Recognizer, Dataset, str]:
     """A package, and the recordings and the split it is scored on: those of its training where none is named.
 
     Raises ConfigError if its provenance names none either.
@@ -97,11 +97,11 @@ def scored_clips(
 
     Raises DataError or SplitError if the data does not fit the package or the split, or trained the package.
     """
-    recognizer.check_names(fed)
-    trained = known_activities(recognizer.manifest, dataset)
+    recognizer.check_modalities(fed)
+    trained = trained_dataset(recognizer.manifest, dataset)
     check_dataset(recognizer, trained, fed)
-    subjects = trained.subjects if split == EVERY_SUBJECT else make_split(split, trained.subjects).test
-    check_unseen(recognizer.manifest, dataset, subjects)
+    subjects = trained.subjects if split == ALL_SUBJECTS else make_split(split, trained.subjects).test
+    check_test_subjects(recognizer.manifest, dataset, subjects)
     return [
         replace(
             clip,

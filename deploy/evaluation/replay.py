@@ -35,7 +35,7 @@ class StreamOptions:
             raise ConfigError(f"--chunk {self.chunk}: expected 1 sample or more")
 
     @property
-    def steadied(self) -> bool:
+    def smoothed(self) -> bool:
         """Whether the stream's answers are meant to differ from those of single windows."""
         return self.smoothing > 0 or self.margin > 0
 
@@ -49,15 +49,15 @@ class Push(NamedTuple):
     last: int
 
 
-class Said(NamedTuple):
+class TimedPrediction(NamedTuple):
     """A prediction, and the time of the newest sample that the stream had when it came out."""
 
-    said_s: float
+    emitted_s: float
     prediction: Prediction
 
 
 @dataclass(frozen=True)
-class Heard:
+class Replay:
     """What came of one recording.
 
     Attributes:
@@ -70,7 +70,7 @@ class Heard:
     clip: Clip
     truth: tuple[Segment, ...]
     offline: list[Prediction]
-    said: list[Said]
+    said: list[TimedPrediction]
 
     @property
     def stream(self) -> list[Prediction]:
@@ -90,20 +90,20 @@ def chunks(clip: Clip, most: int, generator: np.random.Generator) -> list[Push]:
     return sorted(pushes, key=lambda push: push.arrives_s)
 
 
-def stream_clip(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> list[Said]:
+def stream_clip(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> list[TimedPrediction]:
     """What a live stream says of a recording, whose clock starts at 0; lost samples come as NaN."""
     if not clip.times_s:
         return []
     stream = StreamRecognizer(
         recognizer, tuple(clip.times_s), options.smoothing, options.margin, options.lateness_s, options.reorder_s, 0.0
     )
-    said: list[Said] = []
+    said: list[TimedPrediction] = []
     arrives_s = 0.0
     signals = {name: np.where(clip.valid[name][:, None], clip.signals[name], np.nan) for name in clip.times_s}
     for arrives_s, name, first, last in chunks(clip, options.chunk, np.random.default_rng(options.seed)):
         found = stream.push(name, signals[name][first:last], clip.times_s[name][first:last])
-        said += [Said(arrives_s, one) for one in found]
-    return said + [Said(arrives_s, one) for one in stream.flush()]
+        said += [TimedPrediction(arrives_s, one) for one in found]
+    return said + [TimedPrediction(arrives_s, one) for one in stream.flush()]
 
 
 def offline_clip(recognizer: Recognizer, clip: Clip) -> list[Prediction]:
@@ -120,26 +120,26 @@ def true_segments(clip: Clip) -> tuple[Segment, ...]:
     return clip.segments if clip.label is None or last_s <= 0 else (Segment(0.0, last_s, clip.label),)
 
 
-def hear(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> Heard:
+def replay(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> Replay:
     """Everything that is scored of one recording."""
     said = stream_clip(recognizer, clip, options)
-    return Heard(clip, true_segments(clip), offline_clip(recognizer, clip), said)
+    return Replay(clip, true_segments(clip), offline_clip(recognizer, clip), said)
 
 
-def segments_of(predictions: Iterable[Prediction], labels: tuple[str, ...], shortest_s: float) -> list[Segment]:
+def predicted_segments(predictions: Iterable[Prediction], labels: tuple[str, ...], shortest_s: float) -> list[Segment]:
     """The activities that a board would tell of, with their labels' indices."""
     segmenter = Segmenter(shortest_s)
     activities = segmenter.push(predictions) + segmenter.flush()
     return [Segment(one.start_s, one.end_s, labels.index(one.label)) for one in activities]
 
 
-def named_class(prediction: Prediction, labels: tuple[str, ...]) -> int:
+def class_index(prediction: Prediction, labels: tuple[str, ...]) -> int:
     """Index of the label that a prediction names; of the most probable one where it is "unknown"."""
     known = prediction.label in labels
     return labels.index(prediction.label) if known else int(np.argmax(prediction.probabilities))
 
 
-def answers_of(said: Iterable[Said], labels: tuple[str, ...]) -> list[Answer]:
+def answers_of(said: Iterable[TimedPrediction], labels: tuple[str, ...]) -> list[Answer]:
     """What was said, for `edgehar.metrics.detection_delay`."""
     return [
         Answer(at_s, one.start_s, one.end_s, labels.index(one.label) if one.label in labels else None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgehar.data.registry import select
 from edgehar.data.splits import make_split
-from edgehar.deploy.evaluation.recordings import EVERY_SUBJECT, check_dataset
+from edgehar.deploy.evaluation.recordings import ALL_SUBJECTS, check_dataset
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import SplitError
 from edgehar.metrics.classification import score
@@ -42,7 +42,7 @@ def robustness(recognizer: Recognizer, dataset: Dataset, split: str, seed: int =
     manifest = recognizer.manifest
     names = tuple(spec.name for spec in manifest.modalities)
     check_dataset(recognizer, dataset, names)
-    if split == EVERY_SUBJECT:
+    if split == ALL_SUBJECTS:
         raise SplitError(
             f"split {split}: no training subjects; expected some, as noise is relative to their signals; "
             "give a split such as the one the package was trained on"

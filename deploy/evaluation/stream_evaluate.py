@@ -22,7 +22,7 @@ from edgehar.checks import check_threads
 from edgehar.command_line import Parser
 from edgehar.config import group, option, positional
 from edgehar.deploy.evaluation.recordings import ScoredOptions, open_evaluation, scored_clips
-from edgehar.deploy.evaluation.replay import Replay, StreamOptions, answers_of, replay, class_index, predicted_segments
+from edgehar.deploy.evaluation.replay import Replay, StreamOptions, answers_of, class_index, predicted_segments, replay
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
@@ -136,7 +136,10 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOp
     replays = [replay(recognizer, clip, options) for clip in clips]
     compared = {
         kind: [
-            compare(one.truth, predicted_segments(one.stream if kind == "stream" else one.offline, labels, options.shortest_s))
+            compare(
+                one.truth,
+                predicted_segments(one.stream if kind == "stream" else one.offline, labels, options.shortest_s),
+            )
             for one in replays
         ]
         for kind in KINDS

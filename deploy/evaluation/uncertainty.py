@@ -12,7 +12,7 @@ from edgehar.signals.clip import Floats
 from edgehar.signals.windows import Windows
 
 
-def confidence(recognizer: Recognizer, logits: Floats, label: NDArray[np.int64]) -> dict[str, Any]:
+def calibration_scores(recognizer: Recognizer, logits: Floats, label: NDArray[np.int64]) -> dict[str, Any]:
     """Calibration of the probabilities on labelled windows.
 
     Args:
@@ -33,14 +33,16 @@ def confidence(recognizer: Recognizer, logits: Floats, label: NDArray[np.int64])
         "temperature": temperature,
     }
     if calibration is not None and calibration.threshold is not None:
-        answered = np.asarray([recognizer.answered(score) for score in probabilities.max(axis=1).tolist()])
+        answered = np.asarray([recognizer.above_threshold(score) for score in probabilities.max(axis=1).tolist()])
         right = logits.argmax(axis=1) == label
         measured["coverage"] = float(answered.mean())
         measured["selective_accuracy"] = float(right[answered].mean()) if answered.any() else None
     return measured
 
 
-def detection(recognizer: Recognizer, activities: tuple[str, ...], windows: Windows, known: Floats) -> dict[str, Any]:
+def unknown_detection(
+    recognizer: Recognizer, activities: tuple[str, ...], windows: Windows, known: Floats
+) -> dict[str, Any]:
     """How well a low score detects windows of activities that the package was never trained on.
 
     Args:

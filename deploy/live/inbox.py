@@ -1,4 +1,4 @@
-"""One thread reads a source, the main thread recognises; between them lies one bounded queue."""
+"""Reads a source in a thread of its own and queues its messages for the main thread."""
 
 import queue
 import signal
@@ -7,49 +7,54 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-from edgehar.deploy.live.json_lines import Message
+from edgehar.deploy.live.json_lines import StreamMessage
 from edgehar.deploy.live.network import POLL_S
 
-WAITING_MESSAGES = 64
-"""A source that is faster than the recogniser waits from here on: what it sends waits in its own buffers, not here."""
+MAX_QUEUED_MESSAGES = 64
+"""Messages that are queued for the recogniser; when the queue is full, the source waits."""
 CLOSE_S = 2.0
 
-Source = Callable[[threading.Event], Iterator[Message]]
-"""Called with an event that tells it to end; it looks at the event every POLL_S or more often."""
+MessageSource = Callable[[threading.Event], Iterator[StreamMessage]]
+"""A source of stream messages: a generator function that ends soon after the given event is set; it polls the event
+at least every POLL_S."""
 
 
 class Inbox:
-    """The messages of a source, in the order in which they arrived.
+    """The messages of a source, in order of arrival.
 
-    Used in a `with` block; leaving it ends the source.
+    A context manager: the source runs within the block and is stopped at its end.
+
+    Args:
+        source: where messages come from.
+        capacity: length of the queue.
     """
 
-    def __init__(self, source: Source, waiting: int = WAITING_MESSAGES) -> None:
-        """Prepare to read; nothing runs before the block is entered."""
-        self._source, self._queue = source, queue.Queue[Message | None](waiting)
+    def __init__(self, source: MessageSource, capacity: int = MAX_QUEUED_MESSAGES) -> None:
+        """Create the thread, which starts with the block."""
+        self._source, self._queue = source, queue.Queue[StreamMessage | None](capacity)
         self._stop = threading.Event()
-        self._problem: BaseException | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, name="source", daemon=True)
 
     def __enter__(self) -> "Inbox":
-        """Start to read."""
+        """Start the source."""
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        """End the source and wait for it."""
+        """Stop the source and wait for its thread."""
         self.stop()
         self._thread.join(CLOSE_S)
 
     def stop(self) -> None:
-        """End the source soon. A signal may call it while `messages` waits: that never holds the event's lock."""
+        """Stop the source soon. Safe in a signal handler: the main thread never holds the event's lock."""
         self._stop.set()
 
-    def messages(self, idle: Callable[[], None] | None = None) -> Iterator[Message]:
-        """Every message until the source ends or is stopped; raises what the source raised.
+    def messages(self, idle: Callable[[], None] | None = None) -> Iterator[StreamMessage]:
+        """All messages until the source ends or is stopped; an exception of the source is raised here.
 
         Args:
-            idle: called about every POLL_S while nothing arrives.
+            idle: called about every POLL_S while the queue is empty.
         """
         while True:
             try:
@@ -63,20 +68,20 @@ class Inbox:
             if message is None:
                 break
             yield message
-        if self._problem is not None:
-            raise self._problem
+        if self._error is not None:
+            raise self._error
 
     def _read(self) -> None:
         try:
             for message in self._source(self._stop):
                 if not self._put(message):
                     break
-        except BaseException as problem:
-            self._problem = problem  # the main thread raises it
+        except BaseException as error:
+            self._error = error  # raised by `messages`
         self._put(None)
 
-    def _put(self, message: Message | None) -> bool:
-        """Hand over a message, waiting for a place; False once the source was stopped and there is none."""
+    def _put(self, message: StreamMessage | None) -> bool:
+        """Queue a message, waiting while the queue is full; False if the source is stopped meanwhile."""
         while True:
             try:
                 self._queue.put(message, timeout=POLL_S)
@@ -88,21 +93,21 @@ class Inbox:
 
 
 @contextmanager
-def ended_by_signals(end: Callable[[], None]) -> Generator[None, None, None]:
-    """Within the block, the first SIGINT or SIGTERM calls `end`; a further one does what it did before."""
+def stop_on_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
+    """Within the block the first SIGINT or SIGTERM calls `stop`; later ones go to the previous handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.getsignal(kind) for kind in kinds}
+    previous = {kind: signal.getsignal(kind) for kind in kinds}
 
     def restore() -> None:
-        for kind, handler in before.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
 
     def handle(number: int, frame: FrameType | None) -> None:
         restore()
-        end()
+        stop()
 
     for kind in kinds:
         signal.signal(kind, handle)

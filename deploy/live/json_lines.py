@@ -1,4 +1,4 @@
-"""A live stream as text: one JSON object per line in, one JSON prediction per line out."""
+"""The text format of a live stream: one JSON object per line of samples, one per prediction."""
 
 import codecs
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from edgehar.deploy.live.network import REMARK_CHARACTERS, say
+from edgehar.deploy.live.network import MAX_LOG_CHARACTERS, log
 from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.deploy.stream.segments import Activity
 from edgehar.errors import ConfigError, DataError
@@ -16,17 +16,17 @@ from edgehar.signals.clip import Prediction
 
 KEYS = {"modality", "time_s", "samples"}
 MAX_LINE_BYTES = 2**20
-"""Ten seconds of a skeleton fit many times; more is no line of samples, and memory on a board is short."""
+"""Longest input line, many times ten seconds of a skeleton; bounds memory on the board."""
 
 
 @dataclass(frozen=True)
-class Message:
-    """One line as it came.
+class StreamMessage:
+    """One line of a stream as received.
 
     Attributes:
-        origin: where it came from and which line it is, for people.
-        line: its bytes, without the line feed.
-        arrived_s: when, on the clock of `time.monotonic`.
+        origin: source and line number, for messages.
+        line: the bytes without the line feed.
+        arrived_s: time of arrival, as `time.monotonic`.
     """
 
     origin: str
@@ -35,7 +35,7 @@ class Message:
 
 
 def prediction_line(prediction: Prediction, labels: tuple[str, ...]) -> str:
-    """A prediction as one line of JSON."""
+    """Format a prediction as one line of JSON."""
     probabilities = [round(float(value), 6) for value in prediction.probabilities]
     return json.dumps(
         {
@@ -49,16 +49,16 @@ def prediction_line(prediction: Prediction, labels: tuple[str, ...]) -> str:
 
 
 def sample_line(modality: str, time_s: float, sample: list[float]) -> bytes:
-    """One sample as a line of a stream; `push_line` reads it."""
+    """Format one sample as a line of a stream, as `push_line` reads it."""
     return json.dumps({"modality": modality, "time_s": time_s, "samples": [sample]}).encode()
 
 
-def whole_lines(rest: bytearray, chunk: bytes) -> Iterator[bytes]:
+def complete_lines(rest: bytearray, chunk: bytes) -> Iterator[bytes]:
     """The lines that a chunk completes, without their line feeds.
 
     Args:
-        rest: what the chunks before left over; holds afterwards what this one does. A line that is too long is cut
-            to one byte more than MAX_LINE_BYTES, so that it is still known as too long and takes no more memory.
+        rest: the incomplete line of earlier chunks; updated in place. A line that is too long is truncated to
+            MAX_LINE_BYTES + 1 bytes, which bounds memory and still shows that it is too long.
         chunk: the next bytes.
     """
     *ends, tail = chunk.split(b"\n")
@@ -71,7 +71,7 @@ def whole_lines(rest: bytearray, chunk: bytes) -> Iterator[bytes]:
 
 
 def activity_line(activity: Activity) -> str:
-    """An activity as one line of JSON."""
+    """Format an activity as one line of JSON."""
     return json.dumps(
         {
             "start_s": round(activity.start_s, 6),
@@ -82,37 +82,37 @@ def activity_line(activity: Activity) -> str:
     )
 
 
-def _refuse_truth_values(value: Any) -> None:
-    """Raise ValueError if there is `true` or `false` anywhere."""
+def _reject_booleans(value: Any) -> None:
+    """Raise ValueError if there is `true` or `false` at any depth."""
     if isinstance(value, bool):
-        raise ValueError(f"{json.dumps(value)} is no number")
+        raise ValueError(f"{json.dumps(value)} is not a number")
     if isinstance(value, list | dict):
         inner = cast("dict[str, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
         for one in inner:
-            _refuse_truth_values(one)
+            _reject_booleans(one)
 
 
 def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
     """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a stream.
 
-    A sample with NaN or null counts as lost. An empty line is no sample. What some programs put before text to say that
-    it is UTF-8 is skipped.
+    A sample with NaN or null is missing. Empty lines and UTF-8 byte order marks are skipped.
 
-    Raises DataError if the line is anything else, or the stream refuses it; the stream is then as it was before.
+    Raises:
+        DataError: the line has another form or the stream rejects it; the stream is then unchanged.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples; send them in several lines")
+        raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples per line; split the line")
     line = line.removeprefix(codecs.BOM_UTF8)
     if not line.strip():
         return []
     try:
         entry: Any = json.loads(line.decode(), object_pairs_hook=single)
-        if b"true" in line or b"false" in line:  # numpy would take them for 1 and 0
-            _refuse_truth_values(entry)
+        if b"true" in line or b"false" in line:  # numpy would convert them to 1 and 0
+            _reject_booleans(entry)
     except (ValueError, RecursionError) as problem:
-        raise DataError(f"not JSON of samples ({problem}); expected one JSON object per line") from None
+        raise DataError(f"not JSON ({problem}); expected one JSON object per line") from None
     if not isinstance(entry, dict) or set(cast("dict[str, Any]", entry)) != KEYS:
-        raise DataError('expected {"modality": NAME, "time_s": seconds, "samples": [[...], ...]} and nothing else')
+        raise DataError('expected {"modality": NAME, "time_s": seconds, "samples": [[...], ...]} and no other key')
     message = cast("dict[str, Any]", entry)
     if not isinstance(message["modality"], str):
         raise DataError(f"modality is {message['modality']!r}; expected its name")
@@ -120,11 +120,14 @@ def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
 
 
 def stream_predictions(
-    stream: StreamRecognizer, messages: Iterable[Message], skip_bad: bool
+    stream: StreamRecognizer, messages: Iterable[StreamMessage], skip_bad: bool
 ) -> Iterator[tuple[Prediction, float]]:
-    """Predictions as the lines come, each with the time at which the line that completed it arrived.
+    """Predictions of a stream of lines, each with the arrival time of the line that completed it.
 
-    A bad line raises DataError with its origin, or is reported and skipped.
+    Args:
+        stream: the recogniser.
+        messages: the lines.
+        skip_bad: log and skip an invalid line rather than raise DataError.
     """
     for message in messages:
         try:
@@ -132,8 +135,8 @@ def stream_predictions(
         except (DataError, ConfigError) as problem:
             reason = " ".join(f"{message.origin}: {problem}".split())
             if not skip_bad:
-                raise DataError(reason[:REMARK_CHARACTERS]) from None
-            say(f"{reason[: REMARK_CHARACTERS - 40]}; skipped")
+                raise DataError(reason[:MAX_LOG_CHARACTERS]) from None
+            log(f"{reason[: MAX_LOG_CHARACTERS - 40]}; skipped")
             continue
         for prediction in predictions:
             yield prediction, message.arrived_s

@@ -1,4 +1,4 @@
-"""Lines over MQTT: a topic is a source or a sink; paho-mqtt keeps the connection, at least once (QoS 1) each way."""
+"""MQTT topics as sources and sinks, with paho-mqtt; messages are delivered at least once (QoS 1) in both directions."""
 
 import itertools
 import os
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, Message
-from edgehar.deploy.live.network import POLL_S, Address, parse_address, say
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
+from edgehar.deploy.live.network import POLL_S, Address, log, parse_address
 from edgehar.deploy.live.outbox import Outbox
 from edgehar.errors import ConfigError
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "EDGEHAR_MQTT_PASSWORD"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEP_ALIVE_S = 30
-LONGEST_PAUSE_S = 30
-WAITING_PAYLOADS = 16
-UNACKNOWLEDGED = 20
-"""Lines under way to the broker at once; more wait in the outbox."""
+MAX_RECONNECT_DELAY_S = 30
+MAX_QUEUED_PAYLOADS = 16
+MAX_UNACKNOWLEDGED = 20
+"""Most lines published but not yet acknowledged; further ones stay in the outbox."""
 CLOSE_S = 2.0
-BUSY = ("Server unavailable", "Server busy")
-"""Refusals that pass; after any other the same attempt is refused again."""
+TEMPORARY_REFUSALS = ("Server unavailable", "Server busy")
+"""Reasons to retry; after any other refusal a retry would be refused again."""
 
 
 @dataclass(frozen=True)
@@ -46,50 +46,51 @@ class MqttUrl:
 
 
 def parse_url(text: str, wildcards: bool = False) -> MqttUrl:
-    """Read a URL; raises ConfigError for anything else, a password in it, or a topic that cannot be used.
+    """Parse a URL; raises ConfigError if it is malformed, contains a password or has an invalid topic.
 
     Args:
         text: the URL; everything after the first single slash is the topic, "#" included.
         wildcards: accept "+" and "#" in the topic, as for a subscription.
     """
     scheme, _, rest = text.partition("://")
-    place, _, topic = rest.partition("/")
-    user, at, host = place.rpartition("@")
+    authority, _, topic = rest.partition("/")
+    user, at, host = authority.rpartition("@")
     if scheme not in PORTS or (at and not user):
         raise ConfigError(f"{text!r}: expected mqtt://[user@]host[:port]/topic, or mqtts:// for TLS")
     if ":" in user:
         raise ConfigError(
-            f"{scheme}://...@{host}: a password in the URL, where every program of this machine can read it; expected "
-            f"the user's name alone; put the password into the environment variable {PASSWORD_VARIABLE}"
+            f"{scheme}://...@{host}: a password in the URL is visible to every program of this machine; expected the "
+            f"user name alone; put the password into the environment variable {PASSWORD_VARIABLE}"
         )
     levels = topic.split("/")
-    wild = any("+" in level or "#" in level for level in levels)
+    has_wildcards = any("+" in level or "#" in level for level in levels)
     well_formed = all(level in ("+", "#") or not set("+#") & set(level) for level in levels) and "#" not in levels[:-1]
-    if not topic or "\0" in topic or len(topic.encode()) > 65535 or (wild and not (wildcards and well_formed)):
+    if not topic or "\0" in topic or len(topic.encode()) > 65535 or (has_wildcards and not (wildcards and well_formed)):
         raise ConfigError(
-            f"{text!r}: topic {topic!r}; expected one such as edgehar/samples"
-            + ("; + stands for one level, # at the end for all further ones" if wildcards else " without + and #")
+            f"{text!r}: topic {topic!r}; expected a topic such as edgehar/samples"
+            + ("; + matches one level, # at the end all further levels" if wildcards else " without + and #")
         )
     return MqttUrl(parse_address(host, PORTS[scheme]), topic, user if at else None, scheme == "mqtts")
 
 
-class Link:
-    """A client of one broker that says when the connection goes and comes.
+class BrokerConnection:
+    """A client of one broker that reports connection and disconnection.
 
     Args:
-        url: where to and as whom.
+        url: broker and user.
 
-    Raises ConfigError if paho-mqtt 2 is not installed.
+    Raises:
+        ConfigError: paho-mqtt 2 is not installed.
 
     Attributes:
-        client: paho's client; callbacks other than those for the connection are free.
-        problem: why the broker will never take this client, or None.
-        on_here: called in paho's thread when the broker has taken the client, on every connection.
-        on_away: called in paho's thread with the reason when it has not, or the connection ended.
+        client: paho's client; its callbacks are free, except those of the connection.
+        error: why the broker refuses this client for good, or None.
+        on_connected: called in paho's thread on every accepted connection.
+        on_disconnected: called in paho's thread with the reason when an attempt failed or the connection ended.
     """
 
     def __init__(self, url: MqttUrl) -> None:
-        """Prepare the client; nothing is sent before `start`."""
+        """Create the client; nothing is sent before `start`."""
         try:
             from paho.mqtt.client import Client
             from paho.mqtt.enums import CallbackAPIVersion  # not in version 1
@@ -97,28 +98,28 @@ class Link:
             raise ConfigError(
                 f"{url}: needs paho-mqtt 2 or later, which is not installed: pip install -U 'edgehar[mqtt]'"
             ) from None
-        self.url, self.problem = url, None
-        self._here = False
-        self.on_here: Callable[[], None] = lambda: None
-        self.on_away: Callable[[str], None] = lambda reason: None
+        self.url, self.error = url, None
+        self._is_connected = False
+        self.on_connected: Callable[[], None] = lambda: None
+        self.on_disconnected: Callable[[str], None] = lambda reason: None
         self.client = Client(CallbackAPIVersion.VERSION2)
         if url.user is not None:
             self.client.username_pw_set(url.user, os.environ.get(PASSWORD_VARIABLE))
         if url.tls:
             self.client.tls_set_context(ssl.create_default_context())  # pyright: ignore[reportUnknownMemberType]
-        self.client.reconnect_delay_set(1, LONGEST_PAUSE_S)
+        self.client.reconnect_delay_set(1, MAX_RECONNECT_DELAY_S)
         self.client.on_connect = self._connected
         self.client.on_connect_fail = self._failed
         self.client.on_disconnect = self._disconnected
         self._thread = threading.Thread(target=self._run, name=str(url), daemon=True)
 
     def start(self) -> None:
-        """Connect, and again whenever the connection ends, until `close`."""
+        """Connect, and reconnect until `close`."""
         self.client.connect_async(self.url.address.host, self.url.address.port, KEEP_ALIVE_S)
         self._thread.start()
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect."""
         self.client.disconnect()
         self._thread.join(CLOSE_S)
 
@@ -127,88 +128,89 @@ class Link:
 
     def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not reason.is_failure:
-            self._here = True
-            return self.on_here()
-        if str(reason) not in BUSY:
-            self.problem = ConfigError(
-                f"{self.url}: the broker refused: {reason}; expected a user that it knows; correct the user's name or "
-                f"the password in {PASSWORD_VARIABLE}"
+            self._is_connected = True
+            return self.on_connected()
+        if str(reason) not in TEMPORARY_REFUSALS:
+            self.error = ConfigError(
+                f"{self.url}: the broker refused the connection: {reason}; expected a valid user; correct the user "
+                f"name or the password in {PASSWORD_VARIABLE}"
             )
-        return self.on_away(f"the broker refused: {reason}")
+        return self.on_disconnected(f"the broker refused the connection: {reason}")
 
     def _failed(self, client: Any, userdata: Any) -> None:
-        # paho calls this while it handles the error, which it does not hand over.
-        problem = sys.exc_info()[1]
-        self.on_away(str(getattr(problem, "strerror", None) or problem))
+        # paho calls this within its exception handler and does not pass the exception.
+        error = sys.exc_info()[1]
+        self.on_disconnected(str(getattr(error, "strerror", None) or error))
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if self._here and reason.is_failure:
-            self.on_away("the connection ended")
-        self._here = False
+        if self._is_connected and reason.is_failure:
+            self.on_disconnected("the connection ended")
+        self._is_connected = False
 
 
-def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[Message]:
-    """Lines of the messages of a topic, one or several in each; messages that the broker retained are old: skipped.
+def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
+    """Source: the lines of a topic's messages, one or several in each; retained messages are outdated and skipped.
 
-    Raises ConfigError if the broker refuses the client or the topic for good.
+    Raises:
+        ConfigError: the broker refuses the client or the subscription for good.
     """
-    link, arrived = Link(url), queue.Queue["MQTTMessage"](WAITING_PAYLOADS)
-    remark, refused = "", threading.Event()
+    broker, arrived = BrokerConnection(url), queue.Queue["MQTTMessage"](MAX_QUEUED_PAYLOADS)
+    last_reason, refused = "", threading.Event()
 
-    def here() -> None:
-        link.client.subscribe(url.topic, qos=1)
+    def on_connected() -> None:
+        broker.client.subscribe(url.topic, qos=1)
 
-    def away(reason: str) -> None:
-        nonlocal remark
-        if remark != (remark := reason) and link.problem is None:
-            say(f"{url}: {reason}; trying again")
+    def on_disconnected(reason: str) -> None:
+        nonlocal last_reason
+        if last_reason != (last_reason := reason) and broker.error is None:
+            log(f"{url}: {reason}; retrying")
 
-    def granted(client: Any, userdata: Any, mid: Any, reasons: Any, properties: Any) -> None:
-        nonlocal remark
+    def on_subscribe(client: Any, userdata: Any, mid: Any, reasons: Any, properties: Any) -> None:
+        nonlocal last_reason
         if any(reason.is_failure for reason in reasons):
             refused.set()
         else:
-            remark = ""
-            say(f"{url}: connected")
+            last_reason = ""
+            log(f"{url}: connected")
 
     def on_message(client: Any, userdata: Any, message: "MQTTMessage") -> None:
-        # While this waits, paho reads nothing further: the broker keeps what comes, as much as it is set up to.
+        # While this waits, paho reads nothing: the broker queues messages, up to its own limit.
         while not message.retain and not stop.is_set():
             try:
                 return arrived.put(message, timeout=POLL_S)
             except queue.Full:
                 continue
 
-    link.on_here, link.on_away = here, away
-    link.client.on_subscribe, link.client.on_message = granted, on_message
-    link.start()
+    broker.on_connected, broker.on_disconnected = on_connected, on_disconnected
+    broker.client.on_subscribe, broker.client.on_message = on_subscribe, on_message
+    broker.start()
     try:
         for number in itertools.count(1):
-            message = _next_message(link, arrived, refused, stop)
+            message = _next_message(broker, arrived, refused, stop)
             if message is None:
                 return
             origin = f"{message.topic} message {number}"
             payload = bytes(message.payload)
             if len(payload) > MAX_LINE_BYTES:
-                yield Message(origin, payload[: MAX_LINE_BYTES + 1])  # refused as too long, whatever it holds
+                yield StreamMessage(origin, payload[: MAX_LINE_BYTES + 1])  # rejected as too long, whatever the content
                 continue
-            for place, line in enumerate(payload.split(b"\n"), 1):
-                yield Message(f"{origin} line {place}", line)
+            for line_number, line in enumerate(payload.split(b"\n"), 1):
+                yield StreamMessage(f"{origin} line {line_number}", line)
     finally:
-        stop.set()  # lets go of a callback that waits for a place in the queue
-        link.close()
+        stop.set()  # releases a callback that waits for the queue
+        broker.close()
 
 
 def _next_message(
-    link: Link, arrived: "queue.Queue[MQTTMessage]", refused: threading.Event, stop: threading.Event
+    broker: BrokerConnection, arrived: "queue.Queue[MQTTMessage]", refused: threading.Event, stop: threading.Event
 ) -> "MQTTMessage | None":
     while not stop.is_set():
-        if link.problem is not None:
-            raise link.problem
+        if broker.error is not None:
+            raise broker.error
         if refused.is_set():
             raise ConfigError(
-                f"{link.url}: the broker refused the subscription; expected a topic that this user may read; choose "
-                "another or change the broker's access list"
+                f"{broker.url}: the broker refused the subscription; expected a topic that this user may read; choose "
+                "another one or change the broker's access list"
             )
         try:
             return arrived.get(timeout=POLL_S)
@@ -217,40 +219,40 @@ def _next_message(
     return None
 
 
-def deliver(link: Link, outbox: Outbox) -> None:
-    """Publish lines, a message each; what the broker has not acknowledged is sent again on the next connection."""
-    changed, under_way = threading.Condition(), 0
+def publish(broker: BrokerConnection, outbox: Outbox) -> None:
+    """Publish lines, one message each; lines that are not acknowledged are sent again on the next connection."""
+    changed, unacknowledged = threading.Condition(), 0
 
-    def acknowledged(client: Any, userdata: Any, mid: Any, reason: Any, properties: Any) -> None:
-        nonlocal under_way
+    def on_publish(client: Any, userdata: Any, mid: Any, reason: Any, properties: Any) -> None:
+        nonlocal unacknowledged
         with changed:
-            under_way -= 1
+            unacknowledged -= 1
             changed.notify_all()
-        outbox.delivered()
+        outbox.mark_delivered()
 
-    def at_most(count: int) -> bool:
-        """Wait until the broker is there and no more than this are under way; False if there is no time left."""
+    def wait_until_at_most(count: int) -> bool:
+        """Wait until the broker is connected and at most this many lines are unacknowledged; False if time is up."""
         with changed:
             while not outbox.expired():
-                # What is published while paho connects may overtake the connection's first packet.
-                if under_way <= count and (not count or link.client.is_connected()):
+                # A line published while paho connects may overtake the connection's first packet.
+                if unacknowledged <= count and (not count or broker.client.is_connected()):
                     return True
                 changed.wait(POLL_S)
         return False
 
-    def here() -> None:
-        outbox.here()
+    def on_connected() -> None:
+        outbox.set_connected()
         with changed:
             changed.notify_all()
 
-    link.on_here, link.on_away = here, outbox.away
-    link.client.on_publish = acknowledged
-    link.start()
+    broker.on_connected, broker.on_disconnected = on_connected, outbox.set_disconnected
+    broker.client.on_publish = on_publish
+    broker.start()
     for line in outbox.lines():
-        if not at_most(UNACKNOWLEDGED - 1):
+        if not wait_until_at_most(MAX_UNACKNOWLEDGED - 1):
             break
         with changed:
-            under_way += 1
-        link.client.publish(link.url.topic, line, qos=1)
-    at_most(0)
-    link.close()
+            unacknowledged += 1
+        broker.client.publish(broker.url.topic, line, qos=1)
+    wait_until_at_most(0)
+    broker.close()

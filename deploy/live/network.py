@@ -1,4 +1,4 @@
-"""What sources and sinks share: addresses, pauses between attempts, remarks on standard error."""
+"""Addresses, retry delays, TCP keep-alive and log lines, for sources and sinks."""
 
 import os
 import socket
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from edgehar.errors import ConfigError
 
 POLL_S = 0.2
-"""How often a thread that waits for something looks whether it should end."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
-REMARK_CHARACTERS = 400
-"""A remark may quote what a stranger sent; this much of it is enough."""
+"""Interval at which a waiting thread checks whether it should end."""
+FIRST_RETRY_S, MAX_RETRY_S = 0.1, 10.0
+MAX_LOG_CHARACTERS = 400
+"""Longest log line; it may quote untrusted input."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a program listens."""
+    """Host and port of a TCP server."""
 
     host: str
     port: int
@@ -28,7 +28,7 @@ class Address:
 
 
 def parse_address(text: str, default_port: int | None = None, lowest_port: int = 1) -> Address:
-    """HOST:PORT, [IPv6]:PORT, or HOST alone where there is a default port; raises ConfigError for anything else."""
+    """Parse HOST:PORT, [IPv6]:PORT, or HOST if there is a default port; raises ConfigError for other text."""
     host, port = text, ""
     if ":" in text.rpartition("]")[2]:
         host, _, port = text.rpartition(":")
@@ -47,26 +47,26 @@ def parse_address(text: str, default_port: int | None = None, lowest_port: int =
     return Address(host, number)
 
 
-def pauses_s() -> Iterator[float]:
-    """Seconds to wait before each further attempt: twice as long each time, up to a limit."""
-    pause_s = FIRST_PAUSE_S
+def retry_delays_s() -> Iterator[float]:
+    """Seconds to wait before each retry: exponential backoff up to MAX_RETRY_S."""
+    delay_s = FIRST_RETRY_S
     while True:
-        yield pause_s
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        yield delay_s
+        delay_s = min(2 * delay_s, MAX_RETRY_S)
 
 
-def keep_alive(connection: socket.socket) -> None:
-    """Let the kernel notice within about a minute that the other machine lost power or its cable."""
+def enable_keepalive(connection: socket.socket) -> None:
+    """Enable TCP keep-alive, so that a dead peer is detected within about a minute."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def say(text: str) -> None:
-    """One printable line on standard error, over the live view if there is one."""
+def log(text: str) -> None:
+    """Write one printable line to standard error, over the live view if there is one."""
     shown = f"edgehar: {text}"
-    shown = shown if len(shown) <= REMARK_CHARACTERS else shown[: REMARK_CHARACTERS - 4] + " ..."
+    shown = shown if len(shown) <= MAX_LOG_CHARACTERS else shown[: MAX_LOG_CHARACTERS - 4] + " ..."
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     try:
         if sys.stderr.isatty():
@@ -74,4 +74,4 @@ def say(text: str) -> None:
         sys.stderr.write(shown + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        return  # nobody reads remarks; recognition goes on
+        return  # standard error is closed; recognition continues

@@ -1,64 +1,65 @@
-"""Lines on their way to a sink that may go away: a bounded number is kept, and what is lost is counted."""
+"""Buffers lines for a sink that may disconnect; the buffer is bounded and dropped lines are counted."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from edgehar.deploy.live.network import POLL_S, say
+from edgehar.deploy.live.network import POLL_S, log
 
-KEPT_LINES = 1000
-"""Unsent lines that are kept for a sink that is away; the oldest make room for newer ones."""
+MAX_BUFFERED_LINES = 1000
+"""Unsent lines buffered while a sink is disconnected; the oldest are dropped first."""
 CLOSE_S = 2.0
-"""How long the end of the command waits for a sink to take what is left."""
+"""Time that the end of the command waits for a sink to take the remaining lines."""
 
 
 class Outbox:
-    """Lines on their way to a sink that may go away, sent by a thread of its own.
+    """Lines for a sink that may disconnect, sent by a thread of its own.
 
     Args:
-        name: of the sink, for people.
-        deliver: runs in the thread; takes lines with `lines` or `next_line` and says what became of them.
-        patient: wait for a sink that is there but slower, rather than drop lines: for recordings, which can wait.
+        name: name of the sink in log lines.
+        send: runs in the thread; takes lines with `lines` or `next_line` and reports with `mark_delivered`,
+            `set_connected` and `set_disconnected`.
+        block_when_full: let `write` wait for a sink that is connected but slow rather than drop lines; for recordings.
     """
 
-    def __init__(self, name: str, deliver: Callable[["Outbox"], None], patient: bool = False) -> None:
+    def __init__(self, name: str, send: Callable[["Outbox"], None], block_when_full: bool = False) -> None:
         """Start the thread."""
         self.name = name
-        self._patient = patient
+        self._block_when_full = block_when_full
         self._lines: deque[bytes] = deque()
         self._changed = threading.Condition()
-        self._away, self._remark = False, ""
-        self._taken = self._delivered = self._dropped = 0
+        self._disconnected, self._last_reason = False, ""
+        self._written = self._delivered = self._dropped = 0
         self._deadline_s: float | None = None
-        self._thread = threading.Thread(target=deliver, args=(self,), name=name, daemon=True)
+        self._thread = threading.Thread(target=send, args=(self,), name=name, daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Take a line; if too many wait already, the oldest of them is dropped."""
+        """Buffer a line; if the buffer is full, its oldest line is dropped."""
         with self._changed:
-            if self._patient:
-                self._changed.wait_for(lambda: len(self._lines) < KEPT_LINES or self._away)
-            if len(self._lines) >= KEPT_LINES:
+            if self._block_when_full:
+                self._changed.wait_for(lambda: len(self._lines) < MAX_BUFFERED_LINES or self._disconnected)
+            if len(self._lines) >= MAX_BUFFERED_LINES:
                 self._lines.popleft()
                 self._dropped += 1
             self._lines.append(line.encode() + b"\n")
-            self._taken += 1
+            self._written += 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Send what is left if the sink takes it soon, and report what it never got."""
+        """Send the remaining lines if the sink takes them within CLOSE_S; log how many were not delivered."""
         with self._changed:
             self._deadline_s = time.monotonic() + CLOSE_S
             self._changed.notify_all()
         self._thread.join(CLOSE_S + POLL_S)
         with self._changed:
-            lost = self._taken - self._delivered
+            lost = self._written - self._delivered
         if lost:
-            say(f"{self.name}: {lost} of {self._taken} lines were not delivered")
+            log(f"{self.name}: {lost} of {self._written} lines were not delivered")
 
     def next_line(self) -> bytes | None:
-        """The next line, waiting for one; None when the outbox is closed and nothing is left, or time is up."""
+        """Wait for the next line; None if the outbox is closed and empty, or its time is up."""
         with self._changed:
             while not self._lines:
                 if self._deadline_s is not None:
@@ -70,40 +71,45 @@ class Outbox:
             return self._lines.popleft()
 
     def lines(self) -> Iterator[bytes]:
-        """Lines as they come, until there will be no more."""
+        """All lines until the outbox is closed."""
         while (line := self.next_line()) is not None:
             yield line
 
-    def delivered(self, count: int = 1) -> None:
-        """Say that lines have arrived, or at least left this machine."""
+    def mark_delivered(self, count: int = 1) -> None:
+        """Report lines as delivered, or at least as sent by this machine."""
         with self._changed:
             self._delivered += count
 
     def expired(self) -> bool:
-        """Whether it is too late to send anything."""
+        """Whether the time for sending the remaining lines is over."""
         return self._deadline_s is not None and time.monotonic() > self._deadline_s
 
-    def here(self) -> None:
-        """Say that the sink can be reached."""
+    def set_connected(self) -> None:
+        """Report that the sink is connected."""
         with self._changed:
-            dropped, self._dropped, self._away, self._remark = self._dropped, 0, False, ""
-        say(f"{self.name}: connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else ""))
+            dropped, self._dropped, self._disconnected, self._last_reason = self._dropped, 0, False, ""
+        log(f"{self.name}: connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else ""))
 
-    def away(self, reason: object) -> None:
-        """Say that the sink cannot be reached; people are told once for each reason."""
-        remark = str(reason)
+    def set_disconnected(self, reason: object) -> None:
+        """Report that the sink is disconnected; logged once for each reason."""
+        text = str(reason)
         with self._changed:
-            self._away, known, self._remark = True, self._remark, remark
+            self._disconnected, last_reason, self._last_reason = True, self._last_reason, text
             self._changed.notify_all()
-        if remark != known:
-            say(f"{self.name}: {remark}; the last {KEPT_LINES} lines are kept, trying again")
+        if text != last_reason:
+            log(f"{self.name}: {text}; retrying, the last {MAX_BUFFERED_LINES} lines are kept")
 
-    def pause(self, pause_s: float, in_hand: bool) -> bool:
-        """Wait before another attempt; False if there is nothing more to try."""
-        end_s = time.monotonic() + pause_s
+    def wait_to_retry(self, delay_s: float, unsent: bool) -> bool:
+        """Wait before the next attempt; False if none is needed or possible.
+
+        Args:
+            delay_s: seconds to wait.
+            unsent: whether the caller holds a line that was taken but not sent.
+        """
+        end_s = time.monotonic() + delay_s
         with self._changed:
             while (left_s := end_s - time.monotonic()) > 0:
-                if self._deadline_s is not None and not (self._lines or in_hand):
+                if self._deadline_s is not None and not (self._lines or unsent):
                     return False
                 if self.expired():
                     return False

@@ -32,7 +32,7 @@ from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.deploy.stream.sample_counts import brief_summary, summary
 from edgehar.deploy.stream.segments import Activity, Segmenter
-from edgehar.entry import forget_reader, guarded
+from edgehar.entry import discard_stdout, guarded
 from edgehar.errors import ConfigError, DataError
 
 LATENESS_S = 0.5
@@ -133,7 +133,7 @@ def stream_source(config: RunConfig, recognizer: Recognizer) -> tuple[MessageSou
                 f"{', '.join(wanted)}; choose another clip"
             )
         speed = 1.0 if config.speed is None else config.speed
-        return partial(sources.replay, clip, specs, speed), tuple(spec.name for spec in specs)
+        return partial(sources.play_clip, clip, specs, speed), tuple(spec.name for spec in specs)
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise ConfigError("--stdin: standard input is closed; expected JSON lines on it; pipe the sensors in")
     return partial(sources.read_descriptor, sys.stdin.fileno()), config.modalities
@@ -225,7 +225,7 @@ def recognise(config: RunConfig, lines: LineCounter) -> None:
             for remark in remarks:  # below the view
                 log(remark)
     except BrokenPipeError:  # whoever read the answers has enough
-        forget_reader()
+        discard_stdout()
 
 
 PARSER = Parser(RunConfig, "edgehar run", (__doc__ or "").partition("\n")[0])

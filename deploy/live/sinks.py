@@ -1,4 +1,4 @@
-"""Where lines go: standard output, a file, a TCP socket, an MQTT topic; one that goes away does not stop the others."""
+"""The sinks of `--to`: standard output, files, TCP sockets and MQTT topics; a failed sink does not stop the others."""
 
 import select
 import socket
@@ -9,86 +9,84 @@ from functools import partial
 from pathlib import Path
 
 from edgehar.deploy.live import mqtt
-from edgehar.deploy.live.network import Address, keep_alive, parse_address, pauses_s, say
+from edgehar.deploy.live.network import Address, enable_keepalive, log, parse_address, retry_delays_s
 from edgehar.deploy.live.outbox import Outbox
 from edgehar.errors import ConfigError
 
 STDOUT = "stdout"
 SEND_S = 5.0
-"""A receiver that takes nothing for so long counts as away."""
+"""A receiver that accepts no data for this long counts as disconnected."""
 
 
-def deliver_tcp(address: Address, outbox: Outbox) -> None:
-    """Send lines to a server; what was in hand when the connection broke is sent again on the next one."""
-    pauses, line = pauses_s(), None
+def send_tcp(address: Address, outbox: Outbox) -> None:
+    """Send lines to a server; a line that was not sent completely is sent again on the next connection."""
+    delays_s, line = retry_delays_s(), None
     while True:
         try:
             with socket.create_connection((address.host, address.port), SEND_S) as connection:
-                keep_alive(connection)
-                outbox.here()
+                enable_keepalive(connection)
+                outbox.set_connected()
                 while (line := line or outbox.next_line()) is not None:
-                    # Else the first line after the other side left would vanish without an error.
+                    # Otherwise the first line after the peer closed would be lost without an error.
                     if select.select([connection], [], [], 0)[0] and not connection.recv(65536):
-                        raise ConnectionError("the other side closed the connection")
+                        raise ConnectionError("the receiver closed the connection")
                     connection.sendall(line)
-                    outbox.delivered()
-                    pauses, line = pauses_s(), None
+                    outbox.mark_delivered()
+                    delays_s, line = retry_delays_s(), None
                 return
         except OSError as problem:
-            outbox.away(problem.strerror or problem)
-            if not outbox.pause(next(pauses), line is not None):
+            outbox.set_disconnected(problem.strerror or problem)
+            if not outbox.wait_to_retry(next(delays_s), line is not None):
                 return
 
 
 class FileSink:
-    """Lines appended to a file, each written out at once; a full disk loses lines, not the run."""
+    """Appends lines to a file without buffering; on a full disk lines are dropped and the run continues."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file; raises ConfigError if that cannot be done."""
-        self._path, self._lost, self._torn = path, 0, False
+        """Open the file; raises ConfigError if that fails."""
+        self._path, self._dropped, self._incomplete = path, 0, False
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as problem:
-            raise ConfigError(
-                f"--to {path}: {problem.strerror}; expected a file that can be written; choose another"
-            ) from None
+            raise ConfigError(f"--to {path}: {problem.strerror}; expected a writable file; choose another") from None
 
     def write(self, line: str) -> None:
         """Append a line."""
         try:
-            left = (b"\n" if self._torn else b"") + line.encode() + b"\n"
-            while left:
-                left = left[self._file.write(left) :]
-                self._torn = bool(left)
+            remaining = (b"\n" if self._incomplete else b"") + line.encode() + b"\n"
+            while remaining:
+                remaining = remaining[self._file.write(remaining) :]
+                self._incomplete = bool(remaining)
         except OSError as problem:
-            if not self._lost:
-                say(f"{self._path}: {problem.strerror or problem}; lines are lost until it can be written")
-            self._lost += 1
+            if not self._dropped:
+                log(f"{self._path}: {problem.strerror or problem}; lines are dropped until it is writable")
+            self._dropped += 1
 
     def close(self) -> None:
-        """Close the file and report what it never got."""
+        """Close the file and log how many lines were not written."""
         self._file.close()
-        if self._lost:
-            say(f"{self._path}: {self._lost} lines were not written")
+        if self._dropped:
+            log(f"{self._path}: {self._dropped} lines were not written")
 
 
 class StandardOutput:
-    """Lines on standard output; when its reader leaves, the command ends."""
+    """Writes lines to standard output; a broken pipe ends the command."""
 
     def write(self, line: str) -> None:
-        """Write a line out at once."""
+        """Write and flush a line."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing: every line is flushed."""
 
 
 Sink = Outbox | FileSink | StandardOutput
 
 
-def open_sink(target: str, patient: bool) -> Sink:
-    """One sink of `--to`; raises ConfigError if the target cannot be used."""
+def open_sink(target: str, block_when_full: bool) -> Sink:
+    """Open one sink of `--to`; raises ConfigError if that fails."""
     scheme, found, rest = target.partition("://")
     match scheme if found else "file":
         case "file" if target == STDOUT:
@@ -96,27 +94,25 @@ def open_sink(target: str, patient: bool) -> Sink:
         case "file":
             return FileSink(Path(target))
         case "tcp":
-            return Outbox(target, partial(deliver_tcp, parse_address(rest)), patient)
+            return Outbox(target, partial(send_tcp, parse_address(rest)), block_when_full)
         case "mqtt" | "mqtts":
-            return Outbox(target, partial(mqtt.deliver, mqtt.Link(mqtt.parse_url(target))), patient)
+            return Outbox(target, partial(mqtt.publish, mqtt.BrokerConnection(mqtt.parse_url(target))), block_when_full)
         case _:
-            raise ConfigError(
-                f"--to {target}: expected stdout, a file, tcp://HOST:PORT or mqtt://HOST/TOPIC; correct it"
-            )
+            raise ConfigError(f"--to {target}: expected stdout, a file, tcp://HOST:PORT or mqtt://HOST/TOPIC")
 
 
 @contextmanager
-def opened(targets: Iterable[str], patient: bool) -> Generator[Callable[[str], None], None, None]:
-    """A function that writes a line to each of the sinks; leaving the block closes them.
+def open_sinks(targets: Iterable[str], block_when_full: bool) -> Generator[Callable[[str], None], None, None]:
+    """Open sinks and return a function that writes a line to each; they are closed at the end of the block.
 
     Args:
-        targets: as given with `--to`; "stdout" is standard output.
-        patient: see `Outbox`.
+        targets: values of `--to`.
+        block_when_full: see `Outbox`.
     """
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for target in targets:
-            sinks.append(sink := open_sink(target, patient))
+            sinks.append(sink := open_sink(target, block_when_full))
             stack.callback(sink.close)
 
         def write(line: str) -> None:

@@ -1,6 +1,6 @@
-"""Where lines come from: standard input, a TCP socket of either role, or a recording replayed.
+"""The sources of a live stream: standard input, TCP as server or client, and replayed recordings.
 
-Each source is a generator of messages that looks at `stop` at least every POLL_S.
+Each source is a generator of messages that polls `stop` at least every POLL_S.
 """
 
 import heapq
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, Message, sample_line, whole_lines
-from edgehar.deploy.live.network import POLL_S, Address, keep_alive, pauses_s, say
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, complete_lines, sample_line
+from edgehar.deploy.live.network import POLL_S, Address, enable_keepalive, log, retry_delays_s
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Clip
 from edgehar.signals.modality import ModalitySpec
@@ -27,22 +27,22 @@ MAX_CLIENTS = 32
 CONNECT_S = 5.0
 
 
-def read_descriptor(descriptor: int, stop: threading.Event) -> Iterator[Message]:
-    """Lines of an open file, pipe or terminal until it ends; a last line needs no line feed."""
+def read_descriptor(descriptor: int, stop: threading.Event) -> Iterator[StreamMessage]:
+    """Read lines from an open file, pipe or terminal until its end; the last line needs no line feed."""
     rest, numbers = bytearray(), itertools.count(1)
     while not stop.is_set():
         if not select.select([descriptor], [], [], POLL_S)[0]:
             continue
         chunk = os.read(descriptor, CHUNK_BYTES)
-        for line in whole_lines(rest, chunk or b"\n"):
-            yield Message(f"line {next(numbers)}", line)
+        for line in complete_lines(rest, chunk or b"\n"):
+            yield StreamMessage(f"line {next(numbers)}", line)
         if not chunk:
             return
 
 
 @dataclass
 class Peer:
-    """The other end of a connection, and the half line that it has sent so far."""
+    """The peer of a connection, with the incomplete line received so far."""
 
     connection: socket.socket
     name: str
@@ -50,62 +50,63 @@ class Peer:
     rest: bytearray = field(default_factory=bytearray)
     open: bool = True
 
-    def lines(self) -> Iterator[Message]:
-        """What has arrived by now; `open` is False once no more will come. The connection has something to read."""
+    def lines(self) -> Iterator[StreamMessage]:
+        """Receive once from a readable connection and return the complete lines; clears `open` at the end."""
         try:
             chunk = self.connection.recv(CHUNK_BYTES)
         except BlockingIOError:
             return
         except OSError as problem:
-            say(f"{self.name}: {problem.strerror or problem}")
+            log(f"{self.name}: {problem.strerror or problem}")
             chunk = b""
-        for line in whole_lines(self.rest, chunk):
+        for line in complete_lines(self.rest, chunk):
             yield self._message(line)
             if len(line) > MAX_LINE_BYTES:
                 self.rest.clear()
-                self._refuse()
+                self._reject()
                 return
         if len(self.rest) > MAX_LINE_BYTES:
             yield self._message(bytes(self.rest))
-            self._refuse()
+            self._reject()
         elif not chunk:
             self.open = False
             if self.rest:
-                say(f"{self.name}: left in the middle of line {next(self.numbers)}; that line is lost")
+                log(f"{self.name}: disconnected within line {next(self.numbers)}; the line is dropped")
 
-    def _message(self, line: bytes) -> Message:
-        return Message(f"{self.name} line {next(self.numbers)}", line)
+    def _message(self, line: bytes) -> StreamMessage:
+        return StreamMessage(f"{self.name} line {next(self.numbers)}", line)
 
-    def _refuse(self) -> None:
+    def _reject(self) -> None:
         self.open = False
-        say(f"{self.name}: a line is longer than {MAX_LINE_BYTES} bytes; the connection is closed")
+        log(f"{self.name}: line longer than {MAX_LINE_BYTES} bytes; the connection is closed")
 
 
-def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[Message]:
-    """Lines of any number of clients up to MAX_CLIENTS, in the order of arrival.
+def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[StreamMessage]:
+    """Accept up to MAX_CLIENTS clients and read their lines in order of arrival.
 
     Args:
-        address: where to listen; port 0 takes a free one, which the remark on standard error tells.
-        once: end when the last client has left.
+        address: where to listen; port 0 takes a free port, which is logged.
+        once: end when the last client has disconnected.
         stop: ends the source.
 
-    Raises ConfigError if the address cannot be had.
+    Raises:
+        ConfigError: the address cannot be used.
     """
     try:
-        family, _, _, _, place = socket.getaddrinfo(
+        family, _, _, _, socket_address = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        server = socket.create_server(place[:2], family=family, backlog=MAX_CLIENTS)  # type: ignore[arg-type]
+        server = socket.create_server(socket_address[:2], family=family, backlog=MAX_CLIENTS)  # type: ignore[arg-type]
     except OSError as problem:
         raise ConfigError(
             f"--listen {address}: {problem.strerror or problem}; expected an address of this machine and a free port; "
-            "choose another"
+            "choose another one"
         ) from None
     peers: dict[socket.socket, Peer] = {}
     with server, selectors.DefaultSelector() as selector:
         server.setblocking(False)
         selector.register(server, selectors.EVENT_READ)
-        say(f"listening on {Address(*server.getsockname()[:2])}")
+        log(f"listening on {Address(*server.getsockname()[:2])}")
         try:
             while not stop.is_set():
                 for key, _ in selector.select(POLL_S):
@@ -127,59 +128,61 @@ def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[Mess
 
 def _accept(server: socket.socket, selector: selectors.BaseSelector, peers: dict[socket.socket, Peer]) -> None:
     try:
-        connection, place = server.accept()
+        connection, peer_address = server.accept()
     except OSError as problem:
-        return say(f"a client could not be served: {problem.strerror or problem}")
-    name = str(Address(*place[:2]))
+        return log(f"cannot accept a client: {problem.strerror or problem}")
+    name = str(Address(*peer_address[:2]))
     if len(peers) >= MAX_CLIENTS:
-        say(f"{name}: not served; {MAX_CLIENTS} clients are connected, which is as many as can be")
+        log(f"{name}: rejected; the maximum of {MAX_CLIENTS} clients is connected")
         return connection.close()
     connection.setblocking(False)
-    keep_alive(connection)
+    enable_keepalive(connection)
     peers[connection] = Peer(connection, name)
     selector.register(connection, selectors.EVENT_READ)
 
 
-def connect(address: Address, once: bool, stop: threading.Event) -> Iterator[Message]:
-    """Lines of a server; while it is away, it is tried again, at longer and longer intervals.
+def connect(address: Address, once: bool, stop: threading.Event) -> Iterator[StreamMessage]:
+    """Connect to a server and read its lines; reconnects with exponential backoff.
 
     Args:
-        address: of the server.
+        address: address of the server.
         once: end when the server closes the connection.
         stop: ends the source.
     """
-    pauses, remark = pauses_s(), ""
+    delays_s, last_reason = retry_delays_s(), ""
     while not stop.is_set():
         try:
             connection = socket.create_connection((address.host, address.port), CONNECT_S)
         except OSError as problem:
-            if remark != (remark := str(problem.strerror or problem)):
-                say(f"{address}: {remark}; trying again")
-            stop.wait(next(pauses))
+            if last_reason != (last_reason := str(problem.strerror or problem)):
+                log(f"{address}: {last_reason}; retrying")
+            stop.wait(next(delays_s))
             continue
-        remark = ""
+        last_reason = ""
         with connection:
-            say(f"{address}: connected")
-            keep_alive(connection)
+            log(f"{address}: connected")
+            enable_keepalive(connection)
             peer = Peer(connection, str(address))
             while peer.open and not stop.is_set():
                 if select.select([connection], [], [], POLL_S)[0]:
                     for message in peer.lines():
-                        pauses = pauses_s()  # it serves: should it go, it may be back soon
+                        delays_s = retry_delays_s()  # it works: restart the backoff
                         yield message
         if once or stop.is_set():
             return
-        say(f"{address}: the connection ended; trying again")
-        stop.wait(next(pauses))
+        log(f"{address}: the connection ended; retrying")
+        stop.wait(next(delays_s))
 
 
-def replay(clip: Clip, specs: Iterable[ModalitySpec], speed: float, stop: threading.Event) -> Iterator[Message]:
-    """A recording as its sensors gave it: sample by sample in the order of time, lost samples as NaN.
+def play_clip(
+    clip: Clip, specs: Iterable[ModalitySpec], speed: float, stop: threading.Event
+) -> Iterator[StreamMessage]:
+    """Replay a recording sample by sample in order of time; invalid samples as NaN.
 
     Args:
-        clip: the recording; one without timestamps comes at the nominal rates.
-        specs: the sensors to replay, those that the recording has.
-        speed: times as fast as recorded; infinity for as fast as they are taken.
+        clip: the recording; without timestamps its samples have the nominal rates.
+        specs: the sensors to replay; those not recorded are skipped.
+        speed: factor of the recorded speed; infinity for no delays.
         stop: ends the source.
     """
     present = {spec.name: spec for spec in specs if spec.name in clip.signals}
@@ -188,10 +191,10 @@ def replay(clip: Clip, specs: Iterable[ModalitySpec], speed: float, stop: thread
         for name, spec in present.items()
     }
     events = heapq.merge(*(zip(times, itertools.repeat(name), itertools.count()) for name, times in times_s.items()))
-    began_s, first_s = time.monotonic(), min((times[0] for times in times_s.values() if times), default=0.0)
-    for number, (time_s, name, place) in enumerate(events, 1):
-        wait_s = (time_s - first_s) / speed - (time.monotonic() - began_s)
+    start_s, first_s = time.monotonic(), min((times[0] for times in times_s.values() if times), default=0.0)
+    for number, (time_s, name, index) in enumerate(events, 1):
+        wait_s = (time_s - first_s) / speed - (time.monotonic() - start_s)
         if stop.wait(wait_s) if wait_s > 0 else stop.is_set():
             return
-        sample = clip.signals[name][place] if clip.valid[name][place] else np.full(present[name].channels, np.nan)
-        yield Message(f"{clip.name} sample {number}", sample_line(name, time_s, sample.tolist()))
+        sample = clip.signals[name][index] if clip.valid[name][index] else np.full(present[name].channels, np.nan)
+        yield StreamMessage(f"{clip.name} sample {number}", sample_line(name, time_s, sample.tolist()))

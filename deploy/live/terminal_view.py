@@ -1,4 +1,4 @@
-"""A live view is one line of a terminal, redrawn in place: label, score, seconds, hops per second, latency."""
+"""The live view: one terminal line with label, score, time, hops per second and latency, redrawn in place."""
 
 import os
 import time
@@ -7,61 +7,64 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
-from edgehar.deploy.live.json_lines import Message
+from edgehar.deploy.live.json_lines import StreamMessage
 from edgehar.signals.clip import Prediction
 
 REDRAW_S = 0.1
 RATE_S = 5.0
-"""Hops per second are those of the last so many seconds."""
+"""Interval over which hops per second are measured."""
 SILENT_S = 2.0
 LONGEST_BAR = 30
 SHORTEST_BAR = 5
 
 
-def cells(text: str) -> int:
-    """Columns of a terminal that a text takes: two for a wide East Asian character, none for a combining one."""
+def display_width(text: str) -> int:
+    """Terminal columns of a text: two for a wide East Asian character, none for a combining one."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 
-def fitted(text: str, columns: int) -> str:
-    """The text in exactly so many columns: cut, or filled with spaces."""
-    while cells(text) > columns:
+def fit_width(text: str, columns: int) -> str:
+    """Truncate or pad a text to this many columns."""
+    while display_width(text) > columns:
         text = text[:-1]
-    return text + " " * (columns - cells(text))
+    return text + " " * (columns - display_width(text))
 
 
-def view_line(label: str, score: float, facts: str, columns: int, blocks: str) -> str:
-    """The line: the facts are always there if they fit, the label is cut if need be, the bar takes what is left.
+def view_line(label: str, score: float, details: str, columns: int, blocks: str) -> str:
+    """Format the line: details if they fit, the label truncated if necessary, the bar in the remaining columns.
 
     Args:
-        label: of the newest prediction.
-        score: its probability.
-        facts: what stands at the right.
-        columns: of the terminal that may be used.
-        blocks: the two characters of the bar, full and empty.
+        label: label of the newest prediction.
+        score: probability of that label.
+        details: text at the right.
+        columns: width of the line.
+        blocks: the characters of the full and the empty part of the bar.
     """
-    spare = columns - cells(label) - cells(facts) - 4  # two spaces on either side of the bar
+    spare = columns - display_width(label) - display_width(details) - 4  # two spaces on either side of the bar
     bar = min(spare, LONGEST_BAR)
     if bar < SHORTEST_BAR:
-        return fitted(f"{fitted(label, max(min(cells(label), columns - cells(facts) - 2), 0))}  {facts}", columns)
-    full = round(min(max(score, 0.0), 1.0) * bar)
-    return fitted(f"{label}  {blocks[0] * full}{blocks[1] * (bar - full)}  {facts}", columns)
+        return fit_width(
+            f"{fit_width(label, max(min(display_width(label), columns - display_width(details) - 2), 0))}  {details}",
+            columns,
+        )
+    filled = round(min(max(score, 0.0), 1.0) * bar)
+    return fit_width(f"{label}  {blocks[0] * filled}{blocks[1] * (bar - filled)}  {details}", columns)
 
 
 class LiveView:
-    """The newest prediction on a terminal.
+    """Shows the newest prediction on a terminal.
 
     Args:
-        terminal: where to draw; blocks are drawn as # and . if its encoding lacks them.
-        labels: all that may come, so that the line does not jump.
+        terminal: where to draw; the bar uses # and . if the encoding has no block characters.
+        labels: all labels, which set the width of the label column.
     """
 
     def __init__(self, terminal: TextIO, labels: tuple[str, ...]) -> None:
-        """Draw nothing yet."""
+        """Choose the characters; nothing is drawn."""
         self._terminal = terminal
-        self._label_columns = min(max(map(cells, labels), default=0), 24)
+        self._label_columns = min(max(map(display_width, labels), default=0), 24)
         self._encoding = terminal.encoding or "ascii"
         try:
             "█░".encode(self._encoding)
@@ -69,57 +72,57 @@ class LiveView:
         except UnicodeEncodeError:
             self._blocks = "#."
         self._newest: Prediction | None = None
-        self._began_s = 0.0  # of the stream
+        self._start_s = 0.0  # start of the stream
         self._latency_s = 0.0
         self._shown_s = self._drawn_s = -float("inf")
         self._hops_s: deque[float] = deque(maxlen=10_000)
-        self._heard: Callable[[], str] = str
+        self._status: Callable[[], str] = str
 
-    def watch(self, messages: Iterable[Message], heard: Callable[[], str]) -> Iterator[Message]:
-        """The same messages, with the line brought up to date as they come; while no answer does, it tells `heard`."""
-        self._heard = heard
+    def watch(self, messages: Iterable[StreamMessage], status: Callable[[], str]) -> Iterator[StreamMessage]:
+        """Pass messages through and redraw after each; `status` is shown while there are no predictions."""
+        self._status = status
         for message in messages:
             yield message
             self.draw()
 
     def show(self, prediction: Prediction, arrived_s: float) -> None:
-        """Take a prediction and when the line that completed it arrived; drawn at once unless one just was."""
+        """Show a prediction, given the arrival time of the line that completed it; drawn every REDRAW_S at most."""
         self._shown_s = time.monotonic()
-        if self._newest is None or prediction.start_s < self._began_s:
-            self._began_s = prediction.start_s
+        if self._newest is None or prediction.start_s < self._start_s:
+            self._start_s = prediction.start_s
         self._newest, self._latency_s = prediction, self._shown_s - arrived_s
         self._hops_s.append(self._shown_s)
         self.draw()
 
-    def draw(self, at_once: bool = False) -> None:
-        """Bring the line up to date; called also while nothing arrives."""
+    def draw(self, force: bool = False) -> None:
+        """Redraw the line, at most every REDRAW_S unless forced; also called while nothing arrives."""
         now_s = time.monotonic()
-        if not (at_once or now_s - self._drawn_s >= REDRAW_S):
+        if not (force or now_s - self._drawn_s >= REDRAW_S):
             return
         self._drawn_s = now_s
         if self._newest is None:
-            return self._write(f"\r{fitted(f'no answer yet  {self._heard()}', self._columns() - 1)}")
+            return self._write(f"\r{fit_width(f'no prediction yet  {self._status()}', self._columns() - 1)}")
         while self._hops_s[0] < now_s - RATE_S and len(self._hops_s) > 1:
             self._hops_s.popleft()
         span_s = self._hops_s[-1] - self._hops_s[0]
-        pace = f"{(len(self._hops_s) - 1) / span_s if span_s else 0.0:7.1f} hops/s"
+        rate = f"{(len(self._hops_s) - 1) / span_s if span_s else 0.0:7.1f} hops/s"
         if now_s - self._shown_s > SILENT_S:
-            pace = f"silent {now_s - self._shown_s:5.0f} s  {self._heard()}"
-        facts = (
-            f"{self._newest.score:4.2f}  {self._newest.end_s - self._began_s:8.1f} s  {pace}  "
+            rate = f"silent {now_s - self._shown_s:5.0f} s  {self._status()}"
+        details = (
+            f"{self._newest.score:4.2f}  {self._newest.end_s - self._start_s:8.1f} s  {rate}  "
             f"{1e3 * self._latency_s:7.1f} ms"
         )
         label = "".join(char if char.isprintable() else "?" for char in self._newest.label)
         label = label.encode(self._encoding, "replace").decode(self._encoding)
         line = view_line(
-            fitted(label, self._label_columns), self._newest.score, facts, self._columns() - 1, self._blocks
+            fit_width(label, self._label_columns), self._newest.score, details, self._columns() - 1, self._blocks
         )
         self._write(f"\r{line}")
 
     def close(self) -> None:
-        """Draw the newest state and leave the line."""
+        """Draw the final state and end the line."""
         if self._drawn_s > -float("inf"):
-            self.draw(at_once=True)
+            self.draw(force=True)
             self._write("\n")
 
     def _columns(self) -> int:
@@ -133,4 +136,4 @@ class LiveView:
             self._terminal.write(text)
             self._terminal.flush()
         except OSError:
-            return  # the terminal was closed; recognition goes on
+            return  # the terminal was closed; recognition continues

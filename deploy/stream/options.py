@@ -1,4 +1,4 @@
-"""What the options of a stream may be; anything else is refused by name."""
+"""Argument checks of `StreamRecognizer`."""
 
 import math
 from numbers import Real
@@ -14,16 +14,16 @@ def check_numbers(smoothing: Any, margin: Any, lateness_s: Any, reorder_s: Any) 
         0 <= smoothing < 1 and 0 <= margin < math.inf and 0 <= reorder_s <= lateness_s
     ):
         raise ConfigError(
-            f"{', '.join(f'{name} {value!r}' for name, value in given.items())}; expected smoothing in [0, 1), "
-            "the others numbers of at least 0, a finite margin, and no more reordering than lateness"
+            f"{', '.join(f'{name} {value!r}' for name, value in given.items())}: expected smoothing from 0 to below 1, "
+            "the others at least 0, a finite margin, and reorder_s up to lateness_s"
         )
 
 
 def check_times(start_s: Any, offsets_s: Any) -> None:
-    """Raise ConfigError unless the start and every sensor's offset are seconds; either may be None."""
+    """Raise ConfigError unless the start and the offset of every sensor are seconds; either argument may be None."""
     if not isinstance(offsets_s or {}, dict):
-        raise ConfigError(f"offsets_s {offsets_s!r}; expected a dict from a sensor's name to seconds")
+        raise ConfigError(f"offsets_s {offsets_s!r}: expected a dict from a sensor's name to seconds")
     given_s = {"start_s": 0.0 if start_s is None else start_s, **cast("dict[str, Any]", offsets_s or {})}
-    for what, time_s in given_s.items():
+    for name, time_s in given_s.items():
         if not isinstance(time_s, Real) or not math.isfinite(time_s):
-            raise ConfigError(f"{what}: {time_s!r}; expected seconds, a finite number")
+            raise ConfigError(f"{name} {time_s!r}: expected seconds, a finite number")

@@ -1,75 +1,77 @@
-"""What became of the samples that a stream was given, sensor by sensor: how many were used, and why others were not."""
+"""Counts of the samples that a stream received and of those it did not use, by reason."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class SampleCounts:
-    """One sensor's samples since the stream was made, over every restart.
+    """Counts of one sensor's samples since the stream was created, resets included.
 
-    A sample counts once, for the first of these reasons that it met; those that are not (yet) unused were used, or are
-    waiting for the others.
+    An unused sample is counted once, under the first reason that applies. All others were used or are still buffered.
 
     Attributes:
-        came: all of them.
-        late: came after their step had been computed.
-        doubted: had a time that was not believed, see `edgehar.deploy.stream.clock`.
-        repeated: another one with the same time came after them.
-        unusable: held a value that is not finite, or larger than any sensor gives.
-        first_s: the earliest time, on the stream's clock; infinity before the first sample.
-        last_s: the latest time; minus infinity before the first sample.
+        received: all samples.
+        late: arrived after their step had been computed.
+        rejected: had a wrong timestamp, see `edgehar.deploy.stream.clock`.
+        duplicated: a later sample had the same timestamp.
+        invalid: held a value that is not finite or too large.
+        first_s: earliest timestamp, on the stream's clock; infinity before the first sample.
+        last_s: latest timestamp; minus infinity before the first sample.
     """
 
-    came: int = 0
+    received: int = 0
     late: int = 0
-    doubted: int = 0
-    repeated: int = 0
-    unusable: int = 0
+    rejected: int = 0
+    duplicated: int = 0
+    invalid: int = 0
     first_s: float = float("inf")
     last_s: float = -float("inf")
 
     @property
     def unused(self) -> int:
-        """How many were not used, for whatever reason."""
-        return self.late + self.doubted + self.repeated + self.unusable
+        """Number of samples that were not used, for any reason."""
+        return self.late + self.rejected + self.duplicated + self.invalid
 
-    def arrived(self, samples: int, first_s: float, last_s: float) -> None:
-        """Count samples as they come, with the earliest and the latest of their times."""
-        self.came += samples
+    def add(self, samples: int, first_s: float, last_s: float) -> None:
+        """Count received samples, given their earliest and latest timestamps."""
+        self.received += samples
         self.first_s, self.last_s = min(self.first_s, first_s), max(self.last_s, last_s)
 
     def __str__(self) -> str:
-        """For people: "200 samples, not used: 3 too late"."""
+        """One line such as "200 samples, not used: 3 too late"."""
         reasons = {
             "too late": self.late,
-            "with a time that was not believed": self.doubted,
-            "repeated": self.repeated,
-            "not finite": self.unusable,
+            "with a rejected timestamp": self.rejected,
+            "duplicated": self.duplicated,
+            "not finite": self.invalid,
         }
         unused = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-        return f"{self.came} samples" + (f", not used: {unused}" if unused else ", all used")
+        return f"{self.received} samples" + (f", not used: {unused}" if unused else ", all used")
 
 
-def in_short(counts: dict[str, SampleCounts]) -> str:
-    """How many samples of all sensors came, and how many were not used."""
-    return f"{sum(one.came for one in counts.values())} samples, {sum(one.unused for one in counts.values())} not used"
+def brief_summary(counts: dict[str, SampleCounts]) -> str:
+    """Total numbers of received and unused samples, for one line."""
+    return (
+        f"{sum(one.received for one in counts.values())} samples, {sum(one.unused for one in counts.values())} not used"
+    )
 
 
-def summary(counts: dict[str, SampleCounts], answers: int, window_s: float) -> list[str]:
-    """A line for each sensor; one more if samples came and no answer, or most of them were not used.
+def summary(counts: dict[str, SampleCounts], predictions: int, window_s: float) -> list[str]:
+    """A line for each sensor, and a warning if there is no prediction or most samples were not used.
 
     Args:
-        counts: sensor -> what became of its samples.
-        answers: how many predictions there were.
-        window_s: seconds of samples that a prediction takes.
+        counts: sensor -> its counts.
+        predictions: number of predictions.
+        window_s: length of a window in seconds.
     """
-    lines = [f"{name}: {one if one.came else 'no sample came'}" for name, one in counts.items()]
-    heard = [one for one in counts.values() if one.came]
-    if heard and (not answers or sum(one.unused for one in heard) > sum(one.came for one in heard) / 2):
-        what = f"{answers} answers, and most samples not used" if answers else "not one answer"
-        first_s, last_s = min(one.first_s for one in heard), max(one.last_s for one in heard)
+    lines = [f"{name}: {one if one.received else 'no samples received'}" for name, one in counts.items()]
+    active = [one for one in counts.values() if one.received]
+    if active and (not predictions or sum(one.unused for one in active) > sum(one.received for one in active) / 2):
+        finding = f"{predictions} predictions, and most samples not used" if predictions else "no prediction"
+        first_s, last_s = min(one.first_s for one in active), max(one.last_s for one in active)
         lines.append(
-            f"{what}: the times go from {first_s:.10g} to {last_s:.10g} s, and a window takes {window_s:.3g}; "
-            "expected seconds on one clock for all sensors; check the unit of the times (milliseconds?) and the clocks"
+            f"{finding}: timestamps range from {first_s:.10g} to {last_s:.10g} s, and a window takes {window_s:.3g} s; "
+            "expected seconds on one clock for all sensors; check the unit of the timestamps (milliseconds?) and the "
+            "clocks"
         )
     return lines

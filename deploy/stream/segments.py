@@ -1,4 +1,4 @@
-"""From one prediction per window to activities with a beginning and an end."""
+"""Joins the predictions of overlapping windows to activities with a start and an end."""
 
 import math
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ from edgehar.signals.clip import UNKNOWN, Prediction
 
 @dataclass(frozen=True)
 class Activity:
-    """One span of one activity.
+    """One activity over a span of time.
 
     Attributes:
-        label: its name.
+        label: name of the activity.
         start_s: seconds on the stream's clock.
-        end_s: the same.
-        score: mean score of the predictions it is made of.
+        end_s: seconds on the stream's clock.
+        score: mean score of its predictions.
     """
 
     label: str
@@ -27,7 +27,7 @@ class Activity:
 
 @dataclass
 class _Run:
-    """Predictions in a row with one label, from `start_s` on; an activity may last for weeks."""
+    """Successive predictions of one label; only their sum is kept, since an activity may last for weeks."""
 
     label: str
     start_s: float
@@ -42,71 +42,73 @@ class _Run:
 
 
 class Segmenter:
-    """Joins predictions that overlap and name the same label.
+    """Joins predictions of the same label to activities.
 
-    Between two overlapping windows that name different labels the activity changes half-way between their middles; an
-    activity after a pause begins where its first window does, and one before a pause ends where its last window does.
-    A label that does not last for `shortest_s` is taken for a slip, and its time goes to the activity before it.
-    Time whose label is "unknown" belongs to no activity. A stream whose clock goes back begins a new activity.
+    Where two overlapping windows have different labels, the activity changes half-way between their centres. After a
+    pause an activity starts with its first window; before a pause it ends with its last window. A label shorter than
+    `shortest_s` is ignored, and its time belongs to the activity before it. Time labelled "unknown" belongs to no
+    activity. If the stream's clock goes back, a new activity starts.
 
     Args:
-        shortest_s: how long a new label must last to end the activity before it.
+        shortest_s: seconds that a new label must last to end the activity before it.
     """
 
     def __init__(self, shortest_s: float = 0.0) -> None:
-        """Start with nothing heard; raises ConfigError for a negative or endless duration."""
+        """Start without predictions; raises ConfigError for a negative or infinite duration."""
         if not 0 <= shortest_s < math.inf:
-            raise ConfigError(f"shortest activity {shortest_s} s; expected 0 or more")
+            raise ConfigError(f"shortest_s {shortest_s}: expected a number from 0")
         self._shortest_s = shortest_s
         self._last: Prediction | None = None
-        self._now: _Run | None = None  # lasted long enough
-        self._next: _Run | None = None  # may yet be a slip
+        self._current: _Run | None = None  # has lasted for `shortest_s`
+        self._next: _Run | None = None  # may still be too short
 
     @property
     def current(self) -> Activity | None:
-        """The activity going on, up to the last prediction; None if there is none or it is unknown."""
-        if self._now is None or self._last is None or self._now.label == UNKNOWN:
+        """The present activity, up to the last prediction; None if there is none or it is unknown."""
+        if self._current is None or self._last is None or self._current.label == UNKNOWN:
             return None
-        return self._now.ended(self._last.end_s)
+        return self._current.ended(self._last.end_s)
 
     def push(self, predictions: Iterable[Prediction]) -> list[Activity]:
-        """The activities that these predictions, in order of time, bring to an end."""
+        """The activities that end with these predictions, which must be in order of time."""
         return [activity for one in predictions for activity in self._add(one)]
 
     def flush(self) -> list[Activity]:
-        """The activities still going on at the end of a recording; a new one starts afresh."""
+        """The activity that is present at the end of a recording; the segmenter then starts again."""
         ended = self._close()
         self._last = None
         return ended
 
-    def _add(self, one: Prediction) -> list[Activity]:
+    def _add(self, prediction: Prediction) -> list[Activity]:
         ended: list[Activity] = []
-        last, start_s = self._last, one.start_s
-        if last is not None and last.start_s <= one.start_s <= last.end_s:
-            start_s = (last.start_s + last.end_s + one.start_s + one.end_s) / 4
+        last, start_s = self._last, prediction.start_s
+        if last is not None and last.start_s <= prediction.start_s <= last.end_s:
+            start_s = (last.start_s + last.end_s + prediction.start_s + prediction.end_s) / 4
         elif last is not None:
             ended += self._close()
-        self._last = one
-        if self._now is not None and one.label == self._now.label:
-            self._now.add(one.score)
+        self._last = prediction
+        if self._current is not None and prediction.label == self._current.label:
+            self._current.add(prediction.score)
             self._next = None
-        elif self._next is not None and one.label == self._next.label:
-            self._next.add(one.score)
+        elif self._next is not None and prediction.label == self._next.label:
+            self._next.add(prediction.score)
         else:
-            self._next = _Run(one.label, start_s)
-            self._next.add(one.score)
-        if self._next is not None and one.end_s - self._next.start_s >= self._shortest_s:
+            self._next = _Run(prediction.label, start_s)
+            self._next.add(prediction.score)
+        if self._next is not None and prediction.end_s - self._next.start_s >= self._shortest_s:
             ended += self._change()
         return ended
 
     def _change(self) -> list[Activity]:
-        """The new label has lasted: it ends what was before it."""
-        before, self._now, self._next = self._now, self._next, None
-        if before is None or before.label == UNKNOWN or self._now is None:
+        """Make the new label the present one and return the activity that it ends."""
+        previous, self._current, self._next = self._current, self._next, None
+        if previous is None or previous.label == UNKNOWN or self._current is None:
             return []
-        return [before.ended(self._now.start_s)]
+        return [previous.ended(self._current.start_s)]
 
     def _close(self) -> list[Activity]:
-        """End everything where the last window ends; a label that has not lasted by then is a slip."""
-        now, self._now, self._next = self._now, None, None
-        return [] if now is None or now.label == UNKNOWN or self._last is None else [now.ended(self._last.end_s)]
+        """End the present activity with the last window; a new label that is still too short is dropped."""
+        present, self._current, self._next = self._current, None, None
+        if present is None or present.label == UNKNOWN or self._last is None:
+            return []
+        return [present.ended(self._last.end_s)]

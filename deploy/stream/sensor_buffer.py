@@ -1,31 +1,31 @@
-"""One sensor's samples as they arrive, and the grid frames they already settle."""
+"""Buffers one sensor's samples and interpolates them to the frames of the steps."""
 
 import numpy as np
 
-from edgehar.deploy.samples import Rows, increasing, usable
+from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
 from edgehar.deploy.stream.sample_counts import SampleCounts
-from edgehar.signals.clip import Bools, Floats, Times, every
+from edgehar.signals.clip import Bools, Floats, Times, all_true
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
-from edgehar.signals.windows import joined
+from edgehar.signals.windows import concatenated
 
-MOST_PUSHES = 256
-"""Pushes that are kept apart at most until a step needs them."""
+MAX_UNMERGED_PUSHES = 256
+"""Most pushes that are kept unmerged until a step needs them."""
 
 
-class Sensor:
+class SensorBuffer:
     """The samples of one sensor that later steps still need.
 
-    A stream must say the same as `preprocess.resample` of the whole recording. It can as soon as no later
-    sample changes a frame: a valid sample at or after it is known, or the gap is already too long to be bridged.
-    The newest sample may still be repeated with the same time, so it settles nothing by itself.
+    A stream must give the same frames as `preprocess.resample` of the whole recording. A frame is final once no later
+    sample can change it: a valid sample at or after it has arrived, or the gap is already too long to be bridged. The
+    newest sample may still be replaced by one with the same timestamp, so it makes no frame final.
 
     Args:
         spec: the modality.
-        frame_s: seconds between two frames of the grid.
+        frame_s: seconds between two frames.
         normalisation: scales of the features.
-        reorder_s: how far behind the newest a sample may come and still count; longer to settle by as much.
-        counts: where samples that are not used are counted.
+        reorder_s: how far behind the newest a sample may arrive and still be used; delays final frames by as much.
+        counts: where unused samples are counted.
     """
 
     def __init__(
@@ -36,115 +36,123 @@ class Sensor:
         reorder_s: float = 0.0,
         counts: SampleCounts | None = None,
     ) -> None:
-        """Start with nothing heard."""
+        """Start without samples."""
         self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
         self.reorder_s, self._counts = reorder_s, counts or SampleCounts()
         self.longest_gap_s = MAX_GAP_FRAMES * frame_s
         self._times_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
         self._valid: Bools = np.zeros(0, bool)
-        self._before: tuple[Floats, bool] | None = None
-        self._taken_s = -self.longest_gap_s  # time of the last frame that was taken, or that the first can do without
-        self._settled_step = -1  # the last step that was found settled
-        self._arrived: list[tuple[Rows, Times]] = []  # not yet among the others
+        self._last_frame: tuple[Floats, bool] | None = None
+        self._consumed_s = -self.longest_gap_s  # time of the last frame taken; at first, before any useful sample
+        self._final_step = -1  # last step known to be final
+        self._unmerged: list[tuple[Rows, Times]] = []  # pushes not yet merged
         self._newest_s = -np.inf
 
     @property
     def newest_s(self) -> float:
-        """Time of the newest sample, lost or not; minus infinity before the first."""
+        """Timestamp of the newest sample, valid or not; minus infinity before the first."""
         return self._newest_s
 
     def append(self, rows: Rows, times_s: Times, first_s: float, newest_s: float) -> None:
-        """Add samples (n, C) between these times in any order; of those with the same time the last to come counts."""
+        """Add samples (n, C) between these times in any order; of equal timestamps the last to arrive is used."""
         self._newest_s = max(self._newest_s, newest_s)
-        if first_s <= self._taken_s:
-            self._counts.late += int(np.count_nonzero(times_s <= self._taken_s))
-        self._arrived.append((rows, times_s))
-        if len(self._arrived) == MOST_PUSHES:  # the stream may be waiting for this very clock, which stands still
-            self.sort_in()
+        if first_s <= self._consumed_s:
+            self._counts.late += int(np.count_nonzero(times_s <= self._consumed_s))
+        self._unmerged.append((rows, times_s))
+        if len(self._unmerged) == MAX_UNMERGED_PUSHES:  # the stream may be waiting for a clock that stopped
+            self.merge()
 
-    def sort_in(self) -> None:
-        """Put what arrived among the other samples; many at once cost no more than one."""
-        if not self._arrived:
+    def merge(self) -> None:
+        """Merge the buffered pushes into the sorted samples, all in one pass."""
+        if not self._unmerged:
             return
-        arrived_rows, arrived_times = zip(*self._arrived, strict=True)
-        self._arrived = []
-        arrived_values, arrived_valid = usable(joined(arrived_rows))
-        if not every(arrived_valid):
-            came_in_time = np.concatenate(arrived_times) > self._taken_s
-            self._counts.unusable += int(np.count_nonzero(came_in_time & ~arrived_valid))
-        times, valid = np.concatenate([self._times_s, *arrived_times]), np.concatenate([self._valid, arrived_valid])
-        values = np.concatenate([self._values, arrived_values])
-        if not (increasing(times) and every(valid[:-1])):
+        new_rows, new_times = zip(*self._unmerged, strict=True)
+        self._unmerged = []
+        new_values, new_valid = mask_unusable(concatenated(new_rows))
+        if not all_true(new_valid):
+            in_time = np.concatenate(new_times) > self._consumed_s
+            self._counts.invalid += int(np.count_nonzero(in_time & ~new_valid))
+        times, valid = np.concatenate([self._times_s, *new_times]), np.concatenate([self._valid, new_valid])
+        values = np.concatenate([self._values, new_values])
+        if not (is_increasing(times) and all_true(valid[:-1])):
             if (times[1:] < times[:-1]).any():
                 order = np.argsort(times, kind="stable")
                 times, valid, values = times[order], valid[order], values[order]
-            repeated = valid[:-1] & (times[1:] == times[:-1])
-            self._counts.repeated += int(np.count_nonzero(repeated & (times[1:] > self._taken_s)))
-            keep = np.append(valid[:-1] & ~repeated, True)
+            duplicated = valid[:-1] & (times[1:] == times[:-1])
+            self._counts.duplicated += int(np.count_nonzero(duplicated & (times[1:] > self._consumed_s)))
+            keep = np.append(valid[:-1] & ~duplicated, True)
             times, valid, values = times[keep], valid[keep], values[keep]
-        # All but the newest are valid; that one says how far the sensor has come, even if lost.
+        # All but the newest are valid; the newest is kept even if invalid, since it marks the sensor's time.
         self._times_s, self._valid, self._values = times, valid, values
 
-    def retract(self, from_s: float) -> None:
-        """Forget the samples from this time on: the clock that gave them was ahead of its time."""
-        self.sort_in()
-        kept = int(np.searchsorted(self._times_s, from_s))
-        self._counts.doubted += int(np.count_nonzero(self._valid[kept:] & (self._times_s[kept:] > self._taken_s)))
-        self._times_s, self._values, self._valid = self._times_s[:kept], self._values[:kept], self._valid[:kept]
-        self._newest_s = float(self._times_s[-1]) if kept else -np.inf
-        self._settled_step = -1
+    def discard_from(self, from_s: float) -> None:
+        """Discard the samples from this time on, whose timestamps turned out to be too late."""
+        self.merge()
+        remaining = int(np.searchsorted(self._times_s, from_s))
+        self._counts.rejected += int(
+            np.count_nonzero(self._valid[remaining:] & (self._times_s[remaining:] > self._consumed_s))
+        )
+        self._times_s, self._values, self._valid = (
+            self._times_s[:remaining],
+            self._values[:remaining],
+            self._valid[:remaining],
+        )
+        self._newest_s = float(self._times_s[-1]) if remaining else -np.inf
+        self._final_step = -1
 
-    def passed(self, step: int) -> bool:
-        """True if the sensor has passed this step by one frame, so far as samples may still come behind others."""
+    def has_passed(self, step: int) -> bool:
+        """True if the sensor has passed this step by one frame, and by `reorder_s`."""
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         return self._newest_s - self.reorder_s >= last_frame_s + 2 * self.frame_s - 1e-9
 
-    def settled(self, step: int) -> bool:
+    def is_final(self, step: int) -> bool:
         """True if the sensor has passed this step and no later sample can change the step's frames."""
-        if step <= self._settled_step:
+        if step <= self._final_step:
             return True
-        if not self.passed(step):
+        if not self.has_passed(step):
             return False
-        self.sort_in()
+        self.merge()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
-        sure_s = self._newest_s - self.reorder_s  # nothing that counts comes before it
+        complete_s = self._newest_s - self.reorder_s  # later samples before it would be too late
         known = self._times_s[:-1]
         if self.reorder_s:
-            known = known[known <= sure_s]
+            known = known[known <= complete_s]
         since_s = known[-1] if len(known) else last_frame_s
-        if sure_s - since_s > self.longest_gap_s or (len(known) and since_s >= last_frame_s):
-            self._settled_step = step
-        return step <= self._settled_step
+        if complete_s - since_s > self.longest_gap_s or (len(known) and since_s >= last_frame_s):
+            self._final_step = step
+        return step <= self._final_step
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
-        """Features (N, P, G, F) of the steps from `first` to before `end`, and (N,) which of them are valid.
+        """Features (N, P, G, F) of the steps `first` to `end`, exclusive, and (N,) which of them are valid.
 
         Args:
             first: the step after the last one taken; steps are taken in order, each once.
-            end: see above.
-            now_s: how far the stream has come, or None at the end of the recording. A sensor that is silent for
-                longer than a gap that could be bridged is taken to have paused, not to have ended.
+            end: the step after the last one to take.
+            now_s: the stream's time, or None at the end of the recording. A sensor silent for longer than a gap that
+                can be bridged counts as paused, not as ended.
         """
-        self.sort_in()
+        self.merge()
         patch = self.spec.patch
         grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
         known, known_s = self._values, self._times_s
-        if not self.settled(end - 1):  # else a later valid sample exists or changes nothing: here is not the end
+        if not self.is_final(end - 1):  # else a later valid sample exists or changes nothing
             if len(known_s) and not self._valid[-1]:
                 known, known_s = known[:-1], known_s[:-1]
             if now_s is not None and len(known_s) and now_s - known_s[-1] > self.longest_gap_s:
                 known, known_s = np.concatenate([known, np.zeros_like(known[:1])]), np.append(known_s, now_s)
         frames, frame_valid = interpolate(known, known_s, grid_s, self.longest_gap_s)
-        features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._before)
-        self._before = frames[-1], bool(frame_valid[-1])
-        self._taken_s = float(grid_s[-1])
-        self._forget(self._taken_s)
+        features, step_valid = prepare(
+            frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._last_frame
+        )
+        self._last_frame = frames[-1], bool(frame_valid[-1])
+        self._consumed_s = float(grid_s[-1])
+        self._discard_before(self._consumed_s)
         return features, step_valid
 
-    def empty_until(self, step: int) -> float:
-        """Until when no frame is valid from this step on; minus infinity if the step itself may have one."""
-        self.sort_in()
+    def gap_end_s(self, step: int) -> float:
+        """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
+        self.merge()
         start_s = step * self.spec.patch * self.frame_s
         known = self._times_s[self._valid]
         if (known < start_s).any() and known[known < start_s][-1] + self.longest_gap_s >= start_s:
@@ -152,15 +160,15 @@ class Sensor:
         later = known[known >= start_s]
         return float(later[0]) - self.longest_gap_s if len(later) else np.inf
 
-    def skip(self, step: int) -> None:
-        """Go on at this step, past steps without a valid frame."""
-        self.sort_in()
-        self._before, self._settled_step = (np.zeros(self.spec.channels, np.float32), False), -1
-        self._taken_s = step * self.spec.patch * self.frame_s - self.frame_s
-        self._forget(step * self.spec.patch * self.frame_s)
+    def skip_to(self, step: int) -> None:
+        """Continue at this step, past steps without a valid frame."""
+        self.merge()
+        self._last_frame, self._final_step = (np.zeros(self.spec.channels, np.float32), False), -1
+        self._consumed_s = step * self.spec.patch * self.frame_s - self.frame_s
+        self._discard_before(step * self.spec.patch * self.frame_s)
 
-    def _forget(self, before_s: float) -> None:
-        """Drop samples that no frame after `before_s` needs: all but two that came before it."""
+    def _discard_before(self, before_s: float) -> None:
+        """Drop the samples that no frame after `before_s` needs: all but two before it."""
         first = max(int(self._times_s.searchsorted(before_s, side="right")) - 2, 0)
         self._times_s, self._values = self._times_s[first:], self._values[first:]
         self._valid = self._valid[first:]

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import edgehar
-from edgehar.deploy.live.inbox import Inbox, Source
+from edgehar.deploy.live.inbox import Inbox, MessageSource
 from edgehar.deploy.live.json_lines import stream_predictions
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.signals.clip import Prediction
@@ -56,7 +56,7 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     return found
 
 
-class Remarks(io.StringIO):
+class Log(io.StringIO):
     """What this process says on standard error, to be waited for."""
 
     def port(self) -> int:
@@ -69,17 +69,17 @@ class Remarks(io.StringIO):
         return until(lambda: found()[times - 1 :], f"{text!r} in {self.getvalue()!r}")[0]
 
 
-def recognised(
-    recognizer: Recognizer, source: Source, feed: Callable[[Inbox, Remarks], None]
-) -> tuple[list[Prediction], Remarks]:
+def predictions_from(
+    recognizer: Recognizer, source: MessageSource, feed: Callable[[Inbox, Log], None]
+) -> tuple[list[Prediction], Log]:
     """Predictions of a source while another thread feeds it; both sensors are waited for however long it takes."""
     fed: list[BaseException] = []
     stream = edgehar.StreamRecognizer(recognizer, lateness_s=float("inf"))
-    with contextlib.redirect_stderr(Remarks()) as remarks, Inbox(source) as inbox:
+    with contextlib.redirect_stderr(Log()) as log, Inbox(source) as inbox:
 
         def feeding() -> None:
             try:
-                feed(inbox, remarks)
+                feed(inbox, log)
             except BaseException as problem:
                 fed.append(problem)
                 inbox.stop()
@@ -90,10 +90,10 @@ def recognised(
         feeder.join(LONG_S)
     for problem in fed:
         raise problem
-    return found, remarks
+    return found, log
 
 
-class Heard:
+class LineReader:
     """The lines of a pipe or of a socket's file as they come."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -150,7 +150,7 @@ class Running:
         assert self.process.stdout
         assert self.process.stderr
         self.stdin = self.process.stdin
-        self.answers, self.remarks = Heard(self.process.stdout), Heard(self.process.stderr)
+        self.answers, self.log = LineReader(self.process.stdout), LineReader(self.process.stderr)
 
     def send(self, *lines: bytes) -> None:
         self.stdin.write(b"".join(lines))
@@ -163,12 +163,12 @@ class Running:
         return self.process.wait(LONG_S)
 
     def port(self) -> int:
-        return int(self.remarks.line_with("listening on").rpartition(":")[2])
+        return int(self.log.line_with("listening on").rpartition(":")[2])
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        for heard in (self.answers, self.remarks):
+        for heard in (self.answers, self.log):
             heard.all()
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe
@@ -220,7 +220,7 @@ class Broker:
         command = [self._program, "-c", str(self._configuration)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert self._process.stderr
-        self.said = Heard(self._process.stderr)
+        self.said = LineReader(self._process.stderr)
         self.said.line_with(" running")
 
     def kill(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 import edgehar
 from edgehar import StreamRecognizer
 from edgehar.data import recordings
-from edgehar.data.registry import leave_out
+from edgehar.data.registry import exclude_activities
 from edgehar.deploy.evaluation import evaluate
 from edgehar.deploy.live import run
 from edgehar.deploy.recognizer import Recognizer
@@ -114,7 +114,7 @@ def wider_dataset(recognizer: Recognizer, wrong: int = 2) -> Dataset:
 
 def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: Path, tmp_path: Path) -> None:
     plain = edgehar.load(package)
-    dataset = leave_out(wider_dataset(plain), ("jump",))
+    dataset = exclude_activities(wider_dataset(plain), ("jump",))
     result = evaluate.evaluate(plain, dataset, "odd-even")
     assert result["temperature"] == 1
     assert not {"coverage", "selective_accuracy", "unknown"} & set(result)
@@ -148,7 +148,7 @@ def test_activities_never_trained_on_are_left_out_or_detected(package: Path) -> 
     dataset = wider_dataset(recognizer)
     result = evaluate.evaluate(recognizer, dataset, "odd-even")
     assert (result["correct"], result["total"], result["without"]) == (6, 8, ["jump"])
-    narrow = evaluate.evaluate(recognizer, leave_out(dataset, ("jump",)), "odd-even")
+    narrow = evaluate.evaluate(recognizer, exclude_activities(dataset, ("jump",)), "odd-even")
     assert narrow == result | {"without": []}
     found = evaluate.evaluate(recognizer, dataset, "odd-even", unknown=True)
     measured = found.pop("unknown")
@@ -185,7 +185,7 @@ def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> Non
     recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
     with pytest.raises(ConfigError, match="knows every activity"):
-        evaluate.evaluate(recognizer, leave_out(dataset, ("jump",)), "odd-even", unknown=True)
+        evaluate.evaluate(recognizer, exclude_activities(dataset, ("jump",)), "odd-even", unknown=True)
     known_only = replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.label != 0))
     with pytest.raises(DataError, match="no window of jump"):
         evaluate.evaluate(recognizer, known_only, "loso:s2", unknown=True)

@@ -19,7 +19,12 @@ def in_milliseconds(recording: Recording) -> Recording:
 
 
 def unused(counts: SampleCounts) -> dict[str, int]:
-    reasons = {"late": counts.late, "doubted": counts.doubted, "repeated": counts.repeated, "unusable": counts.unusable}
+    reasons = {
+        "late": counts.late,
+        "rejected": counts.rejected,
+        "duplicated": counts.duplicated,
+        "invalid": counts.invalid,
+    }
     return {reason: count for reason, count in reasons.items() if count}
 
 
@@ -35,17 +40,17 @@ def test_what_came_twice_or_was_lost_is_counted(recognizer: Recognizer) -> None:
     stream = edgehar.StreamRecognizer(recognizer)
     assert pushed(stream, twice)
     counts = stream.counts
-    assert (counts["inertial"].came, unused(counts["inertial"])) == (101, {"unusable": 3})
-    repeated = len(twice) - len(pushes)
-    assert (counts["skeleton"].came, unused(counts["skeleton"])) == (61 + repeated, {"repeated": repeated})
+    assert (counts["inertial"].received, unused(counts["inertial"])) == (101, {"invalid": 3})
+    duplicated = len(twice) - len(pushes)
+    assert (counts["skeleton"].received, unused(counts["skeleton"])) == (61 + duplicated, {"duplicated": duplicated})
     assert (counts["inertial"].first_s, counts["inertial"].last_s) == (0.0, pytest.approx(2.0))
     assert stream.lost == {"skeleton": 0, "inertial": 0}
 
 
 def test_counts_are_not_the_stream_s_own(recognizer: Recognizer) -> None:
     stream = edgehar.StreamRecognizer(recognizer)
-    stream.counts["inertial"].came = 7
-    assert stream.counts["inertial"].came == 0
+    stream.counts["inertial"].received = 7
+    assert stream.counts["inertial"].received == 0
 
 
 def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recognizer) -> None:
@@ -56,7 +61,7 @@ def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recogniz
     stream.flush()
     counts = stream.counts
     assert unused(counts["skeleton"]) == {}
-    assert counts["inertial"].unused == counts["inertial"].came == 101
+    assert counts["inertial"].unused == counts["inertial"].received == 101
 
 
 def test_counts_go_on_when_all_clocks_are_set_back_and_after_the_end(recognizer: Recognizer) -> None:
@@ -69,9 +74,12 @@ def test_counts_go_on_when_all_clocks_are_set_back_and_after_the_end(recognizer:
     assert pushed(stream, sample_by_sample(second))
     stream.flush()
     counts = stream.counts
-    assert {name: one.came - (name == late[0]) for name, one in counts.items()} == {"skeleton": 122, "inertial": 202}
+    assert {name: one.received - (name == late[0]) for name, one in counts.items()} == {
+        "skeleton": 122,
+        "inertial": 202,
+    }
     assert counts[late[0]].late >= 1
-    assert sum(one.unused for one in counts.values()) < 0.2 * sum(one.came for one in counts.values())
+    assert sum(one.unused for one in counts.values()) < 0.2 * sum(one.received for one in counts.values())
     stream.reset()
     assert stream.counts == counts
 
@@ -82,18 +90,18 @@ def test_times_that_are_no_seconds_are_told_of(sliding_package: Path, unit: floa
     scaled = replace(recording, times_s={name: unit * times for name, times in recording.times_s.items()})
     answer = run_stream(sliding_package, "\n".join(lines_of(scaled)))
     assert (answer.returncode, answer.stdout.count(b"\n") < 2) == (0, True)
-    remarks = answer.stderr.decode().splitlines()
-    assert [remark.split(",")[0] for remark in remarks[:2]] == [
+    log = answer.stderr.decode().splitlines()
+    assert [remark.split(",")[0] for remark in log[:2]] == [
         "edgehar: skeleton: 61 samples",
         "edgehar: inertial: 101 samples",
     ]
-    assert ("with a time that was not believed" in remarks[1]) == (unit > 1)
-    assert f": the times go from 0 to {2 * unit:.10g} s" in remarks[2]
-    assert "check the unit of the times (milliseconds?)" in remarks[2]
+    assert ("rejected timestamp" in log[1]) == (unit > 1)
+    assert f"from 0 to {2 * unit:.10g} s" in log[2]
+    assert "check the unit" in log[2]
 
 
 def test_a_sensor_that_is_not_there_is_told_of(sliding_package: Path) -> None:
     lines = [line for line in lines_of(steady(2.0)) if "inertial" in line]
     answer = run_stream(sliding_package, "\n".join(lines))
     assert answer.stdout
-    assert answer.stderr == b"edgehar: skeleton: no sample came\nedgehar: inertial: 101 samples, all used\n"
+    assert answer.stderr == b"edgehar: skeleton: no samples received\nedgehar: inertial: 101 samples, all used\n"

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.deploy.live.terminal_view import LiveView, cells, view_line
+from edgehar.deploy.live.terminal_view import LiveView, display_width, view_line
 from edgehar.signals.clip import Prediction
-from tests.deploy.running import LONG_S, ROOT, Heard, lines_of, running, until
+from tests.deploy.running import LONG_S, ROOT, LineReader, lines_of, running, until
 from tests.deploy.test_counts import in_milliseconds
 from tests.deploy.test_stream import steady
 
@@ -38,7 +38,7 @@ def test_the_line() -> None:
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=40), st.floats(0, 1), st.integers(0, 200)
 )
 def test_the_line_takes_just_the_columns_there_are(label: str, score: float, columns: int) -> None:
-    assert cells(view_line(label, score, FACTS, columns, "█░")) == columns
+    assert display_width(view_line(label, score, FACTS, columns, "█░")) == columns
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,18 @@ def test_a_terminal_shows_one_line(sliding_package: Path, tmp_path: Path, encodi
     with on_a_terminal(sliding_package, 90, "--to", str(file), "--skip-bad", encoding=encoding) as process:
         assert process.stdin
         assert process.stdout
-        heard = Heard(process.stdout)
+        heard = LineReader(process.stdout)
         process.stdin.write(b"".join([*lines[:120], b"oops\n", *lines[120:]]))
         process.stdin.close()
         assert process.wait(LONG_S) == 0
         shown = b"".join(heard.all()).decode()
     redrawn = [part for part in re.split("[\r\n]+", shown) if part]
-    remarks = [part for part in redrawn if part.startswith("edgehar: ")]
-    assert len(remarks) == 3
-    assert "line 121: not JSON" in remarks[0]
-    assert "inertial: 101 samples, all used" in remarks[2]
-    assert {len(part) for part in redrawn if part not in remarks} == {89}
-    newest = [part for part in redrawn if part not in remarks][-1]
+    log = [part for part in redrawn if part.startswith("edgehar: ")]
+    assert len(log) == 3
+    assert "line 121: not JSON" in log[0]
+    assert "inertial: 101 samples, all used" in log[2]
+    assert {len(part) for part in redrawn if part not in log} == {89}
+    newest = [part for part in redrawn if part not in log][-1]
     assert re.match(rf"\w+ +{block}+\S*  0\.\d\d +\d\.\d s +[\d.]+ hops/s +[\d.]+ ms", newest), newest
     assert '"probabilities"' not in shown
     answers = file.read_text().splitlines()
@@ -113,7 +113,7 @@ def test_the_line_tells_of_samples_that_bring_no_answer(sliding_package: Path) -
         nonlocal shown
         assert process.stdout
         shown += process.stdout.read(4096)
-        return re.search(rb"\rno answer yet  162 samples, 15\d not used", shown) is not None
+        return re.search(rb"\rno prediction yet  162 samples, 15\d not used", shown) is not None
 
     with on_a_terminal(sliding_package, 90) as process:
         assert process.stdin
@@ -129,4 +129,4 @@ def test_without_a_terminal_the_lines_come_as_usual(sliding_package: Path) -> No
         program.stdin.close()
         assert program.code() == 0
         assert len(program.answers.all()) > 0
-        assert b"--live: standard error is no terminal; going on without the view" in program.remarks.all()[0]
+        assert b"--live: standard error is no terminal; going on without the view" in program.log.all()[0]

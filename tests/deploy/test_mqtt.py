@@ -14,17 +14,17 @@ import pytest
 from edgehar.deploy.live import mqtt, run
 from edgehar.deploy.live.inbox import Inbox
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES
-from edgehar.deploy.live.sinks import opened
+from edgehar.deploy.live.sinks import open_sinks
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Prediction
 from tests.deploy.running import (
     LONG_S,
-    Remarks,
+    Log,
     assert_same_answers,
     broker,
     free_port,
-    recognised,
+    predictions_from,
     running,
     until,
 )
@@ -55,23 +55,23 @@ def test_a_topic_says_what_the_recording_says(
     with broker(tmp_path) as one:
         publish(one.port, "edgehar/in/old", [lines[-1]], retain=True)
 
-        def feed(inbox: Inbox, remarks: Remarks) -> None:
-            remarks.wait("connected")
+        def feed(inbox: Inbox, log: Log) -> None:
+            log.wait("connected")
             payloads = [*lines[:50], b"oops", b"".join(lines[50:70]), b"[" * 2_000_000, *lines[70:90], b"enough"]
             publish(one.port, "edgehar/in/belt", payloads)
-            remarks.wait("edgehar/in/belt message 51 line 1: not JSON")
-            remarks.wait(f"message 53: longer than {MAX_LINE_BYTES} bytes")
-            remarks.wait("message 74 line 1: not JSON")  # what a broker holds when it is killed is lost
+            log.wait("edgehar/in/belt message 51 line 1: not JSON")
+            log.wait(f"message 53: longer than {MAX_LINE_BYTES} bytes")
+            log.wait("message 74 line 1: not JSON")  # what a broker holds when it is killed is lost
             one.kill()
-            remarks.wait("the connection ended; trying again")
+            log.wait("the connection ended")
             one.start()
-            remarks.wait(": connected", times=2)
+            log.wait(": connected", times=2)
             publish(one.port, "edgehar/in/belt", [*lines[90:], b"the end"])
-            remarks.wait("line 1: not JSON", times=3)
+            log.wait("line 1: not JSON", times=3)
             inbox.stop()
 
         source = partial(mqtt.subscribe, mqtt.parse_url(one.url("edgehar/in/#"), wildcards=True))
-        assert_same(recognised(recognizer, source, feed)[0], expected)
+        assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
 def test_a_broker_that_asks_who_is_there(
@@ -91,17 +91,17 @@ def test_a_broker_that_asks_who_is_there(
     with broker(tmp_path, security=security) as one:
         url = mqtt.parse_url(one.url("edgehar/in").replace("mqtt://", "mqtt://belt@"))
 
-        def feed(inbox: Inbox, remarks: Remarks) -> None:
-            remarks.wait(": connected")
+        def feed(inbox: Inbox, log: Log) -> None:
+            log.wait(": connected")
             publish(one.port, "edgehar/in", [b"".join(lines), b"the end"], username="belt", password="right")
-            remarks.wait("not JSON")
+            log.wait("not JSON")
             inbox.stop()
 
         monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "wrong")
         with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD"):
-            recognised(recognizer, partial(mqtt.subscribe, url), lambda inbox, remarks: None)
+            predictions_from(recognizer, partial(mqtt.subscribe, url), lambda inbox, log: None)
         monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "right")
-        assert_same(recognised(recognizer, partial(mqtt.subscribe, url), feed)[0], expected)
+        assert_same(predictions_from(recognizer, partial(mqtt.subscribe, url), feed)[0], expected)
 
 
 def test_tls(
@@ -122,19 +122,19 @@ def test_tls(
     with broker(tmp_path, extra=f"listener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}") as one:
         source = partial(mqtt.subscribe, mqtt.parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
 
-        def feed(inbox: Inbox, remarks: Remarks) -> None:
-            remarks.wait(": connected")
+        def feed(inbox: Inbox, log: Log) -> None:
+            log.wait(": connected")
             publish(one.port, "edgehar/in", [b"".join(lines), b"the end"])
-            remarks.wait("not JSON")
+            log.wait("not JSON")
             inbox.stop()
 
         # In a process of its own: after a failed handshake paho leaves its socket to the garbage collector.
         with running(sliding_package, "--mqtt", str(source.args[0])) as program:
-            program.remarks.line_with("CERTIFICATE_VERIFY_FAILED")
+            program.log.line_with("CERTIFICATE_VERIFY_FAILED")
             program.end()
             assert program.code() == 0
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert_same(recognised(recognizer, source, feed)[0], expected)
+        assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
 class Subscriber:
@@ -166,7 +166,7 @@ def test_predictions_go_to_a_topic(
     with broker(tmp_path) as one, contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
         options = ("--mqtt", one.url("edgehar/in"), "--to", f"stdout,{one.url('edgehar/out')}")
         with running(sliding_package, *options) as program:
-            program.remarks.line_with("edgehar/in: connected")
+            program.log.line_with("edgehar/in: connected")
             publish(one.port, "edgehar/in", [b"".join(lines)])
             program.answers.count(len(expected) - 2)
             program.end()
@@ -179,19 +179,19 @@ def test_predictions_go_to_a_topic(
 def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
     with (
         broker(tmp_path, extra="log_type all") as one,
-        contextlib.redirect_stderr(Remarks()) as remarks,
-        opened([one.url("edgehar/out")], patient=False) as write,
+        contextlib.redirect_stderr(Log()) as log,
+        open_sinks([one.url("edgehar/out")], block_when_full=False) as write,
     ):
 
         def published() -> int:
             return sum(b"Received PUBLISH" in line and b"'edgehar/out'" in line for line in one.said.lines)
 
-        remarks.wait(": connected")
+        log.wait(": connected")
         for number in range(10):
             write(f"line {number}")
         until(lambda: published() == 10, "the first lines at the broker")
         one.kill()
-        remarks.wait("the connection ended")
+        log.wait("the connection ended")
         for number in range(10, 90):
             write(f"line {number}")
         one.start()
@@ -199,7 +199,7 @@ def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
         with contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
             write("line 90")
             until(lambda: subscriber.lines == [b"line 90\n"], "the next line")
-    assert "not delivered" not in remarks.getvalue()
+    assert "not delivered" not in log.getvalue()
 
 
 def test_a_missing_library_is_named(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

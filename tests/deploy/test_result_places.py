@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edgehar import verbs
 from edgehar.deploy.bench import benchmark
-from edgehar.deploy.evaluation import evaluate
 from edgehar.deploy.packaging.command import main as package_main
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import check_writable
@@ -18,11 +18,10 @@ def test_a_result_that_nobody_can_keep_is_refused_at_once(tmp_path: Path, verb: 
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("not a folder")
     os.mkfifo(tmp_path / "device")
-    command = benchmark.main if verb == "bench" else evaluate.main
-    options = ["--stream"] if verb == "evaluate --stream" else []
+    name, *options = verb.split()
     # The package is not there, which is found out only when it is opened.
     with pytest.raises(ConfigError, match=rf"^--json {tmp_path / place}: .* choose another$"):
-        command([str(tmp_path / "package"), *options, "--json", str(tmp_path / place)])
+        verbs.call(name, [str(tmp_path / "package"), *options, "--json", str(tmp_path / place)])
 
 
 def test_missing_folders_of_a_result_are_no_error_and_not_yet_made(tmp_path: Path) -> None:

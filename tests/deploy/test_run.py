@@ -109,7 +109,7 @@ def test_a_clip_is_stretched_whatever_its_times(clip_package: Path, tmp_path: Pa
 def test_a_sensor_has_one_file(sliding_package: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "i.npy", np.zeros((100, 6)))
     entry = f"inertial={tmp_path / 'i.npy'}"
-    with pytest.raises(ConfigError, match="inertial twice; expected one file for each sensor"):
+    with pytest.raises(ConfigError, match=r"--input .*inertial.* twice"):
         run.main([str(sliding_package), "--input", f"{entry},{entry}"])
 
 
@@ -135,7 +135,7 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
         (["--data", "lab", "--clip", "x", "--margin", "0.5"], ConfigError, "--margin with --data"),
         (["--data", "lab", "--clip", "x", "--lateness-s", "2"], ConfigError, "--lateness-s with --data"),
         (["--data", "lab", "--clip", "x", "--reorder-s", "0.1"], ConfigError, "--reorder-s with --data"),
-        (["--input", "inertial=a.csv", "--threads", "1025"], ConfigError, "--threads 1025: expected a whole number"),
+        (["--input", "inertial=a.csv", "--threads", "1025"], ConfigError, "--threads 1025"),
         (["--replay", str(tmp_path), "--clip", "x", "--speed", "0"], ConfigError, "expected above 0"),
         (["--replay", str(tmp_path), "--clip", "x", "--speed", "nan"], ConfigError, "expected above 0"),
         (["--replay", str(tmp_path), "--clip", "x"], DataError, "see docs/own-data.md"),
@@ -262,7 +262,7 @@ def test_a_replay_ends_at_a_signal_with_what_it_heard(sliding_package: Path, tmp
         program.end()
         assert program.code() == 0
         assert len(program.answers.all()) < 10
-        assert all(line.endswith(b" samples, all used\n") for line in program.remarks.all())
+        assert all(line.endswith(b" samples, all used\n") for line in program.log.all())
 
 
 def test_the_reader_of_the_answers_may_leave(sliding_package: Path, tmp_path: Path) -> None:

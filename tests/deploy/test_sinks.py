@@ -9,13 +9,13 @@ import pytest
 
 import edgehar
 from edgehar.deploy.live import run
-from edgehar.deploy.live.outbox import KEPT_LINES
-from edgehar.deploy.live.sinks import opened
+from edgehar.deploy.live.outbox import MAX_BUFFERED_LINES
+from edgehar.deploy.live.sinks import open_sinks
 from edgehar.errors import ConfigError
 from tests.deploy.running import (
     LONG_S,
-    Heard,
-    Remarks,
+    LineReader,
+    Log,
     assert_same_answers,
     free_port,
     lines_of,
@@ -36,7 +36,7 @@ def test_every_sink_gets_every_line(sliding_package: Path, tmp_path: Path) -> No
         with running(sliding_package, "--stdin", "--to", targets) as program:
             connection, _ = server.accept()
             with connection, connection.makefile("rb") as received:
-                heard = Heard(received)
+                heard = LineReader(received)
                 program.send(*lines_of(recording))
                 # Each line is out as soon as it is known, not when the run ends.
                 heard.count(len(expected) - 2)
@@ -57,22 +57,22 @@ def received_lines(server: socket.socket, count: int) -> list[bytes]:
 def test_a_receiver_that_comes_back_gets_the_newest_lines() -> None:
     port = free_port()
     with (
-        contextlib.redirect_stderr(Remarks()) as remarks,
-        opened([f"tcp://127.0.0.1:{port}"], patient=False) as write,
+        contextlib.redirect_stderr(Log()) as log,
+        open_sinks([f"tcp://127.0.0.1:{port}"], block_when_full=False) as write,
     ):
-        remarks.wait("Connection refused; the last 1000 lines are kept, trying again")
-        for number in range(KEPT_LINES + 500):
+        log.wait("Connection refused")
+        for number in range(MAX_BUFFERED_LINES + 500):
             write(f"line {number}")
         with served(port) as server:
-            found = received_lines(server, KEPT_LINES)
-            assert found == [f"line {number}\n".encode() for number in range(500, KEPT_LINES + 500)]
-        remarks.wait("connected; 500 lines were dropped meanwhile")
+            found = received_lines(server, MAX_BUFFERED_LINES)
+            assert found == [f"line {number}\n".encode() for number in range(500, MAX_BUFFERED_LINES + 500)]
+        log.wait("500 lines were dropped")
         # It left. The sink notices before it sends the next line, not after.
         write("more")
-        remarks.wait("the other side closed the connection")
+        log.wait("closed the connection")
         with served(port) as server:
             assert received_lines(server, 1) == [b"more\n"]
-    assert "500 of 1501 lines were not delivered" in remarks.getvalue()
+    assert "500 of 1501 lines were not delivered" in log.getvalue()
 
 
 def test_a_receiver_that_never_comes_stops_nothing(sliding_package: Path) -> None:
@@ -84,23 +84,23 @@ def test_a_receiver_that_never_comes_stops_nothing(sliding_package: Path) -> Non
         assert program.code() == 0
         answers = program.answers.all()
         assert answers
-        assert f"{len(answers)} of {len(answers)} lines were not delivered".encode() in program.remarks.all()[-1]
+        assert f"{len(answers)} of {len(answers)} lines were not delivered".encode() in program.log.all()[-1]
 
 
 def test_a_recording_waits_for_a_slower_receiver() -> None:
-    count = 5 * KEPT_LINES
+    count = 5 * MAX_BUFFERED_LINES
     line = "x" * 5000  # 25 MB in all, more than the kernel keeps on the way
     found: list[bytes] = []
-    with served() as server, contextlib.redirect_stderr(Remarks()) as remarks:
+    with served() as server, contextlib.redirect_stderr(Log()) as log:
         reader = threading.Thread(target=lambda: found.extend(received_lines(server, count)), daemon=True)
-        with opened([f"tcp://127.0.0.1:{server.getsockname()[1]}"], patient=True) as write:
+        with open_sinks([f"tcp://127.0.0.1:{server.getsockname()[1]}"], block_when_full=True) as write:
             for number in range(count):
                 write(f"{number} {line}")
-                if number == KEPT_LINES - 1:
+                if number == MAX_BUFFERED_LINES - 1:
                     reader.start()
         reader.join(LONG_S)
     assert found == [f"{number} {line}\n".encode() for number in range(count)]
-    assert "not delivered" not in remarks.getvalue()
+    assert "not delivered" not in log.getvalue()
 
 
 def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
@@ -109,15 +109,15 @@ def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
         pytest.skip("no /dev/full, the device that is always full")
     other = tmp_path / "other.jsonl"
     with (
-        contextlib.redirect_stderr(Remarks()) as remarks,
-        opened([str(full), str(other)], patient=False) as write,
+        contextlib.redirect_stderr(Log()) as log,
+        open_sinks([str(full), str(other)], block_when_full=False) as write,
     ):
         for number in range(3):
             write(f"line {number}")
     assert other.read_text() == "line 0\nline 1\nline 2\n"
-    assert remarks.getvalue().count("\n") == 2
-    assert "No space left on device" in remarks.getvalue()
-    assert "3 lines were not written" in remarks.getvalue()
+    assert log.getvalue().count("\n") == 2
+    assert "No space left on device" in log.getvalue()
+    assert "3 lines were not written" in log.getvalue()
 
 
 def test_unusable_sinks_are_refused(sliding_package: Path, tmp_path: Path) -> None:

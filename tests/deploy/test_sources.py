@@ -15,7 +15,7 @@ import pytest
 
 from edgehar.deploy.live import run, sources
 from edgehar.deploy.live.inbox import Inbox
-from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, Message, whole_lines
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, complete_lines
 from edgehar.deploy.live.network import Address, parse_address
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
@@ -23,11 +23,11 @@ from edgehar.signals.clip import Clip, Prediction
 from tests.deploy.running import (
     LONG_S,
     ROOT,
-    Remarks,
+    Log,
     assert_same_answers,
     client,
     free_port,
-    recognised,
+    predictions_from,
     running,
     served,
     until,
@@ -48,7 +48,7 @@ def test_standard_input_ended_by_a_signal_says_what_it_heard(
         program.end(signal.SIGINT)
         assert program.code() == 0
         assert_same_answers(program.answers.all(), expected)
-        assert [line.partition(b", ")[2] for line in program.remarks.all()] == [b"all used\n"] * 2
+        assert [line.partition(b", ")[2] for line in program.log.all()] == [b"all used\n"] * 2
 
 
 def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
@@ -59,11 +59,11 @@ def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
         with client(port) as sensors:
             sensors.sendall(b"".join(lines[:50]) + b"oops\n")
             sensors.sendall(b'{"modality": "\\u001b[2J", "time_s": 0, "samples": 0}\n')
-            program.remarks.line_with("line 51: not JSON")
-            program.remarks.line_with("line 52: modality")
+            program.log.line_with("line 51: not JSON")
+            program.log.line_with("line 52: modality")
             with client(port) as half:
                 half.sendall(b"\n" + lines[3][:20])
-            program.remarks.line_with("left in the middle of line 2; that line is lost")
+            program.log.line_with("within line 2")
             with client(port) as flood:
                 try:
                     for _ in range(160):
@@ -72,7 +72,7 @@ def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
                     pass  # the connection was closed, as it should
                 else:
                     pytest.fail("ten megabytes of one line were taken")
-            program.remarks.line_with(f"longer than {MAX_LINE_BYTES} bytes; the connection is closed")
+            program.log.line_with(f"line longer than {MAX_LINE_BYTES} bytes")
             data = b"".join(lines[50:])
             for first in range(0, len(data), 777):
                 sensors.sendall(data[first : first + 777])
@@ -80,41 +80,41 @@ def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
             program.end(signal.SIGTERM)
             assert program.code() == 0
         assert_same_answers(program.answers.all(), expected)
-        assert all(b"\x1b" not in line for line in program.remarks.all())
+        assert all(b"\x1b" not in line for line in program.log.all())
 
 
 def test_two_clients_at_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
-    def feed(inbox: Inbox, remarks: Remarks) -> None:
-        port = remarks.port()
+    def feed(inbox: Inbox, log: Log) -> None:
+        port = log.port()
         with client(port) as skeleton, client(port) as inertial:
             for line in lines:
                 (skeleton if b'"skeleton"' in line else inertial).sendall(line)
 
-    assert_same(recognised(recognizer, partial(sources.listen, HERE, True), feed)[0], expected)
+    assert_same(predictions_from(recognizer, partial(sources.listen, HERE, True), feed)[0], expected)
 
 
 def test_more_clients_than_can_be() -> None:
     with (
-        contextlib.redirect_stderr(Remarks()) as remarks,
+        contextlib.redirect_stderr(Log()) as log,
         Inbox(partial(sources.listen, HERE, False)),
         contextlib.ExitStack() as stack,
     ):
-        port = remarks.port()
+        port = log.port()
         for _ in range(sources.MAX_CLIENTS):
             stack.enter_context(client(port))
         with client(port) as one_more:
             assert one_more.recv(1) == b""
-        remarks.wait("not served; 32 clients are connected")
+        log.wait("32 clients")
 
 
 def test_one_bad_line_ends_the_run_if_asked(sliding_package: Path) -> None:
     def feed() -> None:
-        with client(remarks.port()) as sensors:
+        with client(log.port()) as sensors:
             sensors.sendall(b"oops\n")
             sensors.recv(1)
 
     feeder = threading.Thread(target=feed, daemon=True)
-    with contextlib.redirect_stderr(Remarks()) as remarks:
+    with contextlib.redirect_stderr(Log()) as log:
         feeder.start()
         with pytest.raises(DataError, match="line 1: not JSON"):
             run.main([str(sliding_package), "--listen", "127.0.0.1:0", "--no-skip-bad"])
@@ -132,8 +132,8 @@ def test_a_client_waits_for_a_recogniser_that_is_slower() -> None:
     """What the recogniser has not taken stays in the sender's and the kernel's buffers: memory does not grow."""
     line = json.dumps({"filler": "x" * 60_000}).encode() + b"\n"
     source = partial(sources.listen, HERE, True)
-    with contextlib.redirect_stderr(Remarks()) as remarks, Inbox(source, waiting=4) as inbox:
-        with client(remarks.port()) as sensors:
+    with contextlib.redirect_stderr(Log()) as log, Inbox(source, capacity=4) as inbox:
+        with client(log.port()) as sensors:
             sensors.settimeout(0.5)
             sent_bytes = 0
             with contextlib.suppress(TimeoutError):
@@ -149,33 +149,33 @@ def test_a_server_that_goes_away_and_comes_back(
 ) -> None:
     port = free_port()
 
-    def feed(inbox: Inbox, remarks: Remarks) -> None:
-        remarks.wait("Connection refused; trying again")
+    def feed(inbox: Inbox, log: Log) -> None:
+        log.wait("Connection refused")
         for some in (b"".join(lines[:60]) + lines[60][:30], b"".join(lines[60:])):
             with served(port) as server:
                 connection, _ = server.accept()
                 with connection:
                     connection.sendall(some)
-        remarks.wait("left in the middle of line 61")
-        remarks.wait("the connection ended; trying again", times=2)
+        log.wait("within line 61")
+        log.wait("the connection ended", times=2)
         inbox.stop()
 
     source = partial(sources.connect, Address("127.0.0.1", port), False)
-    assert_same(recognised(recognizer, source, feed)[0], expected)
+    assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
 def test_connected_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
     with served() as server:
 
-        def feed(inbox: Inbox, remarks: Remarks) -> None:
+        def feed(inbox: Inbox, log: Log) -> None:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(b"".join(lines))
 
         source = partial(sources.connect, Address(*server.getsockname()), True)
-        found, remarks = recognised(recognizer, source, feed)
+        found, log = predictions_from(recognizer, source, feed)
     assert_same(found, expected)
-    assert remarks.getvalue().count("\n") == 1
+    assert log.getvalue().count("\n") == 1
 
 
 def test_the_sensor_program_of_the_page_is_understood(sliding_package: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_sensor_program_of_the_page_is_understood(sliding_package: Path, tmp
             program.answers.count(2)
             sensor.kill()
         assert program.code() == 0
-        assert all(b"skipped" not in line for line in program.remarks.all())
+        assert all(b"skipped" not in line for line in program.log.all())
 
 
 def clip_of(seconds: float) -> Clip:
@@ -206,7 +206,7 @@ def clip_of(seconds: float) -> Clip:
 def test_a_replay_comes_in_the_order_of_time_and_keeps_time() -> None:
     clip = clip_of(0.5)
     clip.valid["inertial"][3] = False
-    messages = list(sources.replay(clip, (SKELETON, INERTIAL), 5.0, threading.Event()))
+    messages = list(sources.play_clip(clip, (SKELETON, INERTIAL), 5.0, threading.Event()))
     entries = [json.loads(message.line) for message in messages]
     times_s = [entry["time_s"] for entry in entries]
     assert times_s == sorted(times_s)
@@ -222,7 +222,7 @@ def test_a_replay_comes_in_the_order_of_time_and_keeps_time() -> None:
 
 def test_a_stopped_replay_ends() -> None:
     stop = threading.Event()
-    messages = sources.replay(clip_of(1.0), (INERTIAL,), 1e-6, stop)
+    messages = sources.play_clip(clip_of(1.0), (INERTIAL,), 1e-6, stop)
     assert next(messages).origin == "walk sample 1"
     threading.Thread(target=stop.set).start()
     assert list(messages) == []
@@ -232,14 +232,16 @@ def test_lines_are_cut_wherever_the_chunks_end() -> None:
     data = b"one\n\ntwo\r\nthree\n" + b"x" * (3 * MAX_LINE_BYTES) + b"\nlast\nhalf"
     for size in (1000, 65536, len(data)):
         rest = bytearray()
-        found = [line for first in range(0, len(data), size) for line in whole_lines(rest, data[first : first + size])]
+        found = [
+            line for first in range(0, len(data), size) for line in complete_lines(rest, data[first : first + size])
+        ]
         assert found == [b"one", b"", b"two\r", b"three", b"x" * (MAX_LINE_BYTES + 1), b"last"]
         assert rest == b"half"
 
 
 def test_what_a_source_raises_is_raised_where_its_messages_are_read() -> None:
     def broken(stop: threading.Event) -> Any:
-        yield Message("line 1", b"")
+        yield StreamMessage("line 1", b"")
         raise ConfigError("broken")
 
     with Inbox(broken) as inbox:

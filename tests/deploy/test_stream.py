@@ -249,11 +249,11 @@ def test_a_package_for_clips_streams_with_its_nominal_step(clip_package: Path) -
     [{"smoothing": 1.0}, {"margin": -1.0}, {"lateness_s": -0.1}, {"smoothing": np.nan}, {"reorder_s": 0.6}],
 )
 def test_unusable_options_are_refused(recognizer: Recognizer, options: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="expected smoothing"):
+    with pytest.raises(ConfigError, match=next(iter(options))):
         StreamRecognizer(recognizer, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("options", [{"start_s": np.nan}, {"start_s": "0"}, {"offsets_s": {"inertial": np.inf}}])
 def test_times_that_are_none_are_refused(recognizer: Recognizer, options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="expected seconds, a finite number"):
+    with pytest.raises(ConfigError, match="expected seconds"):
         StreamRecognizer(recognizer, **options)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import edgehar
+from edgehar import verbs
 from edgehar.data import registry
 from edgehar.deploy.evaluation import evaluate
-from edgehar.deploy.evaluation.replay import StreamOptions, chunks, hear, segments_of
+from edgehar.deploy.evaluation.replay import StreamOptions, chunks, predicted_segments, replay
 from edgehar.deploy.evaluation.stream_evaluate import evaluate_stream, summary
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
@@ -25,7 +26,9 @@ def make_clip(recognizer: Recognizer, seed: int, seconds: float = 12.0) -> Clip:
     signals = {name: values.astype(np.float32) for name, values in recording.signals.items()}
     valid = {name: np.ones(len(values), bool) for name, values in signals.items()}
     clip = Clip(f"r{seed}", f"s{seed}", "1", signals, valid, times_s=recording.times_s)
-    return replace(clip, segments=tuple(segments_of(recognizer.predict_clip(clip), recognizer.manifest.labels, 0.0)))
+    return replace(
+        clip, segments=tuple(predicted_segments(recognizer.predict_clip(clip), recognizer.manifest.labels, 0.0))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +72,9 @@ def test_every_sample_is_pushed_once_and_none_before_it_is_recorded(clip: Clip) 
 def test_an_answer_comes_after_its_window_and_larger_chunks_make_it_later(recognizer: Recognizer, clip: Clip) -> None:
     waits: list[float] = []
     for most in (1, 20):
-        said = hear(recognizer, clip, StreamOptions(chunk=most)).said[:-5]  # without those of the end
-        assert all(one.said_s >= one.prediction.end_s for one in said)
-        waits.append(float(np.mean([one.said_s - one.prediction.end_s for one in said])))
+        said = replay(recognizer, clip, StreamOptions(chunk=most)).said[:-5]  # without those of the end
+        assert all(one.emitted_s >= one.prediction.end_s for one in said)
+        waits.append(float(np.mean([one.emitted_s - one.prediction.end_s for one in said])))
     assert waits[0] < 0.1 < waits[1]
 
 
@@ -157,7 +160,7 @@ def test_real_recordings_from_the_command_line(
     )
     capsys.readouterr()
     words = [str(package), "--stream", "--root", str(tmp_path), "--json", str(file)]
-    assert evaluate.main(words) == 0
+    assert verbs.call("evaluate", words) == 0
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     written = json.loads(file.read_text())
     rows = written.pop("recordings")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from edgehar import StreamRecognizer
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.clock import MOST_DOUBTED, Clock, Samples
+from edgehar.deploy.stream.clock import MAX_PENDING_SAMPLES, Clock
+from edgehar.deploy.stream.pending import SampleBlock
 from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
 from tests.deploy.test_stream import (
@@ -141,23 +142,23 @@ def test_a_lone_sensor_whose_clock_leaps_goes_on(recognizer: Recognizer, leap_s:
     assert found[-1].end_s == pytest.approx(times[-1] + ahead, abs=0.3)
 
 
-def at(time_s: float) -> Samples:
+def at(time_s: float) -> SampleBlock:
     """One sample of a sensor."""
-    return Samples(np.zeros((1, 6)), np.array([time_s]))
+    return SampleBlock(np.zeros((1, 6)), np.array([time_s]))
 
 
 def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_pause() -> None:
     clock, newest_s = Clock(0.5), 0.0
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
-        clock.admit(at(time_s), time_s, [time_s])
+        clock.accept(at(time_s), time_s, [time_s])
     for time_s in np.arange(
         3.0, 4.0, 0.1
     ).tolist():  # set back by 50 s while the other sensor, 1000 s ahead, is believed
-        clock.admit(at(time_s - 50), time_s + 1000, [time_s + 1000])
+        clock.accept(at(time_s - 50), time_s + 1000, [time_s + 1000])
     for time_s in np.arange(4.0, 6.0, 0.1).tolist():  # both right again, the other one a little later
         other_s = time_s if time_s >= 4.2 else 1004.0
-        for believed in clock.admit(at(time_s), 1004.0, [other_s]):
-            newest_s = float(believed.times_s[-1])
+        for accepted in clock.accept(at(time_s), 1004.0, [other_s]):
+            newest_s = float(accepted.times_s[-1])
             assert newest_s < 1005.0
     assert newest_s == pytest.approx(5.9)
 
@@ -172,11 +173,11 @@ def test_a_clock_that_leaps_ahead_from_where_it_was_set_tells_no_time_that_was_n
 ) -> None:
     clock, told = Clock(0.5), list[float]()
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
-        clock.admit(at(time_s), 3.0, [3.0])
+        clock.accept(at(time_s), 3.0, [3.0])
     for time_s in np.arange(3.0, 3.0 + away_s, 0.1).tolist():
-        told += [float(one.times_s[-1]) for one in clock.admit(at(time_s - 1000), 3.0, [3.0])]
+        told += [float(one.times_s[-1]) for one in clock.accept(at(time_s - 1000), 3.0, [3.0])]
     for time_s in np.arange(back_s, back_s + 2.0, 0.1).tolist():
-        told += [float(one.times_s[-1]) for one in clock.admit(at(time_s), 3.0, [3.0])]
+        told += [float(one.times_s[-1]) for one in clock.accept(at(time_s), 3.0, [3.0])]
     assert told[-1] == pytest.approx(first_s + 1.9, abs=0.3)
     assert max(told) < 3.0 + away_s + 2.5
 
@@ -193,11 +194,11 @@ def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recogni
     stream.push("skeleton", np.zeros((30, 60)), np.arange(30) / 30)
     for _ in range(40):
         stream.push("inertial", np.zeros((1000, 6)), np.full(1000, 99.0))
-    doubt = stream._clocks["inertial"]._doubt
-    assert doubt is not None
-    assert sum(len(run.times_s) for run in doubt.runs) <= MOST_DOUBTED
+    pending = stream._clocks["inertial"]._pending
+    assert pending is not None
+    assert sum(len(block.times_s) for block in pending.blocks) <= MAX_PENDING_SAMPLES
     assert stream.push("inertial", np.zeros((1, 6)), [1.0]) == []
-    assert stream._clocks["inertial"]._doubt is None
+    assert stream._clocks["inertial"]._pending is None
 
 
 def test_a_clock_far_from_0_and_a_pause_of_years_cost_nothing(recognizer: Recognizer) -> None:
