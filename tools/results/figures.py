@@ -1,0 +1,87 @@
+"""SVG figures of the results, reproducible from their data, whose digest each file carries."""
+
+import math
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from edgehar.files.atomic import atomic_file, digest_of
+from tools.results.records import Record, rows_of
+
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+DIGEST = re.compile(r"data sha256 ([0-9a-f]{64})")
+FIGURES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "robustness": (("network",), "name", "accuracy, %"),
+    "labels": (("arm",), "share_percent", "labels used, %"),
+    "compression": (("network", "source"), "kept_percent", "multiply-adds remaining, %"),
+}
+"""Kind -> fields that name a series, field of the points, and label of the x axis."""
+
+
+def figure_data(kind: str, found: list[Record]) -> dict[str, Any]:
+    """Mean and standard deviation of the accuracy in percent, for every point of every series."""
+    fields, point, label = FIGURES[kind]
+    series: dict[str, list[list[Any]]] = {}
+    for key, records in rows_of(found, fields).items():
+        points = rows_of(records, [point])
+        if kind == "compression":
+            points = {(100.0,): [one["unpruned"] for one in records], **points}
+        series[", ".join(key)] = [[x, *_statistics(ones)] for (x,), ones in points.items()]
+    return {"kind": kind, "x": label, "series": series}
+
+
+def _statistics(found: list[Record]) -> list[float]:
+    percents = [100 * one["accuracy"] for one in found]
+    deviation = statistics.stdev(percents) if len(percents) > 1 else 0.0
+    return [round(statistics.fmean(percents), 4), round(deviation, 4)]
+
+
+def _draw_bars(axes: Any, series: dict[str, list[list[Any]]]) -> None:
+    height = 0.8 / len(series)
+    for index, (name, points) in enumerate(series.items()):
+        positions = [row + (index - (len(series) - 1) / 2) * height for row in range(len(points))]
+        axes.barh(positions, [mean for _, mean, _ in points], height, color=COLOURS[index], label=name)
+        axes.set_yticks(range(len(points)), [scenario for scenario, _, _ in points])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.margins(y=0.01)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+
+
+def _draw_lines(axes: Any, series: dict[str, list[list[Any]]], logarithmic: bool) -> None:
+    for index, (name, points) in enumerate(series.items()):
+        x, mean, deviation = zip(*points, strict=True)
+        style = "--" if name.startswith("teacher") else "-"
+        axes.errorbar(x, mean, deviation, color=COLOURS[index], linestyle=style, marker="o", capsize=3, label=name)
+    if logarithmic:
+        ticks = sorted({x for points in series.values() for x, _, _ in points})
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    else:
+        axes.invert_xaxis()
+    axes.set_ylabel("accuracy, %")
+    axes.legend(loc="lower right" if logarithmic else "lower left")
+
+
+def draw(data: dict[str, Any], path: Path) -> None:
+    """Write a figure, with the digest of its data in its description."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    bars = max(map(len, data["series"].values())) if data["kind"] == "robustness" else 0
+    with matplotlib.rc_context({"svg.hashsalt": "edgehar", "svg.fonttype": "none", "font.size": 10}):
+        figure = Figure((7, math.ceil(0.32 * bars) or 4), layout="constrained")
+        axes = figure.subplots()
+        _draw_bars(axes, data["series"]) if bars else _draw_lines(axes, data["series"], data["kind"] == "labels")
+        axes.set_xlabel(data["x"])
+        about = {"Date": None, "Description": f"data sha256 {digest_of(data)}"}
+        with atomic_file(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata=about)
+
+
+def is_current(path: Path, data: dict[str, Any]) -> bool:
+    """Whether a file was drawn from this data."""
+    found = DIGEST.search(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found is not None and found[1] == digest_of(data)
