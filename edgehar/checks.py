@@ -35,5 +35,5 @@ def as_name_tuple(values: Any, what: str) -> tuple[str, ...]:
         raise ConfigError(f"{what} {shown}: expected a list of names")
     names = tuple(cast("Iterable[Any]", values))
     if not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{what} {repr(names)[:MAX_SHOWN]}: expected a list of texts")
+        raise ConfigError(f"{what} {repr(names)[:MAX_SHOWN]}: expected a list of names, each a text")
     return names

@@ -1,1 +1,1 @@
-"""What a sample is: clips, modalities, preprocessing, windows and sensor faults."""
+"""Signals: clips, modalities, preprocessing, windows and sensor faults."""

@@ -1,8 +1,8 @@
-"""The types that every part speaks, and the glossary of shape letters.
+"""Types shared by all packages, and the glossary of shape letters.
 
 B batch, S steps of a window, P frames in a patch, L = S * P frames of a window, G groups (joints or
 triaxial sensors), F features per group and frame, C channels as recorded, T samples as recorded,
-D width of a token, H attention heads, K classes, N windows or steps of a whole set.
+D width of a token, H attention heads, K classes, N windows or steps of a set.
 Time always comes before channels: (T, C) from disk to model.
 """
 
@@ -19,7 +19,7 @@ Times = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 UNKNOWN = "unknown"
-"""The label of a prediction whose score is below the package's threshold."""
+"""Label of a prediction whose score is below the package's threshold."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Clip:
 
     Attributes:
         name: unique within the data set.
-        subject: who was recorded.
-        trial: which repetition.
-        signals: modality -> (T, C) float32; a modality that was not recorded is left out.
-        valid: modality -> (T,) bool, True where the sample can be trusted.
+        subject: the person recorded.
+        trial: the repetition.
+        signals: modality -> (T, C) float32; modalities that were not recorded are absent.
+        valid: modality -> (T,) bool, True where the sample is usable.
         label: index into the data set's labels, or None (continuous or unlabelled).
         times_s: modality -> (T,) float64 seconds from the recording's start; empty for clips without timestamps.
         segments: labelled spans of a continuous recording.
@@ -58,7 +58,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a data set promises: sensors, labels, window, and whom to cite."""
+    """Declaration of a data set: sensors, labels, window, citation, licence and limitations."""
 
     name: str
     modalities: tuple[ModalitySpec, ...]
@@ -69,12 +69,12 @@ class DatasetInfo:
     caveats: tuple[str, ...] = ()
 
     def modality(self, name: str) -> ModalitySpec:
-        """The declaration of one modality; DataError if the data set has none of that name."""
+        """The declaration of a modality; raises DataError if the data set has none of that name."""
         for spec in self.modalities:
             if spec.name == name:
                 return spec
-        known = ", ".join(spec.name for spec in self.modalities)
-        raise DataError(f"modality {name!r}: {self.name} has {known}; choose among those")
+        names = ", ".join(spec.name for spec in self.modalities)
+        raise DataError(f"modality {name!r}: expected one of {self.name}: {names}")
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,21 @@ class Dataset:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Every subject, in natural order (s2 before s10)."""
+        """All subjects, in natural order (s2 before s10)."""
         return tuple(sorted({clip.subject for clip in self.clips}, key=natural_key))
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the recogniser says of one window.
+    """The recogniser's output for one window.
 
     Attributes:
-        label: name of the most probable class (a stream with a margin may hold the one before), or "unknown" where
-            the package stores a threshold and the score is below it; `probabilities` still tell which class that was.
+        label: name of the most probable class (a stream with a margin may keep the previous one), or "unknown" if
+            the package stores a threshold and the score is below it; `probabilities` then still show that class.
         score: probability of that class.
         probabilities: (K,) float32, in the order of the package's labels.
         start_s: start of the window in seconds.
-        end_s: its end.
+        end_s: end of the window in seconds.
     """
 
     label: str
@@ -110,20 +110,20 @@ class Prediction:
     end_s: float
 
 
-def every(flags: Bools) -> bool:
-    """Whether all are True; on few flags several times as fast as numpy's own method."""
+def all_true(flags: Bools) -> bool:
+    """Whether all flags are True; faster than `ndarray.all` for short arrays."""
     return bool(np.count_nonzero(flags) == flags.size)
 
 
-def trues(count: int) -> Bools:
-    """(count,) True; several times as fast as numpy's own function."""
+def true_mask(count: int) -> Bools:
+    """An array (count,) of True; faster than `numpy.ones`."""
     flags: Bools = np.empty(count, bool)
     flags.fill(True)
     return flags
 
 
 def natural_key(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that orders digits by value: "s2" < "s10"."""
+    """Sort key that compares digits by value: "s2" < "s10"."""
     parts: list[tuple[int, str]] = []
     digits = ""
     for char in text + "\0":

@@ -1,7 +1,7 @@
-"""Sensor faults on raw recordings, before any preprocessing: the robustness suite and training meet the same ones.
+"""Sensor faults on raw recordings, before preprocessing, for the robustness suite and for training.
 
-What went wrong is always told: a sample that does not arrive is marked in `Clip.valid`, never replaced by a value.
-The suite of 25 scenarios is the one of SafeSense (2026) on UTD-MHAD; docs/robustness.md has the definitions.
+A lost sample is marked in `Clip.valid`, never replaced by a value. The suite has the 25 scenarios of SafeSense (2026)
+on UTD-MHAD; docs/robustness.md defines them.
 """
 
 import math
@@ -18,23 +18,23 @@ CATEGORIES = ("clean", "shift", "loss", "noise", "missing", "composite")
 SHIFTS_FRAMES = (-4, -2, 2, 4)
 LOST_SHARES = (0.1, 0.3, 0.5)
 NOISES = (0.1, 0.3, 0.5)
-COMPOSITE = (4, 0.3, 0.3)  # shift, lost share and noise at once
+COMPOSITE = (4, 0.3, 0.3)  # shift, lost share and noise
 
-FAULT_CHANCE = 0.5  # of each kind of fault, per modality, in training
-# The strongest faults drawn in training: a little beyond the suite, so that its worst is not the edge of what was seen.
+FAULT_CHANCE = 0.5  # probability of each kind of fault, per modality, in training
+# Upper limits in training, slightly above those of the suite, so that its worst case is not at the limit.
 MAX_SHIFT_FRAMES, MAX_LOST_SHARE, MAX_NOISE = 5, 0.6, 0.6
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one modality; a modality may have several at once.
+    """Faults of one modality, which may be combined.
 
     Attributes:
-        modality: its name.
-        shift_frames: samples of this sensor by which it comes late (above 0) or early (below 0).
-        lost_share: share of its samples that do not arrive, 0 to 1.
+        modality: name of the modality.
+        shift_frames: delay in samples of this sensor; negative if it is early.
+        lost_share: share of its samples that are lost, 0 to 1.
         noise: standard deviation of Gaussian noise, in standard deviations of each channel in training.
-        missing: True if nothing of it arrives.
+        missing: whether all samples are lost.
     """
 
     modality: str
@@ -44,17 +44,17 @@ class Fault:
     missing: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a fault that cannot be."""
+        """Raise DataError for values out of range."""
         if not 0 <= self.lost_share <= 1 or not 0 <= self.noise < math.inf:
             raise DataError(
                 f"fault of {self.modality}: lost share {self.lost_share}, noise {self.noise}; "
-                "expected a share from 0 to 1 and a finite noise of 0 or more; correct it"
+                "expected a share from 0 to 1 and a finite noise of 0 or more"
             )
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One test condition: a name, one of CATEGORIES, and what is wrong."""
+    """A test condition: its name, its category (one of CATEGORIES) and its faults."""
 
     name: str
     category: str
@@ -62,7 +62,7 @@ class Scenario:
 
 
 def signal_spread(clips: Iterable[Clip]) -> dict[str, Floats]:
-    """Standard deviation (C,) of the valid samples of each modality that has any, over the training clips."""
+    """Standard deviation (C,) of the valid samples of each modality, over the training clips."""
     samples: dict[str, list[Floats]] = {}
     for clip in clips:
         for name, values in clip.signals.items():
@@ -74,8 +74,8 @@ def signal_spread(clips: Iterable[Clip]) -> dict[str, Floats]:
 def _noisy(values: Floats, fault: Fault, spread: dict[str, Floats], generator: np.random.Generator) -> Floats:
     if fault.modality not in spread:
         raise DataError(
-            f"noise of {fault.modality}: no training recording has a valid sample of it; expected at least one, "
-            "as noise is relative to the training signals; train on recordings with this sensor"
+            f"noise of {fault.modality}: no training recording has a valid sample of it; expected at least one: "
+            "noise is relative to the training signals; train on recordings with this sensor"
         )
     draws = generator.standard_normal(values.shape, np.float32)  # (T, C)
     return (values + draws * fault.noise * spread[fault.modality]).astype(np.float32)
@@ -89,21 +89,21 @@ def _shifted(values: Floats, valid: Bools, frames: int) -> tuple[Floats, Bools]:
 
 
 def apply(clip: Clip, faults: Iterable[Fault], spread: dict[str, Floats], generator: np.random.Generator) -> Clip:
-    """A faulty copy of a recording, in the order of nature: noise in the sensor, loss on the way, a late clock.
+    """A copy of a recording with faults, applied in the order noise (sensor), loss (transmission), shift (clock).
 
-    - Noise is added to every sample.
-    - Loss marks round(share x valid samples) of them, chosen at random, as not valid.
-    - A shift by k frames lets sample i show what was sample i - k; the end that is vacated is not valid.
-    - A missing modality keeps its length (and times) with no valid sample. Taking it out would be the same to the
-      network, but a continuous recording without times has no windows, and what is not asked is not counted.
+    - Noise is added to all samples.
+    - Loss marks round(share x valid samples) randomly chosen samples as not valid.
+    - A shift by k frames moves sample i - k to index i; samples without a source are not valid.
+    - A missing modality keeps its length and times, without a valid sample. Removing it would be equal for the
+      network, but a continuous recording without times has no windows and would not be scored.
 
-    Values that are not valid become 0, so that nothing leaks; timestamps, labels and length stay.
+    Values of samples that are not valid are 0; timestamps, labels and length are unchanged.
 
     Args:
-        clip: the recording; it is left as it is.
-        faults: of any modalities; those of a modality that the recording lacks change nothing.
+        clip: the recording; it is not modified.
+        faults: of any modalities; faults of modalities that the recording lacks are ignored.
         spread: modality -> (C,) from `signal_spread` of the training recordings.
-        generator: source of every random number.
+        generator: source of all random numbers.
 
     Raises:
         DataError: noise on a modality that no training recording has.
@@ -113,23 +113,23 @@ def apply(clip: Clip, faults: Iterable[Fault], spread: dict[str, Floats], genera
         name = fault.modality
         if name not in signals:
             continue
-        values, arrived = signals[name], valid[name]
+        values, usable = signals[name], valid[name]
         if fault.noise:
             values = _noisy(values, fault, spread, generator)
         if fault.lost_share:
-            candidates, arrived = np.flatnonzero(arrived), arrived.copy()
-            arrived[generator.choice(candidates, round(fault.lost_share * len(candidates)), replace=False)] = False
-        values, arrived = _shifted(values, arrived, fault.shift_frames)
-        valid[name] = arrived & (not fault.missing)
+            candidates, usable = np.flatnonzero(usable), usable.copy()
+            usable[generator.choice(candidates, round(fault.lost_share * len(candidates)), replace=False)] = False
+        values, usable = _shifted(values, usable, fault.shift_frames)
+        valid[name] = usable & (not fault.missing)
         signals[name] = np.where(valid[name][:, None], values, 0).astype(np.float32)
     return replace(clip, signals=signals, valid=valid)
 
 
 def scenarios(modalities: Sequence[ModalitySpec]) -> tuple[Scenario, ...]:
-    """The suite for these sensors: 25 scenarios for one skeleton and one other sensor.
+    """The scenarios for these sensors: 25 for one skeleton and one other sensor.
 
-    Clean; for each modality the shifts, losses and noises; each missing, then all (once if there is one only); and the
-    composite for each modality that is not a skeleton, or for each if all are skeletons.
+    Clean; shifts, losses and noises of each modality; each modality missing, then all of several; and the composite
+    fault of each modality that is not a skeleton, or of each if all are skeletons.
     """
     names = [spec.name for spec in modalities]
     suite = [Scenario("clean", "clean")]
@@ -137,21 +137,20 @@ def scenarios(modalities: Sequence[ModalitySpec]) -> tuple[Scenario, ...]:
         suite += [Scenario(f"{name} shift {k:+d}", "shift", (Fault(name, shift_frames=k),)) for k in SHIFTS_FRAMES]
         suite += [Scenario(f"{name} loss {100 * p:.0f} %", "loss", (Fault(name, lost_share=p),)) for p in LOST_SHARES]
         suite += [Scenario(f"{name} noise {x:g}", "noise", (Fault(name, noise=x),)) for x in NOISES]
-    gone = [Fault(name, missing=True) for name in names]
-    suite += [Scenario(f"missing {fault.modality}", "missing", (fault,)) for fault in gone]
+    missing = [Fault(name, missing=True) for name in names]
+    suite += [Scenario(f"missing {fault.modality}", "missing", (fault,)) for fault in missing]
     if len(names) > 1:
-        suite += [Scenario("missing both" if len(names) == 2 else "missing all", "missing", tuple(gone))]
-    worn = [spec.name for spec in modalities if not spec.is_skeleton] or names
-    suite += [Scenario(f"{name} composite", "composite", (Fault(name, *COMPOSITE),)) for name in worn]
+        suite += [Scenario("missing both" if len(names) == 2 else "missing all", "missing", tuple(missing))]
+    wearables = [spec.name for spec in modalities if not spec.is_skeleton] or names
+    suite += [Scenario(f"{name} composite", "composite", (Fault(name, *COMPOSITE),)) for name in wearables]
     return tuple(suite)
 
 
 def random_faults(modalities: Sequence[ModalitySpec], generator: np.random.Generator) -> tuple[Fault, ...]:
-    """Draw what is wrong with one training recording; sensors and kinds of fault are drawn apart.
+    """Random faults of one training recording, drawn independently for each sensor and kind of fault.
 
-    Severities are uniform over ranges that contain those of the suite (shifts over the whole frames from
-    -MAX_SHIFT_FRAMES to MAX_SHIFT_FRAMES), so training covers the suite's conditions without enumerating them. No
-    modality is lost as a whole: `lost_modality` of the training's augmentation does that.
+    Severities are uniform over ranges that contain those of the suite (shifts: whole frames from -MAX_SHIFT_FRAMES to
+    MAX_SHIFT_FRAMES). No modality is missing: the augmentation's `lost_modality` covers that.
     """
     drawn: list[Fault] = []
     for spec in modalities:
@@ -169,5 +168,5 @@ def faulty_copy(
     spread: dict[str, Floats],
     generator: np.random.Generator,
 ) -> list[Clip]:
-    """One copy of each training recording with `random_faults`; see `apply` for arguments and errors."""
+    """A copy of each training recording with `random_faults`; see `apply` for arguments and errors."""
     return [apply(clip, random_faults(modalities, generator), spread, generator) for clip in clips]

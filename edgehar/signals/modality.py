@@ -1,4 +1,4 @@
-"""One sensor is one declaration: a new sensor is a new `ModalitySpec`, never a new class."""
+"""Declarations of sensors and windows; a new sensor is a new `ModalitySpec`, not a subclass."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -10,29 +10,28 @@ from numpy.typing import NDArray
 from edgehar.errors import DataError
 
 RESERVED_TENSOR_NAMES = ("valid", "token", "tokens", "logits")
-"""Names of the exported graphs' own inputs and outputs, which no modality may take."""
+"""Inputs and outputs of the exported graphs, which no modality may have as its name."""
 
-
-LONGEST_PAUSE_S = 60.0
-"""Pause of a recording that is believed, however few samples there are."""
-MOST_STRETCHED = 100.0
-"""Seconds by timestamp for a second by nominal rate that are believed besides."""
+MAX_TRUSTED_PAUSE_S = 60.0
+"""Timestamps may span this many seconds, however few samples there are."""
+MAX_TIME_RATIO = 100.0
+"""Further seconds by timestamp that each second at the nominal rate may span."""
 
 
 @dataclass(frozen=True)
 class ModalitySpec:
-    """What the models and the preprocessing need to know of one sensor.
+    """Declaration of one sensor: what models and preprocessing depend on.
 
     Attributes:
         name: key of the modality in every dict ("skeleton", "inertial", "watch", ...).
         channels: values per sample as recorded, C = groups * group.
-        unit: unit of each channel within a group family, for people ("m", "g and deg/s").
+        unit: unit of the channels, for display ("m", "g and deg/s").
         rate_hz: nominal sampling rate; the grid rate for sliding windows.
         patch: frames of this modality in one step of the window.
-        group: channels that belong together (3: one joint's xyz, or one triaxial sensor).
-        joints: names of the joints if this is a skeleton, else empty.
+        group: channels of one group (3: xyz of one joint, or one triaxial sensor).
+        joints: names of the joints of a skeleton, otherwise empty.
         parents: index of each joint's parent; the root joint is its own parent.
-        vertical: which of the three axes points along gravity in a skeleton (0, 1 or 2).
+        vertical: axis of a skeleton that is parallel to gravity (0, 1 or 2).
     """
 
     name: str
@@ -46,43 +45,48 @@ class ModalitySpec:
     vertical: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that contradicts itself."""
+        """Raise DataError for an inconsistent declaration."""
         if not self.name.isidentifier():
             raise DataError(f"modality name {self.name!r}: expected letters, digits and '_'; rename it")
         if self.name in RESERVED_TENSOR_NAMES:
-            raise DataError(f"modality name {self.name!r}: names a graph's own input or output; rename it")
+            raise DataError(f"modality name {self.name!r}: reserved for an input or output of the graphs; rename it")
         if self.channels <= 0 or self.group <= 0 or self.channels % self.group:
             raise DataError(
                 f"modality {self.name}: {self.channels} channels in groups of {self.group}; "
-                "expected a positive multiple; set 'group' to a divisor of 'channels'"
+                "expected a positive multiple; set group to a divisor of channels"
             )
         if self.patch <= 0 or not self.rate_hz > 0:
-            raise DataError(f"modality {self.name}: patch {self.patch}, rate {self.rate_hz} Hz; both must be above 0")
+            raise DataError(
+                f"modality {self.name}: patch {self.patch}, rate {self.rate_hz} Hz; expected numbers above 0"
+            )
         if self.joints and (self.group != 3 or len(self.joints) != self.groups or len(self.parents) != self.groups):
             raise DataError(
                 f"modality {self.name}: {len(self.joints)} joints and {len(self.parents)} parents for "
-                f"{self.channels} channels; a skeleton needs one of each per 3 channels"
+                f"{self.channels} channels; expected one of each per 3 channels of a skeleton"
             )
         if any(not 0 <= parent < len(self.joints) for parent in self.parents) or (self.joints and self.vertical > 2):
-            raise DataError(f"modality {self.name}: a parent or the vertical axis is out of range")
+            raise DataError(
+                f"modality {self.name}: parents {self.parents}, vertical {self.vertical}; expected joint indices and "
+                "an axis from 0 to 2"
+            )
 
     @property
     def groups(self) -> int:
         """G: joints of a skeleton, or sensors of an inertial unit."""
         return self.channels // self.group
 
-    def longest_s(self, samples: int) -> float:
-        """Seconds by timestamp that so many samples span at most; more, and the times are in no seconds."""
-        return LONGEST_PAUSE_S + MOST_STRETCHED * samples / self.rate_hz
+    def max_span_s(self, samples: int) -> float:
+        """Longest plausible time span of so many samples; a longer one means that the times are not in seconds."""
+        return MAX_TRUSTED_PAUSE_S + MAX_TIME_RATIO * samples / self.rate_hz
 
     @property
     def features(self) -> int:
-        """F: value and motion of each channel of a group, see `edgehar.signals.preprocess`."""
+        """F: value and rate of change of each channel of a group, see `edgehar.signals.preprocess`."""
         return 2 * self.group
 
     @property
     def is_skeleton(self) -> bool:
-        """True if the groups are joints of a body."""
+        """Whether the groups are joints of a body."""
         return bool(self.joints)
 
     @cached_property
@@ -92,12 +96,12 @@ class ModalitySpec:
 
     @cached_property
     def root_channels(self) -> NDArray[np.intp]:
-        """For each channel of a skeleton the root joint's channel of the same axis: (C,)."""
+        """Index of the root joint's channel of the same axis, for each channel of a skeleton: (C,)."""
         return np.tile(np.arange(self.group) + self.root * self.group, self.groups)
 
     @cached_property
     def feature_order(self) -> NDArray[np.intp]:
-        """Where each feature (G * F,) stands among all values (C,) followed by all motions (C,)."""
+        """Index of each feature (G * F,) in all values (C,) followed by all rates of change (C,)."""
         return np.arange(2 * self.channels).reshape(2, self.groups, self.group).swapaxes(0, 1).reshape(-1)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +110,7 @@ class ModalitySpec:
 
     @staticmethod
     def from_json(entry: dict[str, Any]) -> "ModalitySpec":
-        """Build a specification from its JSON form; raises DataError if a field is missing or unknown."""
+        """A specification from its JSON form; raises DataError for a missing or unexpected field."""
         try:
             fields = dict(entry)
             for name in ("joints", "parents"):
@@ -118,14 +122,14 @@ class ModalitySpec:
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """How recordings become windows.
+    """Declaration of the windows that recordings are cut into.
 
     Attributes:
-        kind: "clip" (a pre-cut clip is stretched over one window by normalised time) or
+        kind: "clip" (a pre-cut clip is stretched to one window by normalised time) or
             "sliding" (fixed rates by timestamp, a window every `hop` steps).
         steps: S, patches per window.
-        step_s: seconds per step; for "clip" the nominal value used when such a model runs on a live stream.
-        hop: steps between two windows of a sliding window.
+        step_s: seconds per step; for "clip" the nominal value, used on a live stream.
+        hop: steps between two sliding windows.
     """
 
     kind: str
@@ -134,15 +138,17 @@ class WindowSpec:
     hop: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an unusable window."""
+        """Raise DataError for an unusable window."""
         if self.kind not in ("clip", "sliding"):
             raise DataError(f"window kind {self.kind!r}: expected 'clip' or 'sliding'")
         if self.steps <= 0 or self.hop <= 0 or not self.step_s > 0:
-            raise DataError(f"window of {self.steps} steps, hop {self.hop}, step {self.step_s} s: all must be above 0")
+            raise DataError(
+                f"window of {self.steps} steps, hop {self.hop}, step {self.step_s} s: expected numbers above 0"
+            )
 
     @property
     def length_s(self) -> float:
-        """Seconds a window covers."""
+        """Duration of a window in seconds."""
         return self.steps * self.step_s
 
 

@@ -1,4 +1,4 @@
-"""Recordings become windows of steps: one function for training, offline evaluation and, step by step, the stream."""
+"""Cuts recordings into windows of steps, for training and offline evaluation; the stream uses the same steps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +18,16 @@ AnyScalar = TypeVar("AnyScalar", bound=np.generic)
 
 @dataclass(frozen=True)
 class Windows:
-    """Prepared windows of many clips, stacked.
+    """Windows of many clips as stacked features.
 
     Attributes:
         features: modality -> (N, S, P, G, F) float32.
         valid: modality -> (N, S) bool.
-        label: (N,) int64 index into the labels, or -1.
+        label: (N,) int64 index of the label, or -1.
         subject: (N,) subject of each window.
-        clip: (N,) name of the clip each window was cut from.
-        start_s: (N,) seconds from the start of the clip.
-        end_s: (N,).
+        clip: (N,) name of the clip the window was cut from.
+        start_s: (N,) start, in seconds from the start of the clip.
+        end_s: (N,) end.
     """
 
     features: dict[str, Floats]
@@ -39,11 +39,11 @@ class Windows:
     end_s: NDArray[np.float64]
 
     def __len__(self) -> int:
-        """N."""
+        """Number of windows N."""
         return len(self.label)
 
     def take(self, keep: NDArray[np.intp] | Bools) -> "Windows":
-        """The windows that `keep` indexes or marks."""
+        """The windows selected by indices or a mask."""
         return Windows(
             {name: array[keep] for name, array in self.features.items()},
             {name: array[keep] for name, array in self.valid.items()},
@@ -63,7 +63,7 @@ class Windows:
         return self.take(self.label != UNLABELLED)
 
     def keep_labels(self, rows: NDArray[np.intp]) -> "Windows":
-        """The same windows, all but these without their labels."""
+        """The same windows, unlabelled except for these rows."""
         label = np.full_like(self.label, UNLABELLED)
         label[rows] = self.label[rows]
         return replace(self, label=label)
@@ -72,11 +72,11 @@ class Windows:
 def clip_steps(
     clip: Clip, info: DatasetInfo, normalisation: Normalisation
 ) -> tuple[dict[str, Floats], dict[str, Bools], float]:
-    """All steps of one recording.
+    """Features of all steps of one recording.
 
     Returns:
         modality -> (n, P, G, F) features, modality -> (n,) validity, and the seconds per step;
-        n is S for a pre-cut clip, and as many whole steps as fit a continuous recording.
+        n is S for a pre-cut clip, and the number of complete steps in a continuous recording.
     """
     features: dict[str, Floats] = {}
     valid: dict[str, Bools] = {}
@@ -108,24 +108,24 @@ def clip_steps(
 
 
 def window_starts(steps: int, info: DatasetInfo) -> NDArray[np.intp]:
-    """First step of every window of a recording with this many steps."""
+    """First step of each window of a recording with this many steps."""
     return np.arange(0, steps - info.window.steps + 1, info.window.hop)
 
 
 def sliding(steps: NDArray[AnyScalar], starts: NDArray[np.intp], length: int) -> NDArray[AnyScalar]:
-    """Windows (N, S, ...) of a recording's steps (n, ...), beginning at `starts`."""
+    """Windows (N, S, ...) of a recording's steps (n, ...) that start at `starts`."""
     if len(starts) == 1:
         return steps[None, starts[0] : starts[0] + length]
     return steps[starts[:, None] + np.arange(length)]
 
 
-def joined(parts: Sequence[NDArray[AnyScalar]]) -> NDArray[AnyScalar]:
-    """Arrays one after the other; a single one as it is."""
+def concatenated(parts: Sequence[NDArray[AnyScalar]]) -> NDArray[AnyScalar]:
+    """`np.concatenate` that does not copy a single array."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def window_label(clip: Clip, start_s: float, end_s: float) -> int:
-    """The label that covers most of a window, if labels cover at least half of it; else -1."""
+    """The label that covers most of a window, or -1 if labels cover less than half of it."""
     if clip.label is not None:
         return clip.label
     covered: dict[int, float] = {}
@@ -139,7 +139,7 @@ def window_label(clip: Clip, start_s: float, end_s: float) -> int:
 
 
 def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) -> Windows:
-    """Cut clips into prepared windows; raises DataError if not one window comes out."""
+    """Cut clips into windows; raises DataError if no recording is long enough for one."""
     features: dict[str, list[Floats]] = {spec.name: [] for spec in info.modalities}
     valid: dict[str, list[Bools]] = {spec.name: [] for spec in info.modalities}
     rows: list[tuple[int, str, str, float, float]] = []
@@ -154,13 +154,13 @@ def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) 
             rows.append((window_label(clip, start_s, end_s), clip.subject, clip.name, start_s, end_s))
     if not rows:
         raise DataError(
-            f"{info.name}: no window of {info.window.length_s:.2f} s fits any recording; "
+            f"{info.name}: every recording is shorter than a window of {info.window.length_s:.2f} s; "
             "give longer recordings or a shorter window"
         )
     label, subject, name, start, end = zip(*rows, strict=True)
     return Windows(
-        {key: joined(arrays) for key, arrays in features.items()},
-        {key: joined(arrays) for key, arrays in valid.items()},
+        {key: concatenated(arrays) for key, arrays in features.items()},
+        {key: concatenated(arrays) for key, arrays in valid.items()},
         np.asarray(label, np.int64),
         np.asarray(subject),
         np.asarray(name),
@@ -170,7 +170,7 @@ def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) 
 
 
 def fit_normalisation(dataset: Dataset, subjects: Iterable[str]) -> Normalisation:
-    """Scales measured on the windows of these (training) subjects only."""
+    """Normalisation measured on the windows of these subjects only, the training subjects."""
     chosen = set(subjects)
     info = replace(dataset.info, window=replace(dataset.info.window, hop=dataset.info.window.steps))
     identity = Normalisation.identity(info.modalities)
@@ -184,12 +184,12 @@ def fit_normalisation(dataset: Dataset, subjects: Iterable[str]) -> Normalisatio
 
 
 def stratified(label: NDArray[np.int64], share: float, draw: int) -> NDArray[np.intp]:
-    """Rows of a share of the windows, as evenly from every class as whole windows allow, at least one of each.
+    """Row indices of a stratified random subset of the windows, with at least one window of each class.
 
     Args:
         label: (N,) classes.
-        share: above 0 up to 1.
-        draw: which of the many such choices.
+        share: share of the windows, above 0 and up to 1.
+        draw: seed of the choice.
 
     Raises DataError if there is no window.
     """
@@ -198,11 +198,11 @@ def stratified(label: NDArray[np.int64], share: float, draw: int) -> NDArray[np.
     rng = np.random.default_rng(draw)
     classes, counts = np.unique(label, return_counts=True)
     quota = np.maximum(np.floor(share * counts), 1).astype(np.int64)
-    # What rounding left over goes to the classes that lost most by it; equals are decided by the draw.
-    lost = share * counts - quota
-    for place in np.lexsort((rng.random(len(classes)), -lost)):
+    # Largest remainder method, ties broken at random.
+    remainder = share * counts - quota
+    for index in np.lexsort((rng.random(len(classes)), -remainder)):
         if quota.sum() >= round(share * len(label)):
             break
-        quota[place] += quota[place] < counts[place]
+        quota[index] += quota[index] < counts[index]
     rows = [rng.permutation(np.flatnonzero(label == name))[:size] for name, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(rows))

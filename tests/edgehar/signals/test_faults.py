@@ -1,4 +1,4 @@
-"""Faults act on raw recordings as documented: what is lost is marked, what is left is what was recorded."""
+"""Faults change raw recordings as documented: lost samples are marked, the others are unchanged."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ SLIDING_INFO = DatasetInfo("long", SPECS, ("a", "b"), WindowSpec("sliding", 8, 0
 
 
 def recording(seed: int = 0, samples: int = 70, timed: bool = False) -> Clip:
-    """A skeleton and an inertial sensor over the same time, no two samples alike."""
+    """A skeleton and an inertial sensor over the same time, with random samples."""
     generator = np.random.default_rng(seed)
     lengths = {"skeleton": samples, "inertial": samples * 5 // 3}
     signals = {
@@ -54,18 +54,18 @@ def faulty(clip: Clip, *faults: Fault, seed: int = 0) -> Clip:
 
 
 @given(st.integers(-12, 12), st.integers(1, 10))
-def test_a_shift_moves_content_and_loses_the_vacated_end(frames: int, samples: int) -> None:
+def test_shift_moves_samples_and_invalidates_the_end(frames: int, samples: int) -> None:
     clip = recording(samples=samples)
     moved = faulty(clip, Fault("skeleton", shift_frames=frames))
-    for place in range(samples):
-        arrived = moved.valid["skeleton"][place]
-        assert arrived == (0 <= place - frames < samples)
-        wanted = clip.signals["skeleton"][place - frames] if arrived else np.zeros(60, np.float32)
-        np.testing.assert_array_equal(moved.signals["skeleton"][place], wanted)
+    for index in range(samples):
+        valid = moved.valid["skeleton"][index]
+        assert valid == (0 <= index - frames < samples)
+        expected = clip.signals["skeleton"][index - frames] if valid else np.zeros(60, np.float32)
+        np.testing.assert_array_equal(moved.signals["skeleton"][index], expected)
     assert moved.signals["inertial"] is clip.signals["inertial"]
 
 
-def test_a_shift_moves_content_against_the_clock_of_a_continuous_recording() -> None:
+def test_shift_keeps_the_timestamps_of_a_continuous_recording() -> None:
     clip = recording(timed=True)
     late = faulty(clip, Fault("inertial", shift_frames=3))
     assert late.times_s == clip.times_s
@@ -73,7 +73,7 @@ def test_a_shift_moves_content_against_the_clock_of_a_continuous_recording() -> 
     np.testing.assert_array_equal(late.signals["inertial"][10], clip.signals["inertial"][7])
 
 
-def test_a_shift_moves_gaps_along() -> None:
+def test_shift_moves_gaps() -> None:
     clip = recording()
     clip.valid["inertial"][20] = False
     assert np.flatnonzero(~faulty(clip, Fault("inertial", shift_frames=-2)).valid["inertial"]).tolist() == [
@@ -83,24 +83,24 @@ def test_a_shift_moves_gaps_along() -> None:
 
 
 @given(st.floats(0, 1), st.integers(1, 60), st.integers(0, 5))
-def test_exactly_the_share_of_samples_is_lost_and_nothing_of_them_is_left(share: float, samples: int, seed: int):
+def test_loss_invalidates_the_share_and_zeroes_the_values(share: float, samples: int, seed: int):
     clip = recording(seed, samples)
     lossy = faulty(clip, Fault("skeleton", lost_share=share), seed=seed)
-    arrived = lossy.valid["skeleton"]
-    assert (~arrived).sum() == round(share * samples)
-    assert not lossy.signals["skeleton"][~arrived].any()
-    np.testing.assert_array_equal(lossy.signals["skeleton"][arrived], clip.signals["skeleton"][arrived])
+    valid = lossy.valid["skeleton"]
+    assert (~valid).sum() == round(share * samples)
+    assert not lossy.signals["skeleton"][~valid].any()
+    np.testing.assert_array_equal(lossy.signals["skeleton"][valid], clip.signals["skeleton"][valid])
 
 
-def test_loss_takes_samples_that_would_have_arrived() -> None:
+def test_loss_is_a_share_of_the_valid_samples() -> None:
     clip = recording()
     clip.valid["skeleton"][:30] = False
-    arrived = faulty(clip, Fault("skeleton", lost_share=0.5)).valid["skeleton"]
-    assert not arrived[:30].any()
-    assert arrived.sum() == 20
+    valid = faulty(clip, Fault("skeleton", lost_share=0.5)).valid["skeleton"]
+    assert not valid[:30].any()
+    assert valid.sum() == 20
 
 
-def test_noise_has_the_strength_asked_for_in_every_channel() -> None:
+def test_noise_has_the_given_standard_deviation_in_each_channel() -> None:
     clip = recording(samples=6000)
     spread = {"inertial": np.asarray([0.1, 0.5, 1, 2, 50, 0], np.float32)}
     noisy = apply(clip, [Fault("inertial", noise=0.3)], spread, np.random.default_rng(1))
@@ -111,7 +111,7 @@ def test_noise_has_the_strength_asked_for_in_every_channel() -> None:
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_a_missing_sensor_leaves_its_time_and_is_the_same_as_none_to_the_network(timed: bool) -> None:
+def test_missing_modality_gives_the_same_windows_as_a_removed_one(timed: bool) -> None:
     clip = recording(timed=timed)
     windows = windows_of(faulty(clip, Fault("inertial", missing=True)), timed)
     removed = replace(clip, signals={"skeleton": clip.signals["skeleton"]})
@@ -123,7 +123,7 @@ def test_a_missing_sensor_leaves_its_time_and_is_the_same_as_none_to_the_network
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_with_every_sensor_missing_the_same_windows_come_out_with_nothing_in_them(timed: bool) -> None:
+def test_with_all_modalities_missing_windows_remain_and_are_empty(timed: bool) -> None:
     clip = recording(timed=timed)
     windows = windows_of(faulty(clip, *(Fault(spec.name, missing=True) for spec in SPECS)), timed)
     whole = windows_of(clip, timed)
@@ -135,14 +135,14 @@ def test_with_every_sensor_missing_the_same_windows_come_out_with_nothing_in_the
         assert not windows.features[name].any()
 
 
-def test_a_pre_cut_clip_without_any_signal_is_one_window_with_nothing_in_it() -> None:
+def test_clip_without_signals_is_one_empty_window() -> None:
     windows = windows_of(replace(recording(), signals={}, valid={}))
     assert len(windows) == 1
     assert not any(valid.any() for valid in windows.valid.values())
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_windows_bridge_half_of_the_samples_of_a_steady_motion(timed: bool) -> None:
+def test_windows_interpolate_a_linear_motion_with_half_of_the_samples_lost(timed: bool) -> None:
     clip = recording(samples=200, timed=timed)
     for spec in SPECS:
         clip.signals[spec.name][:] = 1 + np.arange(len(clip.signals[spec.name]))[:, None] / spec.rate_hz
@@ -150,14 +150,14 @@ def test_windows_bridge_half_of_the_samples_of_a_steady_motion(timed: bool) -> N
     lossy = windows_of(faulty(clip, *(Fault(spec.name, lost_share=0.5) for spec in SPECS)), timed)
     for name in ("skeleton", "inertial"):
         assert lossy.valid[name].mean() > 0.8  # runs of losses longer than MAX_GAP_FRAMES stay gaps
-    # A straight line stays one between its samples; beyond the last sample (first and last step) the value is held.
+    # Linear between samples; constant after the last sample, so the first and last step are excluded.
     seen = lossy.features["inertial"][:, 1:-1, :, 0, 0].ravel()  # first channel of every frame
     there = whole.features["inertial"][:, 1:-1, :, 0, 0].ravel()
     np.testing.assert_allclose(seen[seen != 0], there[seen != 0], rtol=1e-4)
     assert (seen != 0).mean() > 0.8
 
 
-def test_windows_mark_a_lost_half_as_lost() -> None:
+def test_windows_of_a_shifted_recording_are_invalid_at_the_start() -> None:
     clip = recording()
     half = faulty(clip, Fault("inertial", shift_frames=58))
     valid = windows_of(half).valid["inertial"][0]
@@ -165,7 +165,7 @@ def test_windows_mark_a_lost_half_as_lost() -> None:
     assert valid[9:].all()
 
 
-def test_the_recording_itself_is_left_as_it_is() -> None:
+def test_the_recording_is_not_modified() -> None:
     clip = recording(timed=True)
     before = {name: values.copy() for name, values in clip.signals.items()}
     faulty(clip, Fault("skeleton", 3, 0.4, 0.5), Fault("inertial", missing=True), Fault("inertial", -2, 0.4, 0.5))
@@ -174,25 +174,25 @@ def test_the_recording_itself_is_left_as_it_is() -> None:
         assert clip.valid[name].all()
 
 
-def test_a_sensor_that_was_not_recorded_has_no_faults() -> None:
+def test_faults_of_an_absent_modality_are_ignored() -> None:
     clip = replace(recording(), signals={}, valid={})
     assert faulty(clip, Fault("skeleton", 3, 0.4, 0.5)) == clip
 
 
-def test_the_same_generator_gives_the_same_faults_and_another_one_others() -> None:
+def test_faults_are_reproducible_by_seed() -> None:
     clip, fault = recording(), Fault("inertial", 4, 0.3, 0.3)
     np.testing.assert_array_equal(faulty(clip, fault).signals["inertial"], faulty(clip, fault).signals["inertial"])
     assert (faulty(clip, fault).signals["inertial"] != faulty(clip, fault, seed=1).signals["inertial"]).any()
 
 
-def test_a_composite_is_noisy_lossy_and_late_at_once() -> None:
+def test_composite_combines_noise_loss_and_shift() -> None:
     clip = recording()
     broken = faulty(clip, Fault("inertial", 4, 0.3, 0.3))
-    samples, arrived = len(clip.valid["inertial"]), broken.valid["inertial"]
+    samples, valid = len(clip.valid["inertial"]), broken.valid["inertial"]
     lost_late = round(0.3 * samples)
-    assert samples - lost_late - 4 <= arrived.sum() <= samples - lost_late
-    assert not arrived[:4].any()
-    there = np.flatnonzero(arrived)
+    assert samples - lost_late - 4 <= valid.sum() <= samples - lost_late
+    assert not valid[:4].any()
+    there = np.flatnonzero(valid)
     added = broken.signals["inertial"][there] - clip.signals["inertial"][there - 4]
     assert 0.5 < added.std() < 0.7  # 0.3 of a spread of 2
 
@@ -200,17 +200,17 @@ def test_a_composite_is_noisy_lossy_and_late_at_once() -> None:
 @pytest.mark.parametrize(
     ("lost_share", "noise"), [(1.1, 0.0), (-0.1, 0.0), (np.nan, 0.0), (0.0, -1.0), (0.0, np.inf), (0.0, np.nan)]
 )
-def test_a_fault_that_cannot_be_is_refused(lost_share: float, noise: float) -> None:
-    with pytest.raises(DataError, match="expected a share from 0 to 1"):
+def test_fault_out_of_range_is_refused(lost_share: float, noise: float) -> None:
+    with pytest.raises(DataError, match=f"lost share {lost_share}, noise {noise}"):
         Fault("skeleton", lost_share=lost_share, noise=noise)
 
 
-def test_noise_without_a_measure_is_refused() -> None:
-    with pytest.raises(DataError, match="no training recording has a valid sample"):
+def test_noise_without_training_samples_is_refused() -> None:
+    with pytest.raises(DataError, match="noise of skeleton"):
         apply(recording(), [Fault("skeleton", noise=0.1)], {}, np.random.default_rng(0))
 
 
-def test_the_spread_is_that_of_valid_samples_of_all_clips() -> None:
+def test_spread_is_measured_on_valid_samples_of_all_clips() -> None:
     clips = [recording(seed) for seed in range(3)]
     clips[0].signals["inertial"][:50], clips[0].valid["inertial"][:50] = np.nan, False
     for clip in clips:
@@ -221,7 +221,7 @@ def test_the_spread_is_that_of_valid_samples_of_all_clips() -> None:
     np.testing.assert_allclose(spread["inertial"], seen.std(0), rtol=1e-4)
 
 
-def test_the_suite_for_a_skeleton_and_an_inertial_sensor_is_the_published_one() -> None:
+def test_suite_for_a_skeleton_and_an_inertial_sensor_is_the_published_one() -> None:
     expected = ["clean"]
     for name in ("skeleton", "inertial"):
         expected += [f"{name} shift {k}" for k in ("-4", "-2", "+2", "+4")]
@@ -241,7 +241,7 @@ def test_the_suite_for_a_skeleton_and_an_inertial_sensor_is_the_published_one() 
     assert by_name["inertial composite"] == (Fault("inertial", shift_frames=4, lost_share=0.3, noise=0.3),)
 
 
-def test_other_sets_of_sensors_follow_the_same_rule() -> None:
+def test_suite_for_other_sensors() -> None:
     alone = [scenario.name for scenario in scenarios((SKELETON,))]
     assert len(alone) == 13
     assert alone[-2:] == ["missing skeleton", "skeleton composite"]
@@ -251,7 +251,7 @@ def test_other_sets_of_sensors_follow_the_same_rule() -> None:
     assert len(set(three)) == len(three)
 
 
-def test_drawn_faults_stay_in_range_reach_it_and_leave_some_recordings_alone() -> None:
+def test_random_faults_cover_their_ranges_and_skip_some_recordings() -> None:
     generator = np.random.default_rng(0)
     drawn = [random_faults(SPECS, generator) for _ in range(3000)]
     faults = [fault for some in drawn for fault in some]
@@ -268,7 +268,7 @@ def test_drawn_faults_stay_in_range_reach_it_and_leave_some_recordings_alone() -
     assert drawn[:50] == [random_faults(SPECS, again) for again in [np.random.default_rng(0)] for _ in range(50)]
 
 
-def test_training_gets_one_faulty_copy_of_each_clip_that_still_makes_windows() -> None:
+def test_training_gets_a_faulty_copy_of_each_clip_with_valid_windows() -> None:
     clips = [recording(seed) for seed in range(20)]
     spread = signal_spread(clips)
     copies = faulty_copy(clips, SPECS, spread, np.random.default_rng(3))

@@ -1,4 +1,4 @@
-"""A share of the labels is spread over the classes, and every class keeps at least one."""
+"""A labelled subset is stratified by class, with at least one window of each."""
 
 import numpy as np
 from hypothesis import given
@@ -8,7 +8,7 @@ from edgehar.signals.windows import stratified
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=200), st.floats(0.01, 1.0), st.integers(0, 5))
-def test_share_is_spread(labels: list[int], share: float, draw: int) -> None:
+def test_subset_is_stratified(labels: list[int], share: float, draw: int) -> None:
     label = np.asarray(labels, np.int64)
     rows = stratified(label, share, draw)
     assert len(set(rows.tolist())) == len(rows)
@@ -20,7 +20,7 @@ def test_share_is_spread(labels: list[int], share: float, draw: int) -> None:
     assert len(rows) >= min(round(share * len(label)), len(label))
 
 
-def test_draws_differ_and_repeat() -> None:
+def test_a_draw_is_reproducible_and_differs_from_others() -> None:
     label = np.repeat(np.arange(27), 16)
     first = stratified(label, 0.1, 0)
     assert len(first) == 43
