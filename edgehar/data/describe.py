@@ -1,4 +1,4 @@
-"""What a data set holds, as plain values for JSON and as aligned text for people."""
+"""Summary of a data set, as values for JSON and as aligned text."""
 
 from collections import Counter
 from typing import Any
@@ -10,13 +10,13 @@ from edgehar.signals.clip import Dataset, natural_key
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What `edgehar data info` says, as plain values for JSON."""
+    """Sensors, labels, subjects and durations as values for JSON."""
     info = dataset.info
     durations_s = [duration_s(clip, info.modalities) for clip in dataset.clips]
     sensors: list[dict[str, Any]] = []
     for spec in info.modalities:
-        marks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]
-        samples = sum(len(mark) for mark in marks)
+        masks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]
+        samples = sum(len(mask) for mask in masks)
         sensors.append(
             {
                 "name": spec.name,
@@ -25,9 +25,9 @@ def describe(dataset: Dataset) -> dict[str, Any]:
                 "rate_hz": spec.rate_hz,
                 "patch": spec.patch,
                 "joints": len(spec.joints),
-                "recordings": len(marks),
+                "recordings": len(masks),
                 "samples": samples,
-                "invalid_share": 1 - sum(int(mark.sum()) for mark in marks) / samples if samples else 0.0,
+                "invalid_share": 1 - sum(int(mask.sum()) for mask in masks) / samples if samples else 0.0,
             }
         )
     per_label: dict[str, dict[str, float]] = {name: {"recordings": 0, "seconds": 0.0} for name in info.labels}
@@ -59,7 +59,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as text: the first column to the left, the others to the right."""
+    """Rows as text: first column left-aligned, the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  "
@@ -72,14 +72,14 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def as_text(facts: dict[str, Any]) -> str:
-    """What `describe` found, as aligned text."""
+    """The values of `describe` as aligned text."""
     window, duration = facts["window"], facts["duration_s"]
     lines = [
         f"{facts['name']}: {facts['recordings']} recordings of {len(facts['subjects'])} subjects, "
         f"{len(facts['labels'])} labels, {facts['unlabelled_recordings']} unlabelled",
         f"window: {facts['kind']}, {window['steps']} steps of {window['step_s']:.4g} s, hop {window['hop']}",
         f"duration: {duration['shortest']:.2f} to {duration['longest']:.2f} s, "
-        f"median {duration['median']:.2f} s, {duration['total'] / 60:.1f} min in all",
+        f"median {duration['median']:.2f} s, {duration['total'] / 60:.1f} min in total",
         "",
     ]
     rows: list[tuple[str, ...]] = [

@@ -1,6 +1,6 @@
-"""A data set by name, or by the path of a folder of one's own recordings, and the split it is used with.
+"""Loads a data set by its name or by the path of a folder of recordings, and splits it.
 
-The modules that read the data are imported when their data set is asked for.
+The module that reads a data set is imported on first use.
 """
 
 import os
@@ -20,7 +20,7 @@ from edgehar.signals.clip import Clip, Dataset
 
 NAMES = ("simulated", "utd-mhad", "sp-sw-har", "recordings")
 ROOT_VARIABLE = "EDGEHAR_DATA"
-"""Environment variable with the folder that holds utd-mhad/ and sp-sw-har/, used where no root is given."""
+"""Environment variable with the folder that contains utd-mhad/ and sp-sw-har/; used if no root is given."""
 DEFAULT_FOLDS = 5
 
 DATA_HELP = f"{', '.join(NAMES[:-1])}, or a folder in edgehar's own format"
@@ -28,19 +28,19 @@ ROOT_HELP = f"folder with the recordings of a named data set; default: ${ROOT_VA
 
 
 def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
-    """The kind of data set and where it lies; a folder in edgehar's own format is its own name.
+    """The kind of data set and its folder.
 
     Raises:
-        DataError: an unknown name, or a name that needs a folder and none is given.
+        DataError: unknown name, or no folder given for a data set that needs one.
     """
     if name not in NAMES:
         folder = Path(name)
         if (folder / HEADER_NAME).is_file():
             return "recordings", folder
-        found = f"a folder without {HEADER_NAME}" if folder.is_dir() else "neither a known data set nor a folder"
+        found = f"a folder without {HEADER_NAME}" if folder.is_dir() else "neither a data set nor a folder"
         raise DataError(
             f"data {name!r}: {found}; expected {', '.join(NAMES[:-1])}, or a folder with {HEADER_NAME}; "
-            "see docs/own-data.md, or give a known name and --root"
+            "see docs/own-data.md"
         )
     if name == "simulated":
         return name, None
@@ -49,17 +49,17 @@ def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
         return name, Path(given)
     if name == "recordings":
         raise DataError(
-            "data recordings: no folder given; expected one; give --root DIR, or --data DIR instead of a name"
+            "data recordings: no folder given; expected a folder of recordings; give --root DIR, or --data DIR"
         )
     raise DataError(
-        f"data {name}: no folder given; expected the recordings' folder; give --root DIR or set {ROOT_VARIABLE} "
-        f"(to download them: edgehar data fetch {name} --out DIR)"
+        f"data {name}: no folder given; expected the folder of the recordings; give --root DIR or set {ROOT_VARIABLE} "
+        f"(to download: edgehar data fetch {name} --out DIR)"
     )
 
 
 @cache
 def _simulated() -> Dataset:
-    """The default simulated recordings, made once per process: a pipeline asks for them at every stage."""
+    """The default simulated data set, cached because each stage of a pipeline loads it."""
     from edgehar.simulation.dataset import SimulatorConfig, simulate
 
     return simulate(SimulatorConfig())
@@ -70,11 +70,11 @@ def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] 
 
     Args:
         name: simulated, utd-mhad, sp-sw-har, recordings, or the path of a folder with recordings.json.
-        root: where the recordings lie; without it, the environment variable EDGEHAR_DATA.
+        root: folder of the recordings; None for the environment variable EDGEHAR_DATA.
         modalities: keep only these; all if empty.
 
     Raises:
-        DataError: unknown name, no folder, or recordings that cannot be used.
+        DataError: unknown name, no folder, or unusable recordings.
     """
     kind, folder = _locate(name, root)
     match kind, folder:
@@ -98,7 +98,7 @@ def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] 
 def select(dataset: Dataset, modalities: tuple[str, ...]) -> Dataset:
     """Keep only these modalities, in the order of the data set; all if empty.
 
-    A clip that holds none of them stays, without a signal, so that a result counts the same clips.
+    A clip with none of them is kept, without a signal, so that results count the same clips.
 
     Raises:
         DataError: the data set has no modality of that name.
@@ -107,7 +107,7 @@ def select(dataset: Dataset, modalities: tuple[str, ...]) -> Dataset:
         return dataset
     chosen = {dataset.info.modality(name).name for name in modalities}
 
-    def narrowed(clip: Clip) -> Clip:
+    def with_chosen(clip: Clip) -> Clip:
         return replace(
             clip,
             signals={name: values for name, values in clip.signals.items() if name in chosen},
@@ -116,55 +116,55 @@ def select(dataset: Dataset, modalities: tuple[str, ...]) -> Dataset:
         )
 
     specs = tuple(spec for spec in dataset.info.modalities if spec.name in chosen)
-    return Dataset(replace(dataset.info, modalities=specs), tuple(narrowed(clip) for clip in dataset.clips))
+    return Dataset(replace(dataset.info, modalities=specs), tuple(with_chosen(clip) for clip in dataset.clips))
 
 
-def leave_out(dataset: Dataset, activities: tuple[str, ...]) -> Dataset:
-    """Leave activities out altogether, as if nobody had recorded them; none if empty.
+def exclude_activities(dataset: Dataset, activities: tuple[str, ...]) -> Dataset:
+    """Exclude activities, as if they had not been recorded; none if empty.
 
-    Clips of these activities go. In a continuous recording their segments go and the samples within count as lost, so
-    that training without labels does not see them either. The other labels move up.
+    Removes clips of these activities. In a continuous recording, removes their segments and marks the samples inside
+    as not valid, so that pretraining does not use them. The other labels are renumbered.
 
     Raises:
-        DataError: the data set has no activity of that name, or fewer than two stay.
+        DataError: the data set has no activity of that name, or fewer than two remain.
     """
     if not activities:
         return dataset
     labels = dataset.info.labels
-    strangers = [name for name in activities if name not in labels]
-    if strangers:
+    missing = [name for name in activities if name not in labels]
+    if missing:
+        raise DataError(f"activity {', '.join(missing)}: expected some of {dataset.info.name}: {', '.join(labels)}")
+    remaining = tuple(name for name in labels if name not in activities)
+    if len(remaining) < 2:
         raise DataError(
-            f"activity {', '.join(strangers)}: {dataset.info.name} has {', '.join(labels)}; choose among those"
+            f"{dataset.info.name}: {len(remaining)} of {len(labels)} activities remain; expected two or more; "
+            "exclude fewer"
         )
-    kept = tuple(name for name in labels if name not in activities)
-    if len(kept) < 2:
-        raise DataError(
-            f"{dataset.info.name}: {len(labels)} activities, all but {len(kept)} left out; expected two or more to "
-            "stay; leave out fewer"
-        )
-    place = {old: kept.index(name) for old, name in enumerate(labels) if name in kept}
+    new_label = {old: remaining.index(name) for old, name in enumerate(labels) if name in remaining}
 
-    def lessened(clip: Clip) -> Clip:
-        gone = [span for span in clip.segments if span.label not in place]
+    def without_excluded(clip: Clip) -> Clip:
+        excluded = [span for span in clip.segments if span.label not in new_label]
         valid = dict(clip.valid)
-        for name, times_s in clip.times_s.items() if gone else ():
-            within = np.any([(times_s >= span.start_s) & (times_s < span.end_s) for span in gone], axis=0)
+        for name, times_s in clip.times_s.items() if excluded else ():
+            within = np.any([(times_s >= span.start_s) & (times_s < span.end_s) for span in excluded], axis=0)
             valid[name] = valid[name] & ~within
         return replace(
             clip,
             valid=valid,
-            label=None if clip.label is None else place[clip.label],
-            segments=tuple(replace(span, label=place[span.label]) for span in clip.segments if span.label in place),
+            label=None if clip.label is None else new_label[clip.label],
+            segments=tuple(
+                replace(span, label=new_label[span.label]) for span in clip.segments if span.label in new_label
+            ),
         )
 
     caveat = f"Left out altogether: {', '.join(name for name in labels if name in activities)}."
-    info = replace(dataset.info, labels=kept, caveats=(*dataset.info.caveats, caveat))
-    clips = (clip for clip in dataset.clips if clip.label is None or clip.label in place)
-    return Dataset(info, tuple(lessened(clip) for clip in clips))
+    info = replace(dataset.info, labels=remaining, caveats=(*dataset.info.caveats, caveat))
+    clips = (clip for clip in dataset.clips if clip.label is None or clip.label in new_label)
+    return Dataset(info, tuple(without_excluded(clip) for clip in clips))
 
 
 def _used_folders(kind: str, folder: Path) -> list[Path]:
-    """The folders whose files the loader of this data set reads."""
+    """Folders of the files that the data set is loaded from."""
     match kind:
         case "utd-mhad":
             from edgehar.data import utd_mhad
@@ -179,10 +179,10 @@ def _used_folders(kind: str, folder: Path) -> list[Path]:
 
 
 def fingerprint(name: str, root: Path | str | None = None) -> str:
-    """Digest of a data set's files by relative path, size and time of change; of the settings if simulated.
+    """Digest of the paths, sizes and modification times of a data set's files; of the settings if simulated.
 
     Raises:
-        DataError: as `load`, except that no file's content is read.
+        DataError: as `load`, but file contents are not read.
     """
     kind, folder = _locate(name, root)
     if folder is None:
@@ -190,21 +190,21 @@ def fingerprint(name: str, root: Path | str | None = None) -> str:
 
         return digest_of([kind, __version__, asdict(SimulatorConfig())])
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected the recordings of {kind} there; correct the path")
+        raise DataError(f"{folder}: no such folder; expected the recordings of {kind}; correct the path")
     entries: list[tuple[str, int, int]] = []
     for part in _used_folders(kind, folder):
         for path in sorted(part.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 status = path.stat()
                 entries.append((f"{part.name}/{path.relative_to(part)}", status.st_size, status.st_mtime_ns))
-    # The name of one's own folder does not matter, its content does.
+    # A renamed folder of own recordings is the same data set.
     return digest_of(
         [kind, [(path.partition("/")[2] if kind == "recordings" else path, *rest) for path, *rest in entries]]
     )
 
 
 def default_split(name: str) -> str:
-    """The split of a data set where none is asked for."""
+    """The split that a data set has by default."""
     return "odd-even" if name in ("simulated", "utd-mhad") else f"fold:0of{DEFAULT_FOLDS}"
 
 
@@ -225,17 +225,17 @@ class DataOptions(Options):
 
     def load(self) -> Dataset:
         """The data set with the chosen modalities and activities; raises DataError."""
-        return leave_out(load(self.data, self.root, self.modalities), self.without)
+        return exclude_activities(load(self.data, self.root, self.modalities), self.without)
 
     def fingerprint(self) -> str:
-        """Changes when a file of the data set or a choice made here does."""
+        """Digest of the data set's files and of these options."""
         choices = [self.modalities, self.split, *([sorted(self.without)] if self.without else [])]
         return digest_of([fingerprint(self.data, self.root), *choices])
 
     def make_split(self, dataset: Dataset) -> Split:
-        """The split asked for, or the data set's default; raises SplitError.
+        """The split, or the data set's default; raises SplitError.
 
-        With fewer subjects than the default has folds, one subject is left out.
+        With fewer subjects than the default has folds, the test has one subject.
         """
         name = self.split or default_split(self.data)
         subjects = dataset.subjects

@@ -1,7 +1,7 @@
 """SP-SW-HAR: a phone in the pocket and a watch, continuous recordings of standing up, walking, turning, sitting down.
 
-Each sensor keeps its own timestamps, counted from the earlier start of the two. Samples that repeat a
-timestamp are kept: resampling takes the last of them.
+Each sensor has its own timestamps, from the earlier start of the two. Several samples may have the same timestamp:
+resampling uses the last of them.
 """
 
 import re
@@ -30,32 +30,32 @@ INFO = DatasetInfo(
     licence="CC BY 4.0",
 )
 MAX_BACKWARDS_MS = 1000.0
-"""Samples that come late by up to this are put in order; more is taken for a damaged file."""
+"""Samples out of order by up to this are sorted; more is an error."""
 MAX_GAP_MS = 60_000.0
-"""A longer pause inside an execution of about ten seconds is taken for a damaged timestamp."""
+"""A longer gap in an execution of about ten seconds is an error."""
 
 _SENSORS = {"sp": "phone", "sw": "watch"}
 _FILE_NAME = re.compile(r"((s\d+)_(\d+))_(sp|sw)\.csv")
 
 
 def find_root(root: Path) -> Path:
-    """The folder with s01/, s02/, ...: `root` itself, DATA/ in it, or sp-sw-har/DATA/ in it.
+    """The folder with s01/, s02/, ...: `root`, or DATA/, sp-sw-har/ or sp-sw-har/DATA/ in it.
 
     Raises:
-        DataError: none of them holds a recording.
+        DataError: none of them contains a recording.
     """
     for folder in (root, root / "DATA", root / "sp-sw-har" / "DATA", root / "sp-sw-har"):
         if any(folder.glob("s*/s*_s[pw].csv")):
             return folder
     found = "no file like DATA/s01/s01_01_sp.csv in it" if root.is_dir() else "no such folder"
     raise DataError(
-        f"{root}: {found}; expected the folder SP-SW-HAR was unpacked into; "
-        "give its path, or run: edgehar data fetch sp-sw-har --out DIR"
+        f"{root}: {found}; expected the unpacked SP-SW-HAR; give its folder, or run: "
+        "edgehar data fetch sp-sw-har --out DIR"
     )
 
 
-def _refuse_line(path: Path, lines: list[str]) -> DataError:
-    """The first line that cannot be read, found one by one after the fast parser has refused the file."""
+def _line_error(path: Path, lines: list[str]) -> DataError:
+    """The error for the first invalid line of a file that the fast parser rejects."""
     for number, line in enumerate(lines, 2):
         cells = line.split(",")
         if len(cells) != 8:
@@ -70,11 +70,11 @@ def _refuse_line(path: Path, lines: list[str]) -> DataError:
             except ValueError as problem:
                 found = f"{problem}; expected numbers"
         return DataError(f"{path}:{number}: {found}; fetch the file again or correct the line")
-    return DataError(f"{path}: rows that cannot be read as numbers; fetch the file again")
+    return DataError(f"{path}: rows that are not numbers; fetch the file again")
 
 
 def _read_file(path: Path) -> tuple[Floats, Times, NDArray[np.intp]]:
-    """One sensor's file: (T, 6) values, (T,) timestamps in ms, (T,) labels, in order of time."""
+    """The samples of one file: (T, 6) values, (T,) timestamps in ms, (T,) labels, in order of time."""
     try:
         header, *lines = path.read_text(encoding="utf-8").rstrip().split("\n")
     except (OSError, UnicodeDecodeError) as problem:
@@ -89,9 +89,9 @@ def _read_file(path: Path) -> tuple[Floats, Times, NDArray[np.intp]]:
         labels = np.array([label_of[line.rpartition(",")[2]] for line in lines], np.intp)
         table = np.loadtxt([line.rpartition(",")[0] for line in lines], delimiter=",", comments=None, ndmin=2)
     except (KeyError, ValueError):
-        raise _refuse_line(path, lines) from None
+        raise _line_error(path, lines) from None
     if table.shape != (len(lines), 7) or not np.isfinite(table).all():
-        raise _refuse_line(path, lines)
+        raise _line_error(path, lines)
     times_ms = table[:, 6]
     steps_ms = np.diff(times_ms)
     jumps = np.flatnonzero((steps_ms < -MAX_BACKWARDS_MS) | (steps_ms > MAX_GAP_MS))
@@ -107,7 +107,7 @@ def _read_file(path: Path) -> tuple[Floats, Times, NDArray[np.intp]]:
 
 
 def _segments(labels: NDArray[np.intp], times_s: Times, end_s: float) -> tuple[Segment, ...]:
-    """Runs of one label; the first reaches back to 0 and the last on to `end_s`, where only the other sensor runs."""
+    """Runs of equal labels; the first is extended to 0 and the last to `end_s`, covering the other sensor's samples."""
     starts = np.flatnonzero(np.diff(labels, prepend=-1))
     bounds_s = np.concatenate([[0.0], times_s[starts[1:]], [end_s]])
     return tuple(
@@ -121,14 +121,14 @@ def load(root: Path) -> Dataset:
     """Load all executions, in the order of their names.
 
     Args:
-        root: the folder with DATA/, DATA itself, or the folder that holds sp-sw-har/.
+        root: folder with s01/, s02/, ...; or with DATA/ or sp-sw-har/.
 
     Returns:
-        The data set; labels are the watch's (the phone's where the watch is missing), and an execution
-        of which one sensor's file is missing comes without that modality.
+        The data set; labels are those of the watch, or of the phone without a watch; an execution lacks a modality if
+        its file is missing.
 
     Raises:
-        DataError: nothing there, or a file with a line that cannot be read.
+        DataError: no recordings, or a file with a line that cannot be read.
     """
     files: dict[str, dict[str, Path]] = {}
     for path in sorted(find_root(root).glob("s*/*.csv")):

@@ -1,4 +1,4 @@
-"""Splits are by subject, always; a subject on both sides is an error."""
+"""Splits into training and test subjects; no subject is in both."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from edgehar.signals.clip import natural_key
 
 @dataclass(frozen=True)
 class Split:
-    """Which subjects train and which test.
+    """Training and test subjects.
 
-    Raises SplitError if they share a subject or one side is empty.
+    Raises SplitError if a subject is in both or one side is empty.
     """
 
     name: str
@@ -18,11 +18,11 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a split that leaks or is empty."""
+        """Raise SplitError for a shared subject or an empty side."""
         shared = sorted(set(self.train) & set(self.test), key=natural_key)
         if shared:
             raise SplitError(
-                f"split {self.name}: subject {', '.join(shared)} is in training and test; "
+                f"split {self.name}: subject {', '.join(shared)} is in both training and test; "
                 "expected disjoint subjects; remove it from one side"
             )
         if not self.train or not self.test:
@@ -35,29 +35,31 @@ class Split:
 def _number(subject: str, name: str) -> int:
     digits = "".join(char for char in subject if char.isdigit())
     if not digits:
-        raise SplitError(f"split {name}: subject {subject!r} has no number; use list: with subject names instead")
+        raise SplitError(
+            f"split {name}: subject {subject!r} has no number; expected names like s1; use list:A,B:C,D instead"
+        )
     return int(digits)
 
 
 def _listed(text: str, subjects: tuple[str, ...], name: str) -> tuple[str, ...]:
     chosen = tuple(part for part in text.split(",") if part)
-    unknown = [subject for subject in chosen if subject not in subjects]
-    if unknown:
-        raise SplitError(f"split {name}: no subject {', '.join(unknown)}; the data has {', '.join(subjects)}")
+    missing = [subject for subject in chosen if subject not in subjects]
+    if missing:
+        raise SplitError(f"split {name}: no subject {', '.join(missing)}; expected some of {', '.join(subjects)}")
     return chosen
 
 
 def make_split(name: str, subjects: tuple[str, ...]) -> Split:
-    """Build a split from its name.
+    """The split of this name.
 
     Names:
-        odd-even            odd-numbered subjects train, even-numbered test
-        loso:S              leave subject S out for the test
-        fold:IofK           subjects dealt into K folds in order, fold I (from 0) is the test
-        list:A,B:C,D        A and B train, C and D test
-        OUTER/INNER         INNER within the training subjects of OUTER: model selection without the test subjects
+        odd-even            training on odd-numbered subjects, test on even-numbered ones
+        loso:S              leave one subject out: test on S, training on the others
+        fold:IofK           every K-th subject, from the I-th on (I from 0), is the test
+        list:A,B:C,D        training on A and B, test on C and D
+        OUTER/INNER         INNER within the training subjects of OUTER, for model selection
 
-    Raises SplitError for an unknown name or subject, a leak or an empty side.
+    Raises SplitError for an unknown name or subject, a shared subject or an empty side.
     """
     subjects = tuple(sorted(subjects, key=natural_key))
     if "/" in name:
@@ -80,7 +82,7 @@ def make_split(name: str, subjects: tuple[str, ...]) -> Split:
     if kind == "list" and rest.count(":") == 1:
         train, test = rest.split(":")
         return Split(name, _listed(train, subjects, name), _listed(test, subjects, name))
-    raise SplitError(f"split {name!r} is unknown; expected odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER")
+    raise SplitError(f"split {name!r}: expected odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER")
 
 
 def leave_one_out(subjects: tuple[str, ...], outer: str = "") -> tuple[str, ...]:

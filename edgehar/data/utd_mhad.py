@@ -1,7 +1,7 @@
-"""UTD-MHAD: 27 actions of 8 people, a Kinect skeleton and one inertial sensor, pre-cut clips without timestamps.
+"""UTD-MHAD: 27 actions of 8 subjects, a Kinect skeleton and one inertial sensor, pre-cut clips without timestamps.
 
-The inertial sensor sits on the right wrist for actions 1-21 and on the right thigh for 22-27, so its
-placement alone gives part of the class away: say so wherever an inertial-only figure is quoted.
+The inertial sensor is on the right wrist for actions 1-21 and on the right thigh for 22-27, so that its placement
+reveals part of the class; state this with every inertial-only result.
 """
 
 import re
@@ -39,32 +39,34 @@ INFO = DatasetInfo(
     ),
 )
 SENSOR_FOLDERS = {"skeleton": "Skeleton", "inertial": "Inertial"}
-"""Modality -> the folder its files lie in."""
+"""Modality -> folder of its files."""
 _VARIABLES = {"skeleton": "d_skel", "inertial": "d_iner"}
 _FILE_NAME = re.compile(r"(a(\d+)_s(\d+)_t(\d+))_(skeleton|inertial)\.mat")
 
 
 def find_root(root: Path) -> Path:
-    """The folder with Skeleton/ and Inertial/: `root` itself, or utd-mhad/ in it.
+    """The folder with Skeleton/ and Inertial/: `root`, or utd-mhad/ in it.
 
     Raises:
-        DataError: neither holds one of the two folders.
+        DataError: neither contains one of the two folders.
     """
     for folder in (root, root / "utd-mhad"):
         if any((folder / name).is_dir() for name in SENSOR_FOLDERS.values()):
             return folder
     found = "no such folder" if not root.is_dir() else "neither Skeleton/ nor Inertial/ in it"
     raise DataError(
-        f"{root}: {found}; expected the folder UTD-MHAD was unpacked into; "
-        "give its path, or run: edgehar data fetch utd-mhad --out DIR"
+        f"{root}: {found}; expected the unpacked UTD-MHAD; give its folder, or run: "
+        "edgehar data fetch utd-mhad --out DIR"
     )
 
 
 def depth_path(root: Path, clip_name: str) -> Path:
-    """Path of a clip's depth recording ("a1_s1_t1"); DataError if there is no such file."""
+    """Path of the depth recording of a clip such as "a1_s1_t1"; raises DataError if it does not exist."""
     path = find_root(root) / "Depth" / f"{clip_name}_depth.mat"
     if not path.is_file():
-        raise DataError(f"{path}: no such file; expected the depth recording of a clip; unpack Depth.zip there")
+        raise DataError(
+            f"{path}: no such file; expected the depth recording of a clip; unpack Depth.zip into this folder"
+        )
     return path
 
 
@@ -83,7 +85,7 @@ def _read_signal(path: Path, modality: str) -> Floats:
             "fetch the file again or remove it"
         )
     if modality == "skeleton":
-        array = array.reshape(60, -1).T  # (T, C), xyz of one joint side by side
+        array = array.reshape(60, -1).T  # (T, C), xyz of each joint
     return np.ascontiguousarray(array, np.float32)
 
 
@@ -91,13 +93,13 @@ def load(root: Path) -> Dataset:
     """Load all clips, in the order of action, subject and trial.
 
     Args:
-        root: the folder with Skeleton/ and Inertial/, or the folder that holds utd-mhad/.
+        root: folder with Skeleton/ and Inertial/, or with utd-mhad/.
 
     Returns:
-        The data set; a clip of which one sensor's file is missing comes without that modality.
+        The data set; a clip lacks a modality if its file is missing.
 
     Raises:
-        DataError: nothing there, or a file that is damaged, of the wrong shape or not finite.
+        DataError: no recordings, or a file that is damaged, of another shape or not finite.
     """
     root = find_root(root)
     signals: dict[tuple[int, int, int], dict[str, Floats]] = {}
@@ -111,7 +113,7 @@ def load(root: Path) -> Dataset:
                 raise DataError(f"{path}: action {key[0]}; expected 1 to {len(LABELS)}; rename or move the file")
             signals.setdefault(key, {})[modality] = _read_signal(path, modality)
     if not signals:
-        raise DataError(f"{root}: no .mat file in Skeleton/ or Inertial/; expected 861 each; unpack the archives there")
+        raise DataError(f"{root}: no .mat file in Skeleton/ or Inertial/; expected 861 in each; unpack the archives")
     clips = [
         Clip(
             name=f"a{action}_s{subject}_t{trial}",

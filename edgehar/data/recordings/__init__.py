@@ -1,4 +1,4 @@
-"""Recordings in edgehar's own format: read, written and checked."""
+"""Recordings in edgehar's own format: reading, writing and checking."""
 
 from edgehar.data.recordings.folder import load, write
 

@@ -1,7 +1,6 @@
-"""A folder of the user's own recordings, read with every problem in it named, not only the first.
+"""Checks a folder of recordings: reads all of it and lists every problem.
 
-The format is described in docs/own-data.md. `edgehar.data.recordings.folder.load` reads through `survey` too, so
-that what the checker passes is what loads.
+docs/own-data.md describes the format. `edgehar.data.recordings.folder.load` uses the same `survey`.
 """
 
 import csv
@@ -33,12 +32,12 @@ SEGMENT_COLUMNS = ("start_s", "end_s", "label")
 MIN_CLIP_SAMPLES = 2
 
 _SAFE_NAME = re.compile(r"\w[\w.-]{0,199}")
-_BESIDE = (".times", ".valid")
+_ACCOMPANYING = (".times", ".valid")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of the index."""
+    """A row of index.csv."""
 
     line: int
     recording: str
@@ -48,19 +47,19 @@ class _Row:
 
 
 def check(root: Path) -> list[Problem]:
-    """Every problem of a folder of recordings; an empty list if it can be used."""
+    """All problems of a folder of recordings; an empty list if it is usable."""
     return survey(root)[1]
 
 
 def name_problem(name: str) -> str:
-    """What keeps a recording's name from being a file name, or nothing."""
-    if _SAFE_NAME.fullmatch(name) and ".." not in name and not name.endswith(_BESIDE):
+    """Why a recording's name cannot be a file name, or an empty text."""
+    if _SAFE_NAME.fullmatch(name) and ".." not in name and not name.endswith(_ACCOMPANYING):
         return ""
     return f"recording {name!r}; expected letters, digits, '_', '-' and single dots, not ending in .times or .valid"
 
 
 def _table(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, list[str]]]:
-    """Rows of a small CSV file with a fixed header, each with its line number."""
+    """Rows of a CSV file with a fixed header, each with its line number."""
     lines, unreadable = read_lines(path)
     problems += unreadable
     if unreadable:
@@ -93,11 +92,11 @@ def _read_index(path: Path, labels: tuple[str, ...], problems: list[Problem]) ->
         if name_problem(recording):
             found.append(name_problem(recording))
         if recording in first_line:
-            found.append(f"recording {recording!r} is listed again (first in line {first_line[recording]}); remove one")
+            found.append(f"recording {recording!r} is listed twice (first in line {first_line[recording]}); remove one")
         if not subject:
-            found.append(f"recording {recording!r} has no subject; expected who was recorded, to keep splits apart")
+            found.append(f"recording {recording!r} has no subject; expected one, for the split by subject")
         if label and label not in labels:
-            found.append(f"label {label!r}; expected one of recordings.json: {', '.join(labels)}; or leave it empty")
+            found.append(f"label {label!r}; expected one of recordings.json: {', '.join(labels)}; or empty")
         first_line.setdefault(recording, line)
         problems += [Problem(str(path), line, message) for message in found]
         if not found:
@@ -131,8 +130,8 @@ def _read_segments(path: Path, labels: tuple[str, ...], problems: list[Problem])
     return rows
 
 
-def _strangers(root: Path, header: Header, recordings: set[str]) -> list[Problem]:
-    """Files and folders that neither recordings.json nor index.csv knows."""
+def _unexpected_files(root: Path, header: Header, recordings: set[str]) -> list[Problem]:
+    """Files and folders that neither recordings.json nor index.csv lists."""
     problems: list[Problem] = []
     folders: dict[str, tuple[str, ...]] = {spec.name: (".csv", ".npy") for spec in header.specs}
     if header.kind == "continuous":
@@ -146,11 +145,15 @@ def _strangers(root: Path, header: Header, recordings: set[str]) -> list[Problem
             continue
         if not path.is_dir() or path.name not in folders:
             expected = f"{HEADER_NAME}, {INDEX_NAME} and the folders {', '.join(folders)}"
-            problems.append(Problem(str(path), 0, f"unknown; expected {expected}; remove or rename it"))
+            problems.append(Problem(str(path), 0, f"unexpected; expected {expected}; remove or rename it"))
             continue
         for file in sorted(path.iterdir()):
             stem = file.stem
-            if file.suffix == ".npy" and stem.endswith(_BESIDE) and (path / f"{stem.rpartition('.')[0]}.npy").exists():
+            if (
+                file.suffix == ".npy"
+                and stem.endswith(_ACCOMPANYING)
+                and (path / f"{stem.rpartition('.')[0]}.npy").exists()
+            ):
                 stem = stem.rpartition(".")[0]
             if not file.name.startswith(".") and (stem not in recordings or file.suffix not in folders[path.name]):
                 endings = " or ".join(folders[path.name])
@@ -168,7 +171,7 @@ def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]
         files += len(present)
         if len(present) == 2:
             problems.append(
-                Problem(str(present[0]), 0, f"there is {present[1].name} too; expected one; remove the other")
+                Problem(str(present[0]), 0, f"{present[1].name} exists, too; expected one of the two; remove the other")
             )
         elif present:
             read = read_csv if present[0].suffix == ".csv" else read_npy
@@ -178,9 +181,7 @@ def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]
                 continue
             signals[spec.name] = signal
             if header.kind == "clips" and len(signal.values) < MIN_CLIP_SAMPLES:
-                message = (
-                    f"{len(signal.values)} sample; a clip needs at least {MIN_CLIP_SAMPLES}; remove it from the index"
-                )
+                message = f"{len(signal.values)} sample; expected {MIN_CLIP_SAMPLES} or more; remove it from the index"
                 problems.append(Problem(str(present[0]), 0, message))
     if not files:
         names = ", ".join(f"{spec.name}/{row.recording}.csv" for spec in header.specs)
@@ -190,14 +191,14 @@ def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]
 
 
 def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
-    """Seconds a recording lasts: by its timestamps, else by the nominal rate of the first sensor it has."""
+    """Duration of a recording: by its timestamps, or else by the nominal rate of its first sensor."""
     if clip.times_s:
         return max(float(times[-1]) for times in clip.times_s.values())
     return next((len(clip.signals[spec.name]) / spec.rate_hz for spec in specs if spec.name in clip.signals), 0.0)
 
 
 def _info(header: Header, durations_s: list[float]) -> DatasetInfo:
-    """The declaration with what was left out derived from the recordings."""
+    """The declaration, with omitted values derived from the recordings."""
     steps = int(header.window.get("steps", DEFAULT_STEPS))
     step_s = DEFAULT_STEP_S
     if header.kind == "clips" and any(durations_s):
@@ -211,7 +212,7 @@ def _info(header: Header, durations_s: list[float]) -> DatasetInfo:
 
 
 def _clip(root: Path, row: _Row, header: Header, problems: list[Problem]) -> tuple[Clip, list[tuple[int, Segment]]]:
-    """One recording, and its segments with the lines they stand in."""
+    """One recording, and its segments with their line numbers."""
     signals = _read_signals(root, row, header, problems)
     times_s = {name: signal.times_s for name, signal in signals.items() if signal.times_s is not None}
     segments: list[tuple[int, Segment]] = []
@@ -223,9 +224,7 @@ def _clip(root: Path, row: _Row, header: Header, problems: list[Problem]) -> tup
         if path.is_file():
             segments = _read_segments(path, header.labels, problems)
             if row.label is not None:
-                message = (
-                    f"recording {row.recording!r} has a label and {path.name} in segments/; expected one of the two"
-                )
+                message = f"recording {row.recording!r} has a label and segments/{path.name}; expected one of the two"
                 problems.append(Problem(str(root / INDEX_NAME), row.line, message))
     clip = Clip(
         name=row.recording,
@@ -241,16 +240,16 @@ def _clip(root: Path, row: _Row, header: Header, problems: list[Problem]) -> tup
 
 
 def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
-    """Read a whole folder; the data set is None if there is any problem."""
+    """Read a folder: the data set, or None if there are problems; and the problems."""
     if not root.is_dir():
-        return None, [Problem(str(root), 0, "no such folder; expected recordings as docs/own-data.md describes")]
+        return None, [Problem(str(root), 0, "no such folder; expected recordings, see docs/own-data.md")]
     header, problems = read_header(root / HEADER_NAME)
     if header is None:
         return None, problems
     rows = _read_index(root / INDEX_NAME, header.labels, problems)
     listed = {cells[0] for _, cells in _table(root / INDEX_NAME, INDEX_COLUMNS, [])}
     if listed:
-        problems += _strangers(root, header, listed)
+        problems += _unexpected_files(root, header, listed)
     read = [(row, *_clip(root, row, header, problems)) for row in rows]
     durations_s = [duration_s(clip, header.specs) for _, clip, _ in read]
     info = _info(header, durations_s)
@@ -258,11 +257,11 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
         if header.kind != "continuous" or not clip.signals:
             continue
         if length_s < info.window.length_s:
-            message = f"recording {row.recording!r} lasts {length_s:.3g} s, less than a window of "
-            message += f"{info.window.length_s:.3g} s; leave it out or declare a shorter window"
+            message = f"recording {row.recording!r} lasts {length_s:.3g} s; expected at least a window of "
+            message += f"{info.window.length_s:.3g} s; remove it or declare a shorter window"
             problems.append(Problem(str(root / INDEX_NAME), row.line, message))
         for line, segment in segments:
             if segment.end_s > length_s + info.window.step_s:
-                message = f"ends at {segment.end_s} s, the recording at {length_s:.3f} s; end it earlier"
+                message = f"ends at {segment.end_s} s, after the recording ({length_s:.3f} s); end it earlier"
                 problems.append(Problem(str(root / SEGMENTS_FOLDER / f"{row.recording}.csv"), line, message))
     return (None if problems else Dataset(info, tuple(clip for _, clip, _ in read))), problems

@@ -1,6 +1,6 @@
-"""The user's own recordings: one folder format for pre-cut clips and continuous recordings, read and written.
+"""Reads and writes folders of recordings: pre-cut clips or continuous recordings.
 
-The format is described in docs/own-data.md; what is wrong with a folder is found by `edgehar.data.recordings.check`.
+docs/own-data.md describes the format; `edgehar.data.recordings.check` lists the problems of a folder.
 """
 
 import csv
@@ -29,7 +29,7 @@ def load(root: Path) -> Dataset:
     """Load a folder of recordings.
 
     Raises:
-        DataError: the first problem of the folder and how many there are; `edgehar data check` lists them all.
+        DataError: the first problem and the number of problems; `edgehar data check` lists all of them.
     """
     dataset, problems = survey(root)
     if dataset is None:
@@ -68,7 +68,7 @@ def _write_csv(path: Path, clip: Clip, modality: str, channels: tuple[str, ...])
     masked = not valid.all()
     rows: list[tuple[str, ...]] = []
     for row in range(len(values)):
-        # Nine digits give a float32 back exactly; repr gives a float64 back exactly.
+        # Nine digits represent a float32 exactly, repr a float64.
         cells = [f"{value:.9g}" for value in values[row].tolist()]
         time = [] if times_s is None else [repr(float(times_s[row]))]
         rows.append((*time, *cells, *(["1" if valid[row] else "0"] if masked else [])))
@@ -85,7 +85,7 @@ def _write_npy(folder: Path, clip: Clip, modality: str) -> None:
 
 
 def _channel_names(dataset: Dataset, modality: str) -> tuple[str, ...]:
-    """A header for people: joint_x for a skeleton, else group_channel by number."""
+    """Column names: joint_axis for a skeleton, otherwise sensor and channel by number."""
     spec = dataset.info.modality(modality)
     axes = "xyz" if spec.group == 3 else [str(axis) for axis in range(spec.group)]
     groups = spec.joints or tuple(f"sensor{group}" for group in range(spec.groups))
@@ -93,26 +93,26 @@ def _channel_names(dataset: Dataset, modality: str) -> tuple[str, ...]:
 
 
 def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
-    """Write any data set in this format, whole or not at all.
+    """Write a data set as a folder of recordings, atomically.
 
     Args:
-        dataset: what to write.
-        root: a folder that does not exist yet, or is empty.
-        as_csv: CSV to look at or edit, instead of .npy.
+        dataset: the data set.
+        root: a new or empty folder.
+        as_csv: write CSV instead of .npy.
 
     Raises:
-        DataError: the folder holds something, or the data set cannot be expressed: a name that is no file
-            name, two recordings of one name, values that are not finite, a recording shorter than a window.
+        DataError: the folder is not empty, or the data set cannot be written: a name that is not a file name, two
+            recordings with the same name, values that are not finite, a recording shorter than a window.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: holds something already; expected a new or empty folder; choose another --out")
+        raise DataError(f"{root}: not empty; expected a new or empty folder; choose another --out")
     for clip in dataset.clips:
         problem = name_problem(clip.name)
         texts = (clip.subject, clip.trial)
-        if not problem and any(text.strip() != text or not (text.isprintable()) for text in texts):
+        if not problem and any(text.strip() != text or not text.isprintable() for text in texts):
             problem = f"subject {clip.subject!r}, trial {clip.trial!r}; expected text without surrounding spaces"
         if problem:
-            raise DataError(f"{dataset.info.name}: {problem}; rename it before writing")
+            raise DataError(f"{dataset.info.name}: {problem}; rename it")
     with atomic_folder(root) as temporary:
         text = json.dumps(_header(dataset), indent=2, ensure_ascii=False)
         (temporary / HEADER_NAME).write_text(text + "\n", encoding="utf-8")
@@ -138,4 +138,4 @@ def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
         _, problems = survey(temporary)
         if problems:
             first = str(problems[0]).replace(str(temporary), str(root))
-            raise DataError(f"{dataset.info.name}: cannot be written as recordings: {first}")
+            raise DataError(f"{dataset.info.name}: cannot be written: {first}")

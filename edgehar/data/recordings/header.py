@@ -1,4 +1,4 @@
-"""`recordings.json`: what a folder of the user's own recordings declares, and everything wrong with it."""
+"""`recordings.json`: the declaration of a folder of recordings, and its problems."""
 
 import json
 import math
@@ -17,7 +17,7 @@ KINDS = {"clips": "clip", "continuous": "sliding"}
 DEFAULT_STEPS = 16
 DEFAULT_HOP = {"clips": 1, "continuous": 4}
 DEFAULT_STEP_S = 0.1
-"""Seconds per step of a continuous recording's window if none is declared; a clip's comes from its median length."""
+"""Default seconds per step for continuous recordings; for clips it is derived from their median duration."""
 
 _REQUIRED = ("format", "format_version", "name", "kind", "modalities", "labels")
 _KEYS = (*_REQUIRED, "window", "licence", "citation")
@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
     "joints": (list,), "parents": (list,), "vertical": (int,), "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
-_WORDS: dict[tuple[type, ...], str] = {
+_TYPE_NAMES: dict[tuple[type, ...], str] = {
     (str,): "text",
     (int,): "a whole number",
     (int, float): "a number",
@@ -35,24 +35,24 @@ _MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
 _MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical")
 _WINDOW_KEYS = ("steps", "step_s", "hop")
 RESERVED_FOLDERS = ("segments",)
-"""Folders with a meaning of their own, so no modality can have that name."""
+"""Folders of the format, which no modality may have as its name."""
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a folder of recordings; `line` is 0 where a whole file is meant."""
+    """A problem of a folder of recordings; `line` is 0 if it concerns a whole file."""
 
     file: str
     line: int
     message: str
 
     def __str__(self) -> str:
-        """As `file:line: message`, the form editors jump to."""
+        """`file:line: message`, which editors can open."""
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What `recordings.json` declares; a patch that is None is still to be derived from the window."""
+    """The content of `recordings.json`; a patch of None is derived from the window."""
 
     name: str
     kind: str
@@ -64,136 +64,140 @@ class Header:
     citation: str = ""
 
 
-class _Finder:
-    """Collects problems and points each at the line where its key stands."""
+class _ProblemList:
+    """Collects the problems of a JSON file, each with the line of its key."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self.lines = file, text.split("\n")
-        self.problems: list[Problem] = []
+        self.found: list[Problem] = []
 
     def add(self, message: str, key: str = "") -> None:
-        """Note a problem at the first line that holds the quoted key."""
+        """Add a problem at the first line that contains the quoted key."""
         quoted = json.dumps(key, ensure_ascii=False)
         line = next((number for number, text in enumerate(self.lines, 1) if key and quoted in text), 1)
-        self.problems.append(Problem(self.file, line, message))
+        self.found.append(Problem(self.file, line, message))
 
-    def keys(self, entry: dict[str, Any], known: tuple[str, ...], required: tuple[str, ...], where: str) -> bool:
-        """Note unknown, missing and mistyped keys; True if there was none."""
-        before = len(self.problems)
+    def check_keys(
+        self, entry: dict[str, Any], allowed: tuple[str, ...], required: tuple[str, ...], where: str
+    ) -> bool:
+        """Add unknown, missing and mistyped keys; True if there are none."""
+        before = len(self.found)
         for key in entry:
-            if key not in known:
-                self.add(f"{where}: unknown key {key!r}; expected {', '.join(known)}; remove or correct it", key)
+            if key not in allowed:
+                self.add(f"{where}: unknown key {key!r}; expected {', '.join(allowed)}; remove or correct it", key)
         for key in required:
             if key not in entry:
-                self.add(f"{where}: no {key!r}; expected {', '.join(required)}; add it")
-        for key in known:
+                self.add(f"{where}: no key {key!r}; expected {', '.join(required)}; add it")
+        for key in allowed:
             kinds = _TYPES.get(key)
             value = entry.get(key)
             if key not in entry or kinds is None:
                 continue
-            fits = isinstance(value, kinds) and not isinstance(value, bool)
-            if not fits or (isinstance(value, float) and not math.isfinite(value)):
-                self.add(f"{where}: {key} is {value!r}; expected {_WORDS[kinds]}; correct it", key)
-        return len(self.problems) == before
+            has_type = isinstance(value, kinds) and not isinstance(value, bool)
+            if not has_type or (isinstance(value, float) and not math.isfinite(value)):
+                self.add(f"{where}: {key} is {value!r}; expected {_TYPE_NAMES[kinds]}; correct it", key)
+        return len(self.found) == before
 
 
-def _texts(value: object) -> bool:
+def _is_name_list(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(entry, str) and entry.strip() == entry != "" for entry in cast("list[object]", value)
     )
 
 
 def _tree_problem(spec: ModalitySpec) -> str:
-    """What is wrong with the parents of a skeleton, or nothing."""
+    """The problem of a skeleton's parents, or an empty text."""
     roots = [joint for joint, parent in enumerate(spec.parents) if joint == parent]
     if len(roots) != 1:
-        return f"{len(roots)} joints are their own parent; expected exactly one, the root of the body"
+        return f"{len(roots)} joints are their own parent; expected one, the root"
     for joint in range(len(spec.parents)):
         reached = joint
         for _ in spec.parents:
             reached = spec.parents[reached]
         if reached != roots[0]:
-            return f"joint {spec.joints[joint]!r} does not lead to the root; expected a tree of parents"
+            return f"joint {spec.joints[joint]!r} is not connected to the root; expected a tree"
     return ""
 
 
-def _modality(entry: object, finder: _Finder) -> ModalitySpec | None:
+def _modality(entry: object, problems: _ProblemList) -> ModalitySpec | None:
     if not isinstance(entry, dict):
         expected = ", ".join(_MODALITY_REQUIRED)
-        finder.add(f"modalities: found {entry!r}; expected an object with {expected}", "modalities")
+        problems.add(f"modalities: found {entry!r}; expected an object with {expected}", "modalities")
         return None
     fields = cast("dict[str, Any]", entry)
     name = fields.get("name")
     where = f"modality {name!r}"
-    if not finder.keys(fields, _MODALITY_KEYS, _MODALITY_REQUIRED, where):
+    if not problems.check_keys(fields, _MODALITY_KEYS, _MODALITY_REQUIRED, where):
         return None
     parents = cast("list[object]", fields.get("parents", []))
-    if not _texts(fields.get("joints", [])) or any(type(parent) is not int for parent in parents):
-        finder.add(f"{where}: expected joints as a list of names and parents as a list of indices", str(name))
+    if not _is_name_list(fields.get("joints", [])) or any(type(parent) is not int for parent in parents):
+        problems.add(f"{where}: expected joints as a list of names and parents as a list of indices", str(name))
         return None
     try:
         spec = ModalitySpec.from_json({"patch": 1} | fields)
     except DataError as problem:
-        finder.add(str(problem), str(name))
+        problems.add(str(problem), str(name))
         return None
-    wrong = _tree_problem(spec) if spec.is_skeleton else ""
-    wrong = wrong or ("a reserved folder name; rename it" if spec.name in RESERVED_FOLDERS else "")
-    if wrong:
-        finder.add(f"{where}: {wrong}", str(name))
-    return None if wrong else spec
+    problem = _tree_problem(spec) if spec.is_skeleton else ""
+    problem = problem or ("a reserved folder name; rename it" if spec.name in RESERVED_FOLDERS else "")
+    if problem:
+        problems.add(f"{where}: {problem}", str(name))
+    return None if problem else spec
 
 
 def read_header(path: Path) -> tuple[Header | None, list[Problem]]:
     """Read `recordings.json`.
 
     Returns:
-        The declaration, or None if the rest of the folder cannot be judged by it; and every problem found.
+        The declaration, or None if it has problems; and the problems.
     """
     shown = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         content: object = json.loads(text)
     except OSError as problem:
-        return None, [Problem(shown, 0, f"cannot be read ({problem.strerror}); expected it to describe the recordings")]
+        return None, [
+            Problem(shown, 0, f"cannot be read ({problem.strerror}); expected the declaration of the recordings")
+        ]
     except (UnicodeDecodeError, ValueError, RecursionError) as problem:
         return None, [Problem(shown, getattr(problem, "lineno", 1), f"not valid JSON ({problem}); correct it")]
-    finder = _Finder(shown, text)
+    problems = _ProblemList(shown, text)
     if not isinstance(content, dict):
-        finder.add(f"found {type(content).__name__}; expected a JSON object; see docs/own-data.md")
-        return None, finder.problems
+        problems.add(f"found {type(content).__name__}; expected a JSON object; see docs/own-data.md")
+        return None, problems.found
     entry = cast("dict[str, Any]", content)
     if entry.get("format") != FORMAT or entry.get("format_version") != FORMAT_VERSION:
         found = f"format {entry.get('format')!r} version {entry.get('format_version')!r}"
-        finder.add(f"{found}; expected {FORMAT!r} version {FORMAT_VERSION}; see docs/own-data.md", "format")
-        return None, finder.problems
-    finder.keys(entry, _KEYS, _REQUIRED, "top level")
+        problems.add(f"{found}; expected {FORMAT!r} version {FORMAT_VERSION}; see docs/own-data.md", "format")
+        return None, problems.found
+    problems.check_keys(entry, _KEYS, _REQUIRED, "top level")
     for key in ("licence", "citation"):
         if not isinstance(entry.get(key, ""), str):
-            finder.add(f"{key} is {entry[key]!r}; expected text", key)
+            problems.add(f"{key} is {entry[key]!r}; expected text", key)
     if entry.get("kind") not in tuple(KINDS):
-        finder.add(f"kind {entry.get('kind')!r}; expected {' or '.join(KINDS)}", "kind")
+        problems.add(f"kind {entry.get('kind')!r}; expected {' or '.join(KINDS)}", "kind")
     labels, given = entry.get("labels"), entry.get("modalities")
-    if not _texts(labels) or len(set(cast("list[str]", labels))) != len(cast("list[str]", labels)):
-        finder.add(f"labels {labels!r}; expected a list of different names without surrounding spaces", "labels")
+    if not _is_name_list(labels) or len(set(cast("list[str]", labels))) != len(cast("list[str]", labels)):
+        problems.add(f"labels {labels!r}; expected a list of unique names without surrounding spaces", "labels")
     window = entry.get("window", {})
     if isinstance(window, dict):
         numbers = cast("dict[str, Any]", window)
-        if finder.keys(numbers, _WINDOW_KEYS, (), "window"):
+        if problems.check_keys(numbers, _WINDOW_KEYS, (), "window"):
             for key, value in numbers.items():
                 if value <= 0:
-                    finder.add(f"window: {key} is {value}; expected more than 0", key)
+                    problems.add(f"window: {key} is {value}; expected a number above 0", key)
     else:
-        finder.add(f"window {window!r}; expected an object with {', '.join(_WINDOW_KEYS)}", "window")
+        problems.add(f"window {window!r}; expected an object with {', '.join(_WINDOW_KEYS)}", "window")
     entries = cast("list[object]", given) if isinstance(given, list) else []
-    found_specs = [_modality(each, finder) for each in entries]
+    found_specs = [_modality(each, problems) for each in entries]
     specs = [spec for spec in found_specs if spec is not None]
     if not entries:
-        finder.add(f"modalities {given!r}; expected a list of at least one sensor", "modalities")
+        problems.add(f"modalities {given!r}; expected a list with at least one sensor", "modalities")
     names = [spec.name for spec in specs]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        finder.add(f"modality {name!r} is declared {names.count(name)} times; expected once", name)
-    if finder.problems:
-        return None, finder.problems
+        problems.add(f"modality {name!r} is declared {names.count(name)} times; expected it once", name)
+    if problems.found:
+        return None, problems.found
     patches = {spec.name: cast("dict[str, int]", each).get("patch") for spec, each in zip(specs, entries, strict=True)}
     header = Header(
         entry["name"], entry["kind"], tuple(specs), patches, tuple(entry["labels"]),

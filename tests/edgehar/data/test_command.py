@@ -52,7 +52,7 @@ def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     lines = out.splitlines()
     assert lines[0] == "mine: 2 recordings of 2 subjects, 2 labels, 1 unlabelled"
     assert lines[1] == "window: sliding, 4 steps of 0.1 s, hop 1"
-    assert lines[2] == "duration: 1.90 to 1.90 s, median 1.90 s, 0.1 min in all"
+    assert lines[2].startswith("duration: 1.90 to 1.90 s, median 1.90 s, 0.1 min")
     assert "  watch          3     g       10      1           1       20   25.00%" in lines
     assert "  walk            1      1.5" in lines
     assert lines.index("  s2                1") < lines.index("  s10               1")

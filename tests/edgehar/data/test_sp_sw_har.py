@@ -1,4 +1,4 @@
-"""SP-SW-HAR loads whole and fast with its own timestamps, and a wrong line is named."""
+"""SP-SW-HAR: all executions load with their timestamps; an invalid line is named in the error."""
 
 import time
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_times_segments_and_a_missing_sensor(tmp_path: Path) -> None:
     np.testing.assert_allclose(first.times_s["watch"], [0.005, 0.005, 0.095, 0.195])
     assert first.segments == (Segment(0.0, 0.095, 0), Segment(0.095, 0.195, 2), Segment(0.195, 0.295, 3))
     assert list(second.signals) == ["phone"]
-    np.testing.assert_allclose(second.times_s["phone"], [0, 0.020, 0.030])  # a late sample is put in order
+    np.testing.assert_allclose(second.times_s["phone"], [0, 0.020, 0.030])  # sorted
     assert second.segments == (Segment(0.0, 0.03, 2),)
 
 
@@ -61,15 +61,15 @@ def test_times_segments_and_a_missing_sensor(tmp_path: Path) -> None:
     ("line", "text", "found"),
     [
         (3, "1,2,3,4,5,6,1020", "7 columns; expected 8"),
-        (4, "1,2,x,4,5,6,1030,SEATED", "could not convert string to float"),
+        (4, "1,2,x,4,5,6,1030,SEATED", "'x'"),
         (2, "1,2,nan,4,5,6,1010,SEATED", "not finite"),
         (3, "1,2,3,4,5,6,1020,JUMPING", "label 'JUMPING'; expected SEATED"),
         (1, "a,b", "found the header 'a,b'"),
-        (4, "1,2,3,4,5,6,9,SEATED", "the timestamp jumps by -1011 ms"),
-        (3, "1,2,3,4,5,6,1657533977810,SEATED", "the timestamp jumps by"),
+        (4, "1,2,3,4,5,6,9,SEATED", "-1011 ms"),
+        (3, "1,2,3,4,5,6,1657533977810,SEATED", "timestamp .* ms"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, line: int, text: str, found: str) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path, line: int, text: str, found: str) -> None:
     path = write_file(tmp_path, "s01_01_sw", [(1010, "SEATED"), (1020, "SEATED"), (1030, "SEATED")])
     lines = path.read_text().split("\n")
     lines[line - 1] = text
@@ -80,18 +80,18 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: int, text: str, found: str)
 
 
 def test_wrong_folders_and_names(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="absent: no such folder"):
         sp_sw_har.load(tmp_path / "absent")
-    with pytest.raises(DataError, match="no file like"):
+    with pytest.raises(DataError, match=f"{tmp_path}: no file"):
         sp_sw_har.load(tmp_path)
     path = write_file(tmp_path, "s01_01_sw", [(1, "SEATED")])
     path.with_name("s01_notes.csv").write_text("x")
-    with pytest.raises(DataError, match="expected a name like"):
+    with pytest.raises(DataError, match=r"s01_notes\.csv"):
         sp_sw_har.load(tmp_path)
     path.with_name("s01_notes.csv").unlink()
     path.write_text(sp_sw_har.HEADER + "\n")
-    with pytest.raises(DataError, match="no sample after the header"):
+    with pytest.raises(DataError, match=r"s01_01_sw\.csv:1: no sample"):
         sp_sw_har.load(tmp_path)
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"s01_01_sw\.csv: "):
         sp_sw_har.load(tmp_path)

@@ -1,4 +1,4 @@
-"""UTD-MHAD loads whole and fast, and every kind of wrong file is named."""
+"""UTD-MHAD: all clips load; an invalid file is named in the error."""
 
 import time
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_loads_all_real_clips(data_root: Path) -> None:
     assert not {"a8_s1_t4", "a23_s6_t4", "a27_s8_t4"} & {clip.name for clip in dataset.clips}
 
 
-def test_joints_and_axes_are_where_they_belong(data_root: Path) -> None:
+def test_joints_and_axes_are_in_the_declared_order(data_root: Path) -> None:
     clip = utd_mhad.load(data_root).clips[0]
     path = data_root / "utd-mhad" / "Skeleton" / "a1_s1_t1_skeleton.mat"
     original = scipy.io.loadmat(path)["d_skel"]  # (20, 3, T)
@@ -72,7 +72,7 @@ def test_a_clip_may_lack_a_sensor(tmp_path: Path) -> None:
 
 def test_depth_path(tmp_path: Path) -> None:
     write_clip(tmp_path)
-    with pytest.raises(DataError, match=r"unpack Depth\.zip"):
+    with pytest.raises(DataError, match=r"a3_s2_t1_depth\.mat"):
         utd_mhad.depth_path(tmp_path, "a3_s2_t1")
     (tmp_path / "Depth").mkdir()
     (tmp_path / "Depth" / "a3_s2_t1_depth.mat").touch()
@@ -82,13 +82,13 @@ def test_depth_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "array", "found"),
     [
-        ("d_iner", np.zeros((9, 5)), r"shape \(9, 5\); expected \(samples, 6\)"),
+        ("d_iner", np.zeros((9, 5)), r"shape \(9, 5\)"),
         ("d_iner", np.zeros((0, 6)), "shape"),
         ("d_iner", np.where(np.arange(54).reshape(9, 6) == 20, np.nan, 0.0), r"d_iner\[3, 2\] is nan"),
-        ("other", np.zeros((9, 6)), "the variables other"),
+        ("other", np.zeros((9, 6)), "other"),
     ],
 )
-def test_wrong_arrays_are_named(tmp_path: Path, variable: str, array: np.ndarray, found: str) -> None:
+def test_invalid_inertial_files_are_named(tmp_path: Path, variable: str, array: np.ndarray, found: str) -> None:
     write_clip(tmp_path)
     path = tmp_path / "Inertial" / "a3_s2_t1_inertial.mat"
     scipy.io.savemat(path, {variable: array})
@@ -97,11 +97,11 @@ def test_wrong_arrays_are_named(tmp_path: Path, variable: str, array: np.ndarray
     assert str(caught.value).startswith(str(path))
 
 
-def test_wrong_skeletons_are_named(tmp_path: Path) -> None:
+def test_invalid_skeleton_files_are_named(tmp_path: Path) -> None:
     write_clip(tmp_path)
     path = tmp_path / "Skeleton" / "a3_s2_t1_skeleton.mat"
     scipy.io.savemat(path, {"d_skel": np.zeros((25, 3, 4))})
-    with pytest.raises(DataError, match=r"shape \(25, 3, 4\); expected \(20, 3, frames\)"):
+    with pytest.raises(DataError, match=r"shape \(25, 3, 4\)"):
         utd_mhad.load(tmp_path)
     bad = np.zeros((20, 3, 4))
     bad[7, 2, 3] = np.inf
@@ -111,16 +111,16 @@ def test_wrong_skeletons_are_named(tmp_path: Path) -> None:
 
 
 def test_wrong_folders_and_names(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder; expected the folder UTD-MHAD"):
+    with pytest.raises(DataError, match="absent: no such folder"):
         utd_mhad.load(tmp_path / "absent")
-    with pytest.raises(DataError, match="neither Skeleton/ nor Inertial/"):
+    with pytest.raises(DataError, match=r"Skeleton/.*Inertial/"):
         utd_mhad.load(tmp_path)
     (tmp_path / "Skeleton").mkdir()
     with pytest.raises(DataError, match=r"no \.mat file"):
         utd_mhad.load(tmp_path)
     write_clip(tmp_path, "a28_s1_t1")
-    with pytest.raises(DataError, match="action 28; expected 1 to 27"):
+    with pytest.raises(DataError, match="action 28"):
         utd_mhad.load(tmp_path)
     (tmp_path / "Skeleton" / "a28_s1_t1_skeleton.mat").rename(tmp_path / "Skeleton" / "mine.mat")
-    with pytest.raises(DataError, match="expected a name like"):
+    with pytest.raises(DataError, match=r"mine\.mat"):
         utd_mhad.load(tmp_path)

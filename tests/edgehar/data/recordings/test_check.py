@@ -1,4 +1,4 @@
-"""The checker finds every problem of a folder, each at its line, and passes what can be used."""
+"""The check of a folder of recordings lists every problem with its line."""
 
 import json
 import re
@@ -38,12 +38,20 @@ def found_in(root: Path) -> list[str]:
     return [str(problem).removeprefix(str(root) + "/") for problem in check(root)]
 
 
-def test_a_good_folder_has_no_problem(tmp_path: Path) -> None:
+def assert_problems(root: Path, expected: list[str]) -> None:
+    """Compare file, line and found value of each problem; "..." stands for any text."""
+    found = found_in(root)
+    assert len(found) == len(expected), found
+    for problem, pattern in zip(found, expected, strict=True):
+        assert re.match(re.escape(pattern).replace(re.escape("..."), ".*?"), problem), (problem, pattern)
+
+
+def test_a_valid_folder_has_no_problem(tmp_path: Path) -> None:
     files = {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS, "README.md": "notes", "watch/.DS_Store": ""}
     assert found_in(write_folder(tmp_path, files)) == []
 
 
-def test_every_problem_is_found_at_its_line(tmp_path: Path) -> None:
+def test_every_problem_is_listed_with_its_line(tmp_path: Path) -> None:
     index = "r1,ann,1,wave\nr2,,1,jump\nr1,ann,2,rest\n../r3,bob,1,wave\nr4,bob,1\nr5,bob,1,\nr6,bob,2,rest\n"
     rows = "time_s,ax,ay,az\n0,1,2,3\n0.1,1,2\n0.2,1,x,3\n0.3,1,2,3,4\n"
     values = "time_s,ax,ay,az\n0,1,2,nan\n0.2,1,,3\n0.1,inf,2,3\n0.3,1,2,1e99\n"
@@ -55,26 +63,26 @@ def test_every_problem_is_found_at_its_line(tmp_path: Path) -> None:
         "watch/note.xlsx": "",
         "phone/r1.csv": ROWS,
     }
-    start = [line.split(";")[0] for line in found_in(write_folder(tmp_path, files))]
-    assert start == [
+    expected = [
         "index.csv:6: 3 columns",
-        "index.csv:3: recording 'r2' has no subject",
+        "index.csv:3: recording 'r2'... subject",
         "index.csv:3: label 'jump'",
-        "index.csv:4: recording 'r1' is listed again (first in line 2)",
+        "index.csv:4: recording 'r1'... line 2",
         "index.csv:5: recording '../r3'",
-        "phone: unknown",
-        "watch/note.xlsx: not in index.csv",
-        "watch/r9.csv: not in index.csv",
+        "phone: ",
+        "watch/note.xlsx: ... index.csv",
+        "watch/r9.csv: ... index.csv",
         "watch/r1.csv:3: 3 columns",
-        "watch/r1.csv:4: column 3 is 'x'",
+        "watch/r1.csv:4: column 3 ... 'x'",
         "watch/r1.csv:5: 5 columns",
-        "index.csv:7: recording 'r5' has no file of any sensor",
-        "watch/r6.csv:2: channel 3 is empty or not a number",
-        "watch/r6.csv:3: channel 2 is empty or not a number",
-        "watch/r6.csv:4: channel 1 is inf",
-        "watch/r6.csv:5: channel 3 is 1e+99",
-        "watch/r6.csv:4: time goes back from 0.2 to 0.1 s",
+        "index.csv:7: recording 'r5'... watch/r5.csv",
+        "watch/r6.csv:2: channel 3 ",
+        "watch/r6.csv:3: channel 2 ",
+        "watch/r6.csv:4: channel 1 ... inf",
+        "watch/r6.csv:5: channel 3 ... 1e+99",
+        "watch/r6.csv:4: ... 0.2 to 0.1 s",
     ]
+    assert_problems(write_folder(tmp_path, files), expected)
 
 
 @pytest.mark.parametrize(
@@ -83,16 +91,16 @@ def test_every_problem_is_found_at_its_line(tmp_path: Path) -> None:
         ("1,2,3\n4,5,6\n", "1: numbers in the first row; expected a header"),
         ("ax,ay\n1,2\n", "1: 2 columns in the header; expected 3 channels"),
         ("ax;ay;az\n1,0;2;3\n", "1: 1 columns in the header"),
-        ("ax,ay,az\n", "1: no sample after the header"),
+        ("ax,ay,az\n", "1: no sample"),
         ("", "1: 1 columns in the header"),
-        ("ax,ay,az\n1,2,3\n", " 1 sample; a clip needs at least 2"),
-        ("ax,ay,az\n1,2,3\n1;2;3\n", "3: 1 columns; the header has 3; separate columns by ','"),
-        ("ax,ay,az,valid\n1,2,3,1\n1,2,3,2\n", "3: valid is 2.0; expected 0 or 1"),
+        ("ax,ay,az\n1,2,3\n", " 1 sample; expected 2 or more"),
+        ("ax,ay,az\n1,2,3\n1;2;3\n", "3: 1 columns; expected 3 as in the header; separate columns by ','"),
+        ("ax,ay,az,valid\n1,2,3,1\n1,2,3,2\n", "3: valid is 2.0"),
         ("time_s,ax,ay,az\n1700000000,1,2,3\n1700000001,1,2,3\n", "2: time starts at 1700000000.0 s"),
         ("time_s,ax,ay,az\n0,1,2,3\n5000,1,2,3\n", "2: 2 samples over 5000 s at rate_hz 20"),
         ("time_s,ax,ay,az\n-1,1,2,3\n0,1,2,3\n", "2: time starts at -1.0 s"),
         ("time_s,ax,ay,az\n,1,2,3\n0,1,2,3\n", "2: time_s is nan"),
-        ("ax,time_s,ay\n1,2,3\n4,5,6\n", "1: expected time_s only as the first"),
+        ("ax,time_s,ay\n1,2,3\n4,5,6\n", "1: expected time_s"),
     ],
 )
 def test_signal_files(tmp_path: Path, csv: str, found: str) -> None:
@@ -100,9 +108,9 @@ def test_signal_files(tmp_path: Path, csv: str, found: str) -> None:
     assert found_in(root)[0].startswith(f"watch/r1.csv:{found}")
 
 
-def test_blank_lines_inside_are_columns_missing(tmp_path: Path) -> None:
+def test_a_blank_line_between_rows_is_a_row_of_one_column(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": "a,b,c\n1,2,3\n\n4,5,6\n\n"})
-    assert found_in(root)[0].startswith("watch/r1.csv:3: 1 columns; the header has 3")
+    assert found_in(root)[0].startswith("watch/r1.csv:3: 1 columns; expected 3")
 
 
 @pytest.mark.parametrize(
@@ -111,27 +119,27 @@ def test_blank_lines_inside_are_columns_missing(tmp_path: Path) -> None:
         ({"colour": 1}, "unknown key 'colour'"),
         ({"format_version": 2}, "format 'edgehar-recordings' version 2; expected"),
         ({"kind": "video"}, "kind 'video'; expected clips or continuous"),
-        ({"labels": ["wave", "wave"]}, "expected a list of different names"),
-        ({"labels": "wave"}, "expected a list of different names"),
+        ({"labels": ["wave", "wave"]}, "labels ['wave', 'wave']"),
+        ({"labels": "wave"}, "labels 'wave'"),
         ({"name": 3}, "name is 3; expected text"),
         ({"window": {"step": 1}}, "unknown key 'step'"),
-        ({"window": {"steps": 0}}, "steps is 0; expected more than 0"),
-        ({"window": 4}, "expected an object with steps"),
-        ({"modalities": []}, "expected a list of at least one sensor"),
+        ({"window": {"steps": 0}}, "steps is 0"),
+        ({"window": 4}, "window 4"),
+        ({"modalities": []}, "modalities []"),
         ({"modalities": ["watch"]}, "found 'watch'; expected an object"),
         ({"modalities": [WATCH, WATCH]}, "declared 2 times"),
         ({"modalities": [WATCH | {"channels": "3"}]}, "channels is '3'; expected a whole number"),
         ({"modalities": [WATCH | {"channels": 4}]}, "4 channels in groups of 3"),
         ({"modalities": [WATCH | {"rate_hz": float("nan")}]}, "rate_hz is nan"),
         ({"modalities": [WATCH | {"rate": 20}]}, "unknown key 'rate'"),
-        ({"modalities": [{"name": "watch"}]}, "no 'channels'"),
-        ({"modalities": [WATCH | {"name": "segments"}]}, "reserved"),
-        ({"modalities": [WATCH | {"name": "../x"}]}, "expected letters"),
-        ({"modalities": [WATCH | {"joints": ["a"], "parents": [3]}]}, "out of range"),
+        ({"modalities": [{"name": "watch"}]}, "no key 'channels'"),
+        ({"modalities": [WATCH | {"name": "segments"}]}, "modality 'segments'"),
+        ({"modalities": [WATCH | {"name": "../x"}]}, "modality name '../x'"),
+        ({"modalities": [WATCH | {"joints": ["a"], "parents": [3]}]}, "parents (3,)"),
         ({"modalities": [WATCH | {"channels": 6, "joints": ["a", "b"], "parents": [1, 0]}]}, "0 joints are their own"),
         (
             {"modalities": [WATCH | {"channels": 9, "joints": ["a", "b", "c"], "parents": [0, 2, 1]}]},
-            "joint 'b' does not lead to the root",
+            "joint 'b'",
         ),
     ],
 )
@@ -151,7 +159,7 @@ def test_damaged_header(tmp_path: Path, text: str) -> None:
         load(tmp_path)
 
 
-def test_header_problems_point_at_their_line(tmp_path: Path) -> None:
+def test_header_problems_have_their_line(tmp_path: Path) -> None:
     write_folder(tmp_path, {}, colour="red")
     line = (tmp_path / "recordings.json").read_text().split("\n").index('  "colour": "red"') + 1
     assert found_in(tmp_path)[0].startswith(f"recordings.json:{line}: ")
@@ -179,22 +187,22 @@ def test_segments(tmp_path: Path) -> None:
         "segments/r2.csv": "start_s,end_s,label\n0,1,wave\n",
         "segments/r9.csv": "start_s,end_s,label\n",
     }
-    start = [line.split(";")[0] for line in found_in(write_folder(tmp_path, files, kind="continuous"))]
-    assert start == [
-        "segments/r9.csv: not in index.csv",
+    expected = [
+        "segments/r9.csv: ... index.csv",
         "segments/r1.csv:5: start '1', end 'x'",
         "segments/r1.csv:6: from 4.0 to 3.0 s",
         "segments/r1.csv:7: label 'jump'",
-        "segments/r1.csv:2: starts at 2.0 s, before line 3 ends at 2.5 s",
-        "index.csv:3: recording 'r2' has a label and r2.csv in segments/",
-        "segments/r1.csv:4: ends at 9.0 s, the recording at 4.950 s",
-        "index.csv:4: recording 'r3' lasts 0.05 s, less than a window of 1.6 s",
+        "segments/r1.csv:2: ... 2.0 s...line 3...2.5 s",
+        "index.csv:3: recording 'r2'...r2.csv",
+        "segments/r1.csv:4: ... 9.0 s...4.950 s",
+        "index.csv:4: recording 'r3'... 0.05 s...1.6 s",
     ]
+    assert_problems(write_folder(tmp_path, files, kind="continuous"), expected)
 
 
 def test_clips_have_no_segments(tmp_path: Path) -> None:
     files = {"index.csv": INDEX + "r1,ann,1,wave\n", "watch/r1.csv": ROWS, "segments/r1.csv": ""}
-    assert found_in(write_folder(tmp_path, files))[0].startswith("segments: unknown")
+    assert found_in(write_folder(tmp_path, files))[0].startswith("segments: ")
 
 
 def test_npy(tmp_path: Path) -> None:
@@ -204,7 +212,7 @@ def test_npy(tmp_path: Path) -> None:
     np.save(path, np.zeros((4, 5)))
     assert found_in(root)[0].startswith("watch/r1.npy: shape (4, 5); expected (samples, 3)")
     np.save(path, np.array(["a"]))
-    assert found_in(root)[0].startswith("watch/r1.npy: holds str")
+    assert found_in(root)[0].startswith("watch/r1.npy: contains str")
     np.save(path, np.array([{}], object), allow_pickle=True)
     assert found_in(root)[0].startswith("watch/r1.npy: cannot be read")
     path.write_bytes(b"\x93NUMPY\x01\x00")
@@ -212,19 +220,19 @@ def test_npy(tmp_path: Path) -> None:
     values = np.zeros((4, 3))
     values[2, 1] = np.nan
     np.save(path, values)
-    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: channel 2 is empty or not a number")
+    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: channel 2 ")
     np.save(path.with_name("r1.valid.npy"), np.array([True, True, False, True]))
     assert found_in(root) == []
     np.save(path.with_name("r1.times.npy"), np.arange(3.0))
-    assert found_in(root)[0].startswith("watch/r1.times.npy: times have shape (3,), the samples (4, 3)")
+    assert found_in(root)[0].startswith("watch/r1.times.npy: times has shape (3,), the samples (4, 3)")
     np.save(path.with_name("r1.times.npy"), np.array([0.0, 2, 1, 3]))
-    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: time goes back")
+    assert found_in(root)[0].startswith("watch/r1.npy: sample 2: time ")
     np.save(path.with_name("r1.times.npy"), np.arange(4.0))
     (root / "watch" / "r1.csv").write_text(ROWS)
-    assert found_in(root)[0].startswith("watch/r1.csv: there is r1.npy too")
+    assert found_in(root)[0].startswith("watch/r1.csv: r1.npy ")
 
 
-def test_a_skeleton_of_any_shape(tmp_path: Path) -> None:
+def test_a_skeleton_with_other_joints(tmp_path: Path) -> None:
     hand = {"name": "hand", "channels": 9, "unit": "mm", "rate_hz": 60, "vertical": 2}
     hand |= {"joints": ["tip", "middle", "wrist"], "parents": [1, 2, 2]}
     root = write_folder(tmp_path, {"index.csv": INDEX + "r1,ann,1,wave\n"}, modalities=[hand])
@@ -238,7 +246,7 @@ def test_a_skeleton_of_any_shape(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.clips[0].signals["hand"], joints.reshape(4, 9))
 
 
-def test_the_example_in_the_documentation_is_a_good_folder(tmp_path: Path) -> None:
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     text = (Path(__file__).parents[4] / "docs" / "own-data.md").read_text(encoding="utf-8")
     blocks = re.findall(r"`mine/(\S+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 5
@@ -255,7 +263,7 @@ def test_the_example_in_the_documentation_is_a_good_folder(tmp_path: Path) -> No
     position=st.integers(0, 400),
     text=st.sampled_from(["", '"', ",", "\n", "\x00", "9", "-", "e9", "null", "{", "[]", "\ufeff", "nan", "99999"]),
 )
-def test_a_damaged_file_gives_problems_never_another_error(tmp_path: Path, name: str, position: int, text: str) -> None:
+def test_a_damaged_file_gives_problems_and_no_exception(tmp_path: Path, name: str, position: int, text: str) -> None:
     files = {
         "index.csv": INDEX + "r1,ann,1,\n",
         "watch/r1.csv": "time_s,a,b,c\n" + "".join(f"{row / 20},1,2,3\n" for row in range(60)),

@@ -1,4 +1,4 @@
-"""Whatever is written in edgehar's own format comes back as it was, as .npy and as CSV."""
+"""Folders of recordings: round trips as .npy and CSV, defaults, and data sets that cannot be written."""
 
 import json
 import tempfile
@@ -96,7 +96,7 @@ def write_folder(root: Path, header: dict[str, object], files: dict[str, str]) -
 WATCH = {"name": "watch", "channels": 3, "unit": "g", "rate_hz": 20}
 
 
-def test_what_is_left_out_is_derived(tmp_path: Path) -> None:
+def test_omitted_window_values_are_derived(tmp_path: Path) -> None:
     rows = "ax,ay,az\n" + "1,2,3\n" * 64
     write_folder(
         tmp_path,
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_derived(tmp_path: Path) -> None:
     assert dataset.clips[0].times_s == {}
 
 
-def test_continuous_without_timestamps_runs_at_its_rate(tmp_path: Path) -> None:
+def test_continuous_recording_without_timestamps_uses_the_nominal_rate(tmp_path: Path) -> None:
     rows = "ax,ay,az\r\n" + "1,2,3\r\n" * 100
     write_folder(
         tmp_path,
@@ -133,7 +133,7 @@ def test_continuous_without_timestamps_runs_at_its_rate(tmp_path: Path) -> None:
     assert clip.segments == (Segment(0.0, 1.5, 1), Segment(1.5, 4.9, 0))
 
 
-def test_rows_marked_as_not_valid_may_be_empty(tmp_path: Path) -> None:
+def test_rows_that_are_not_valid_may_be_empty(tmp_path: Path) -> None:
     write_folder(
         tmp_path,
         {"kind": "clips", "modalities": [WATCH]},
@@ -147,15 +147,13 @@ def test_rows_marked_as_not_valid_may_be_empty(tmp_path: Path) -> None:
     assert clip.signals["watch"].tolist() == [[1, 2, 3], [0, 0, 0], [4, 5, 6]]
 
 
-def test_load_names_the_first_problem_and_counts_the_rest(tmp_path: Path) -> None:
+def test_load_raises_the_first_problem_and_counts_the_others(tmp_path: Path) -> None:
     write_folder(
         tmp_path,
         {"kind": "clips", "modalities": [WATCH]},
         {"index.csv": "recording,subject,trial,label\nr1,ann,1,jump\nr2,,1,wave\n"},
     )
-    with pytest.raises(
-        DataError, match=r"index\.csv:2: label 'jump'; expected .*\(and 1 more; list them with"
-    ) as caught:
+    with pytest.raises(DataError, match=r"index\.csv:2: label 'jump'; .*\(and 1 more") as caught:
         recordings.load(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -170,15 +168,15 @@ def clip_of(values: np.ndarray, **changes: Any) -> Dataset:
 @pytest.mark.parametrize(
     ("dataset", "found"),
     [
-        (clip_of(np.full((4, 3), np.nan)), "channel 1 is empty or not a number"),
-        (clip_of(np.zeros((4, 3)), name="../r1"), "recording '../r1'; expected letters"),
-        (clip_of(np.zeros((4, 3)), name="r1.times"), "not ending in .times"),
-        (clip_of(np.zeros((4, 3)), subject=" ann"), "without surrounding spaces"),
-        (clip_of(np.zeros((4, 3)), subject=""), "has no subject"),
-        (clip_of(np.zeros((1, 3))), "a clip needs at least 2"),
+        (clip_of(np.full((4, 3), np.nan)), "channel 1 "),
+        (clip_of(np.zeros((4, 3)), name="../r1"), r"recording '\.\./r1'"),
+        (clip_of(np.zeros((4, 3)), name="r1.times"), r"recording 'r1\.times'"),
+        (clip_of(np.zeros((4, 3)), subject=" ann"), "subject ' ann'"),
+        (clip_of(np.zeros((4, 3)), subject=""), "recording 'r1' has no subject"),
+        (clip_of(np.zeros((1, 3))), "1 sample"),
     ],
 )
-def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path, dataset: Dataset, found: str) -> None:
+def test_a_data_set_that_cannot_be_written_leaves_no_files(tmp_path: Path, dataset: Dataset, found: str) -> None:
     with pytest.raises(DataError, match=found):
         recordings.write(dataset, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -186,6 +184,6 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: Path, da
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(DataError, match="holds something already"):
+    with pytest.raises(DataError, match=f"{tmp_path}: not empty"):
         recordings.write(clip_of(np.zeros((4, 3))), tmp_path)
     assert (tmp_path / "note.txt").read_text() == "mine"
