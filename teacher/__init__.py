@@ -1,7 +1,7 @@
-"""Workstation side: the large transformer, its masked pretraining and its fine-tuning."""
+"""The teacher: a transformer, its masked pretraining and its fine-tuning (torch)."""
 
 import os
 
-# torch's OpenMP threads otherwise burn their time slice waiting for each other: with one other busy process on two
-# cores a training step took 8 times as long. Read by libgomp when torch is loaded, so it is set before that.
+# By default, OpenMP threads spin while they wait: with another busy process on two cores, a training step took 8 times
+# as long. libgomp reads this when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

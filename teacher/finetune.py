@@ -1,4 +1,4 @@
-"""Fine-tune the teacher on labelled windows, with an auxiliary head per modality.
+"""Fine-tuning of the teacher on labelled windows, with an auxiliary head per modality.
 
 python teacher/finetune.py --pretrained runs/demo/pretrained --out runs/demo/teacher
 """
@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.command_line import Parser
-from edgehar.config import Options, group, option
+from edgehar.config import Options, group, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
 from edgehar.signals.windows import stratified
-from edgehar.teacher.augmentation.compose import Variation
+from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretrain import HEADS
+from edgehar.teacher.pretrain import HEAD_PREFIXES
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
+from edgehar.teacher.training.loop import LossOf, TrainConfig, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
+from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.stage import (  # fmt: skip
-    LossOf,
     checkpoint_output,
     cross_entropy,
-    example,
+    example_inputs,
     inherit_data_options,
     load_stage_data,
     report_score,
@@ -43,24 +43,24 @@ from edgehar.teacher.training.stage import (  # fmt: skip
 
 @dataclass(frozen=True)
 class LabelConfig(Options):
-    """How labels are softened and shared."""
+    """Labels."""
 
     smoothing: float = option(0.1, "label smoothing")
-    mixup: float = option(0.3, "Beta parameter of mixup; 0 mixes nothing")
-    auxiliary: float = option(0.3, "weight of each modality's own head")
+    mixup: float = option(0.3, "parameter of mixup's Beta distribution; 0 for no mixup")
+    auxiliary: float = option(0.3, "weight of each modality's auxiliary loss")
     label_share: float = option(
-        1.0, "share of the labelled training windows to use, the same of every activity", above=0, at_most=1
+        1.0, "share of the labelled training windows to use, equal for all activities", above=0, at_most=1
     )
-    label_draw: int = option(0, "which windows are in that share", at_least=0)
+    label_draw: int = option(0, "seed that selects the windows of this share", at_least=0)
 
 
 @dataclass(frozen=True)
-class FinetuneOptions:
-    """Options of the stage."""
+class FinetuneOptions(Options):
+    """Options of `edgehar finetune`."""
 
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
-    pretrained: str | None = option(None, "folder of a pretrained checkpoint; without it training starts from scratch")
-    seed: int = option(0, "reproduces the run")
+    pretrained: str | None = option(None, "folder of a pretrained checkpoint; default: train from scratch")
+    seed: int = seed_option()
     data: DataOptions = group(DataOptions)
     network: TeacherConfig = group(TeacherConfig)
     train: TrainConfig = group(TrainConfig)
@@ -69,7 +69,7 @@ class FinetuneOptions:
     labels: LabelConfig = group(LabelConfig)
 
 
-LENGTHS: dict[str, dict[str, Any]] = {
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 250, "learning_rate": 2e-3, "ema_decay": 0.98},
     "base": {"updates": 3000, "learning_rate": 3e-3},
     "large": {
@@ -83,13 +83,15 @@ LENGTHS: dict[str, dict[str, Any]] = {
 }
 
 
-def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float, processes: ProcessGroup) -> LossOf:
-    """Cross-entropy of the fused prediction plus `auxiliary` times that of each modality's own head."""
+def finetune_loss(
+    windows: WindowTensors, augmentation: Augmentation, auxiliary: float, processes: ProcessGroup
+) -> LossOf:
+    """Cross-entropy of the classifier plus `auxiliary` times that of each modality's auxiliary head."""
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
-        features, valid, target = variation.apply(windows.rows(rows), other, generator)
+        other = windows.rows(partners.draw(rows, generator)) if augmentation.needs_partners else None
+        features, valid, target = augmentation.apply(windows.rows(rows), other, generator)
         valid, target = processes.shard_all(valid), processes.shard(target)
         output = model(processes.shard_all(features), valid)
         loss = cross_entropy(output.logits, target)
@@ -101,52 +103,53 @@ def finetune_loss(windows: WindowTensors, variation: Variation, auxiliary: float
     return loss_of
 
 
-def sizes_of(before: Checkpoint) -> TeacherConfig:
-    """The sizes of a pretrained network; raises CheckpointError for what are none."""
+def network_config(before: Checkpoint) -> TeacherConfig:
+    """The network size of a pretrained checkpoint; raises CheckpointError if it is invalid."""
     try:
         return TeacherConfig(**before.network)
     except (TypeError, ConfigError) as problem:
-        raise CheckpointError(f"{before.path}: sizes of no network ({problem}); pretrain again") from None
+        raise CheckpointError(f"{before.path}: invalid network size ({problem}); pretrain again") from None
 
 
-def begin_with(teacher: Teacher, before: Checkpoint) -> None:
-    """Load pretrained weights, which are all but those of the heads; raises CheckpointError for others."""
+def load_pretrained(teacher: Teacher, before: Checkpoint) -> None:
+    """Load pretrained weights, all but those of the heads; raises CheckpointError if they do not fit."""
     try:
-        lacking, strange = teacher.load_state_dict(before.weights, strict=False)
+        missing, unexpected = teacher.load_state_dict(before.weights, strict=False)
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise CheckpointError(f"{before.path}: weights of another network ({reason}); pretrain again") from None
-    lacking = [name for name in lacking if not name.startswith(HEADS)]
-    if lacking or strange:
+    missing = [name for name in missing if not name.startswith(HEAD_PREFIXES)]
+    if missing or unexpected:
         raise CheckpointError(
-            f"{before.path}: weights of another network (lacks {lacking[:3]}, has {strange[:3]}); pretrain again"
+            f"{before.path}: weights of another network (missing {missing[:3]}, unexpected {unexpected[:3]}); "
+            "pretrain again"
         )
 
 
 PARSER = Parser(
-    FinetuneOptions, "edgehar finetune", __doc__ or "", {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    FinetuneOptions, "edgehar finetune", __doc__ or "", {name: PRESETS[name] | TRAIN_PRESETS[name] for name in PRESETS}
 )
 
 
 def run(options: FinetuneOptions) -> int:
-    """Train, score once on the test subjects, write the checkpoint."""
+    """Train, score on the test subjects and write the checkpoint."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
     source = options.data if before is None else inherit_data_options(options.data, before.data)
-    network = options.network if before is None else sizes_of(before)
+    network = options.network if before is None else network_config(before)
     with checkpoint_output(out, processes, *filter(None, [options.pretrained]), kind="teacher") as progress:
         data = load_stage_data(source, None if before is None else before.normalisation)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
         labels = options.labels
-        variation = Variation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
+        augmentation = Augmentation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(processes.device)
         if before is not None:
-            begin_with(teacher, before)
+            load_pretrained(teacher, before)
         history = train(
             teacher,
-            finetune_loss(to_tensors(labelled, processes.device), variation, labels.auxiliary, processes),
+            finetune_loss(to_tensors(labelled, processes.device), augmentation, labels.auxiliary, processes),
             len(labelled),
             options.train,
             options.seed,
@@ -160,7 +163,7 @@ def run(options: FinetuneOptions) -> int:
         evaluation = score_on(teacher, data.test, info.labels, processes.device)
         facts = {
             "parameters": count_parameters(teacher),
-            "macs": count_macs(teacher, *example(data.train, processes.device)),
+            "macs": count_macs(teacher, *example_inputs(data.train, processes.device)),
             "seconds": time.monotonic() - started_s,
             "evaluation": evaluation,
             "train_windows": len(labelled),

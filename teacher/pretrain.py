@@ -1,13 +1,12 @@
-"""Masked pretraining of the teacher on the training subjects' signals, without labels.
+"""Masked pretraining of the teacher on unlabelled windows of the training subjects.
 
     python teacher/pretrain.py --out runs/demo/pretrained
 
-On several processes (NCCL on GPUs, gloo on CPUs), with the losses of one:
+On several processes (NCCL on GPUs, gloo on CPUs), with the losses of a single one:
 
     torchrun --nproc-per-node 2 teacher/pretrain.py --out runs/demo/pretrained
 """
 
-import math
 import sys
 import time
 from dataclasses import MISSING, asdict, dataclass, replace
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.command_line import Parser
-from edgehar.config import group, option
+from edgehar.config import Options, group, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
@@ -27,21 +26,22 @@ from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.network.masking import MaskingConfig, Visible, visible_grids
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretraining.autoencoder import MaskedAutoencoder, View
+from edgehar.teacher.pretraining.autoencoder import DECODER_HEADS, MaskedAutoencoder, View
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
-from edgehar.teacher.training.stage import LossOf, checkpoint_output, load_stage_data
+from edgehar.teacher.training.loop import LossOf, TrainConfig, train
+from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.stage import checkpoint_output, load_stage_data
 
 
 @dataclass(frozen=True)
-class PretrainOptions:
-    """Options of the stage."""
+class PretrainOptions(Options):
+    """Options of `edgehar pretrain`."""
 
     out: str = option(MISSING, "folder of the pretrained checkpoint to write")
-    seed: int = option(0, "reproduces the run")
-    decoder_width: int = option(64, "channels of the light decoders")
-    contrast: float = option(1.0, "weight of the contrast between two masked views; 0 computes one view only")
+    seed: int = seed_option()
+    decoder_width: int = option(64, "channels of the decoders", at_least=DECODER_HEADS)
+    contrast: float = option(1.0, "weight of the contrastive loss between two views; 0: one view only", at_least=0)
     data: DataOptions = group(DataOptions)
     network: TeacherConfig = group(TeacherConfig)
     masking: MaskingConfig = group(MaskingConfig)
@@ -49,14 +49,13 @@ class PretrainOptions:
     augment: AugmentConfig = group(AugmentConfig)
 
     def __post_init__(self) -> None:
-        """Refuse what no pretraining has."""
-        if self.decoder_width < 4 or self.decoder_width % 4:
-            raise ConfigError(f"--decoder-width {self.decoder_width}: expected a multiple of 4, the decoders' heads")
-        if not 0 <= self.contrast < math.inf:
-            raise ConfigError(f"--contrast {self.contrast}: expected 0 or more")
+        """Raise ConfigError for a decoder width that does not divide into its attention heads."""
+        super().__post_init__()
+        if self.decoder_width % DECODER_HEADS:
+            raise ConfigError(f"--decoder-width {self.decoder_width}: expected a multiple of {DECODER_HEADS}")
 
 
-LENGTHS: dict[str, dict[str, Any]] = {
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 100, "learning_rate": 2e-3, "ema_decay": 0.98},
     "base": {"updates": 800},
     "large": {
@@ -70,6 +69,10 @@ LENGTHS: dict[str, dict[str, Any]] = {
 }
 
 
+HEAD_PREFIXES = ("classifier.", "modality_head.")
+"""Parameters of the teacher that pretraining does not train and the checkpoint does not store."""
+
+
 def pretrain_loss(
     windows: WindowTensors,
     teacher: Teacher,
@@ -78,12 +81,12 @@ def pretrain_loss(
     views: int,
     processes: ProcessGroup,
 ) -> LossOf:
-    """The loss of augmented, masked views of a batch; what is lost on purpose is left to the masking."""
-    whole = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
+    """The loss of augmented, masked views of a batch; masking replaces noise and dropout of augmentation."""
+    augmentation = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
 
-    def look(rows: NDArray[Any], generator: torch.Generator) -> View:
+    def view_of(rows: NDArray[Any], generator: torch.Generator) -> View:
         features, valid, _ = windows.rows(rows)
-        features, valid = augment(features, valid, teacher.specs, whole, generator)
+        features, valid = augment(features, valid, teacher.specs, augmentation, generator)
         visible = {
             name: Visible(
                 processes.shard(grid.steps).to(processes.device), processes.shard(grid.groups).to(processes.device)
@@ -93,18 +96,18 @@ def pretrain_loss(
         return View(processes.shard_all(features), processes.shard_all(valid), visible)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        return model([look(rows, generator) for _ in range(views)])
+        return model([view_of(rows, generator) for _ in range(views)])
 
     return loss_of
 
 
 PARSER = Parser(
-    PretrainOptions, "edgehar pretrain", __doc__ or "", {name: PRESETS[name] | LENGTHS[name] for name in PRESETS}
+    PretrainOptions, "edgehar pretrain", __doc__ or "", {name: PRESETS[name] | TRAIN_PRESETS[name] for name in PRESETS}
 )
 
 
 def run(options: PretrainOptions) -> int:
-    """Pretrain and write the encoder's checkpoint."""
+    """Pretrain and write the checkpoint of the encoder."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     with checkpoint_output(out, processes, kind="pretrained") as progress:
         data = load_stage_data(options.data)
@@ -136,7 +139,7 @@ def run(options: PretrainOptions) -> int:
             "seconds": time.monotonic() - started_s,
             "options": asdict(options),
         }
-        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(HEADS)}
+        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(HEAD_PREFIXES)}
         save_checkpoint(
             out,
             Checkpoint(
@@ -145,10 +148,6 @@ def run(options: PretrainOptions) -> int:
         )
     sys.stdout.write(f"pretrained: loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n")
     return 0
-
-
-HEADS = ("classifier.", "modality_head.")
-"""Parts of the teacher that pretraining does not touch."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,1 +1,1 @@
-"""Augmentation of training windows."""
+"""Augmentation of windows during training."""

@@ -1,4 +1,4 @@
-"""What happens to a batch between recordings and network: exchange, augmentation, mixup, always in this order."""
+"""The augmentation of a training batch: same-class exchange, geometric augmentation, mixup, in this order."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgehar.signals.clip import DatasetInfo
-from edgehar.teacher.augmentation.geometric import AugmentConfig, augment, mix
+from edgehar.teacher.augmentation.geometric import AugmentConfig, augment, mixup
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, exchange
 from edgehar.teacher.training.stage import one_hot
 
@@ -15,15 +15,15 @@ Batch = tuple[dict[str, Tensor], dict[str, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Variation:
-    """How the windows of a data set are varied.
+class Augmentation:
+    """The augmentation of the windows of one data set.
 
     Attributes:
-        info: the data set; only its pre-cut clips exchange parts.
-        augment: how far windows stray.
-        exchange: how much windows of one activity take from each other.
-        smoothing: of the labels.
-        mixup: Beta parameter; 0 mixes nothing.
+        info: the data set; exchange applies to pre-cut clips only.
+        augment: strength of geometric augmentation.
+        exchange: strength of same-class exchange.
+        smoothing: label smoothing.
+        mixup: parameter of mixup's Beta distribution; 0 for no mixup.
     """
 
     info: DatasetInfo
@@ -33,16 +33,22 @@ class Variation:
     mixup: float
 
     @property
-    def exchanges(self) -> bool:
-        """Whether `apply` needs a partner for each window."""
+    def needs_partners(self) -> bool:
+        """Whether `apply` needs a same-class partner of each window."""
         return self.info.window.kind == "clip"
 
     def apply(self, own: Batch, other: Batch | None, generator: torch.Generator) -> Batch:
-        """Windows, and their partners if they exchange -> windows and their (B, K) targets, zeros without a label."""
+        """Augmented windows and their (B, K) targets, zeros where unlabelled.
+
+        Args:
+            own: windows with (B,) labels.
+            other: their partners, or None for no exchange.
+            generator: source of every random number (CPU).
+        """
         features, valid, label = own
         specs = self.info.modalities
         if other is not None:
             features = exchange((features, valid), other[:2], specs, self.exchange, generator)
         features, valid = augment(features, valid, specs, self.augment, generator)
         target = one_hot(label, len(self.info.labels), self.smoothing)
-        return mix(features, valid, target, self.mixup, generator) if self.mixup else (features, valid, target)
+        return mixup(features, valid, target, self.mixup, generator) if self.mixup else (features, valid, target)

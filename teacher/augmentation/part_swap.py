@@ -1,8 +1,8 @@
-"""Recordings of one activity lend each other limbs and style, so that few people look like many.
+"""Same-class augmentation: limb swap and interpolation between recordings.
 
-Two people do the same thing differently: in tempo, amplitude, posture, or with a quieter left side. A window that takes
-an arm from another recording of its activity, or moves part of the way towards it (or away from it), is a person nobody
-recorded. Meant for pre-cut clips, where equal normalised time means equal progress of the activity.
+Subjects differ in tempo, amplitude and posture. A window that takes a limb from another recording of its activity, or
+that is interpolated with it, looks like a new subject. Meant for pre-cut clips, where equal normalised time means equal
+progress of the activity.
 """
 
 from dataclasses import dataclass
@@ -13,32 +13,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgehar.config import option
-from edgehar.errors import ConfigError
+from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
 
-FARTHEST_AWAY = 0.5
-"""How far a window moves away from its partner at most, in shares of the farthest it moves towards it."""
+EXTRAPOLATION = 0.5
+"""Largest step away from the partner, relative to the largest step towards it."""
 
 
 @dataclass(frozen=True)
-class ExchangeConfig:
-    """How much windows of one activity take from each other; clips only."""
+class ExchangeConfig(Options):
+    """Same-class exchange (pre-cut clips only)."""
 
-    limb: float = option(0.3, "chance of taking a limb from another clip of the activity")
-    style: float = option(0.5, "farthest move towards another clip of the activity, 1 being all the way")
-
-    def __post_init__(self) -> None:
-        """Refuse chances and distances out of range."""
-        if not 0 <= self.limb <= 1 or not 0 <= self.style <= 1:
-            raise ConfigError(f"--limb {self.limb}, --style {self.style}: expected 0 to 1")
+    limb: float = option(0.3, "probability of taking a limb from another clip of the activity", at_least=0, at_most=1)
+    style: float = option(
+        0.5, "largest interpolation towards another clip of the activity; 1 reaches it", at_least=0, at_most=1
+    )
 
 
 class Partners:
-    """For any window, another one of the same activity; for one without a label, itself."""
+    """Draws partners: windows of the same activity; an unlabelled window is its own partner."""
 
     def __init__(self, label: Tensor) -> None:
-        """`label` (N,) of all windows, -1 where there is none."""
+        """`label` (N,) of all windows, -1 where unlabelled."""
         activities = int(label.max()) + 1
         label = torch.where(label < 0, activities + torch.arange(len(label), device=label.device), label)
         counts = torch.bincount(label)
@@ -47,23 +43,23 @@ class Partners:
         self.first, self.count = counts.cumsum(0) - counts, counts
 
     def draw(self, rows: NDArray[np.intp], generator: torch.Generator) -> NDArray[np.intp]:
-        """A window of the same activity for each of these, itself included."""
+        """A random window of the same activity for each row; it may be the row itself."""
         label = self.label[torch.as_tensor(rows, device=self.label.device)]
         share = torch.rand(len(rows), generator=generator).to(label.device)
-        place = self.first[label] + (share * self.count[label]).long()
-        return self.order[place].cpu().numpy()
+        index = self.first[label] + (share * self.count[label]).long()
+        return self.order[index].cpu().numpy()
 
 
 @cache
 def limbs(parents: tuple[int, ...]) -> Tensor:
-    """(G, G) bool: row j marks joint j and every joint that hangs from it."""
-    carried = torch.eye(len(parents), dtype=torch.bool)
+    """(G, G) bool: row j marks joint j and its descendants in the joint tree."""
+    descendants = torch.eye(len(parents), dtype=torch.bool)
     for joint in range(len(parents)):
-        above = joint
-        while parents[above] != above:
-            above = parents[above]
-            carried[above, joint] = True
-    return carried
+        ancestor = joint
+        while parents[ancestor] != ancestor:
+            ancestor = parents[ancestor]
+            descendants[ancestor, joint] = True
+    return descendants
 
 
 def exchange(
@@ -73,34 +69,34 @@ def exchange(
     config: ExchangeConfig,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Features of windows that took style and limbs from their partners.
+    """Interpolate windows with their partners and swap limbs.
 
-    Style is a step along the line between the two, as in mixup (arXiv 1710.09412) but within an activity and also
-    outwards; a limb is a joint with all that hangs from it, after the part swaps of skeleton augmentation.
+    Interpolation follows mixup (arXiv 1710.09412), but within an activity, and extrapolates away from the partner, too.
+    A limb is a joint with its descendants, as in part swaps of skeleton augmentation.
 
     Args:
         own: features (B, S, P, G, F) and validity (B, S) per modality.
         other: those of the partners.
         specs: the modalities.
-        config: how much.
+        config: strength.
         generator: source of every random number (CPU).
 
     Returns:
-        modality -> (B, S, P, G, F); steps that are invalid in either stay as they are.
+        modality -> (B, S, P, G, F); steps that are invalid in either window are unchanged.
     """
-    (features, valid), (theirs, their_valid) = own, other
-    moved: dict[str, Tensor] = {}
+    (features, valid), (partner_features, partner_valid) = own, other
+    exchanged: dict[str, Tensor] = {}
     for spec in specs:
-        mine, yours = features[spec.name], theirs[spec.name]
-        batch, device = len(mine), mine.device
-        both = (valid[spec.name] & their_valid[spec.name])[:, :, None, None, None]
-        low, high = -FARTHEST_AWAY * config.style, config.style
+        window, partner = features[spec.name], partner_features[spec.name]
+        batch, device = len(window), window.device
+        both = (valid[spec.name] & partner_valid[spec.name])[:, :, None, None, None]
+        low, high = -EXTRAPOLATION * config.style, config.style
         share = (low + (high - low) * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(device)
-        lent = mine + share * (yours - mine)
+        mixed = window + share * (partner - window)
         if spec.is_skeleton:
             joint = torch.randint(spec.groups, (batch,), generator=generator)
             chosen = torch.rand(batch, generator=generator) < config.limb
             limb = (limbs(spec.parents)[joint] & chosen[:, None]).to(device)  # (B, G)
-            lent = torch.where(limb[:, None, None, :, None], yours, lent)
-        moved[spec.name] = torch.where(both, lent, mine)
-    return moved
+            mixed = torch.where(limb[:, None, None, :, None], partner, mixed)
+        exchanged[spec.name] = torch.where(both, mixed, window)
+    return exchanged

@@ -1,1 +1,1 @@
-"""The teacher's network."""
+"""The teacher network and the transformer layers it shares with the student."""

@@ -1,7 +1,7 @@
-"""Transformer parts written by hand, so that heads and units can be removed for good later.
+"""Pre-norm transformer layers whose heads and units structured pruning can remove.
 
-Attention after Vaswani et al. 2017 (section 3.2) with normalisation before each part; stochastic depth after
-Huang et al. 2016. `torch.nn.MultiheadAttention` is not used: structured pruning cannot remove its heads.
+Attention: Vaswani et al., 2017 (section 3.2). Stochastic depth: Huang et al., 2016. `torch.nn.MultiheadAttention` is
+not used because structured pruning cannot remove its heads.
 """
 
 import math
@@ -17,17 +17,19 @@ from torch.utils.flop_counter import FlopCounterMode
 from edgehar.errors import ConfigError
 
 
-def check_sizes(dim: int, heads: int) -> None:
-    """Raise ConfigError unless `heads` attention heads share `dim` channels evenly."""
-    if dim <= 0 or heads <= 0 or dim % heads:
-        raise ConfigError(f"{heads} heads over {dim} channels; expected channels to be a multiple of heads, above 0")
+def check_heads(dim: int, heads: int, dim_option: str, heads_option: str) -> None:
+    """Raise ConfigError unless `dim` channels divide evenly into `heads` attention heads."""
+    if min(dim, heads) < 1 or dim % heads:
+        raise ConfigError(
+            f"--{dim_option} {dim}, --{heads_option} {heads}: expected channels to be a multiple of heads"
+        )
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over the second-to-last axis; heads may be fewer than dim / head_dim after pruning."""
+    """Multi-head self-attention over the second-to-last axis; pruned, it has fewer heads than dim / head_dim."""
 
     def __init__(self, dim: int, heads: int, head_dim: int | None = None) -> None:
-        """Heads of `head_dim` channels each (dim / heads unless given)."""
+        """Attention of `heads` heads with `head_dim` channels each (default: dim / heads)."""
         super().__init__()
         self.heads = heads
         self.head_dim = dim // heads if head_dim is None else head_dim
@@ -45,10 +47,10 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU between."""
+    """Two linear layers with a GELU between them."""
 
     def __init__(self, dim: int, hidden: int) -> None:
-        """From D to `hidden` units and back."""
+        """Layers from `dim` channels to `hidden` units and back."""
         super().__init__()
         self.expand = nn.Linear(dim, hidden)
         self.contract = nn.Linear(hidden, dim)
@@ -59,10 +61,10 @@ class FeedForward(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Leave a residual branch out for some samples while training."""
+    """Stochastic depth: zeroes a residual branch for random samples during training."""
 
     def __init__(self, rate: float) -> None:
-        """Leave out with probability `rate`."""
+        """Drop the branch with probability `rate`."""
         super().__init__()
         self.rate = rate
 
@@ -76,10 +78,10 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """One transformer block: attention, then feed-forward, each normalised before and added to its input."""
+    """A pre-norm transformer block: attention, then feed-forward, each with a residual connection."""
 
     def __init__(self, dim: int, heads: int, hidden: int, drop_path: float = 0.0, head_dim: int | None = None) -> None:
-        """`hidden` feed-forward units, heads as in `Attention`."""
+        """A block of `hidden` feed-forward units; `heads` and `head_dim` as in `Attention`."""
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = Attention(dim, heads, head_dim)
@@ -94,12 +96,12 @@ class Block(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def count_macs(model: nn.Module, *inputs: object) -> int:
-    """Multiply-adds of one forward pass in matrix products, as torch's own counter sees them."""
+    """Multiply-adds of the matrix products of one forward pass, by torch's FlopCounterMode."""
     counter = FlopCounterMode(display=False)
     training = model.training
     model.eval()
@@ -111,15 +113,15 @@ def count_macs(model: nn.Module, *inputs: object) -> int:
 
 @contextmanager
 def outputs_of(network: nn.Module, names: Sequence[str]) -> Generator[dict[str, Tensor], None, None]:
-    """While open, the dict that is yielded holds what each of these modules gave last, by their names."""
-    found: dict[str, Tensor] = {}
+    """Yield a dict that holds the latest output of each named module while the context is open."""
+    outputs: dict[str, Tensor] = {}
 
-    def keep(name: str, _: nn.Module, given: object, output: Tensor) -> None:
-        found[name] = output
+    def record(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        outputs[name] = output
 
-    hooks = [network.get_submodule(name).register_forward_hook(partial(keep, name)) for name in names]
+    hooks = [network.get_submodule(name).register_forward_hook(partial(record, name)) for name in names]
     try:
-        yield found
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,7 +1,7 @@
-"""The teacher: joints attend within a step, steps attend over time, modalities meet in mid-fusion tokens.
+"""The teacher: spatial-temporal attention per modality, then mid-fusion of all modalities.
 
-After DMFT (arXiv 2305.03810, section 3): an attentive spatial-temporal transformer per modality and a temporal
-mid-fusion module. A modality that is missing, for a step or altogether, is a learned token, never zeros.
+After DMFT (arXiv 2305.03810, section 3): a spatial-temporal transformer per modality (attention over the joints of a
+step, then over steps) and a temporal mid-fusion module. Missing steps of a modality are replaced by a learned token.
 """
 
 from dataclasses import dataclass
@@ -10,47 +10,38 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgehar.config import option
-from edgehar.errors import ConfigError
+from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
-from edgehar.teacher.network.layers import Block, check_sizes
+from edgehar.teacher.network.layers import Block, check_heads
 from edgehar.teacher.network.masking import Visible
 from edgehar.teacher.network.tokens import StepTokens
 
 FUSED = "-"
-"""Key of what all sensors say together; no modality can be called so."""
+"""Key of the fused features of all modalities; no modality name is a dash."""
 
 
 @dataclass(frozen=True)
-class TeacherConfig:
-    """Sizes of the teacher."""
+class TeacherConfig(Options):
+    """Teacher network size."""
 
-    joint_dim: int = option(32, "channels of a joint token")
-    joint_heads: int = option(4, "attention heads over joints")
-    joint_blocks: int = option(1, "blocks of attention over joints within a step")
-    dim: int = option(128, "channels of a step token")
-    heads: int = option(4, "attention heads over time")
-    time_blocks: int = option(3, "blocks of attention over time, per modality")
-    fusion_blocks: int = option(1, "blocks of attention across modalities")
-    fusion_tokens: int = option(4, "learned tokens that gather what the modalities say")
-    feedforward: int = option(2, "feed-forward units per channel")
-    drop_path: float = option(0.1, "chance of leaving a residual branch out for a sample")
-    head_dim: int | None = option(None, "channels of a head over time; dim / heads if not given")
+    joint_dim: int = option(32, "channels of a joint token", at_least=1)
+    joint_heads: int = option(4, "attention heads over joints", at_least=1)
+    joint_blocks: int = option(1, "attention blocks over the joints of a step", at_least=0)
+    dim: int = option(128, "channels of a step token", at_least=1)
+    heads: int = option(4, "attention heads over time", at_least=1)
+    time_blocks: int = option(3, "attention blocks over time, per modality", at_least=0)
+    fusion_blocks: int = option(1, "attention blocks across modalities", at_least=0)
+    fusion_tokens: int = option(4, "learned fusion tokens", at_least=1)
+    feedforward: int = option(2, "feed-forward units per channel", at_least=1)
+    drop_path: float = option(0.1, "stochastic depth: probability of dropping a residual branch", at_least=0, below=1)
+    head_dim: int | None = option(None, "channels of an attention head over time; default: dim / heads", at_least=1)
 
     def __post_init__(self) -> None:
-        """Refuse sizes no network has."""
-        check_sizes(self.joint_dim, self.joint_heads)
+        """Raise ConfigError for channels that do not divide into heads."""
+        super().__post_init__()
+        check_heads(self.joint_dim, self.joint_heads, "joint-dim", "joint-heads")
         if self.head_dim is None:
-            check_sizes(self.dim, self.heads)
-        elif min(self.dim, self.heads, self.head_dim) < 1:
-            raise ConfigError(f"--dim {self.dim}, --heads {self.heads}, --head-dim {self.head_dim}: expected 1 or more")
-        if (
-            min(self.joint_blocks, self.time_blocks, self.fusion_blocks) < 0
-            or min(self.fusion_tokens, self.feedforward) < 1
-        ):
-            raise ConfigError("a number of blocks below 0, or of fusion tokens or feed-forward units below 1")
-        if not 0 <= self.drop_path < 1:
-            raise ConfigError(f"--drop-path {self.drop_path}: expected 0 to below 1")
+            check_heads(self.dim, self.heads, "dim", "heads")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -64,12 +55,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class TeacherOutput(NamedTuple):
-    """What the teacher says of a batch.
+    """Logits and features of a batch.
 
     Attributes:
         logits: (B, K).
         modality_logits: modality -> (B, K), of the auxiliary heads.
-        fused: (B, D') features the last layer saw.
+        fused: (B, 2 * D) features, the classifier's input.
         steps: (B, S, D) tokens after fusion, averaged over the modalities.
     """
 
@@ -80,10 +71,10 @@ class TeacherOutput(NamedTuple):
 
 
 class Teacher(nn.Module):
-    """Masked-pretrainable encoder of any set of modalities, with a classifier and one auxiliary head per modality."""
+    """Encoder of any set of modalities with a classifier and one auxiliary head per modality."""
 
     def __init__(self, config: TeacherConfig, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> None:
-        """Build for these modalities, S = `steps` and K = `classes`."""
+        """A network for the modalities `specs`, S = `steps` and K = `classes`."""
         super().__init__()
         self.config, self.specs = config, specs
         dim, hidden = config.dim, config.feedforward * config.dim
@@ -115,44 +106,46 @@ class Teacher(nn.Module):
     def encode(
         self, features: dict[str, Tensor], valid: dict[str, Tensor], visible: dict[str, Visible] | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Tokens before and after the modalities met.
+        """Tokens before and after fusion of the modalities.
 
         Args:
             features: modality -> (B, S, P, G, F).
             valid: modality -> (B, S) bool.
-            visible: modality -> the grid the encoder may see; None for everything.
+            visible: modality -> visible grid; None for the whole window.
 
         Returns:
-            modality -> (B, S, D) before fusion, modality -> (B, S, D) after it, and (B, tokens, D) fusion tokens;
-            with `visible`, Sv in place of S.
+            modality -> (B, S, D) before fusion, modality -> (B, S, D) after it, and (B, tokens, D) fusion
+            tokens; Sv instead of S if `visible` is given.
         """
-        alone: dict[str, Tensor] = {}
+        unimodal: dict[str, Tensor] = {}
         for spec in self.specs:
             name = spec.name
-            seen = None if visible is None else visible[name]
-            tokens = self.tokens[name](features[name], seen)  # (B, S, D)
-            here = valid[name] if seen is None else valid[name].gather(1, seen.steps)
-            tokens = torch.where(here[..., None], tokens, self.missing[name].to(tokens.dtype))
-            position = self.position_embedding[name] if seen is None else self.position_embedding[name][seen.steps]
-            alone[name] = self.time_blocks[name](tokens + position)
-        batch = len(next(iter(alone.values())))
+            grid = None if visible is None else visible[name]
+            tokens = self.tokens[name](features[name], grid)  # (B, S, D)
+            step_valid = valid[name] if grid is None else valid[name].gather(1, grid.steps)
+            tokens = torch.where(step_valid[..., None], tokens, self.missing[name].to(tokens.dtype))
+            position = self.position_embedding[name] if grid is None else self.position_embedding[name][grid.steps]
+            unimodal[name] = self.time_blocks[name](tokens + position)
+        batch = len(next(iter(unimodal.values())))
         parts = [self.fusion_tokens.expand(batch, -1, -1)]
-        parts += [alone[spec.name] + self.modality_embedding[spec.name] for spec in self.specs]
-        met = self.fusion(torch.cat(parts, 1))  # (B, tokens + M*S, D)
-        gathered, *split = met.split([part.shape[1] for part in parts], 1)
-        return alone, {spec.name: part for spec, part in zip(self.specs, split, strict=True)}, gathered
+        parts += [unimodal[spec.name] + self.modality_embedding[spec.name] for spec in self.specs]
+        joined = self.fusion(torch.cat(parts, 1))  # (B, tokens + M*S, D)
+        fusion_tokens, *split = joined.split([part.shape[1] for part in parts], 1)
+        return unimodal, {spec.name: part for spec, part in zip(self.specs, split, strict=True)}, fusion_tokens
 
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherOutput:
         """Classify a batch; arguments as in `encode`."""
-        alone, together, gathered = self.encode(features, valid)
-        pooled = self.pooled(alone, together, gathered)
+        unimodal, multimodal, fusion_tokens = self.encode(features, valid)
+        pooled = self.pool(unimodal, multimodal, fusion_tokens)
         fused = pooled.pop(FUSED)
         auxiliary = {name: self.modality_head[name](features) for name, features in pooled.items()}
-        steps = torch.stack([together[spec.name] for spec in self.specs]).mean(0)  # (B, S, D)
+        steps = torch.stack([multimodal[spec.name] for spec in self.specs]).mean(0)  # (B, S, D)
         return TeacherOutput(self.classifier(fused), auxiliary, fused, steps)
 
-    def pooled(self, alone: dict[str, Tensor], together: dict[str, Tensor], gathered: Tensor) -> dict[str, Tensor]:
-        """What the heads read of what `encode` gives: modality -> (B, D) of it alone, `FUSED` -> (B, 2 * D) of all."""
-        pooled = {name: self.modality_norm[name](tokens.mean(1)) for name, tokens in alone.items()}
-        everywhere = torch.stack([tokens.mean(1) for tokens in together.values()]).mean(0)  # (B, D)
-        return pooled | {FUSED: self.norm(torch.cat([gathered.mean(1), everywhere], 1))}
+    def pool(
+        self, unimodal: dict[str, Tensor], multimodal: dict[str, Tensor], fusion_tokens: Tensor
+    ) -> dict[str, Tensor]:
+        """Pool the outputs of `encode`: modality -> (B, D) before fusion, `FUSED` -> (B, 2 * D) after it."""
+        pooled = {name: self.modality_norm[name](tokens.mean(1)) for name, tokens in unimodal.items()}
+        mean = torch.stack([tokens.mean(1) for tokens in multimodal.values()]).mean(0)  # (B, D)
+        return pooled | {FUSED: self.norm(torch.cat([fusion_tokens.mean(1), mean], 1))}

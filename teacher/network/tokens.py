@@ -1,7 +1,7 @@
-"""From one modality's features to one token per step: attention over the joints or sensors within the step.
+"""Step tokens of one modality: attention over the joints (or triaxial sensors) within a step.
 
-The spatial half of DMFT's attentive spatial-temporal transformer (arXiv 2305.03810): a token is one group
-(a joint, or a triaxial sensor) in one patch of frames.
+The spatial half of DMFT's spatial-temporal transformer (arXiv 2305.03810): a group token is one group (a joint, or a
+triaxial sensor) in one patch of frames.
 """
 
 import torch
@@ -13,10 +13,10 @@ from edgehar.teacher.network.masking import Visible
 
 
 class StepTokens(nn.Module):
-    """Embeds groups, lets them attend to each other within a step, and merges them into one token."""
+    """Embeds the groups of a step, applies attention among them and merges them into one token per step."""
 
     def __init__(self, spec: ModalitySpec, joint_dim: int, joint_heads: int, joint_blocks: int, dim: int) -> None:
-        """Group tokens of `joint_dim` channels, merged into D = `dim`."""
+        """Group tokens of `joint_dim` channels, merged into step tokens of D = `dim` channels."""
         super().__init__()
         self.groups = spec.groups
         self.embed = nn.Linear(spec.patch * spec.features, joint_dim)
@@ -30,26 +30,26 @@ class StepTokens(nn.Module):
 
         Args:
             features: (B, S, P, G, F).
-            visible: what the encoder may see; None for everything.
+            visible: the visible grid; None for the whole window.
 
         Returns:
             (B, S, D), or (B, Sv, D) for the visible steps.
         """
         tokens = features.transpose(2, 3).flatten(3)  # (B, S, G, P*F)
-        place = self.group_embedding.expand(len(tokens), 1, -1, -1)  # (B, 1, G, Dj)
+        embedding = self.group_embedding.expand(len(tokens), 1, -1, -1)  # (B, 1, G, Dj)
         if visible is not None:
             width = tokens.shape[-1]
             tokens = tokens.gather(1, visible.steps[:, :, None, None].expand(-1, -1, self.groups, width))
-            picked = visible.groups[:, None, :, None]
-            tokens = tokens.gather(2, picked.expand(-1, tokens.shape[1], -1, width))  # (B, Sv, Gv, P*F)
-            place = place.gather(2, picked.expand(-1, -1, -1, place.shape[-1]))
+            index = visible.groups[:, None, :, None]
+            tokens = tokens.gather(2, index.expand(-1, tokens.shape[1], -1, width))  # (B, Sv, Gv, P*F)
+            embedding = embedding.gather(2, index.expand(-1, -1, -1, embedding.shape[-1]))
         batch, steps, groups, _ = tokens.shape
-        joints = (self.embed(tokens) + place).reshape(batch * steps, groups, -1)  # (B*S, G, Dj)
+        joints = (self.embed(tokens) + embedding).reshape(batch * steps, groups, -1)  # (B*S, G, Dj)
         for block in self.blocks:
             joints = block(joints)
         joints = joints.reshape(batch, steps, groups, -1)
         if visible is not None:
-            everywhere = self.hidden_group.to(joints.dtype).expand(batch, steps, self.groups, -1).clone()
-            picked = visible.groups[:, None, :, None].expand(-1, steps, -1, joints.shape[-1])
-            joints = everywhere.scatter(2, picked, joints)
+            hidden = self.hidden_group.to(joints.dtype).expand(batch, steps, self.groups, -1).clone()
+            index = visible.groups[:, None, :, None].expand(-1, steps, -1, joints.shape[-1])
+            joints = hidden.scatter(2, index, joints)
         return self.merge(joints.flatten(2))  # (B, S, D)

@@ -1,1 +1,1 @@
-"""Self-supervised pretraining: masked prediction and contrast."""
+"""Self-supervised pretraining: masked autoencoder and contrastive loss."""

@@ -1,8 +1,8 @@
-"""Masked pretraining: the encoder sees what is visible, a light decoder says how the rest moved.
+"""Masked autoencoder: a light decoder predicts the motion of hidden tokens from the encoded visible ones.
 
-Asymmetric masked autoencoder (MAE, arXiv 2111.06377) on the visible grid of spatial-temporal masking
-(SkeletonMAE, arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2).
-Two differently augmented and masked views of a window are contrasted on top (MAViL, arXiv 2212.08071).
+Asymmetric masked autoencoder (MAE, arXiv 2111.06377) on the visible grid of spatial-temporal masking (SkeletonMAE,
+arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2). A contrastive loss
+between two augmented and masked views of a window is added (MAViL, arXiv 2212.08071).
 """
 
 from typing import NamedTuple
@@ -15,14 +15,16 @@ from edgehar.teacher.network.masking import Visible
 from edgehar.teacher.network.model import FUSED, Teacher
 from edgehar.teacher.pretraining.contrast import START_LOG_SCALE, Projection, agreement_loss
 
+DECODER_HEADS = 4
+
 
 class View(NamedTuple):
-    """One augmented, masked look at a batch.
+    """An augmented, masked view of a batch.
 
     Attributes:
         features: modality -> (B, S, P, G, F).
         valid: modality -> (B, S) bool.
-        visible: modality -> what the encoder may see.
+        visible: modality -> visible grid.
     """
 
     features: dict[str, Tensor]
@@ -31,10 +33,10 @@ class View(NamedTuple):
 
 
 class MaskedAutoencoder(nn.Module):
-    """A teacher's encoder with light decoders and projections, which are dropped after pretraining."""
+    """A teacher's encoder with decoders and projection heads that only pretraining needs."""
 
     def __init__(self, teacher: Teacher, steps: int, width: int = 64, contrast: float = 0.0) -> None:
-        """Decoders of `width` channels and one block; `contrast` weighs the agreement of two views."""
+        """One-block decoders of `width` channels; `contrast` is the weight of the contrastive loss, 0 for none."""
         super().__init__()
         self.teacher, self.steps, self.contrast = teacher, steps, contrast
         dim = teacher.config.dim
@@ -44,7 +46,7 @@ class MaskedAutoencoder(nn.Module):
         self.position_embedding = nn.ParameterDict(
             {name: nn.Parameter(torch.randn(steps, width) * 0.02) for name in names}
         )
-        self.decoder = nn.ModuleDict({name: Block(width, 4, 2 * width) for name in names})
+        self.decoder = nn.ModuleDict({name: Block(width, DECODER_HEADS, 2 * width) for name in names})
         self.predict = nn.ModuleDict(
             {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
         )
@@ -53,33 +55,33 @@ class MaskedAutoencoder(nn.Module):
             self.log_scale = nn.Parameter(torch.tensor(START_LOG_SCALE))
 
     def forward(self, views: list[View]) -> Tensor:
-        """Mean reconstruction error of the views, plus the weighted disagreement of the two; scalar."""
+        """Mean reconstruction error of the views plus the weighted contrastive loss; scalar."""
         losses: list[Tensor] = []
-        embedded: list[dict[str, Tensor]] = []
+        projected: list[dict[str, Tensor]] = []
         for view in views:
-            alone, together, fusion = self.teacher.encode(view.features, view.valid, view.visible)
-            losses.append(self.reconstruction(together, view))
+            unimodal, multimodal, fusion_tokens = self.teacher.encode(view.features, view.valid, view.visible)
+            losses.append(self.reconstruction(multimodal, view))
             if self.contrast:
-                pooled = self.teacher.pooled(alone, together, fusion)
-                embedded.append({name: self.project[name](features) for name, features in pooled.items()})
+                pooled = self.teacher.pool(unimodal, multimodal, fusion_tokens)
+                projected.append({name: self.project[name](features) for name, features in pooled.items()})
         loss = torch.stack(losses).mean()
-        return loss + self.contrast * agreement_loss(embedded, self.log_scale) if self.contrast else loss
+        return loss + self.contrast * agreement_loss(projected, self.log_scale) if self.contrast else loss
 
-    def reconstruction(self, together: dict[str, Tensor], view: View) -> Tensor:
-        """Mean squared error of the hidden, valid tokens' motion; scalar.
+    def reconstruction(self, encoded: dict[str, Tensor], view: View) -> Tensor:
+        """Mean squared error of the motion of hidden, valid tokens; scalar.
 
         Args:
-            together: modality -> (B, Sv, D) encoded visible steps.
-            view: what was encoded.
+            encoded: modality -> (B, Sv, D) visible steps.
+            view: the encoder's input.
         """
         losses: list[Tensor] = []
         for spec in self.teacher.specs:
             name, visible = spec.name, view.visible[spec.name]
-            embedded = self.decoder_embedding[name](together[name])  # (B, Sv, W)
+            embedded = self.decoder_embedding[name](encoded[name])  # (B, Sv, W)
             batch, _, width = embedded.shape
-            everywhere = self.mask_token[name].to(embedded.dtype).expand(batch, self.steps, -1).clone()
-            everywhere = everywhere.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), embedded)
-            decoded = self.predict[name](self.decoder[name](everywhere + self.position_embedding[name]))
+            decoder_input = self.mask_token[name].to(embedded.dtype).expand(batch, self.steps, -1).clone()
+            decoder_input = decoder_input.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), embedded)
+            decoded = self.predict[name](self.decoder[name](decoder_input + self.position_embedding[name]))
             decoded = decoded.reshape(batch, self.steps, spec.groups, spec.patch * spec.group)
             target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
             error = (decoded - target).square().mean(-1)  # (B, S, G)

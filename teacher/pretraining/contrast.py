@@ -1,4 +1,4 @@
-"""Two views of one recording should be known as the same, whichever sensor tells of it."""
+"""Contrastive loss between two views of a window, within and across modalities."""
 
 import torch
 from torch import Tensor, distributed, nn
@@ -8,37 +8,37 @@ from torch.nn import functional
 from edgehar.teacher.network.model import FUSED
 
 START_LOG_SCALE = 2.3
-"""Logarithm of the similarities' scale at first: a temperature of 0.1, as in SimCLR (arXiv 2002.05709)."""
+"""Initial logarithm of the similarity scale: a temperature of 0.1, as in SimCLR (arXiv 2002.05709)."""
 LARGEST_LOG_SCALE = 4.0
 
 
 class Projection(nn.Module):
-    """Features -> what views are compared by; dropped after pretraining (SimCLR, section 4.2)."""
+    """Projection head, which only the contrastive loss needs (SimCLR, section 4.2)."""
 
     def __init__(self, dim: int, width: int = 64) -> None:
-        """From `dim` channels to `width` through twice as many."""
+        """A two-layer head from `dim` channels to `width`, with 2 * `width` hidden units."""
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(dim, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, D) -> (B, W) of length 1."""
+        """(B, D) -> (B, W) of unit length."""
         return functional.normalize(self.layers(features), dim=-1)
 
 
 def gathered(embedded: Tensor) -> Tensor:
-    """The embeddings of every process, with gradients; each process then computes the loss of the whole batch."""
+    """Embeddings gathered from all processes, with gradients, so that each computes the loss of the whole batch."""
     if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
         return embedded
     return torch.cat(list(all_gather(embedded)))
 
 
 def info_nce(first: Tensor, second: Tensor, log_scale: Tensor) -> Tensor:
-    """Cross-entropy of finding each row's other view among the rows of the batch, both ways.
+    """Symmetric InfoNCE: cross-entropy of finding each row's other view among the rows of the batch.
 
-    InfoNCE (arXiv 1807.03748, equation 4), symmetric and with a learned scale as in CLIP (arXiv 2103.00020).
+    InfoNCE: arXiv 1807.03748, equation 4. Symmetric, with a learned scale, as in CLIP (arXiv 2103.00020).
 
     Args:
-        first: (B, W) embeddings of length 1.
+        first: (B, W) embeddings of unit length.
         second: (B, W) of the other view or sensor.
         log_scale: scalar, logarithm of one over the temperature.
     """
@@ -49,9 +49,9 @@ def info_nce(first: Tensor, second: Tensor, log_scale: Tensor) -> Tensor:
 
 
 def agreement_loss(views: list[dict[str, Tensor]], log_scale: Tensor) -> Tensor:
-    """Mean InfoNCE of two views: each sensor and the fusion with itself, and each sensor with every other.
+    """Mean InfoNCE of two views: each modality and the fusion with itself, each modality with every other one.
 
-    The intra-modal and inter-modal contrast of masked views of MAViL (arXiv 2212.08071, section 3.2).
+    Intra-modal and inter-modal contrast of masked views as in MAViL (arXiv 2212.08071, section 3.2).
 
     Args:
         views: for each of two views, name -> (B, W).

@@ -1,1 +1,1 @@
-"""Training shared by teacher and student: loop, batches, checkpoints."""
+"""Training shared by teacher and student: data, batches, loop, checkpoints."""

@@ -1,4 +1,4 @@
-"""Prepared windows as tensors on the training device, and which rows each update takes."""
+"""Windows as tensors on the training device, and the batch and random numbers of each update."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from edgehar.signals.windows import Windows
 
 @dataclass(frozen=True)
 class WindowTensors:
-    """All windows of a split on one device.
+    """A set of windows on one device.
 
     Attributes:
         features: modality -> (N, S, P, G, F).
@@ -29,7 +29,7 @@ class WindowTensors:
         return len(self.label)
 
     def rows(self, rows: NDArray[np.intp]) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Features, validity and labels of some windows."""
+        """Features, validity and labels of these windows."""
         index = torch.as_tensor(rows, device=self.label.device)
         return (
             {name: tensor[index] for name, tensor in self.features.items()},
@@ -39,7 +39,7 @@ class WindowTensors:
 
 
 def to_tensors(windows: Windows, device: torch.device) -> WindowTensors:
-    """Move prepared windows to a device."""
+    """Copy windows to a device."""
     return WindowTensors(
         {name: torch.as_tensor(array, device=device) for name, array in windows.features.items()},
         {name: torch.as_tensor(array, device=device) for name, array in windows.valid.items()},
@@ -48,18 +48,18 @@ def to_tensors(windows: Windows, device: torch.device) -> WindowTensors:
 
 
 def batch_rows(count: int, batch: int, update: int, seed: int) -> NDArray[np.intp]:
-    """Rows of one update: every epoch is a fresh permutation, known from the seed and the update alone.
+    """Rows of one update's batch; each epoch is a new permutation.
 
-    An interrupted training can therefore go on at any update.
+    They depend on the seed and the update only, so that training can resume at any update.
     """
     size = min(batch, count)
     per_epoch = count // size
-    epoch, place = divmod(update, per_epoch)
+    epoch, index = divmod(update, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(count)
-    return order[place * size : (place + 1) * size]
+    return order[index * size : (index + 1) * size]
 
 
 def update_generator(seed: int, update: int) -> torch.Generator:
-    """The source of every random number of one update."""
+    """The generator of one update, from the seed and the update only."""
     words = np.random.SeedSequence([seed, update]).generate_state(2)
     return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)

@@ -1,8 +1,8 @@
-"""A trained network on disk: weights in safetensors, everything else in JSON, no pickle.
+"""Checkpoint format: weights in safetensors, everything else in JSON; no pickle.
 
 CHECKPOINT/weights.safetensors   parameters
-CHECKPOINT/moments.safetensors   means of the training windows, if the stage keeps any (`training.moments`)
-CHECKPOINT/checkpoint.json       kind, network sizes, modalities, labels, window, normalisation, data, history
+CHECKPOINT/moments.safetensors   moments of the training windows, if stored (`training.moments`)
+CHECKPOINT/checkpoint.json       kind, network size, modalities, labels, window, normalisation, data, history
 """
 
 import hashlib
@@ -26,25 +26,25 @@ from edgehar.signals.preprocess import Normalisation
 
 FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 2
 READABLE_VERSIONS = (1, FORMAT_VERSION)
-"""Version 1 differs by the names in `edgehar.renamed_keys` only."""
+"""Version 1 differs in the names listed in `edgehar.renamed_keys` only."""
 FILES = ("checkpoint.json", "weights.safetensors", "moments.safetensors")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a later stage needs to know of a trained network.
+    """A trained network with everything that later stages need.
 
     Attributes:
         kind: "pretrained", "teacher", "student" or "pruned".
-        network: sizes the network is rebuilt from.
+        network: size options the network is rebuilt from.
         info: modalities, labels and window.
         normalisation: scales of the training subjects.
-        data: name, root, split and training subjects, so that a later stage finds the same recordings.
+        data: name, root, split and subjects of the recordings, see `StageData.options`.
         history: points of the training curve.
-        facts: whatever else was measured (parameters, multiply-adds, accuracy, seconds).
+        facts: other measurements (parameters, multiply-adds, metrics, seconds) and the resolved options.
         weights: name -> tensor.
-        moments: name -> tensor, see `edgehar.teacher.training.moments`; empty if none are kept.
-        path: the folder it was read from, to be named in messages; None if it was made here.
+        moments: name -> tensor, see `edgehar.teacher.training.moments`; empty if none are stored.
+        path: the folder it was read from, for messages; None if it was not read.
     """
 
     kind: str
@@ -59,14 +59,14 @@ class Checkpoint:
     path: Path | None = field(default=None, compare=False)
 
     def digest(self) -> str:
-        """Changes with anything that a later stage computes with; not with the time that training took, say."""
+        """Digest of everything that affects the result of a later stage."""
         tensors = [hashlib.sha256(save(part)).hexdigest() for part in (self.weights, self.moments)]
         about = [self.network, info_to_json(self.info), self.normalisation.to_json(), self.facts.get("statistics")]
         return digest_of([*tensors, *about])
 
 
 def info_to_json(info: DatasetInfo) -> dict[str, Any]:
-    """Plain dict of a data set's promises."""
+    """The data set's modalities, labels and window as a plain dict."""
     return asdict(info)
 
 
@@ -83,42 +83,47 @@ def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
     )
 
 
-def refuse_to_replace(out: Path, kind: str) -> None:
-    """Raise ConfigError if `out` holds anything but an earlier checkpoint of this kind, whole or damaged."""
+def check_replaceable(out: Path, kind: str) -> None:
+    """Raise ConfigError if `out` holds anything but an earlier checkpoint of this kind, intact or damaged."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "checkpoint.json").is_file():
-        raise ConfigError(f"--out {out}: exists and is no checkpoint; nothing was changed; choose another folder")
-    strange = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES or not entry.is_file())
-    if strange:
         raise ConfigError(
-            f"--out {out}: holds {', '.join(strange)}, which would be lost with the checkpoint there; nothing was "
+            f"--out {out}: found files but no checkpoint.json; nothing was changed; choose another folder"
+        )
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES or not entry.is_file())
+    if foreign:
+        raise ConfigError(
+            f"--out {out}: holds {', '.join(foreign)}, which replacing the checkpoint would delete; nothing was "
             "changed; move it elsewhere or choose another folder"
         )
     try:
         found = read_json(out / "checkpoint.json")
     except DataError:
-        return  # damaged, and made anew
+        return  # a damaged checkpoint is replaced
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ConfigError(f"--out {out}: checkpoint.json is of something else; nothing was changed; choose another")
+        raise ConfigError(f"--out {out}: checkpoint.json has another format; nothing was changed; choose another")
     if found.get("kind") != kind:
         raise ConfigError(
-            f"--out {out}: holds a {found.get('kind')} checkpoint and would get a {kind} one; nothing was changed; "
+            f"--out {out}: found a {found.get('kind')} checkpoint, expected a {kind} one; nothing was changed; "
             "choose another folder"
         )
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint folder, whole or not at all; raises ConfigError if something else is there by now."""
-    refuse_to_replace(path, checkpoint.kind)
+    """Write a checkpoint folder atomically.
+
+    Raises ConfigError if the folder holds anything else by now, see `check_replaceable`.
+    """
+    check_replaceable(path, checkpoint.kind)
     with atomic_folder(path) as folder:
         tensors = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
         (folder / "weights.safetensors").write_bytes(
-            save(tensors, {"network": json.dumps(checkpoint.network)})  # shapes do not tell the number of heads
+            save(tensors, {"network": json.dumps(checkpoint.network)})  # the shapes do not give the number of heads
         )
         if checkpoint.moments:
-            kept = {name: tensor.contiguous() for name, tensor in checkpoint.moments.items()}
-            (folder / "moments.safetensors").write_bytes(save(kept))
+            moments = {name: tensor.contiguous() for name, tensor in checkpoint.moments.items()}
+            (folder / "moments.safetensors").write_bytes(save(moments))
         entry = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -135,7 +140,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _check_numbers(checkpoint: Checkpoint) -> None:
-    """Raise DataError for weights, moments or scales that no training leaves."""
+    """Raise DataError for weights, moments or scales of another type, not finite or not positive."""
     for name, tensor in checkpoint.weights.items():
         if tensor.dtype != torch.float32:
             raise DataError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
@@ -149,21 +154,21 @@ def _check_numbers(checkpoint: Checkpoint) -> None:
 
 
 def _check_moments(checkpoint: Checkpoint) -> None:
-    """Raise DataError for means or directions of other windows, or no means."""
+    """Raise DataError for means or directions of another window size, or for no means."""
     if not checkpoint.moments:
         return
     specs, steps = checkpoint.info.modalities, checkpoint.info.window.steps
     size = sum(steps * spec.patch * spec.groups * spec.features for spec in specs)
-    for name, fewest in (("means", 1), ("directions", 0)):
+    for name, least in (("means", 1), ("directions", 0)):
         tensor = checkpoint.moments.get(name, torch.zeros(0))
-        if tensor.dim() != 2 or len(tensor) < fewest or tensor.shape[1] != size or not tensor.is_floating_point():
+        if tensor.dim() != 2 or len(tensor) < least or tensor.shape[1] != size or not tensor.is_floating_point():
             raise DataError(
-                f"moments: {name} of shape {tuple(tensor.shape)}, expected {fewest} or more rows of {size} features"
+                f"moments: {name} of shape {tuple(tensor.shape)}, expected {least} or more rows of {size} features"
             )
 
 
 def _check_facts(checkpoint: Checkpoint) -> None:
-    """Raise DataError for facts of other types than a stage writes, or statistics of other sensors."""
+    """Raise DataError for facts of another type, or statistics of other modalities or shapes."""
     facts, specs = checkpoint.facts, {spec.name: spec for spec in checkpoint.info.modalities}
     for name in ("options", "needs", "statistics"):
         if not isinstance(facts.get(name, {}), dict):
@@ -180,7 +185,7 @@ def _check_facts(checkpoint: Checkpoint) -> None:
 
 
 def _check_types(entry: dict[str, Any]) -> None:
-    """Raise DataError for a part of checkpoint.json that is of another type than was written."""
+    """Raise DataError for an entry of checkpoint.json of another type."""
     expected = {"network": dict, "info": dict, "normalisation": dict, "data": dict, "facts": dict, "history": list}
     for name, kind in expected.items():
         if not isinstance(entry[name], kind):
@@ -188,20 +193,20 @@ def _check_types(entry: dict[str, Any]) -> None:
 
 
 def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights; raises DataError if they were saved with other sizes (older files do not say with which)."""
+    """The weights; raises DataError if they were saved with another network size (older files do not store it)."""
     with safe_open(path, framework="pt") as opened:
         text = (opened.metadata() or {}).get("network")
-    written = network if text is None else json.loads(text)
-    for name in sorted({*network, *written}):
-        if network.get(name) != written.get(name):
+    saved = network if text is None else json.loads(text)
+    for name in sorted({*network, *saved}):
+        if network.get(name) != saved.get(name):
             raise DataError(
-                f"network: {name} is {network.get(name)!r}, the weights were saved with {written.get(name)!r}"
+                f"network: {name} is {network.get(name)!r}, the weights were saved with {saved.get(name)!r}"
             )
     return load_file(path)
 
 
 def _with_current_names(checkpoint: Checkpoint) -> Checkpoint:
-    """A version 1 checkpoint with today's names of options and tensors."""
+    """A version 1 checkpoint with the current names of options and tensors."""
     weights = {current_tensor(name): tensor for name, tensor in checkpoint.weights.items()}
     facts = dict(checkpoint.facts)
     if "options" in facts:
@@ -210,10 +215,13 @@ def _with_current_names(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
-    """Read a checkpoint; raises CheckpointError if it is missing, damaged, of another version or kind."""
+    """Read a checkpoint of one of these kinds.
+
+    Raises CheckpointError if it is missing, damaged, or of another version or kind.
+    """
     expected = " or ".join(kinds)
     if not (path / "checkpoint.json").is_file():
-        raise CheckpointError(f"{path}: no checkpoint.json there; expected the folder of a {expected} checkpoint")
+        raise CheckpointError(f"{path}: found no checkpoint.json; expected the folder of a {expected} checkpoint")
     try:
         entry = read_json(path / "checkpoint.json")
         version = entry.get("format_version")
@@ -221,7 +229,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
             readable = " and ".join(map(str, READABLE_VERSIONS))
             raise CheckpointError(f"{path}: checkpoint version {version}; expected {readable}; train again")
         if entry["kind"] not in kinds:
-            raise CheckpointError(f"{path}: holds a {entry['kind']} checkpoint; expected {expected}")
+            raise CheckpointError(f"{path}: found a {entry['kind']} checkpoint; expected {expected}")
         _check_types(entry)
         checkpoint = Checkpoint(
             entry["kind"],

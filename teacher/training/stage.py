@@ -1,7 +1,10 @@
-"""What every training stage shares: recordings in, windows of the training subjects as tensors, scores out."""
+"""Data, output folder and scores of a training stage: one run of pretrain, finetune, distill, prune or baseline.
+
+Stages of an experiment, which run such commands one after the other, are in `edgehar.experiments.stage`.
+"""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +23,21 @@ from edgehar.metrics.classification import score
 from edgehar.signals.clip import Dataset, DatasetInfo
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
-from edgehar.teacher.training.checkpoint import Checkpoint, refuse_to_replace
-from edgehar.teacher.training.loop import ProcessGroup
+from edgehar.teacher.training.checkpoint import Checkpoint, check_replaceable
+from edgehar.teacher.training.processes import ProcessGroup
 
 
 @dataclass(frozen=True)
 class StageData:
-    """One data set under one split.
+    """A data set, its split and its windows.
 
     Attributes:
         dataset: clips of every subject.
-        split: who trains, who tests.
-        normalisation: measured on the training subjects.
+        split: training and test subjects.
+        normalisation: scales of the training subjects.
         train: windows of the training subjects, unlabelled ones included.
         test: labelled windows of the test subjects.
-        options: name, root, sensors, activities left out, split and subjects, as kept in checkpoints.
+        options: name, root, modalities, excluded activities, split and subjects, as stored in checkpoints.
         fingerprint: changes when a file of the data set does.
     """
 
@@ -49,55 +52,67 @@ class StageData:
 
 @contextmanager
 def locked_output(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
-    """Keep others from writing `out`, and yield the file for resuming.
+    """Lock `out` against other writers and yield the path of its progress file.
 
-    It goes when the work is done, and with it those of further rounds, which are called the same with a number behind.
+    On success the progress file is deleted, and with it those of further rounds, whose names end in a number.
     """
-    there = out.resolve()
+    target = out.resolve()
     with locked(out) if processes.rank == 0 else nullcontext():
-        yield there.with_name(f".{there.name}.progress")
+        yield target.with_name(f".{target.name}.progress")
         if processes.rank == 0:
-            for file in progress_files(there):
+            for file in progress_files(target):
                 file.unlink(missing_ok=True)
 
 
 @contextmanager
 def checkpoint_output(out: Path, processes: ProcessGroup, *read: str, kind: str) -> Generator[Path, None, None]:
-    """Hold the output folder of a stage that makes a checkpoint of this kind, and yield its file for resuming.
+    """Lock the output folder of a checkpoint of this kind and yield the path of its progress file.
 
-    Raises ConfigError if the folder cannot be written, holds anything but a checkpoint of the same kind, or would
-    replace or lie within one of the checkpoints that are `read`.
+    Args:
+        out: the checkpoint's folder.
+        processes: the processes that train together.
+        read: folders of the checkpoints that the stage reads.
+        kind: as in `Checkpoint`.
+
+    Raises:
+        ConfigError: the folder is not writable, holds anything but a checkpoint of this kind, or overlaps with a folder
+            in `read`.
     """
-    here = out.resolve()
+    target = out.resolve()
     for folder in read:
-        there = Path(folder).resolve()
-        if here == there or there in here.parents or here in there.parents:
+        source = Path(folder).resolve()
+        if target == source or source in target.parents or target in source.parents:
             raise ConfigError(f"--out {out}: would replace {folder} or lie within it; choose a folder beside it")
     if not out.name or out.name == "..":
-        raise ConfigError(f"--out {out}: expected a folder with a name of its own, such as runs/mine")
-    refuse_to_replace(out, kind)
+        raise ConfigError(f"--out {out}: expected the path of a folder to create, such as runs/mine")
+    check_replaceable(out, kind)
     with locked_output(out, processes) as progress:
         yield progress
 
 
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
-    """Load, split and cut a data set; the test subjects are cut only to be scored in the end."""
+    """Load a data set, split its subjects and cut its windows; test windows serve for the final score only.
+
+    Raises DataError if there are fewer than two labels, a modality without training data, or no labelled test window.
+    """
     dataset = options.load()
     split = options.make_split(dataset)
     if len(dataset.info.labels) < 2:
-        raise DataError(f"{dataset.info.name}: one label, {dataset.info.labels}; expected two or more to tell apart")
+        raise DataError(f"{dataset.info.name}: found one label, {dataset.info.labels}; expected two or more")
     scales = fit_normalisation(dataset, split.train) if normalisation is None else normalisation
     train = cut((clip for clip in dataset.clips if clip.subject in split.train), dataset.info, scales)
     test = cut((clip for clip in dataset.clips if clip.subject in split.test), dataset.info, scales).labelled()
-    never = [name for name, valid in train.valid.items() if not valid.any()]
-    if never:
+    unusable = [name for name, valid in train.valid.items() if not valid.any()]
+    if unusable:
         raise DataError(
-            f"{', '.join(never)}: no training recording of split {split.name} has a usable sample; record some, or "
-            "leave the sensor out with --modalities"
+            f"{', '.join(unusable)}: no training recording of split {split.name} has a valid sample; record some, or "
+            "exclude the sensor with --modalities"
         )
     if not len(test):
-        raise DataError(f"split {split.name}: no labelled window of a test subject; label some or choose another split")
-    kept = {
+        raise DataError(
+            f"--split {split.name}: found no labelled window of a test subject; label some or choose another split"
+        )
+    stored = {
         "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
         "root": None if options.root is None else str(Path(options.root).resolve()),
         "modalities": [spec.name for spec in dataset.info.modalities],
@@ -106,70 +121,70 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
         "train_subjects": list(split.train),
         "test_subjects": list(split.test),
     }
-    return StageData(dataset, split, scales, train, test, kept, options.fingerprint())
+    return StageData(dataset, split, scales, train, test, stored, options.fingerprint())
 
 
 def inherit_data_options(options: DataOptions, before: dict[str, Any]) -> DataOptions:
-    """The data an earlier stage trained on, where the command line does not name another.
+    """Data options of a later stage: those of the checkpoint, and the data set and its root as given.
 
-    Raises CheckpointError if the command line asks for other training data than the checkpoint knows, or it knows none.
+    Raises CheckpointError if given options contradict the training data of the checkpoint, or it stores none.
     """
     lacking = {"data", "root", "modalities", "split"} - set(before)
     if lacking:
         raise CheckpointError(
-            f"damaged checkpoint: its data lacks {', '.join(sorted(lacking))}; train the earlier stage again"
+            f"damaged checkpoint: data lacks {', '.join(sorted(lacking))}; train the earlier stage again"
         )
     defaults = DataOptions()
     if options.modalities and list(options.modalities) != before["modalities"]:
         raise CheckpointError(
-            f"--modalities {','.join(options.modalities)}: the checkpoint knows {','.join(before['modalities'])}; "
-            "leave the option out or train the earlier stage again"
+            f"--modalities {','.join(options.modalities)}: the checkpoint has {','.join(before['modalities'])}; "
+            "omit the option or train the earlier stage again"
         )
     if options.split not in (None, before["split"]):
         raise CheckpointError(
-            f"--split {options.split}: the checkpoint was trained with {before['split']}, and another split would "
-            "show it its test subjects; leave the option out or train the earlier stage again"
+            f"--split {options.split}: the checkpoint was trained with {before['split']}; another split would test on "
+            "subjects it was trained on; omit the option or train the earlier stage again"
         )
-    without: list[str] = before.get("without", [])  # checkpoints from before this option lack it
+    without: list[str] = before.get("without", [])  # older checkpoints do not store it
     if options.without and set(options.without) != set(without):
         raise CheckpointError(
             f"--without {','.join(options.without)}: the checkpoint was trained without {','.join(without) or 'none'}; "
-            "leave the option out or train the earlier stage again"
+            "omit the option or train the earlier stage again"
         )
-    same = options.data in (defaults.data, before["data"]) or str(Path(options.data).resolve()) == before["data"]
+    same_data = options.data in (defaults.data, before["data"]) or str(Path(options.data).resolve()) == before["data"]
     return DataOptions(
-        before["data"] if same else options.data,
-        options.root or (before["root"] if same else None),
+        before["data"] if same_data else options.data,
+        options.root or (before["root"] if same_data else None),
         tuple(before["modalities"]),
         before["split"],
         tuple(without),
     )
 
 
-def named(info: DatasetInfo) -> tuple[list[str], list[str]]:
-    """Activities and sensors in words."""
+def _described(info: DatasetInfo) -> tuple[list[str], list[str]]:
+    """Activities and sensors as shown in messages."""
     return list(info.labels), [f"{spec.name} ({spec.channels} x {spec.rate_hz:g} Hz)" for spec in info.modalities]
 
 
-def load_data_of(checkpoint: Checkpoint, options: DataOptions) -> StageData:
-    """What a checkpoint was trained on, from wherever it is now.
+def load_checkpoint_data(checkpoint: Checkpoint, options: DataOptions) -> StageData:
+    """The data that a checkpoint was trained on, from its current location.
 
-    Raises CheckpointError if the recordings have other activities or sensors than the checkpoint knows.
+    Raises CheckpointError if the recordings have other activities or sensors than the checkpoint.
     """
     data = load_stage_data(inherit_data_options(options, checkpoint.data), checkpoint.normalisation)
-    both = zip(named(checkpoint.info), named(data.dataset.info), strict=True)
-    for what, (known, found) in zip(("activities", "sensors"), both, strict=True):
-        if known != found:
+    pairs = zip(_described(checkpoint.info), _described(data.dataset.info), strict=True)
+    for title, (expected, found) in zip(("activities", "sensors"), pairs, strict=True):
+        if expected != found:
             raise CheckpointError(
-                f"{what}: found {', '.join(found)} in the recordings; expected {', '.join(known)}, in this order, as "
-                "the checkpoint knows them; give --data of its recordings, or train the earlier stage again"
+                f"{title}: found {', '.join(found)} in the recordings; expected {', '.join(expected)}, in this order, "
+                "as in the checkpoint; give --data of its recordings, or train the earlier stage again"
             )
     return data
 
 
 @torch.no_grad()
 def predict(model: nn.Module, windows: Windows, device: torch.device, batch: int = 256) -> NDArray[np.float32]:
-    """Logits (N, K) of prepared windows."""
+    """Logits (N, K) of windows; the network is left in evaluation mode."""
     model.eval()
     parts: list[Tensor] = []
     for start in range(0, len(windows), batch):
@@ -183,22 +198,22 @@ def predict(model: nn.Module, windows: Windows, device: torch.device, batch: int
 
 
 def score_on(model: nn.Module, windows: Windows, labels: tuple[str, ...], device: torch.device) -> dict[str, Any]:
-    """Score of a network on labelled windows."""
+    """Classification metrics of a network on labelled windows, see `edgehar.metrics.classification.score`."""
     predicted = predict(model, windows, device).argmax(1)
     return score(windows.label, predicted, windows.subject, labels)
 
 
-def report_score(what: str, evaluation: dict[str, Any]) -> None:
-    """One line for the person at the terminal."""
+def report_score(name: str, evaluation: dict[str, Any]) -> None:
+    """Print accuracy and confidence interval of a network in one line."""
     low, high = evaluation["wilson95"]
     sys.stdout.write(
-        f"{what}: {evaluation['correct']}/{evaluation['total']} correct on test subjects, "
+        f"{name}: {evaluation['correct']}/{evaluation['total']} correct on test subjects, "
         f"{100 * evaluation['accuracy']:.2f} % (95 % interval {100 * low:.1f}-{100 * high:.1f})\n"
     )
 
 
 def one_hot(label: Tensor, classes: int, smoothing: float) -> Tensor:
-    """(B,) -> (B, K) targets with label smoothing (arXiv 1512.00567, section 7); zeros where there is no label (-1)."""
+    """Smoothed targets (B, K) of labels (B,); zeros where unlabelled (-1). arXiv 1512.00567, section 7."""
     hot = nn.functional.one_hot(label.clamp(min=0), classes).float()
     return (hot * (1 - smoothing) + smoothing / classes) * (label >= 0)[:, None]
 
@@ -208,12 +223,9 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * logits.log_softmax(1)).sum(1).mean()
 
 
-def example(windows: Windows, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """One window as a batch of 1, to count with."""
+def example_inputs(windows: Windows, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Features and validity of one window, a batch of 1 for counting multiply-adds."""
     return (
         {name: torch.as_tensor(array[:1], device=device) for name, array in windows.features.items()},
         {name: torch.ones(1, array.shape[1], dtype=torch.bool, device=device) for name, array in windows.valid.items()},
     )
-
-
-LossOf = Callable[[nn.Module, NDArray[np.intp], torch.Generator], Tensor]
