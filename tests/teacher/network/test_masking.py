@@ -1,3 +1,5 @@
+"""Masking: share, kinds and randomness of the visible grids."""
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgehar.data.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import ConfigError
-from edgehar.teacher.network.masking import KINDS, MaskingConfig, Visible, keep_some, visible_grids
+from edgehar.teacher.network.masking import KINDS, MaskingConfig, Visible, sample_visible, visible_grids
 
 SPECS = (SKELETON, INERTIAL)
 
@@ -15,12 +17,12 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @given(count=st.integers(1, 40), ratio=st.floats(0, 1), seed=st.integers(0, 99))
-def test_kept_numbers_are_ascending_distinct_and_as_many_as_asked(count: int, ratio: float, seed: int):
-    kept = keep_some(3, count, ratio, generator(seed))
-    assert kept.shape == (3, max(1, round(count * (1 - ratio))))
-    assert (kept >= 0).all()
-    assert (kept < count).all()
-    assert (kept.diff(dim=1) > 0).all()
+def test_visible_indices_are_ascending_distinct_and_of_the_given_share(count: int, ratio: float, seed: int):
+    visible = sample_visible(3, count, ratio, generator(seed))
+    assert visible.shape == (3, max(1, round(count * (1 - ratio))))
+    assert (visible >= 0).all()
+    assert (visible < count).all()
+    assert (visible.diff(dim=1) > 0).all()
 
 
 def grids(batch: int, config: MaskingConfig, seed: int = 0) -> dict[str, Visible]:
@@ -31,49 +33,56 @@ def grids(batch: int, config: MaskingConfig, seed: int = 0) -> dict[str, Visible
     return visible_grids(features, SPECS, config, generator(seed))
 
 
-def test_joint_level_and_frame_level_masking_act_together():
+def test_spatial_temporal_masking_combines_joint_and_frame_masking():
     visible = grids(4, MaskingConfig(joint_ratio=0.4, step_ratio=0.5))["skeleton"]
     hidden = visible.hidden(16, 20)
     assert hidden.shape == (4, 16, 20)
-    # 8 of 16 steps and 12 of 20 joints stay: the visible tokens are exactly that grid.
+    # 8 of 16 steps and 12 of 20 joints are visible: exactly that grid.
     assert (~hidden).sum((1, 2)).tolist() == [8 * 12] * 4
     assert hidden.all(1).sum(1).tolist() == [8] * 4
     assert hidden.all(2).sum(1).tolist() == [8] * 4
 
 
 @pytest.mark.parametrize(("kind", "steps", "groups"), [("joint", 16, 12), ("frame", 8, 20), ("motion", 8, 12)])
-def test_each_kind_keeps_its_share(kind: str, steps: int, groups: int):
+def test_each_kind_hides_its_share(kind: str, steps: int, groups: int):
     visible = grids(4, MaskingConfig(kind))["skeleton"]
     assert visible.steps.shape == (4, steps)
     assert visible.groups.shape == (4, groups)
 
 
-def test_modality_masking_hides_one_sensor_and_not_always_the_same():
+def test_modality_masking_reduces_one_random_sensor_to_a_token():
     hidden: set[str] = set()
     for seed in range(12):
-        seen = grids(3, MaskingConfig("modality"), seed)
-        alone = [name for name, grid in seen.items() if grid.steps.shape[1] == 1]
-        assert len(alone) == 1
-        assert seen[alone[0]].groups.shape[1] == 1
-        hidden.update(alone)
+        visible = grids(3, MaskingConfig("modality"), seed)
+        reduced = [name for name, grid in visible.items() if grid.steps.shape[1] == 1]
+        assert len(reduced) == 1
+        assert visible[reduced[0]].groups.shape[1] == 1
+        hidden.update(reduced)
     assert hidden == {"skeleton", "inertial"}
 
 
-def test_motion_masking_hides_what_moves_more_often():
+def test_motion_masking_hides_moving_joints_more_often():
     features = {spec.name: torch.zeros(400, 16, spec.patch, spec.groups, spec.features) for spec in SPECS}
     features["skeleton"][:, :, :, 7, 3:] = 5.0  # one joint moves, in its motion features
-    kept = visible_grids(features, SPECS, MaskingConfig("motion"), generator())["skeleton"].groups
-    share = [float((kept == joint).any(1).float().mean()) for joint in (7, 8)]
+    groups = visible_grids(features, SPECS, MaskingConfig("motion"), generator())["skeleton"].groups
+    share = [float((groups == joint).any(1).float().mean()) for joint in (7, 8)]
     assert share[0] < share[1] - 0.15
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_sample_is_masked_differently(kind: str):
+def test_each_sample_is_masked_independently(kind: str):
     visible = grids(8, MaskingConfig(kind))["skeleton"]
     rows = torch.cat([visible.steps, visible.groups], 1)
     assert len({tuple(row.tolist()) for row in rows}) > 1
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(ConfigError, match="expected one of joint"):
+def test_unknown_kind_is_refused():
+    with pytest.raises(ConfigError, match="--masking random"):
         MaskingConfig("random")
+
+
+@pytest.mark.parametrize("option", ["joint_ratio", "step_ratio"])
+@pytest.mark.parametrize("ratio", [-0.1, 1.1])
+def test_ratio_out_of_range_is_refused(option: str, ratio: float):
+    with pytest.raises(ConfigError, match=f"--{option.replace('_', '-')} {ratio}"):
+        MaskingConfig(**{option: ratio})

@@ -1,4 +1,4 @@
-"""Contrast: alike is small, unlike is large, and every pair of sensors counts."""
+"""Contrastive loss: value for equal and unequal embeddings, scale, pairs of modalities."""
 
 import math
 
@@ -11,19 +11,19 @@ from edgehar.teacher.pretraining.contrast import Projection, agreement_loss, inf
 SCALE = torch.tensor(math.log(10.0))
 
 
-def test_agreement_costs_little_and_disagreement_much() -> None:
+def test_info_nce_of_equal_and_of_permuted_embeddings() -> None:
     rows = torch.eye(8)
-    alike = float(info_nce(rows, rows, SCALE))
-    assert alike == pytest.approx(math.log(1 + 7 * math.exp(-10)), rel=1e-3)
-    assert float(info_nce(rows, rows.roll(1, 0), SCALE)) == pytest.approx(10 + alike, rel=1e-3)
+    equal = float(info_nce(rows, rows, SCALE))
+    assert equal == pytest.approx(math.log(1 + 7 * math.exp(-10)), rel=1e-3)
+    assert float(info_nce(rows, rows.roll(1, 0), SCALE)) == pytest.approx(10 + equal, rel=1e-3)
 
 
-def test_scale_is_bounded() -> None:
+def test_similarity_scale_is_bounded() -> None:
     rows = torch.eye(4)
     assert float(info_nce(rows, rows.roll(1, 0), torch.tensor(50.0))) < 60
 
 
-def test_every_sensor_is_asked_for_every_other() -> None:
+def test_loss_is_the_mean_over_all_pairs_of_modalities() -> None:
     generator = torch.Generator().manual_seed(0)
     names = ("skeleton", "wrist", "thigh", FUSED)
 
@@ -43,7 +43,7 @@ def test_every_sensor_is_asked_for_every_other() -> None:
     assert all(rows.grad is not None and rows.grad.any() for part in (one, two) for rows in part.values())
 
 
-def test_projections_have_length_one() -> None:
+def test_projections_have_unit_length() -> None:
     torch.manual_seed(0)
     embedded = Projection(12, 7)(torch.randn(3, 12))
     torch.testing.assert_close(embedded.norm(dim=1), torch.ones(3))

@@ -1,0 +1,121 @@
+"""Geometric augmentation, modality dropout, mixup and smoothed targets."""
+
+from dataclasses import replace
+
+import torch
+from bodies import SPECS, windows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgehar.teacher.augmentation.geometric import (
+    AugmentConfig,
+    augment,
+    drop_modalities,
+    mixup,
+    resample_time,
+    rotation,
+)
+from edgehar.teacher.training.stage import one_hot
+
+IDENTITY = AugmentConfig(
+    heading_deg=0, tilt_deg=0, mounting_deg=0, size=0, tempo=0, crop=0, warp=0, shift=0, noise=0,
+    lost_joint=0, lost_step=0, lost_modality=0,
+)  # fmt: skip
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_augmentation_of_zero_strength_is_the_identity():
+    features, valid = windows()
+    augmented, augmented_valid = augment(features, valid, SPECS, IDENTITY, generator())
+    for spec in SPECS:
+        torch.testing.assert_close(augmented[spec.name], features[spec.name], atol=1e-5, rtol=1e-5)
+        assert torch.equal(valid[spec.name], augmented_valid[spec.name])
+
+
+def test_rotation_matrices_are_orthogonal_with_determinant_one():
+    matrices = rotation(torch.randn(20, 3, generator=generator()))
+    torch.testing.assert_close(matrices @ matrices.transpose(1, 2), torch.eye(3).expand(20, 3, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(matrices), torch.ones(20), atol=1e-5, rtol=0)
+
+
+def test_heading_rotation_preserves_heights_and_lengths():
+    features, valid = windows()
+    turned, _ = augment(features, valid, SPECS, replace(IDENTITY, heading_deg=40.0), generator())
+    before, after = features["skeleton"], turned["skeleton"]
+    torch.testing.assert_close(after[..., 1], before[..., 1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(after[..., :3].norm(dim=-1), before[..., :3].norm(dim=-1), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(after[..., 0], before[..., 0])
+
+
+@given(seed=st.integers(0, 200))
+def test_modality_dropout_spares_the_last_modality(seed: int):
+    _, valid = windows(16)
+    valid["inertial"][3] = False
+    remaining = drop_modalities(valid, ["skeleton", "inertial"], 0.9, generator(seed))
+    present = torch.stack([remaining[name].any(1) for name in remaining], 1)
+    assert present.any(1).all()
+
+
+def test_dropped_steps_are_zero_and_invalid():
+    features, valid = windows(64)
+    augmented, augmented_valid = augment(
+        features, valid, SPECS, AugmentConfig(lost_step=0.3, lost_modality=0.5), generator()
+    )
+    for spec in SPECS:
+        assert (augmented[spec.name][~augmented_valid[spec.name]] == 0).all()
+        assert 0.05 < augmented_valid[spec.name].float().mean() < 0.95
+
+
+def test_augmentation_is_reproducible():
+    features, valid = windows()
+    one, _ = augment(features, valid, SPECS, AugmentConfig(), generator(7))
+    other, _ = augment(features, valid, SPECS, AugmentConfig(), generator(7))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_resampling_is_exact_on_a_line():
+    frames = torch.arange(10.0)[None, :, None]
+    position = torch.tensor([[0.0, 0.5, 3.25, 9.0]])
+    torch.testing.assert_close(resample_time(frames, position)[0, :, 0], position[0])
+
+
+def test_mixup_targets_sum_to_one_and_favour_the_own_label():
+    features, valid = windows(16)
+    target = torch.eye(5)[torch.arange(16) % 5]
+    _, _, mixed = mixup(features, valid, target, 0.5, generator())
+    torch.testing.assert_close(mixed.sum(1), torch.ones(16))
+    assert ((mixed * target).sum(1) >= 0.5 - 1e-6).all()
+
+
+def test_mixup_mixes_unlabelled_windows_with_each_other_only():
+    features, valid = windows(16)
+    labelled = torch.arange(16) % 3 > 0
+    features = {
+        name: torch.ones_like(tokens) * labelled[:, None, None, None, None] for name, tokens in features.items()
+    }
+    target = torch.eye(5)[torch.arange(16) % 5] * labelled[:, None]
+    for seed in range(4):
+        mixed, _, mixed_target = mixup(features, valid, target, 0.5, generator(seed))
+        assert all(torch.allclose(mixed[name], features[name]) for name in mixed)
+        torch.testing.assert_close(mixed_target.sum(1), labelled.float())
+        assert (mixed_target[labelled] > 0).sum() > labelled.sum()
+
+
+def test_smoothed_target_is_zero_where_unlabelled():
+    target = one_hot(torch.tensor([2, -1, 0]), 3, 0.3)
+    torch.testing.assert_close(target, torch.tensor([[0.1, 0.1, 0.8], [0.0, 0.0, 0.0], [0.8, 0.1, 0.1]]))
+
+
+def test_mixup_leaves_a_modality_unmixed_that_the_partner_lacks():
+    features, valid = windows(2)
+    valid["inertial"][1] = False
+    features["inertial"][1] = 0
+    target = torch.eye(5)[:2]
+    for seed in range(6):
+        mixed, both, _ = mixup(features, valid, target, 0.5, generator(seed))
+        torch.testing.assert_close(mixed["inertial"][0], features["inertial"][0])
+        assert both["inertial"][0].all()
+        assert not both["inertial"][1].any()
