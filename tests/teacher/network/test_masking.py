@@ -1,5 +1,7 @@
 """Masking: share, kinds and randomness of the visible grids."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 from hypothesis import given
@@ -85,4 +87,4 @@ def test_unknown_kind_is_refused():
 @pytest.mark.parametrize("ratio", [-0.1, 1.1])
 def test_ratio_out_of_range_is_refused(option: str, ratio: float):
     with pytest.raises(ConfigError, match=f"--{option.replace('_', '-')} {ratio}"):
-        MaskingConfig(**{option: ratio})
+        MaskingConfig(**cast(dict[str, Any], {option: ratio}))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -162,7 +162,7 @@ def test_learning_rate_warms_up_and_decays_to_zero():
 def test_value_out_of_range_is_refused_by_name(option: str, values: tuple[float, ...]):
     for value in values:
         with pytest.raises(ConfigError, match=f"--{option.replace('_', '-')} {value}"):
-            TrainConfig(**{option: value})
+            TrainConfig(**cast(dict[str, Any], {option: value}))
 
 
 def test_limits_that_are_included():
