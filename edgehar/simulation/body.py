@@ -1,11 +1,11 @@
-"""A 20-joint body in the Kinect order: joint angles in degrees become joint positions and segment orientations.
+"""Forward kinematics of a body with the 20 Kinect joints.
 
-The world is the camera's at a distance: x is the right-hand side of a person who faces the camera, y is up, and
-z points from the camera to the person, so a person with heading 0 looks along -z.
+World axes: x to the right-hand side of a person who faces the camera, y up, z from the camera to the person, so that
+a person with heading 0 looks along -z.
 
-An angle triple is (flexion, abduction, twist) in the anatomical sense, equal for left and right. Flexion and
-abduction are the components of one rotation vector, the swing, so that no posture is singular; the twist turns
-the segment about its own length before the swing (the swing-twist decomposition of a rotation).
+Joint angles are (flexion, abduction, twist) in degrees in the anatomical sense, equal for left and right. Flexion and
+abduction are the components of one rotation vector, the swing, so that no posture is singular; the twist about the
+segment's axis acts before the swing (swing-twist decomposition).
 """
 
 from typing import NamedTuple
@@ -19,16 +19,16 @@ from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
 Doubles = NDArray[np.float64]
 
 JOINTS = len(KINECT_JOINTS)
-ROOT = KINECT_JOINTS.index("hip_centre")
+ROOT_JOINT = KINECT_JOINTS.index("hip_centre")
 STANDARD_HEIGHT_M = 1.75
 
 
 class Motion(NamedTuple):
-    """Where a body is over time.
+    """Positions and orientations of a body over time.
 
     Attributes:
         positions: (T, 20, 3) metres.
-        orientations: (T, 20, 3, 3) rotation from the segment that starts at a joint to the world.
+        orientations: (T, 20, 3, 3) rotation to the world from the segment that starts at the joint.
     """
 
     positions: Doubles
@@ -36,7 +36,7 @@ class Motion(NamedTuple):
 
 
 def _offset(joint: str) -> tuple[float, float, float]:
-    """Vector from the parent to a joint in metres, standing upright at the standard height."""
+    """Vector from the parent to a joint in metres, upright at the standard height."""
     side = 1.0 if joint.startswith("right") else -1.0
     match joint.removeprefix("right_").removeprefix("left_"):
         case "head":
@@ -69,10 +69,10 @@ REST_OFFSETS_M: Doubles = np.array([_offset(joint) for joint in KINECT_JOINTS]) 
 
 
 def _signs(joint: str) -> tuple[float, float, float]:
-    """Signs that turn (flexion, abduction, twist) into rotations about x, z and y.
+    """Signs that convert (flexion, abduction, twist) to rotations about x, z and y.
 
-    Flexion brings a limb forward (a knee backward, the trunk forward), abduction takes a limb outward (the
-    trunk to its right), twist turns a limb inward (the trunk to its left).
+    Flexion moves a limb forward (a knee backward, the trunk forward), abduction moves a limb outward (the trunk to its
+    right), twist turns a limb inward (the trunk to its left).
     """
     if joint.startswith("right"):
         return (-1.0 if "knee" in joint else 1.0), 1.0, 1.0
@@ -97,7 +97,7 @@ _CENTRAL = np.array([_other_side(joint) == joint for joint in KINECT_JOINTS])
 
 
 def _parents_first() -> tuple[int, ...]:
-    order = [ROOT]
+    order = [ROOT_JOINT]
     for joint in order:
         order += [child for child, parent in enumerate(KINECT_PARENTS) if parent == joint and child != joint]
     return tuple(order)
@@ -107,7 +107,7 @@ _ORDER = _parents_first()
 
 
 def bone_offsets(lengths_m: Doubles) -> Doubles:
-    """Offsets (20, 3) of a body with these bone lengths.
+    """Joint offsets (20, 3) of a body with these bone lengths.
 
     Args:
         lengths_m: (20,) distance of each joint from its parent; the root's entry is not used.
@@ -115,11 +115,11 @@ def bone_offsets(lengths_m: Doubles) -> Doubles:
     Raises DataError for another shape or a length that is not above 0.
     """
     lengths = np.asarray(lengths_m, np.float64)
-    others = np.arange(JOINTS) != ROOT
+    others = np.arange(JOINTS) != ROOT_JOINT
     if lengths.shape != (JOINTS,) or not np.all(lengths[others] > 0):
         raise DataError(
             f"bone lengths of shape {lengths.shape}; expected {JOINTS} lengths above 0 in metres, "
-            "one per joint in the Kinect order; measure them from a skeleton"
+            "one per joint in the Kinect order"
         )
     offsets = REST_OFFSETS_M.copy()
     standard = np.linalg.norm(offsets[others], axis=1, keepdims=True)
@@ -128,13 +128,13 @@ def bone_offsets(lengths_m: Doubles) -> Doubles:
 
 
 def mirrored(angles_deg: Doubles) -> Doubles:
-    """The same movement with left and right exchanged: (T, 20, 3) to (T, 20, 3)."""
+    """Joint angles (T, 20, 3) with left and right exchanged."""
     swapped = angles_deg[:, _MIRROR].copy()
     swapped[:, _CENTRAL, 1:] *= -1
     return swapped
 
 
-def rotation(vector: Doubles) -> Doubles:
+def rotation_matrix(vector: Doubles) -> Doubles:
     """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians (Rodrigues' formula)."""
     x, y, z = np.moveaxis(vector, -1, 0)
     angle2 = x * x + y * y + z * z
@@ -155,7 +155,7 @@ def rotation(vector: Doubles) -> Doubles:
 
 
 def rotation_vector(matrix: Doubles) -> Doubles:
-    """Rotation vectors (..., 3) in radians of rotation matrices (..., 3, 3) that turn by less than 180 degrees."""
+    """Rotation vectors (..., 3) in radians of rotation matrices (..., 3, 3) by less than 180 degrees."""
     axis = 0.5 * np.stack(
         [
             matrix[..., 2, 1] - matrix[..., 1, 2],
@@ -171,11 +171,11 @@ def rotation_vector(matrix: Doubles) -> Doubles:
 
 
 def joint_rotations(angles_deg: Doubles) -> Doubles:
-    """Rotations (T, 20, 3, 3) relative to the parent segment, of angles (T, 20, 3) in degrees."""
-    # Time last in memory: that is what every step from here on runs along.
+    """Rotations (T, 20, 3, 3) relative to the parent segment, from angles (T, 20, 3) in degrees."""
+    # Time is last in memory, as all following operations run along it.
     flexion, abduction, twist = np.ascontiguousarray(np.radians(angles_deg * _SIGNS).transpose(2, 1, 0))  # (20, T)
-    swing = rotation(np.moveaxis(np.stack([flexion, np.zeros_like(flexion), abduction]), 0, -1))
-    # The twist acts first: columns 0 and 2 of swing @ Ry(twist), column 1 stays.
+    swing = rotation_matrix(np.moveaxis(np.stack([flexion, np.zeros_like(flexion), abduction]), 0, -1))
+    # swing @ Ry(twist) changes columns 0 and 2 only.
     cosine, sine = np.cos(twist)[..., None], np.sin(twist)[..., None]
     first, last = swing[..., 0].copy(), swing[..., 2].copy()
     swing[..., 0] = cosine * first - sine * last
@@ -184,17 +184,17 @@ def joint_rotations(angles_deg: Doubles) -> Doubles:
 
 
 def forward_kinematics(local: Doubles, offsets_m: Doubles, root_m: Doubles) -> Motion:
-    """Chain the joints from the root outwards.
+    """Positions and orientations from the root outwards.
 
     Args:
-        local: (T, 20, 3, 3) rotation of each segment relative to its parent; the root's relative to the world.
+        local: (T, 20, 3, 3) rotation of each segment relative to its parent, of the root relative to the world.
         offsets_m: (20, 3) vector from each parent to the joint, in the parent segment's frame.
         root_m: (T, 3) position of the root joint.
     """
     relative = np.ascontiguousarray(local.transpose(1, 2, 3, 0))  # (20, 3, 3, T)
     positions = np.empty((JOINTS, 3, len(local)))
     orientations = np.empty_like(relative)
-    positions[ROOT], orientations[ROOT] = root_m.T, relative[ROOT]
+    positions[ROOT_JOINT], orientations[ROOT_JOINT] = root_m.T, relative[ROOT_JOINT]
     for joint in _ORDER[1:]:
         parent = KINECT_PARENTS[joint]
         np.einsum("ijt,jkt->ikt", orientations[parent], relative[joint], out=orientations[joint])

@@ -1,4 +1,4 @@
-"""What movements are made of: the course of time, smooth curves through target angles, and pulses."""
+"""Time courses and smooth curves that movements are built from."""
 
 from typing import NamedTuple
 
@@ -6,19 +6,20 @@ import numpy as np
 
 from edgehar.simulation.body import Doubles
 
-MANNERS = 4
+MANNER_PARAMETERS = 4
+"""Numbers that describe how a subject performs an activity."""
 GRAVITY_MPS2 = 9.80665
 LIFT = "lift"
-"""The channel that is a height in metres: both feet leave the ground by this much."""
+"""Name of the channel with the height of both feet above the ground, in metres."""
 
 
 class Course(NamedTuple):
     """The time of one movement.
 
     Attributes:
-        progress: (T,) 0 before the movement starts, 1 after it ended.
-        cycle: (T,) cycles since some moment, for what repeats.
-        seconds: length of the movement.
+        progress: (T,) 0 before the movement, 1 after it.
+        cycle: (T,) phase of periodic movements, in cycles.
+        seconds: duration of the movement.
     """
 
     progress: Doubles
@@ -29,17 +30,17 @@ class Course(NamedTuple):
 Channels = dict[str, Doubles]
 
 
-def ease(progress: Doubles) -> Doubles:
-    """From 0 to 1 with the least jerk (the quintic of Flash and Hogan, 1985); 0 before and 1 after."""
+def minimum_jerk(progress: Doubles) -> Doubles:
+    """Minimum-jerk transition from 0 to 1 (quintic of Flash and Hogan, 1985); 0 before and 1 after."""
     x = np.clip(progress, 0, 1)
     return x**3 * (10 - 15 * x + 6 * x * x)
 
 
-def through(progress: Doubles, times: tuple[float, ...], **targets: tuple[float, ...]) -> Channels:
-    """Smooth curves through target angles, which rest at extremes and swing through the rest.
+def keyframe_curves(progress: Doubles, times: tuple[float, ...], **targets: tuple[float, ...]) -> Channels:
+    """Smooth curves through target angles at given times, without overshoot.
 
-    Cubic Hermite segments; the slope at a target is the harmonic mean of its neighbours' (Fritsch and
-    Butland, 1984), and 0 at an extreme and at both ends, so that no angle overshoots a target.
+    Monotone cubic Hermite interpolation (Fritsch and Butland, 1984): the slope at a target is the harmonic mean of the
+    neighbouring slopes, and 0 at extremes and at both ends.
     """
     at = np.asarray(times)
     values = np.array(list(targets.values())).T  # (K, channels)
@@ -59,16 +60,16 @@ def through(progress: Doubles, times: tuple[float, ...], **targets: tuple[float,
     return {name: curve[:, column] for column, name in enumerate(targets)}
 
 
-def both(part: str, curve: Doubles) -> Channels:
-    """The same angle left and right."""
+def bilateral(part: str, curve: Doubles) -> Channels:
+    """The same angles for left and right."""
     return {f"left_{part}": curve, f"right_{part}": curve}
 
 
 def pulse(cycle: Doubles, centre: float, width: float) -> Doubles:
-    """A bump of height 1 once a cycle (von Mises), `width` cycles wide."""
+    """A pulse of height 1 per cycle (von Mises shape), `width` cycles wide."""
     return np.exp((np.cos(2 * np.pi * (cycle - centre)) - 1) / (2 * np.pi * width) ** 2)
 
 
-def held(progress: Doubles, rise: float = 0.22, fall: float = 0.22) -> Doubles:
-    """Up to 1, held, and back."""
-    return ease(progress / rise) - ease((progress - 1 + fall) / fall)
+def plateau(progress: Doubles, rise: float = 0.22, fall: float = 0.22) -> Doubles:
+    """A rise to 1, a plateau, and a fall to 0."""
+    return minimum_jerk(progress / rise) - minimum_jerk((progress - 1 + fall) / fall)

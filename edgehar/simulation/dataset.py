@@ -1,6 +1,6 @@
-"""A data set out of nothing but a seed: simulated people, three synchronised sensors, clips or long recordings.
+"""Simulated data sets: clips or continuous recordings of simulated subjects with three sensors.
 
-A clip depends on the seed, its subject, activity and trial only, never on what else is generated.
+A clip depends on the seed, its subject, activity and trial only, not on the other clips.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,29 @@ from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segm
 from edgehar.signals.modality import WindowSpec
 from edgehar.simulation.activities import ACTIVITIES, EVERYDAY
 from edgehar.simulation.body import Doubles, Motion
-from edgehar.simulation.curves import ease
-from edgehar.simulation.perform import Pose, embody, perform, simulate_motion
+from edgehar.simulation.curves import minimum_jerk
+from edgehar.simulation.perform import Pose, perform, pose_to_motion, simulate_motion
 from edgehar.simulation.subjects import Subject, draw_subject
-from edgehar.simulation.wearables import SKELETON, UNITS, Rig, at_times, draw_rig, measured, watched, wear
+from edgehar.simulation.wearables import (
+    INERTIAL_UNITS,
+    SKELETON,
+    Rig,
+    add_sensor_errors,
+    camera_skeleton,
+    draw_rig,
+    interpolate_frames,
+    worn_readings,
+)
 
 STEPS = 16
-MODALITIES = (SKELETON, *(unit.spec for unit in UNITS))
+MODALITIES = (SKELETON, *(unit.spec for unit in INERTIAL_UNITS))
 _MARGIN_S = 0.15
 _TRANSITION_S = 0.7
 
 
 @dataclass(frozen=True)
 class SimulatorConfig(Options):
-    """What to simulate. The defaults give 8 subjects, 14 activities and 4 trials: 448 clips."""
+    """Options of the simulator; by default 8 subjects, 14 activities and 4 trials: 448 clips."""
 
     subjects: int = option(8, "number of simulated subjects, s1, s2, ...", at_least=1)
     trials: int = option(4, "repetitions of each activity", at_least=1)
@@ -60,9 +69,9 @@ def _equip(config: SimulatorConfig, number: int) -> tuple[Subject, Rig]:
 def _record(
     motion: Motion, seconds: float, rig: Rig, config: SimulatorConfig, rng: np.random.Generator
 ) -> tuple[dict[str, Floats], dict[str, Times]]:
-    """Every sensor's samples of a motion that has a margin at both ends, and the times its own clock gives them.
+    """Samples of each sensor and their timestamps by its own clock, of a motion with a margin at both ends.
 
-    Each device starts a little late and its clock runs slightly fast or slow, by up to 0.5 %.
+    Each sensor starts with a small delay, and its clock drifts by up to 0.5 %.
     """
     signals: dict[str, Floats] = {}
     times_s: dict[str, Times] = {}
@@ -74,11 +83,15 @@ def _record(
         true_s = late_s + np.arange(int((seconds - late_s) / period_s), dtype=np.float64) * period_s
         within_s = true_s + _MARGIN_S
         if spec.is_skeleton:
-            signals[spec.name] = watched(at_times(motion.positions, within_s, config.rate_hz), rig, config.noise, rng)
+            signals[spec.name] = camera_skeleton(
+                interpolate_frames(motion.positions, within_s, config.rate_hz), rig, config.noise, rng
+            )
         else:
-            unit = next(unit for unit in UNITS if unit.spec is spec)
-            perfect = wear(motion, unit, rig, config.rate_hz)
-            signals[spec.name] = measured(at_times(perfect, within_s, config.rate_hz), unit, rig, config.noise, rng)
+            unit = next(unit for unit in INERTIAL_UNITS if unit.spec is spec)
+            perfect = worn_readings(motion, unit, rig, config.rate_hz)
+            signals[spec.name] = add_sensor_errors(
+                interpolate_frames(perfect, within_s, config.rate_hz), unit, rig, config.noise, rng
+            )
         times_s[spec.name] = offset_s + true_s / (1 + drift)
     return signals, times_s
 
@@ -88,8 +101,8 @@ def _all_valid(signals: dict[str, Floats]) -> dict[str, Bools]:
 
 
 def _clip_seconds(config: SimulatorConfig, activity: str, subject: Subject, rng: np.random.Generator) -> float:
-    wish = ACTIVITIES[activity].pace / subject.tempo * np.exp(rng.normal(0, 0.06))
-    return config.seconds * float(np.clip(wish, 0.74, 1.3))
+    factor = ACTIVITIES[activity].pace / subject.tempo * np.exp(rng.normal(0, 0.06))
+    return config.seconds * float(np.clip(factor, 0.74, 1.3))
 
 
 def simulate_clip(config: SimulatorConfig, subject: Subject, rig: Rig, activity: str, trial: int) -> Clip:
@@ -109,19 +122,19 @@ def _info(config: SimulatorConfig, window: WindowSpec) -> DatasetInfo:
 
 
 def simulate(config: SimulatorConfig) -> Dataset:
-    """Pre-cut clips of every subject, activity and trial; a clip is stretched over one window."""
+    """Pre-cut clips of all subjects, activities and trials; a clip is stretched to one window."""
     clips = tuple(
         simulate_clip(config, subject, rig, activity, trial)
         for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))
         for activity in config.labels
         for trial in range(1, config.trials + 1)
     )
-    durations_s = [len(clip.signals["thigh"]) / UNITS[-1].spec.rate_hz for clip in clips]
+    durations_s = [len(clip.signals["thigh"]) / INERTIAL_UNITS[-1].spec.rate_hz for clip in clips]
     return Dataset(_info(config, WindowSpec("clip", STEPS, float(np.median(durations_s)) / STEPS)), clips)
 
 
-def _programme(config: SimulatorConfig, bouts: int, rng: np.random.Generator) -> list[str]:
-    """Activities in a random order in which whoever sits down stands up next."""
+def _activity_sequence(config: SimulatorConfig, bouts: int, rng: np.random.Generator) -> list[str]:
+    """Activities in random order; standing up follows sitting down."""
     plan: list[str] = []
     sitting = {"sit_down", "stand_up"} <= set(config.labels)
     items = [name for name in config.labels if not (sitting and name == "stand_up")]
@@ -132,10 +145,10 @@ def _programme(config: SimulatorConfig, bouts: int, rng: np.random.Generator) ->
 
 
 def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, trial: int, bouts: int) -> Clip:
-    """One continuous recording: activities one after the other, blended over 0.7 s in between."""
+    """One continuous recording: a sequence of activities with transitions of 0.7 s."""
     number = int(subject.name[1:])
     rng = np.random.default_rng((config.seed, 5, number, trial))
-    plan = _programme(config, bouts, rng)
+    plan = _activity_sequence(config, bouts, rng)
     lengths_s = [_clip_seconds(config, activity, subject, rng) for activity in plan]
     starts_s = _TRANSITION_S + np.cumsum([0.0] + [length + _TRANSITION_S for length in lengths_s[:-1]])
     total_s = float(starts_s[-1] + lengths_s[-1] + _TRANSITION_S)
@@ -149,16 +162,18 @@ def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, tria
         since_s = time_s - start_s
         near = (since_s > -_TRANSITION_S) & (since_s < length_s + _TRANSITION_S)
         pose: Pose = perform(activity, subject, since_s[near], length_s, rng)
-        weight = ease(since_s[near] / _TRANSITION_S + 1) - ease((since_s[near] - length_s) / _TRANSITION_S)
+        weight = minimum_jerk(since_s[near] / _TRANSITION_S + 1) - minimum_jerk(
+            (since_s[near] - length_s) / _TRANSITION_S
+        )
         angles[near] += weight[:, None, None] * pose.angles_deg
         lift[near] += weight * pose.lift_m
-        if not ACTIVITIES[activity].flat_feet:
-            # People turn while they walk, to a new heading about their usual one.
+        if not ACTIVITIES[activity].level_soles:
+            # Gaits turn to a new heading, random around the usual one.
             goal_deg = float(rng.normal(0, 35))
-            heading_deg += (goal_deg - turned_deg) * ease(since_s / length_s)
+            heading_deg += (goal_deg - turned_deg) * minimum_jerk(since_s / length_s)
             turned_deg = goal_deg
         segments.append(Segment(float(start_s), float(start_s + length_s), config.labels.index(activity)))
-    motion = embody(Pose(angles, lift), subject, time_s, config.rate_hz, heading_deg, rng)
+    motion = pose_to_motion(Pose(angles, lift), subject, time_s, config.rate_hz, heading_deg, rng)
     signals, times_s = _record(motion, total_s, rig, config, rng)
     name = f"recording_{subject.name}_t{trial}"
     valid = _all_valid(signals)
@@ -166,17 +181,17 @@ def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, tria
 
 
 def continuous(config: SimulatorConfig, bouts: int = 14, hop: int = 4) -> Dataset:
-    """Long recordings with timestamps: `config.trials` of every subject, each of `bouts` activities.
+    """Continuous recordings with timestamps: `config.trials` per subject, each with `bouts` activities.
 
     Args:
-        config: as for `simulate`; a window has the same 16 steps.
+        config: options; a window has 16 steps as in `simulate`.
         bouts: activities per recording.
         hop: steps between two windows.
 
     Raises ConfigError if `bouts` is not above 0.
     """
     if bouts < 1:
-        raise ConfigError(f"simulator: {bouts} activities in a recording; expected at least 1")
+        raise ConfigError(f"bouts {bouts}: expected 1 or more activities in a recording")
     clips = tuple(
         simulate_recording(config, subject, rig, trial, bouts)
         for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))

@@ -1,4 +1,4 @@
-"""Activities of the arms: punching, throwing, waving, clapping, drawing a circle, and what nobody planned.
+"""Movements of the arms: punching, throwing, waving, clapping, drawing a circle, improvising.
 
 Each function takes the course of a movement and a manner of four numbers, see `edgehar.simulation.activities`.
 """
@@ -6,7 +6,7 @@ Each function takes the course of a movement and a manner of four numbers, see `
 import numpy as np
 
 from edgehar.simulation.body import Doubles
-from edgehar.simulation.curves import Channels, Course, both, held, through
+from edgehar.simulation.curves import Channels, Course, bilateral, keyframe_curves, plateau
 
 ARM_DEG = {
     "shoulder_flexion": (-30, 150),
@@ -15,22 +15,22 @@ ARM_DEG = {
     "elbow_flexion": (0, 130),
 }
 BODY_DEG = {"trunk_flexion": (-10, 30), "trunk_twist": (-30, 30), "pelvis_twist": (-15, 15), "knee_flexion": (0, 50)}
-"""Between which angles an improvised pose lies."""
-MOST_POSES, SHORTEST_WAY = 4, 0.06
-"""Poses of an improvisation, and the least share of its time from one to the next."""
+"""Ranges of the angles of an improvised pose."""
+MAX_POSES, MIN_INTERVAL = 4, 0.06
+"""Largest number of poses of an improvisation, and the smallest share of its time between two."""
 
 
 def punch(course: Course, manner: Doubles) -> Channels:
-    """Guard, one or two straight punches of the right hand, guard down."""
-    guard = held(course.progress)
+    """One or two straight punches of the right hand, from a guard."""
+    guard = plateau(course.progress)
     centres = (0.36, 0.62) if manner[0] > -0.2 else (0.48,)
     hit = sum((np.exp(-(((course.progress - centre) / 0.075) ** 2)) for centre in centres), np.zeros_like(guard))
     bent, raised = 118 + 12 * manner[1], 38 + 12 * manner[2]
     stance = 8 + 8 * manner[3]
     return (
-        both("knee_flexion", 1.6 * stance * guard)
-        | both("hip_flexion", stance * guard)
-        | both("shoulder_twist", 18 * guard)
+        bilateral("knee_flexion", 1.6 * stance * guard)
+        | bilateral("hip_flexion", stance * guard)
+        | bilateral("shoulder_twist", 18 * guard)
         | {
             "right_shoulder_flexion": guard * raised + hit * (86 - raised + 8 * manner[1]),
             "right_shoulder_abduction": 8 * guard - 14 * hit,
@@ -45,10 +45,10 @@ def punch(course: Course, manner: Doubles) -> Channels:
 
 
 def throw(course: Course, manner: Doubles) -> Channels:
-    """From overarm (manner 1) to sidearm (manner -1), with a step of the weight."""
+    """Throwing, from overarm (manner 1) to sidearm (manner -1), with a weight shift."""
     overarm = 0.5 + 0.5 * manner[0]
     up, out = 20 + 60 * overarm, 85 - 5 * overarm
-    arc = through(
+    arc = keyframe_curves(
         course.progress,
         (0, 0.30, 0.46, 0.56, 0.70, 1),
         flexion=(0, up - 40, up, up + 15, 38, 0),
@@ -62,8 +62,8 @@ def throw(course: Course, manner: Doubles) -> Channels:
         knee=(0, 14, 16, 20, 18 + 6 * manner[3], 0),
     )
     return (
-        both("hip_flexion", 0.5 * arc["knee"])
-        | both("knee_flexion", arc["knee"])
+        bilateral("hip_flexion", 0.5 * arc["knee"])
+        | bilateral("knee_flexion", arc["knee"])
         | {
             "right_shoulder_flexion": arc["flexion"],
             "right_shoulder_abduction": arc["abduction"],
@@ -81,8 +81,8 @@ def throw(course: Course, manner: Doubles) -> Channels:
 
 
 def wave(course: Course, manner: Doubles) -> Channels:
-    """Waving from the elbow or from the shoulder, high or low."""
-    up = held(course.progress)
+    """Waving from the elbow or the shoulder, high or low."""
+    up = plateau(course.progress)
     swing = up**2 * np.sin(2 * np.pi * course.cycle)
     high, whole = 70 + 34 * manner[0], 0.5 + 0.5 * manner[1]
     return {
@@ -96,24 +96,24 @@ def wave(course: Course, manner: Doubles) -> Channels:
 
 
 def clap(course: Course, manner: Doubles) -> Channels:
-    """Clapping before the belly or before the chest, with bent or stretched arms."""
-    up = held(course.progress)
+    """Clapping at the height of belly or chest, with bent or stretched arms."""
+    up = plateau(course.progress)
     apart = 0.5 - 0.5 * np.cos(2 * np.pi * course.cycle)
     wide = (26 + 8 * manner[0]) * apart
     return (
-        both("shoulder_flexion", up * (46 + 24 * manner[1]))
-        | both("shoulder_twist", up * (30 - wide))
-        | both("shoulder_abduction", up * (0.35 * wide - 2))
-        | both("elbow_flexion", up * (74 - 16 * manner[2]))
+        bilateral("shoulder_flexion", up * (46 + 24 * manner[1]))
+        | bilateral("shoulder_twist", up * (30 - wide))
+        | bilateral("shoulder_abduction", up * (0.35 * wide - 2))
+        | bilateral("elbow_flexion", up * (74 - 16 * manner[2]))
         | {"trunk_flexion": up * (2 + 4 * manner[3])}
     )
 
 
 def draw_circle(course: Course, manner: Doubles) -> Channels:
-    """A circle, or one and a half, in the air before the chest, clockwise for the one who draws."""
-    up = held(course.progress, 0.2, 0.2)
+    """Drawing a circle, or one and a half, in front of the chest, clockwise for the subject."""
+    up = plateau(course.progress, 0.2, 0.2)
     turns = 1.5 if manner[0] > 0.3 else 1.0
-    angle = 2 * np.pi * turns * through(course.progress, (0.1, 0.9), part=(0, 1))["part"]
+    angle = 2 * np.pi * turns * keyframe_curves(course.progress, (0.1, 0.9), part=(0, 1))["part"]
     size = 22 + 6 * manner[1]
     return {
         "right_shoulder_flexion": up * (74 + 12 * manner[2] + size * np.cos(angle)),
@@ -124,20 +124,22 @@ def draw_circle(course: Course, manner: Doubles) -> Channels:
 
 
 def improvise(course: Course, manner: Doubles) -> Channels:
-    """Arms, and a little of all the rest, through poses that nobody planned, now and then swinging on the way.
+    """Random poses of the arms and, with smaller angles, the body; sometimes with a superimposed oscillation.
 
-    Both arms alike, each for itself, or mostly one; everything that is drawn follows from the manner.
+    The arms move symmetrically, independently, or mostly one of them. The manner is the seed of all random numbers.
     """
     rng = np.random.default_rng(manner.view(np.uint64))
-    poses = int(rng.integers(1, MOST_POSES + 1))
-    ways = SHORTEST_WAY + (1 - (poses + 1) * SHORTEST_WAY) * rng.dirichlet(np.ones(poses + 1))
+    poses = int(rng.integers(1, MAX_POSES + 1))
+    ways = MIN_INTERVAL + (1 - (poses + 1) * MIN_INTERVAL) * rng.dirichlet(np.ones(poses + 1))
     times = (0.0, *ways.cumsum()[:-1].tolist(), 1.0)
-    swing = 0.25 * (rng.random() < 0.3) * held(course.progress)
+    swing = 0.25 * (rng.random() < 0.3) * plateau(course.progress)
     swing = swing * np.sin(2 * np.pi * rng.uniform(0.7, 1.6) * course.cycle)
 
     def wander(ranges: dict[str, tuple[int, int]], amount: float) -> Channels:
         goals = {part: amount * rng.uniform(*between, poses) for part, between in ranges.items()}
-        curves = through(course.progress, times, **{part: (0.0, *goal.tolist(), 0.0) for part, goal in goals.items()})
+        curves = keyframe_curves(
+            course.progress, times, **{part: (0.0, *goal.tolist(), 0.0) for part, goal in goals.items()}
+        )
         return {
             part: curve + amount * (ranges[part][1] - ranges[part][0]) * rng.uniform(-0.5, 0.5) * swing
             for part, curve in curves.items()
@@ -148,8 +150,8 @@ def improvise(course: Course, manner: Doubles) -> Channels:
     body = wander(BODY_DEG, 1.0 if rng.random() < 0.25 else 0.3)
     knees = body.pop("knee_flexion")
     return (
-        both("knee_flexion", knees)
-        | both("hip_flexion", 0.5 * knees)
+        bilateral("knee_flexion", knees)
+        | bilateral("hip_flexion", 0.5 * knees)
         | {f"right_{part}": curve for part, curve in right.items()}
         | {f"left_{part}": curve for part, curve in left.items()}
         | body

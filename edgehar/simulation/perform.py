@@ -1,8 +1,7 @@
-"""A person performs: an activity becomes joint angles, and joint angles a body whose feet stand on the ground.
+"""Performs an activity: joint angles of a subject, then the motion of a body that stands on the ground.
 
-The pelvis is not animated. It goes where the feet that carry the weight let it go: the lowest point of the feet
-is on the floor, and the points that touch it do not slide. Walking therefore moves forward by itself, a squat
-lowers the body and a seated body ends up behind its feet.
+The path of the pelvis follows from the feet: their lowest point is on the floor, and points in contact do not slide.
+So walking moves the body forward, a squat lowers it, and sitting moves it behind the feet.
 """
 
 from typing import NamedTuple
@@ -14,15 +13,15 @@ from edgehar.signals.modality import KINECT_JOINTS
 from edgehar.simulation.activities import ACTIVITIES
 from edgehar.simulation.body import (
     JOINTS,
-    ROOT,
+    ROOT_JOINT,
     Doubles,
     Motion,
     forward_kinematics,
     joint_rotations,
     mirrored,
-    rotation,
+    rotation_matrix,
 )
-from edgehar.simulation.curves import LIFT, MANNERS, Course
+from edgehar.simulation.curves import LIFT, MANNER_PARAMETERS, Course
 from edgehar.simulation.subjects import Subject
 
 _ALIASES = {"pelvis": "hip_centre", "trunk": "spine", "chest": "shoulder_centre"}
@@ -31,9 +30,9 @@ _HIPS, _KNEES, _ANKLES, _FEET = (
     [KINECT_JOINTS.index(f"{side}_{part}") for side in ("left", "right")] for part in ("hip", "knee", "ankle", "foot")
 )
 _HEEL_M = np.array([0.0, -0.06, 0.04])
-"""Where the heel is, seen from the ankle."""
+"""Position of the heel relative to the ankle."""
 _SOFT_M = 0.008
-"""Heights of the feet that differ by less than about this share the weight."""
+"""Foot points whose heights differ by less than about this share the weight."""
 
 # Standard deviation of the idle sway in degrees: part -> (flexion, abduction, twist).
 _SWAY: dict[str, tuple[float, float, float]] = {
@@ -51,7 +50,7 @@ _SWAY_DEG: Doubles = np.array(
 
 
 class Pose(NamedTuple):
-    """Angles (T, 20, 3) in degrees, see `simulation.body`, and how far (T,) in metres the feet leave the ground."""
+    """Joint angles (T, 20, 3) in degrees, see `edgehar.simulation.body`, and height of the feet (T,) in metres."""
 
     angles_deg: Doubles
     lift_m: Doubles
@@ -63,19 +62,19 @@ def _channel(name: str) -> tuple[int, int]:
 
 
 def perform(activity: str, subject: Subject, time_s: Doubles, seconds: float, rng: np.random.Generator) -> Pose:
-    """One performance of an activity between 0 and `seconds`, evaluated at `time_s`, which may reach beyond.
+    """A performance of an activity from 0 to `seconds`, evaluated at `time_s`, which may exceed this range.
 
     Raises DataError for an unknown activity.
     """
     if activity not in ACTIVITIES:
-        raise DataError(f"activity {activity!r} is unknown; expected one of {', '.join(ACTIVITIES)}")
-    movement, _, cadence_hz, everywhere, flat_feet = ACTIVITIES[activity]
+        raise DataError(f"activity {activity!r}: expected one of {', '.join(ACTIVITIES)}")
+    movement, _, cadence_hz, fills_clip, level_soles = ACTIVITIES[activity]
     before, after = np.clip(subject.rest + rng.normal(0, 0.03, 2), 0.01, 0.3)
     cadence_hz *= subject.tempo * np.exp(rng.normal(0, 0.04))
     phase = rng.random()
-    manner = subject.manner[activity] + rng.normal(0, 0.12, MANNERS)
+    manner = subject.manner[activity] + rng.normal(0, 0.12, MANNER_PARAMETERS)
     gain = subject.gain * np.exp(rng.normal(0, 0.04))
-    if everywhere:
+    if fills_clip:
         before = after = 0.0
     share = 1 - before - after
     progress = np.clip((time_s / seconds - before) / share, 0, 1)
@@ -89,14 +88,14 @@ def perform(activity: str, subject: Subject, time_s: Doubles, seconds: float, rn
         else:
             joint, axis = _channel(name)
             angles[:, joint, axis] = curve * gain[joint]
-    if flat_feet:
-        level = angles[:, _KNEES, 0] - angles[:, _HIPS, 0] + angles[:, ROOT, 0][:, None]
+    if level_soles:
+        level = angles[:, _KNEES, 0] - angles[:, _HIPS, 0] + angles[:, ROOT_JOINT, 0][:, None]
         angles[:, _ANKLES, 0] += 40 * np.tanh(level / 40)
     return Pose(angles, lift)
 
 
-def smoothed(values: Doubles, width: float) -> Doubles:
-    """Gaussian smoothing along the first axis, `width` samples of standard deviation; the ends are held."""
+def gaussian_smooth(values: Doubles, width: float) -> Doubles:
+    """Gaussian filter along the first axis, `width` samples of standard deviation, with constant extrapolation."""
     pad = int(np.ceil(4 * width))
     padded = np.concatenate([np.repeat(values[:1], pad, axis=0), values, np.repeat(values[-1:], pad, axis=0)])
     frequency = np.fft.rfftfreq(len(padded))
@@ -105,7 +104,7 @@ def smoothed(values: Doubles, width: float) -> Doubles:
 
 
 def _sway(time_s: Doubles, subject: Subject, rng: np.random.Generator) -> Doubles:
-    """Slow small angles (T, 20, 3): two sines a joint."""
+    """Idle sway angles (T, 20, 3): the sum of two slow sines per angle."""
     moving = _SWAY_DEG > 0
     rate_hz = rng.uniform(0.12, 0.6, (2, JOINTS, 3))[:, moving]
     phase = rng.random((2, JOINTS, 3))[:, moving]
@@ -115,11 +114,11 @@ def _sway(time_s: Doubles, subject: Subject, rng: np.random.Generator) -> Double
     return angles
 
 
-def planted(motion: Motion, lift_m: Doubles, rate_hz: float) -> Motion:
-    """Move a body, whose root is at the origin, so that its weight-bearing feet neither sink nor slide.
+def plant_feet(motion: Motion, lift_m: Doubles, rate_hz: float) -> Motion:
+    """Move a body so that its weight-bearing feet are on the floor and do not slide.
 
     Args:
-        motion: the body relative to its root.
+        motion: the body, with its root at the origin.
         lift_m: (T,) height of the feet above the floor.
         rate_hz: frames per second.
     """
@@ -130,49 +129,49 @@ def planted(motion: Motion, lift_m: Doubles, rate_hz: float) -> Motion:
     height = _SOFT_M * np.log(closeness.sum(axis=1) / 2) - lowest
     weight = closeness / closeness.sum(axis=1, keepdims=True)
     velocity = -(weight[..., None] * np.gradient(points, axis=0)).sum(axis=1) * rate_hz  # (T, 3)
-    root = smoothed(np.cumsum(velocity, axis=0) / rate_hz, 0.03 * rate_hz)
-    root[:, 1] = smoothed(height + lift_m, 0.025 * rate_hz)
+    root = gaussian_smooth(np.cumsum(velocity, axis=0) / rate_hz, 0.03 * rate_hz)
+    root[:, 1] = gaussian_smooth(height + lift_m, 0.025 * rate_hz)
     return Motion(motion.positions + root[:, None], motion.orientations)
 
 
-def embody(
+def pose_to_motion(
     pose: Pose, subject: Subject, time_s: Doubles, rate_hz: float, heading_deg: Doubles, rng: np.random.Generator
 ) -> Motion:
-    """Give a pose the subject's posture, sway, side and smoothness, and let it stand on the ground.
+    """Motion of a subject: applies smoothing, handedness, posture, sway and heading, and plants the feet.
 
     Args:
-        pose: T frames, for a right-handed person without a posture of their own.
-        subject: who moves.
+        pose: T frames of a right-handed person in neutral posture.
+        subject: the person.
         time_s: (T,) seconds.
         rate_hz: frames per second.
         heading_deg: (T,) heading to the camera.
-        rng: for the sway.
+        rng: source of the sway.
     """
     moving = pose.angles_deg.any(axis=0)
     angles = np.zeros_like(pose.angles_deg)
-    angles[:, moving] = smoothed(pose.angles_deg[:, moving], subject.smooth_s * rate_hz)
+    angles[:, moving] = gaussian_smooth(pose.angles_deg[:, moving], subject.smooth_s * rate_hz)
     if subject.left_handed:
         angles = mirrored(angles)
     local = joint_rotations(angles + subject.posture_deg + _sway(time_s, subject, rng))
     turn = np.zeros((len(time_s), 3))
     turn[:, 1] = np.radians(heading_deg)
-    local[:, ROOT] = rotation(turn) @ local[:, ROOT]
+    local[:, ROOT_JOINT] = rotation_matrix(turn) @ local[:, ROOT_JOINT]
     body = forward_kinematics(local, subject.offsets_m, np.zeros((len(time_s), 3)))
-    return planted(body, pose.lift_m, rate_hz)
+    return plant_feet(body, pose.lift_m, rate_hz)
 
 
 def simulate_motion(
     activity: str, subject: Subject, seconds: float, rate_hz: float, rng: np.random.Generator, margin_s: float = 0.0
 ) -> Motion:
-    """One performance of an activity: T = round(seconds * rate) frames, the floor at y = 0.
+    """Motion of one performance: T = round(seconds * rate_hz) frames, with the floor at y = 0.
 
     Args:
         activity: a key of `edgehar.simulation.activities.ACTIVITIES`.
-        subject: who moves; `dataclasses.replace(subject, offsets_m=bone_offsets(lengths))` for another build.
-        seconds: length of the performance.
+        subject: the person; `dataclasses.replace(subject, offsets_m=bone_offsets(lengths))` for another build.
+        seconds: duration of the performance.
         rate_hz: frames per second.
-        rng: for what differs between two trials of one subject.
-        margin_s: so much more is simulated before the start and after the end.
+        rng: source of the differences between trials.
+        margin_s: extra time simulated before the start and after the end.
 
     Raises DataError for an unknown activity.
     """
@@ -180,4 +179,4 @@ def simulate_motion(
     time_s = (np.arange(round(seconds * rate_hz) + 2 * margin) - margin) / rate_hz
     pose = perform(activity, subject, time_s, seconds, rng)
     heading_deg = np.full(len(time_s), subject.heading_deg + rng.normal(0, 6))
-    return embody(pose, subject, time_s, rate_hz, heading_deg, rng)
+    return pose_to_motion(pose, subject, time_s, rate_hz, heading_deg, rng)

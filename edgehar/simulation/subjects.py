@@ -1,4 +1,4 @@
-"""A simulated person: build, tempo, posture, and an own manner of doing every activity."""
+"""Simulated subjects: build, tempo, posture and individual style of each activity."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ import numpy as np
 from edgehar.signals.modality import KINECT_JOINTS
 from edgehar.simulation.activities import ACTIVITIES
 from edgehar.simulation.body import JOINTS, REST_OFFSETS_M, STANDARD_HEIGHT_M, Doubles
-from edgehar.simulation.curves import MANNERS
+from edgehar.simulation.curves import MANNER_PARAMETERS
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who moves.
+    """A simulated person.
 
     Attributes:
         name: "s1", "s2", ...
         offsets_m: (20, 3) vector from each parent to the joint, see `edgehar.simulation.body`.
-        tempo: speed of everything, 1 for the average person.
-        gain: (20, 1) how far each joint moves, 1 for the average person.
-        left_handed: True if every one-sided movement is done with the left.
+        tempo: speed of all movements, 1 for the average subject.
+        gain: (20, 1) range of motion of each joint, 1 for the average subject.
+        left_handed: whether one-sided movements are performed with the left side.
         posture_deg: (20, 3) angles added to all movements.
-        smooth_s: standard deviation of the Gaussian that rounds off all movements.
-        sway: size of the idle sway, 1 for the average person.
+        smooth_s: standard deviation of the Gaussian filter applied to all movements.
+        sway: amplitude of the idle sway, 1 for the average subject.
         heading_deg: usual heading to the camera, positive to the person's left.
-        rest: (2,) usual share of a clip spent resting before and after a movement.
-        skew: whether a movement is fast early (positive) or late (negative), -1..1.
+        rest: (2,) usual shares of a clip before and after a movement.
+        skew: -1..1, positive for movements that start fast, negative for those that end fast.
         manner: activity -> (4,) numbers of about -1..1, see `edgehar.simulation.activities`.
     """
 
@@ -44,7 +44,7 @@ class Subject:
 
 
 def _groups() -> dict[str, list[int]]:
-    """Joint indices per kind of bone or angle, left and right together."""
+    """Joint indices by name without side."""
     groups: dict[str, list[int]] = {}
     for index, joint in enumerate(KINECT_JOINTS):
         groups.setdefault(joint.removeprefix("left_").removeprefix("right_"), []).append(index)
@@ -72,7 +72,7 @@ _POSTURE: dict[tuple[str, int], tuple[float, float]] = {
 
 
 def _build(rng: np.random.Generator, style: float) -> Doubles:
-    """Bone offsets of one person: height, then the share of arms, legs and shoulders in it."""
+    """Bone offsets: random height, and proportions of arms, legs and shoulders."""
     height = rng.normal(1.73, 0.08 * style) / STANDARD_HEIGHT_M
     legs, arms, width = 1 + style * rng.normal(0, (0.025, 0.03, 0.06))
     offsets = REST_OFFSETS_M * height
@@ -86,7 +86,7 @@ def _build(rng: np.random.Generator, style: float) -> Doubles:
 
 
 def draw_subject(seed: int, number: int, style: float = 1.0) -> Subject:
-    """Subject `number` of the population `seed`; `style` scales how much people differ, 0 for all alike."""
+    """Subject `number` of the population `seed`; `style` scales the differences between subjects, 0 for none."""
     rng = np.random.default_rng((seed, 1, number))
     gain = np.ones((JOINTS, 1))
     for joints, spread in ((_ARM, 0.12), (_LEG, 0.06), (_TRUNK, 0.15)):
@@ -95,7 +95,7 @@ def draw_subject(seed: int, number: int, style: float = 1.0) -> Subject:
     for (part, axis), (mean, spread) in _POSTURE.items():
         posture[_GROUPS[part], axis] = mean + style * spread * rng.normal()
     manner = {
-        name: style * np.random.default_rng((seed, 2, number, index)).uniform(-1, 1, MANNERS)
+        name: style * np.random.default_rng((seed, 2, number, index)).uniform(-1, 1, MANNER_PARAMETERS)
         for index, name in enumerate(ACTIVITIES)
     }
     return Subject(

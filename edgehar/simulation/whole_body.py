@@ -1,4 +1,4 @@
-"""Activities of the whole body: standing, walking, sitting, squatting, bending, jumping, kicking.
+"""Movements of the whole body: standing, walking, sitting, squatting, bending, jumping, kicking.
 
 Each function takes the course of a movement and a manner of four numbers, see `edgehar.simulation.activities`.
 """
@@ -6,18 +6,18 @@ Each function takes the course of a movement and a manner of four numbers, see `
 import numpy as np
 
 from edgehar.simulation.body import Doubles
-from edgehar.simulation.curves import GRAVITY_MPS2, LIFT, Channels, Course, both, pulse, through
+from edgehar.simulation.curves import GRAVITY_MPS2, LIFT, Channels, Course, bilateral, keyframe_curves, pulse
 
 
 def stand(course: Course, manner: Doubles) -> Channels:
-    """Standing with the weight going from foot to foot; arms hanging, folded or akimbo."""
+    """Standing with weight shifts; arms hanging, folded or akimbo."""
     shift = np.sin(2 * np.pi * 0.35 * course.cycle)
     folded, akimbo = 75 * max(manner[0] - 0.2, 0.0), 60 * max(-manner[0] - 0.4, 0.0)
     still = np.ones_like(shift)
     return (
-        both("elbow_flexion", still * (folded + akimbo))
-        | both("shoulder_twist", still * (folded * 0.6 + akimbo * 0.7))
-        | both("shoulder_abduction", still * akimbo * 0.6)
+        bilateral("elbow_flexion", still * (folded + akimbo))
+        | bilateral("shoulder_twist", still * (folded * 0.6 + akimbo * 0.7))
+        | bilateral("shoulder_abduction", still * akimbo * 0.6)
         | {
             "left_hip_abduction": (3 + 2 * manner[1]) * shift,
             "right_hip_abduction": -(3 + 2 * manner[1]) * shift,
@@ -28,7 +28,7 @@ def stand(course: Course, manner: Doubles) -> Channels:
 
 
 def _leg(cycle: Doubles, hip: float, swing: float, stance: float, push: float) -> tuple[Doubles, Doubles, Doubles]:
-    """Hip, knee and ankle of one leg; heel strike at cycle 0 (shape after Winter, Biomechanics of human gait)."""
+    """Hip, knee and ankle angles of a leg, heel strike at cycle 0 (shape after Winter, Biomechanics of human gait)."""
     hip_flexion = 10 + hip * np.cos(2 * np.pi * (cycle + 0.06)) + 0.12 * hip * np.cos(4 * np.pi * cycle)
     knee_flexion = 5 + stance * pulse(cycle, 0.14, 0.09) + swing * pulse(cycle, 0.72, 0.10)
     ankle_flexion = push * (0.5 * pulse(cycle, 0.40, 0.12) - pulse(cycle, 0.60, 0.06))
@@ -54,7 +54,7 @@ def _gait(course: Course, hip: float, swing: float, stance: float, push: float, 
 
 
 def walk(course: Course, manner: Doubles) -> Channels:
-    """Walking: stride, arm swing and bend of the elbows differ."""
+    """Walking, with variable stride, arm swing and elbow bend."""
     arm = (18 + 9 * manner[0]) * np.cos(2 * np.pi * (course.cycle + 0.5))
     bend = 14 + 6 * manner[1]
     forward = np.ones_like(arm)
@@ -68,7 +68,7 @@ def walk(course: Course, manner: Doubles) -> Channels:
 
 
 def jog(course: Course, manner: Doubles) -> Channels:
-    """Jogging with bent elbows and a short flight at every step."""
+    """Jogging with bent elbows and a short flight phase at each step."""
     arm = (26 + 10 * manner[0]) * np.cos(2 * np.pi * (course.cycle + 0.5))
     forward = np.ones_like(arm)
     heels = 78 + 16 * manner[3]
@@ -86,11 +86,11 @@ def jog(course: Course, manner: Doubles) -> Channels:
 
 
 def _seat(progress: Doubles, manner: Doubles, lean_at: float) -> Channels:
-    """Progress 0 upright, 1 seated; the trunk bends most at `lean_at`."""
+    """Transition from upright (progress 0) to seated (1), with the largest trunk flexion at `lean_at`."""
     knee, lean, slouch = 88 + 6 * manner[0], 34 + 12 * manner[1], 6 + 6 * manner[2]
     reach = 25 + 25 * manner[3]
-    legs = through(progress, (0, 1), hip=(0, 84.0), knee=(0, knee), pelvis=(0, 0.0))
-    upper = through(
+    legs = keyframe_curves(progress, (0, 1), hip=(0, 84.0), knee=(0, knee), pelvis=(0, 0.0))
+    upper = keyframe_curves(
         progress,
         (0, lean_at, 1),
         lean=(0, lean, slouch),
@@ -99,29 +99,29 @@ def _seat(progress: Doubles, manner: Doubles, lean_at: float) -> Channels:
         elbow=(0, 20, 42.0),
     )
     return (
-        both("hip_flexion", legs["hip"] + upper["tilt"])
-        | both("knee_flexion", legs["knee"])
-        | both("shoulder_flexion", upper["reach"])
-        | both("elbow_flexion", upper["elbow"])
+        bilateral("hip_flexion", legs["hip"] + upper["tilt"])
+        | bilateral("knee_flexion", legs["knee"])
+        | bilateral("shoulder_flexion", upper["reach"])
+        | bilateral("elbow_flexion", upper["elbow"])
         | {"pelvis_flexion": upper["tilt"], "trunk_flexion": upper["lean"]}
     )
 
 
 def sit_down(course: Course, manner: Doubles) -> Channels:
-    """Sitting down on a chair and staying there."""
+    """Sitting down on a chair."""
     return _seat(course.progress, manner, 0.62)
 
 
 def stand_up(course: Course, manner: Doubles) -> Channels:
-    """Getting up from a chair."""
+    """Standing up from a chair."""
     return _seat(1 - course.progress, manner, 0.70)
 
 
 def squat(course: Course, manner: Doubles) -> Channels:
-    """Squatting with the arms stretched out before the body, or left to hang."""
+    """Squatting with the arms stretched forward or hanging."""
     depth, lean, arms = 98 + 14 * manner[0], 26 + 8 * manner[1], 45 + 45 * manner[2]
     hold = 0.06 + 0.04 * manner[3]
-    move = through(
+    move = keyframe_curves(
         course.progress,
         (0, 0.48 - hold, 0.48 + hold, 1),
         hip=(0, depth, depth, 0),
@@ -129,19 +129,19 @@ def squat(course: Course, manner: Doubles) -> Channels:
         arms=(0, arms, arms, 0),
     )
     return (
-        both("hip_flexion", move["hip"])
-        | both("knee_flexion", 1.02 * move["hip"])
-        | both("hip_abduction", 0.12 * move["hip"])
-        | both("shoulder_flexion", move["arms"])
+        bilateral("hip_flexion", move["hip"])
+        | bilateral("knee_flexion", 1.02 * move["hip"])
+        | bilateral("hip_abduction", 0.12 * move["hip"])
+        | bilateral("shoulder_flexion", move["arms"])
         | {"pelvis_flexion": move["lean"], "trunk_flexion": 0.5 * move["lean"]}
     )
 
 
 def bend(course: Course, manner: Doubles) -> Channels:
-    """Picking something up: between a stiff-legged stoop and a crouch."""
+    """Picking something up, between a stoop with straight legs and a crouch."""
     knees, back = 54 + 36 * manner[0], 40 - 8 * manner[0]
     tilt, reach = 46 - 8 * manner[0], 92 + 10 * manner[1]
-    move = through(
+    move = keyframe_curves(
         course.progress,
         (0, 0.42, 0.56, 1),
         knees=(0, knees, knees, 0),
@@ -151,7 +151,7 @@ def bend(course: Course, manner: Doubles) -> Channels:
         turn=(0, 6 + 8 * manner[2], 6 + 8 * manner[2], 0),
         elbow=(0, 4, 20 + 15 * manner[3], 0),
     )
-    return both("hip_flexion", 0.55 * move["knees"] + move["tilt"]) | {
+    return bilateral("hip_flexion", 0.55 * move["knees"] + move["tilt"]) | {
         "left_knee_flexion": move["knees"],
         "right_knee_flexion": 1.1 * move["knees"],
         "pelvis_flexion": move["tilt"],
@@ -164,14 +164,14 @@ def bend(course: Course, manner: Doubles) -> Channels:
 
 
 def jump(course: Course, manner: Doubles) -> Channels:
-    """A jump on the spot with a swing of the arms; in the air the body falls freely."""
+    """A jump on the spot with an arm swing; ballistic during the flight."""
     height_m = 0.20 + 0.07 * manner[0]
     flight = min(np.sqrt(8 * height_m / GRAVITY_MPS2) / course.seconds, 0.34)
-    # What the time in the air allows, if the movement is very short.
+    # The height that the flight time allows, for a very short movement.
     height_m = (flight * course.seconds) ** 2 * GRAVITY_MPS2 / 8
     off, land = 0.44, 0.44 + flight
     crouch, arms, tuck = 68 + 14 * manner[1], 70 + 50 * manner[2], 14 + 12 * manner[3]
-    move = through(
+    move = keyframe_curves(
         course.progress,
         (0, 0.30, off, off + flight / 2, land, land + 0.09, 1),
         hip=(0, crouch, 0, tuck, 12, 0.7 * crouch, 0),
@@ -182,19 +182,19 @@ def jump(course: Course, manner: Doubles) -> Channels:
     )
     air = np.clip((course.progress - off) / flight, 0, 1)
     return (
-        both("hip_flexion", move["hip"])
-        | both("knee_flexion", move["knee"])
-        | both("shoulder_flexion", move["arms"])
-        | both("elbow_flexion", move["elbow"])
-        | both("ankle_flexion", -32 * pulse(course.progress / 2, (off + land) / 4, 0.05 + flight / 10))
+        bilateral("hip_flexion", move["hip"])
+        | bilateral("knee_flexion", move["knee"])
+        | bilateral("shoulder_flexion", move["arms"])
+        | bilateral("elbow_flexion", move["elbow"])
+        | bilateral("ankle_flexion", -32 * pulse(course.progress / 2, (off + land) / 4, 0.05 + flight / 10))
         | {"pelvis_flexion": move["lean"], "trunk_flexion": 0.6 * move["lean"], LIFT: 4 * height_m * air * (1 - air)}
     )
 
 
 def kick(course: Course, manner: Doubles) -> Channels:
-    """A kick with the right leg, from the knee or from the hip."""
+    """A kick with the right leg, from the knee or the hip."""
     height, snap = 68 + 16 * manner[0], 48 + 34 * manner[1]
-    swing = through(
+    swing = keyframe_curves(
         course.progress,
         (0, 0.28, 0.42, 0.55, 0.72, 1),
         hip=(0, -22, 0.55 * height, height, 0.4 * height, 0),

@@ -1,3 +1,5 @@
+"""Forward kinematics: bone lengths, rotations, anatomical angles, mirroring."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,13 +10,13 @@ from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
 from edgehar.simulation.body import (
     JOINTS,
     REST_OFFSETS_M,
-    ROOT,
+    ROOT_JOINT,
     Motion,
     bone_offsets,
     forward_kinematics,
     joint_rotations,
     mirrored,
-    rotation,
+    rotation_matrix,
     rotation_vector,
 )
 
@@ -30,14 +32,14 @@ def posed(**degrees: tuple[float, float, float]) -> Motion:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_bones_keep_their_length_in_every_posture(seed: int) -> None:
+def test_bone_lengths_are_constant_in_all_postures(seed: int) -> None:
     rng = np.random.default_rng(seed)
     lengths = rng.uniform(0.05, 0.6, JOINTS)
     motion = forward_kinematics(
         joint_rotations(rng.uniform(-170, 170, (9, JOINTS, 3))), bone_offsets(lengths), rng.normal(size=(9, 3))
     )
     bones = motion.positions - motion.positions[:, KINECT_PARENTS]
-    others = np.arange(JOINTS) != ROOT
+    others = np.arange(JOINTS) != ROOT_JOINT
     np.testing.assert_allclose(np.linalg.norm(bones, axis=2)[:, others], np.tile(lengths[others], (9, 1)), atol=1e-12)
 
 
@@ -54,10 +56,10 @@ def test_segments_are_rotations_and_point_along_their_bones(seed: int) -> None:
     np.testing.assert_allclose(motion.orientations[:, ELBOW] @ REST_OFFSETS_M[HAND - 1], forearm, atol=1e-12)
 
 
-def test_upright_body_faces_the_camera_with_its_right_hand_on_positive_x() -> None:
+def test_upright_body_faces_the_camera_with_the_right_hand_at_positive_x() -> None:
     body = posed().positions[0]
     assert body[HAND, RIGHT] > 0.1 > body[KINECT_JOINTS.index("left_hand"), RIGHT]
-    assert body[HEAD, UP] > body[ROOT, UP] > body[ANKLE, UP]
+    assert body[HEAD, UP] > body[ROOT_JOINT, UP] > body[ANKLE, UP]
     assert body[KINECT_JOINTS.index("right_foot"), 2] < body[ANKLE, 2]
 
 
@@ -82,7 +84,7 @@ def test_angles_have_their_anatomical_sense(
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_mirrored_movement_is_the_mirror_image(seed: int) -> None:
+def test_mirrored_angles_give_the_mirror_image(seed: int) -> None:
     angles = np.random.default_rng(seed).uniform(-90, 90, (3, JOINTS, 3))
     swap = list(range(JOINTS))
     for index, name in enumerate(KINECT_JOINTS):
@@ -98,10 +100,10 @@ def test_a_mirrored_movement_is_the_mirror_image(seed: int) -> None:
 
 @given(st.lists(st.floats(-1.7, 1.7), min_size=3, max_size=3))
 def test_rotation_vector_is_the_inverse_of_rotation(vector: list[float]) -> None:
-    np.testing.assert_allclose(rotation_vector(rotation(np.array([vector]))), [vector], atol=1e-9)
+    np.testing.assert_allclose(rotation_vector(rotation_matrix(np.array([vector]))), [vector], atol=1e-9)
 
 
 @pytest.mark.parametrize("lengths", [np.ones(19), np.zeros(20), np.full(20, np.nan)])
-def test_impossible_bone_lengths_are_refused(lengths: np.ndarray) -> None:
-    with pytest.raises(DataError, match="expected 20 lengths"):
+def test_invalid_bone_lengths_are_refused(lengths: np.ndarray) -> None:
+    with pytest.raises(DataError, match="bone lengths"):
         bone_offsets(lengths)

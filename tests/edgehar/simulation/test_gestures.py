@@ -1,4 +1,4 @@
-"""Improvised motion: another one each time, the same for the same numbers, and no activity of the default data set."""
+"""Improvised motion: different each time, reproducible by seed, not in the default data set."""
 
 import itertools
 from dataclasses import replace
@@ -17,23 +17,23 @@ HAND, PELVIS = (KINECT_JOINTS.index(name) for name in ("right_hand", "hip_centre
 
 
 def hand(activity: str, trial: int) -> Doubles:
-    """Where the hand goes, (T, 3) metres from the pelvis."""
+    """Path of the hand, (T, 3) metres from the pelvis."""
     joints = simulate_motion(activity, PERSON, 2.7, 150.0, np.random.default_rng(trial)).positions
     return joints[:, HAND] - joints[:, PELVIS]
 
 
-def apart(activity: str) -> float:
-    """How far the hand of one performance is from that of the next at most; of six in a row the closest two."""
+def least_difference(activity: str) -> float:
+    """Largest distance of the hand between consecutive performances; the smallest value of six performances."""
     paths = [hand(activity, trial) for trial in range(6)]
     return min(float(np.abs(one - other).max()) for one, other in itertools.pairwise(paths))
 
 
-def test_no_improvisation_is_like_another_but_the_same_numbers_give_the_same():
-    assert apart("draw_circle") < 0.3 < apart(IMPROVISED)
+def test_improvisations_differ_and_are_reproducible() -> None:
+    assert least_difference("draw_circle") < 0.3 < least_difference(IMPROVISED)
     np.testing.assert_array_equal(hand(IMPROVISED, 3), hand(IMPROVISED, 3))
 
 
-def test_it_moves_and_begins_and_ends_at_rest():
+def test_improvisation_moves_and_starts_and_ends_at_rest() -> None:
     rest = hand("draw_circle", 0)[0]
     for trial in range(6):
         path = hand(IMPROVISED, trial)
@@ -41,6 +41,6 @@ def test_it_moves_and_begins_and_ends_at_rest():
         assert np.ptp(path, axis=0).max() > 0.15
 
 
-def test_it_is_simulated_on_request_only():
+def test_improvisation_is_not_among_the_default_activities() -> None:
     assert IMPROVISED not in SimulatorConfig().labels
     assert SimulatorConfig(activities=(IMPROVISED,)).labels == (IMPROVISED,)
