@@ -88,9 +88,7 @@ def check_replaceable(out: Path, kind: str) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "checkpoint.json").is_file():
-        raise ConfigError(
-            f"--out {out}: found files but no checkpoint.json; nothing was changed; choose another folder"
-        )
+        raise ConfigError(f"--out {out}: exists but has no checkpoint.json; nothing was changed; choose another folder")
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES or not entry.is_file())
     if foreign:
         raise ConfigError(
