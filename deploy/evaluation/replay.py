@@ -1,4 +1,4 @@
-"""One recording heard twice: as a live stream, chunk by chunk, and all at once."""
+"""Replays recordings as live streams, chunk by chunk, beside the predictions of the whole recordings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,51 +6,44 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgehar.checks import check_seed
-from edgehar.config import option
+from edgehar.config import option, seed_option
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.options import StreamOptions
 from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.deploy.stream.segments import Segmenter
-from edgehar.errors import ConfigError, DataError
-from edgehar.metrics.detection_delay import Answer
+from edgehar.errors import DataError
+from edgehar.metrics.detection_delay import EmittedLabel
 from edgehar.signals.clip import Clip, Prediction, Segment
 
 
 @dataclass(frozen=True)
-class StreamOptions:
-    """How a recording is streamed, and what is made of the predictions."""
+class ReplayOptions(StreamOptions):
+    """Stream.
 
-    smoothing: float = option(0.0, "weight of the previous prediction, 0 to below 1")
-    margin: float = option(0.0, "how much more probable a new label must be to replace the previous one")
-    lateness_s: float = option(0.5, "seconds that the slowest sensor is waited for")
-    reorder_s: float = option(0.0, "seconds that a sample may come behind a newer one and change nothing")
-    shortest_s: float = option(0.0, "seconds that a label must last to be an activity")
-    chunk: int = option(10, "most samples that one push hands over; how many is drawn anew each time")
-    seed: int = option(0, "of the chunks")
+    The options of a stream, and how a recording is replayed into it.
+    """
 
-    def __post_init__(self) -> None:
-        """Refuse a chunk without a sample, and what no seed can be."""
-        check_seed(self.seed)
-        if self.chunk < 1:
-            raise ConfigError(f"--chunk {self.chunk}: expected 1 sample or more")
+    shortest_s: float = option(0.0, "seconds that a label must last to be an activity", at_least=0)
+    chunk: int = option(10, "most samples per push; the number is drawn at random for each", at_least=1)
+    seed: int = seed_option("random seed of the chunks")
 
     @property
     def smoothed(self) -> bool:
-        """Whether the stream's answers are meant to differ from those of single windows."""
+        """Whether the stream's predictions may differ from those of single windows."""
         return self.smoothing > 0 or self.margin > 0
 
 
 class Push(NamedTuple):
-    """Samples `first` to before `last` of a sensor, handed over when the last of them has been recorded."""
+    """Samples `first` to `end`, exclusive, of a sensor; pushed when the last of them has been recorded."""
 
     arrives_s: float
     modality: str
     first: int
-    last: int
+    end: int
 
 
 class TimedPrediction(NamedTuple):
-    """A prediction, and the time of the newest sample that the stream had when it came out."""
+    """A prediction and when the stream emitted it: the time of the newest sample pushed by then."""
 
     emitted_s: float
     prediction: Prediction
@@ -58,56 +51,56 @@ class TimedPrediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of one recording.
+    """The predictions of one recording, as a stream and offline.
 
     Attributes:
         clip: the recording.
         truth: its labelled segments.
-        offline: predictions of its windows, all at once.
-        said: what the stream said.
+        offline: predictions of the windows of the whole recording.
+        timed: predictions of the stream, with their times.
     """
 
     clip: Clip
     truth: tuple[Segment, ...]
     offline: list[Prediction]
-    said: list[TimedPrediction]
+    timed: list[TimedPrediction]
 
     @property
     def stream(self) -> list[Prediction]:
-        """The stream's predictions."""
-        return [one.prediction for one in self.said]
+        """Predictions of the stream."""
+        return [one.prediction for one in self.timed]
 
 
 def chunks(clip: Clip, most: int, generator: np.random.Generator) -> list[Push]:
-    """Every sample of a recording once, in chunks of one to `most` samples of one sensor, in the order of arrival."""
+    """All samples of a recording in chunks of one to `most` samples of one sensor, in order of arrival."""
     pushes: list[Push] = []
     for name, times_s in clip.times_s.items():
         first = 0
         while first < len(times_s):
-            last = min(first + int(generator.integers(1, most + 1)), len(times_s))
-            pushes.append(Push(float(times_s[last - 1]), name, first, last))
-            first = last
+            end = min(first + int(generator.integers(1, most + 1)), len(times_s))
+            pushes.append(Push(float(times_s[end - 1]), name, first, end))
+            first = end
     return sorted(pushes, key=lambda push: push.arrives_s)
 
 
-def stream_clip(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> list[TimedPrediction]:
-    """What a live stream says of a recording, whose clock starts at 0; lost samples come as NaN."""
+def stream_clip(recognizer: Recognizer, clip: Clip, options: ReplayOptions) -> list[TimedPrediction]:
+    """Push a recording, whose clock starts at 0, into a stream; invalid samples as NaN."""
     if not clip.times_s:
         return []
     stream = StreamRecognizer(
         recognizer, tuple(clip.times_s), options.smoothing, options.margin, options.lateness_s, options.reorder_s, 0.0
     )
-    said: list[TimedPrediction] = []
+    timed: list[TimedPrediction] = []
     arrives_s = 0.0
     signals = {name: np.where(clip.valid[name][:, None], clip.signals[name], np.nan) for name in clip.times_s}
-    for arrives_s, name, first, last in chunks(clip, options.chunk, np.random.default_rng(options.seed)):
-        found = stream.push(name, signals[name][first:last], clip.times_s[name][first:last])
-        said += [TimedPrediction(arrives_s, one) for one in found]
-    return said + [TimedPrediction(arrives_s, one) for one in stream.flush()]
+    for arrives_s, name, first, end in chunks(clip, options.chunk, np.random.default_rng(options.seed)):
+        predictions = stream.push(name, signals[name][first:end], clip.times_s[name][first:end])
+        timed += [TimedPrediction(arrives_s, one) for one in predictions]
+    return timed + [TimedPrediction(arrives_s, one) for one in stream.flush()]
 
 
 def offline_clip(recognizer: Recognizer, clip: Clip) -> list[Prediction]:
-    """Predictions of a recording's windows; none if it is shorter than a window, or nothing in it is usable."""
+    """Predictions of a recording's windows; none if it is shorter than a window or has no valid sample."""
     try:
         return recognizer.predict_clip(clip)
     except DataError:
@@ -115,33 +108,32 @@ def offline_clip(recognizer: Recognizer, clip: Clip) -> list[Prediction]:
 
 
 def true_segments(clip: Clip) -> tuple[Segment, ...]:
-    """The labelled segments of a recording; the whole of it where it has one label."""
+    """The labelled segments of a recording; the whole recording if it has one label."""
     last_s = max((float(times[-1]) for times in clip.times_s.values() if len(times)), default=0.0)
     return clip.segments if clip.label is None or last_s <= 0 else (Segment(0.0, last_s, clip.label),)
 
 
-def replay(recognizer: Recognizer, clip: Clip, options: StreamOptions) -> Replay:
-    """Everything that is scored of one recording."""
-    said = stream_clip(recognizer, clip, options)
-    return Replay(clip, true_segments(clip), offline_clip(recognizer, clip), said)
+def replay(recognizer: Recognizer, clip: Clip, options: ReplayOptions) -> Replay:
+    """Recognise a recording as a stream and offline."""
+    timed = stream_clip(recognizer, clip, options)
+    return Replay(clip, true_segments(clip), offline_clip(recognizer, clip), timed)
 
 
 def predicted_segments(predictions: Iterable[Prediction], labels: tuple[str, ...], shortest_s: float) -> list[Segment]:
-    """The activities that a board would tell of, with their labels' indices."""
+    """The activities that a board would report, as segments."""
     segmenter = Segmenter(shortest_s)
     activities = segmenter.push(predictions) + segmenter.flush()
     return [Segment(one.start_s, one.end_s, labels.index(one.label)) for one in activities]
 
 
 def class_index(prediction: Prediction, labels: tuple[str, ...]) -> int:
-    """Index of the label that a prediction names; of the most probable one where it is "unknown"."""
-    known = prediction.label in labels
-    return labels.index(prediction.label) if known else int(np.argmax(prediction.probabilities))
+    """Index of a prediction's label; of the most probable class if the label is "unknown"."""
+    return labels.index(prediction.label) if prediction.label in labels else int(np.argmax(prediction.probabilities))
 
 
-def answers_of(said: Iterable[TimedPrediction], labels: tuple[str, ...]) -> list[Answer]:
-    """What was said, for `edgehar.metrics.detection_delay`."""
+def emitted_labels(timed: Iterable[TimedPrediction], labels: tuple[str, ...]) -> list[EmittedLabel]:
+    """Convert timed predictions for `edgehar.metrics.detection_delay`."""
     return [
-        Answer(at_s, one.start_s, one.end_s, labels.index(one.label) if one.label in labels else None)
-        for at_s, one in said
+        EmittedLabel(emitted_s, one.start_s, one.end_s, labels.index(one.label) if one.label in labels else None)
+        for emitted_s, one in timed
     ]

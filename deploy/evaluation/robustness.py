@@ -1,6 +1,6 @@
-"""The robustness suite: what a package still recognises when its sensors are late, lossy, noisy or missing.
+"""Robustness suite: accuracy of a package with late, lossy, noisy and missing sensors.
 
-The scenarios are those of `edgehar.signals.faults`; the definitions are in docs/robustness.md.
+The scenarios are in `edgehar.signals.faults`, their definitions in docs/robustness.md.
 """
 
 from typing import Any
@@ -23,42 +23,44 @@ WORST_SHOWN = 3
 def robustness(recognizer: Recognizer, dataset: Dataset, split: str, seed: int = 0) -> dict[str, Any]:
     """Score the labelled windows of a split's test subjects in every scenario.
 
-    The windows are the same in every scenario, so that counts compare. Where nothing at all arrives the network answers
-    with what it learned for absent sensors: a prior, the same for every window, right for that class's share of them
-    (about one in K where classes are balanced). It is counted as it is.
+    The windows are the same in every scenario, so that counts are comparable. Without any sensor the network predicts
+    a prior, the same class for every window, which is correct for that class's share of them (about one in K for
+    balanced classes); it is counted like any other prediction.
 
     Args:
         recognizer: the package.
-        dataset: its recordings.
+        dataset: the recordings.
         split: name of a split; noise is relative to the signals of its training subjects.
-        seed: with the scenario's and the recording's place it fixes every random number.
+        seed: seeds the random numbers, together with the indices of scenario and recording.
 
     Returns:
         Plain numbers for JSON: seed, scenarios [{name, category, correct, total, accuracy}], categories {category: mean
         accuracy of its scenarios} and overall, the mean of the categories other than clean.
 
-    Raises DataError or SplitError if the data does not fit the package or the split.
+    Raises:
+        DataError: the recordings do not fit the package.
+        SplitError: the split does not fit the data set or has no training subjects.
     """
     manifest = recognizer.manifest
     names = tuple(spec.name for spec in manifest.modalities)
     check_dataset(recognizer, dataset, names)
     if split == ALL_SUBJECTS:
         raise SplitError(
-            f"split {split}: no training subjects; expected some, as noise is relative to their signals; "
-            "give a split such as the one the package was trained on"
+            f"split {split}: no training subjects; expected some, since noise is relative to their signals; "
+            "give a split such as the one that the package was trained on"
         )
     subjects = make_split(split, dataset.subjects)
     clips = select(dataset, names).clips
     spread = signal_spread(clip for clip in clips if clip.subject in subjects.train)
-    tested = [(place, clip) for place, clip in enumerate(clips) if clip.subject in subjects.test]
+    tested = [(index, clip) for index, clip in enumerate(clips) if clip.subject in subjects.test]
     rows: list[dict[str, Any]] = []
     for number, scenario in enumerate(scenarios(manifest.modalities)):
         faulty = (
-            apply(clip, scenario.faults, spread, np.random.default_rng((seed, number, place))) for place, clip in tested
+            apply(clip, scenario.faults, spread, np.random.default_rng((seed, number, index))) for index, clip in tested
         )
         windows = cut(faulty, manifest.info, manifest.normalisation).labelled()
-        answer = recognizer.predict_prepared(windows).argmax(axis=1)  # (N,)
-        scored = score(windows.label, answer, windows.subject, manifest.labels)
+        predicted = recognizer.predict_prepared(windows).argmax(axis=1)  # (N,)
+        scored = score(windows.label, predicted, windows.subject, manifest.labels)
         counts = {key: scored[key] for key in ("correct", "total", "accuracy")}
         rows.append({"name": scenario.name, "category": scenario.category, **counts})
     categories = {
@@ -70,7 +72,7 @@ def robustness(recognizer: Recognizer, dataset: Dataset, split: str, seed: int =
 
 
 def summary(result: dict[str, Any]) -> str:
-    """The result of `robustness` for people: category means, their mean, and the worst scenarios."""
+    """Format the result of `robustness` as text: category means, their mean and the worst scenarios."""
     lines = [f"robustness, {len(result['scenarios'])} scenarios, seed {result['seed']}"]
     lines += [f"  {category:<28}{mean:>8.2%}" for category, mean in result["categories"].items()]
     lines += [f"  {'overall (without clean)':<28}{result['overall']:>8.2%}", "  worst:"]

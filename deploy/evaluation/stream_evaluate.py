@@ -1,12 +1,12 @@
-"""Continuous recordings as a live stream: segment-level F1, delay to detection, and agreement with offline.
+"""Continuous recordings as a live stream: segment F1, detection delay, agreement with offline predictions.
 
     edgehar evaluate PACKAGE --stream
     edgehar evaluate PACKAGE --stream --data sp-sw-har --root DIR --json docs/results/stream-sp-sw-har.json
-    python deploy/evaluation/stream_evaluate.py PACKAGE --smoothing 0.5 --shortest-s 0.8
+    edgehar evaluate PACKAGE --stream --smoothing 0.5 --shortest-s 0.8
 
-Each sensor's samples come in chunks of random length, in the order in which the last sample of each was recorded,
-through the same StreamRecognizer and Segmenter as on a board. Beside it stands what the package says of the windows of
-the whole recordings; without --smoothing and --margin the two must agree, or the exit code is 1.
+Each sensor's samples are pushed in chunks of random length, in the order in which the last sample of each chunk was
+recorded, through the same StreamRecognizer and Segmenter as on a board. They are compared with the predictions of the
+whole recordings ("offline"); without --smoothing and --margin the two must agree, else the exit code is 1.
 Definitions: docs/streaming.md. The last line is one JSON document.
 """
 
@@ -18,51 +18,51 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.checks import check_threads
 from edgehar.command_line import Parser
-from edgehar.config import group, option, positional
+from edgehar.config import Options, group, option, positional
 from edgehar.deploy.evaluation.recordings import ScoredOptions, open_evaluation, scored_clips
-from edgehar.deploy.evaluation.replay import Replay, StreamOptions, answers_of, class_index, predicted_segments, replay
+from edgehar.deploy.evaluation.replay import (
+    Replay,
+    ReplayOptions,
+    class_index,
+    emitted_labels,
+    predicted_segments,
+    replay,
+)
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
 from edgehar.files.atomic import write_json
 from edgehar.metrics.classification import score
 from edgehar.metrics.detection_delay import Detection, delay_scores, detections
-from edgehar.metrics.segments import IOU_PERCENTS, Compared, compare, segment_scores
+from edgehar.metrics.segments import IOU_PERCENTS, AlignedSegments, align_segments, segment_scores
 from edgehar.package.folder import check_result
 from edgehar.package.manifest import Manifest
 from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Clip
 from edgehar.signals.windows import UNLABELLED, window_label
 
-MOST_POINTS = 0.5
-"""Percentage points by which a score of the stream may differ from the offline one."""
+MAX_POINTS = 0.5
+"""Largest accepted difference between a stream and an offline score, in percentage points."""
 KINDS = ("offline", "stream")
 COUNTED = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_class")
 
 
 @dataclass(frozen=True)
-class StreamEvaluateConfig:
+class StreamEvaluateConfig(Options):
     """Options of `edgehar evaluate --stream`."""
 
     package: str = positional("folder of the edge package")
     scored: ScoredOptions = group(ScoredOptions)
-    options: StreamOptions = group(StreamOptions)
-    threads: int | None = option(None, "onnxruntime's threads; if none are given, as bench --tune chose, or 1")
+    options: ReplayOptions = group(ReplayOptions)
     json: str | None = option(None, "also write the result, with a row for each recording, to this file")
-
-    def __post_init__(self) -> None:
-        """Refuse an unusable number of threads."""
-        check_threads(self.threads)
 
 
 def window_scores(replays: list[Replay], kind: str, manifest: Manifest) -> dict[str, Any]:
-    """Score of the predictions whose window has a label, as `edgehar evaluate` counts them."""
+    """Score the predictions of labelled windows, as `edgehar evaluate` counts them."""
     rows: list[tuple[int, int, str]] = []
     for entry in replays:
         for one in entry.stream if kind == "stream" else entry.offline:
-            # To the last bit as in `edgehar.signals.windows.cut`: two labels may share a window equally.
+            # Bit for bit as in `edgehar.signals.windows.cut`: two labels may share a window equally.
             step = round(one.start_s / manifest.window.step_s)
             end_s = (step + manifest.window.steps) * manifest.window.step_s
             label = window_label(entry.clip, step * manifest.window.step_s, end_s)
@@ -70,13 +70,13 @@ def window_scores(replays: list[Replay], kind: str, manifest: Manifest) -> dict[
                 rows.append((label, class_index(one, manifest.labels), entry.clip.subject))
     if not rows:
         raise DataError("no labelled window; expected at least one; choose other subjects or longer recordings")
-    label, answer, subject = zip(*rows, strict=True)
-    scored = score(np.asarray(label, np.int64), np.asarray(answer, np.intp), np.asarray(subject), manifest.labels)
+    label, predicted, subject = zip(*rows, strict=True)
+    scored = score(np.asarray(label, np.int64), np.asarray(predicted, np.intp), np.asarray(subject), manifest.labels)
     return {key: scored[key] for key in COUNTED}
 
 
 def agreement(replays: list[Replay]) -> dict[str, Any]:
-    """Window by window: how many both know, how many only one, and how far the answers of both differ."""
+    """Compare stream and offline window by window: counts, equal labels and the largest difference."""
     differences: list[float] = []
     same, unmatched = 0, 0
     for entry in replays:
@@ -94,49 +94,51 @@ def agreement(replays: list[Replay]) -> dict[str, Any]:
 
 
 def percentages(windows: dict[str, Any], segments: dict[str, Any]) -> dict[str, float]:
-    """Every score in %."""
+    """All scores in %."""
     scores = {"accuracy": windows["accuracy"], "macro_f1": windows["macro_f1"]}
     scores |= {f"f1_{percent}": segments[f"f1_{percent}"]["f1"] for percent in IOU_PERCENTS}
     scores |= {"edit": segments["edit"], "time_accuracy": segments["time_accuracy"]}
     return {name: 100 * value for name, value in scores.items()}
 
 
-def recording_row(entry: Replay, compared: Compared, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
-    """One recording for JSON."""
+def recording_row(entry: Replay, compared: AlignedSegments, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
+    """The scores of one recording, for JSON."""
     scores = segment_scores([compared], labels) if compared.truth else {}
     delay = delay_scores(found, labels)
     return {
         "clip": entry.clip.name,
         "subject": entry.clip.subject,
-        "windows": len(entry.said),
+        "windows": len(entry.timed),
         **{key: value for key, value in scores.items() if key not in ("recordings", "per_label")},
         "delay": {key: value for key, value in delay.items() if key != "per_label"},
     }
 
 
-def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOptions) -> dict[str, Any]:
-    """Stream recordings, and score windows, segments and delays, beside the same recordings all at once.
+def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: ReplayOptions) -> dict[str, Any]:
+    """Score windows, segments and detection delays of recordings, as a stream and offline.
 
     Args:
         recognizer: a package for continuous recordings.
-        clips: recordings with timestamps; those without a label count for nothing.
-        options: how they are streamed.
+        clips: recordings with timestamps; unlabelled ones are not scored.
+        options: of the stream.
 
     Returns:
         Plain numbers for JSON, see docs/streaming.md.
 
-    Raises ConfigError for a package for pre-cut clips, DataError if nothing is labelled.
+    Raises:
+        ConfigError: the package is for pre-cut clips.
+        DataError: no window is labelled.
     """
     labels = recognizer.manifest.labels
     if recognizer.manifest.window.kind != "sliding":
         raise ConfigError(
             f"--stream: {recognizer.manifest.name} stretches pre-cut clips (window kind 'clip'); expected a package "
-            "for continuous recordings (kind 'sliding'); leave --stream out"
+            "for continuous recordings (kind 'sliding'); omit --stream"
         )
     replays = [replay(recognizer, clip, options) for clip in clips]
     compared = {
         kind: [
-            compare(
+            align_segments(
                 one.truth,
                 predicted_segments(one.stream if kind == "stream" else one.offline, labels, options.shortest_s),
             )
@@ -144,7 +146,7 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOp
         ]
         for kind in KINDS
     }
-    found = [detections(one.truth, answers_of(one.said, labels)) for one in replays]
+    found = [detections(one.truth, emitted_labels(one.timed, labels)) for one in replays]
     windows = {kind: window_scores(replays, kind, recognizer.manifest) for kind in KINDS}
     segments = {kind: segment_scores(compared[kind], labels) for kind in KINDS}
     percent = {kind: percentages(windows[kind], segments[kind]) for kind in KINDS}
@@ -165,10 +167,11 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: StreamOp
 
 
 def summary(result: dict[str, Any]) -> str:
-    """The result for people."""
+    """Format the result as text."""
     delay, segments, agreed = result["delay"], result["segments"]["stream"], result["agreement"]
     lines = [
-        f"{result['data']}, split {result['split']}, {result['precision']}, fed {', '.join(result['modalities'])}: "
+        f"{result['data']}, split {result['split']}, {result['precision']}, "
+        f"modalities {', '.join(result['modalities'])}: "
         f"{segments['recordings']} recordings, {segments['labelled_s']:.0f} s, {segments['true']} segments",
         f"  {'':<16}{'offline':>9}{'stream':>9}",
     ]
@@ -180,8 +183,8 @@ def summary(result: dict[str, Any]) -> str:
     )
     if agreed is not None:
         lines.append(
-            f"{agreed['same_label']} of {agreed['windows']} windows named alike, probabilities within "
-            f"{agreed['largest_probability_difference']:.1g}; {agreed['unmatched_windows']} windows of one side only"
+            f"{agreed['same_label']} of {agreed['windows']} windows with equal labels, probabilities within "
+            f"{agreed['largest_probability_difference']:.1g}; {agreed['unmatched_windows']} windows unmatched"
         )
     columns = ("segments", "in_time", "late", "carried_over", "never")
     lines.append(f"{'delay':<18}" + "".join(f"{name:>14}" for name in (*columns, "median", "90 %")))
@@ -197,9 +200,9 @@ PARSER = Parser(StreamEvaluateConfig, "edgehar evaluate --stream", (__doc__ or "
 def run(config: StreamEvaluateConfig) -> int:
     """Print the summary, then the result as JSON; exit code 1 if stream and offline disagree."""
     check_result(config.json, config.package)
-    recognizer, dataset, split = open_evaluation(config.package, config.scored, config.threads)
-    fed = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
-    clips = scored_clips(recognizer, dataset, split, fed)
+    recognizer, dataset, split = open_evaluation(config.package, config.scored)
+    used = config.scored.modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
+    clips = scored_clips(recognizer, dataset, split, used)
     result: dict[str, Any] = {
         "format": "edgehar-stream",
         "command": portable(PARSER.words(config)),
@@ -207,7 +210,7 @@ def run(config: StreamEvaluateConfig) -> int:
         "data": dataset.info.name,
         "split": split,
         "precision": recognizer.precision,
-        "modalities": list(fed),
+        "modalities": list(used),
         "providers": list(recognizer.providers),
         "options": asdict(config.options),
         **evaluate_stream(recognizer, clips, config.options),
@@ -217,13 +220,9 @@ def run(config: StreamEvaluateConfig) -> int:
     shown = {key: value for key, value in result.items() if key != "recordings"}
     sys.stdout.write(summary(result) + "\n" + json.dumps(shown) + "\n")
     agreed = result["agreement"]
-    return 1 if agreed is not None and (result["most_points"] > MOST_POINTS or agreed["unmatched_windows"]) else 0
+    return 1 if agreed is not None and (result["most_points"] > MAX_POINTS or agreed["unmatched_windows"]) else 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """`run` with the options of a command line."""
     return run(PARSER.parse(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

@@ -1,4 +1,4 @@
-"""How far a package's probabilities can be believed, and whether a low score gives away what it never learned."""
+"""Calibration error of a package, and detection of unknown activities by a low score."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ def calibration_scores(recognizer: Recognizer, logits: Floats, label: NDArray[np
 
     Args:
         recognizer: the package.
-        logits: (N, K) its answers.
+        logits: (N, K) of the package.
         label: (N,) true classes.
 
     Returns:
-        ece (15 bins), nll (nats), temperature, and where the package stores a threshold coverage (share of the windows
-        that reach it) and selective_accuracy (of those; None if there are none).
+        ece (15 bins), nll (nats) and temperature; if the package stores a threshold, also coverage (share of windows
+        that reach it) and selective_accuracy (accuracy on these; None if there are none).
     """
     calibration = recognizer.manifest.calibration
     temperature = 1.0 if calibration is None else calibration.temperature
@@ -33,43 +33,45 @@ def calibration_scores(recognizer: Recognizer, logits: Floats, label: NDArray[np
         "temperature": temperature,
     }
     if calibration is not None and calibration.threshold is not None:
-        answered = np.asarray([recognizer.above_threshold(score) for score in probabilities.max(axis=1).tolist()])
-        right = logits.argmax(axis=1) == label
-        measured["coverage"] = float(answered.mean())
-        measured["selective_accuracy"] = float(right[answered].mean()) if answered.any() else None
+        labelled = np.asarray([recognizer.above_threshold(score) for score in probabilities.max(axis=1).tolist()])
+        correct = logits.argmax(axis=1) == label
+        measured["coverage"] = float(labelled.mean())
+        measured["selective_accuracy"] = float(correct[labelled].mean()) if labelled.any() else None
     return measured
 
 
 def unknown_detection(
-    recognizer: Recognizer, activities: tuple[str, ...], windows: Windows, known: Floats
+    recognizer: Recognizer, activities: tuple[str, ...], windows: Windows, known_scores: Floats
 ) -> dict[str, Any]:
-    """How well a low score detects windows of activities that the package was never trained on.
+    """Score how well a low score detects windows of activities that the package was not trained on.
 
     Args:
         recognizer: the package.
         activities: names of these activities.
-        windows: theirs.
-        known: (N,) scores of the same subjects' windows of the activities that it knows.
+        windows: their windows.
+        known_scores: (N,) scores of the same subjects' windows of all other activities.
 
     Returns:
-        activities, known_windows, unknown_windows, and auroc of 1 - score.
+        activities, known_windows, unknown_windows, and the auroc of 1 - score.
 
-    Raises ConfigError if there is no such activity, DataError if there is no such window.
+    Raises:
+        ConfigError: there are no activities.
+        DataError: there are no windows.
     """
     if not activities:
         raise ConfigError(
-            "--unknown: the package knows every activity of this data; expected some it was never trained on; "
-            "train one with --without, or leave --unknown out"
+            "--unknown: the package was trained on all activities of this data; expected some it was not trained on; "
+            "train with --without, or omit --unknown"
         )
     if not len(windows):
         raise DataError(
-            f"--unknown: the test subjects have no window of {', '.join(activities)}; expected at least one; choose "
-            "another split, or leave --unknown out"
+            f"--unknown: the test subjects have no windows of {', '.join(activities)}; expected at least one; choose "
+            "another split, or omit --unknown"
         )
     scores = recognizer.probabilities(recognizer.predict_prepared(windows)).max(axis=1)
     return {
         "activities": list(activities),
-        "known_windows": len(known),
+        "known_windows": len(known_scores),
         "unknown_windows": len(scores),
-        "auroc": auroc(1 - known, 1 - scores),
+        "auroc": auroc(1 - known_scores, 1 - scores),
     }

@@ -1,10 +1,34 @@
-"""Argument checks of `StreamRecognizer`."""
+"""Options and argument checks of a stream."""
 
 import math
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, cast
 
+from edgehar.config import Options, option
 from edgehar.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class StreamOptions(Options):
+    """Stream.
+
+    `lateness_s` and `reorder_s` may be infinite, see `edgehar.deploy.stream.recognizer.StreamRecognizer`.
+    """
+
+    smoothing: float = option(0.0, "weight of the previous prediction's probabilities, 0 to below 1", at_least=0, below=1)
+    margin: float = option(0.0, "a new label must be more probable than the previous one by more than this", at_least=0)
+    lateness_s: float = option(0.5, "seconds to wait for the slowest sensor")
+    reorder_s: float = option(0.0, "seconds by which samples may arrive out of order without any effect")
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for more reordering than lateness, too."""
+        super().__post_init__()
+        if not 0 <= self.reorder_s <= self.lateness_s:
+            raise ConfigError(
+                f"--reorder-s {self.reorder_s} and --lateness-s {self.lateness_s}: expected numbers from 0, and "
+                "--reorder-s up to --lateness-s"
+            )
 
 
 def check_numbers(smoothing: Any, margin: Any, lateness_s: Any, reorder_s: Any) -> None:

@@ -136,11 +136,11 @@ def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: P
     answered = [row for row in found["predictions"] if row["score"] >= threshold]
     right = sum(row["label"] == row["predicted"] for row in answered)
     assert found["selective_accuracy"] == pytest.approx(right / 5)
-    assert "62.50% of the windows answered" in evaluate.summary(found)
+    assert "62.50%" in evaluate.summary(found)
     silent = calibrated(package, tmp_path / "silent", 1.0, temperature=20)
     nothing = evaluate.evaluate(silent, dataset, "odd-even")
     assert (nothing["coverage"], nothing["selective_accuracy"]) == (0, None)
-    assert "0.00% of the windows answered; the others unknown" in evaluate.summary(nothing)
+    assert "0.00%" in evaluate.summary(nothing)
 
 
 def test_activities_never_trained_on_are_left_out_or_detected(package: Path) -> None:
@@ -184,16 +184,16 @@ def test_unknown_segments_of_a_continuous_recording_are_detected(sliding_package
 def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> None:
     recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
-    with pytest.raises(ConfigError, match="knows every activity"):
+    with pytest.raises(ConfigError, match="--unknown"):
         evaluate.evaluate(recognizer, exclude_activities(dataset, ("jump",)), "odd-even", unknown=True)
     known_only = replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.label != 0))
-    with pytest.raises(DataError, match="no window of jump"):
+    with pytest.raises(DataError, match=r"--unknown.*jump"):
         evaluate.evaluate(recognizer, known_only, "loso:s2", unknown=True)
     lacking = replace(dataset, info=replace(dataset.info, labels=("jump", "run", *LABELS[1:])))
-    with pytest.raises(DataError, match="expected the same in the same order"):
+    with pytest.raises(DataError, match="labels"):
         evaluate.evaluate(recognizer, lacking, "odd-even")
     turned = replace(dataset, info=replace(dataset.info, labels=("jump", *LABELS[::-1])))
-    with pytest.raises(DataError, match="expected the same in the same order"):
+    with pytest.raises(DataError, match="labels"):
         evaluate.evaluate(recognizer, turned, "odd-even")
 
 

@@ -53,7 +53,7 @@ def test_right_answers_of_test_subjects_are_counted(recognizer: Recognizer) -> N
     assert result["wilson95"][0] < 5 / 8 < result["wilson95"][1]
     everyone = evaluate.evaluate(recognizer, answered_dataset(recognizer, wrong=3), "all")
     assert (everyone["correct"], everyone["total"]) == (13, 16)
-    assert "5 of 8 windows right" in evaluate.summary(result)
+    assert "5 of 8 " in evaluate.summary(result)
 
 
 def test_a_sensor_that_is_not_fed_counts_as_missing(recognizer: Recognizer) -> None:
@@ -88,11 +88,11 @@ def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
     with pytest.raises(DataError, match="labels"):
         evaluate.evaluate(recognizer, replace(dataset, info=replace(dataset.info, labels=("a", "b"))), "all")
     slow = replace(dataset.info, modalities=(SKELETON, replace(INERTIAL, rate_hz=10.0)))
-    with pytest.raises(DataError, match="convert the recordings"):
+    with pytest.raises(DataError, match=r"inertial has .* at 10 Hz"):
         evaluate.evaluate(recognizer, replace(dataset, info=slow), "all")
     with pytest.raises(DataError, match="radar"):
         evaluate.evaluate(recognizer, dataset, "all", ("radar",))
-    with pytest.raises(SplitError, match="no subject"):
+    with pytest.raises(SplitError, match="s9"):
         evaluate.evaluate(recognizer, dataset, "loso:s9")
 
 
@@ -105,7 +105,7 @@ def test_people_who_trained_the_package_are_no_test(data: str | None, split: str
     write_tiny_package(tmp_path / "package", provenance=about | {"data": data and data.format(own)})
     package = edgehar.load(tmp_path / "package")
     dataset = answered_dataset(package, wrong=0)
-    with pytest.raises(DataError, match=r"subject s1.* trained this package; expected people it never saw"):
+    with pytest.raises(DataError, match=r"subject s1.* trained"):
         evaluate.evaluate(package, dataset, split)
     assert evaluate.evaluate(package, dataset, "odd-even")["total"] == 8
     others = replace(dataset, info=replace(dataset.info, name="others"))
@@ -117,14 +117,14 @@ def test_a_result_is_not_written_into_the_package(clip_package: Path) -> None:
     manifest = clip_package / "manifest.json"
     before = manifest.read_bytes()
     for command in (evaluate.main, benchmark.main, stream_evaluate.main):
-        with pytest.raises(ConfigError, match="lies within the package"):
+        with pytest.raises(ConfigError, match="--json"):
             command([str(clip_package), "--json", str(manifest)])
     assert manifest.read_bytes() == before
 
 
 def test_a_package_that_names_no_data_asks_for_it(tmp_path: Path) -> None:
     write_tiny_package(tmp_path / "package", provenance={"seed": 1})
-    with pytest.raises(ConfigError, match="give --data and --split"):
+    with pytest.raises(ConfigError, match="--data and --split"):
         evaluate.main([str(tmp_path / "package")])
 
 

@@ -221,8 +221,8 @@ def test_urls() -> None:
     )
     assert str(mqtt.parse_url("mqtts://[::1]/x")) == "mqtts://[::1]:8883/x"
     refused = {
-        "http://broker/x": "expected mqtt://",
-        "mqtt://@broker/x": "expected mqtt://",
+        "http://broker/x": "mqtt://",
+        "mqtt://@broker/x": "mqtt://",
         "mqtt://broker": "topic ''",
         "mqtt://broker/": "topic ''",
         "mqtt://:1883/x": "HOST:PORT",

@@ -118,12 +118,12 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
     (tmp_path / "bad.csv").write_text("a,b,c,d,e,f\n1,2,3,4,5,x\n")
     (tmp_path / "note.txt").write_text("hello")
     refused: list[tuple[list[str], type[Exception], str]] = [
-        ([], ConfigError, "expected one source"),
-        (["--stdin", "--input", "inertial=a.csv"], ConfigError, "expected one source"),
-        (["--data", "utd-mhad"], ConfigError, "belong together"),
-        (["--replay", "utd-mhad"], ConfigError, "belong together"),
-        (["--stdin", "--clip", "x"], ConfigError, "belong together"),
-        (["--stdin", "--listen", "127.0.0.1:1"], ConfigError, "--stdin and --listen: expected one source"),
+        ([], ConfigError, "no source"),
+        (["--stdin", "--input", "inertial=a.csv"], ConfigError, "--input and --stdin"),
+        (["--data", "utd-mhad"], ConfigError, "--clip"),
+        (["--replay", "utd-mhad"], ConfigError, "--clip"),
+        (["--stdin", "--clip", "x"], ConfigError, "--clip"),
+        (["--stdin", "--listen", "127.0.0.1:1"], ConfigError, "--stdin and --listen"),
         (["--stdin", "--root", str(tmp_path)], ConfigError, "--root with --stdin"),
         (["--stdin", "--once"], ConfigError, "--once with --stdin"),
         (["--stdin", "--speed", "2"], ConfigError, "--speed with --stdin"),
@@ -136,18 +136,18 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
         (["--data", "lab", "--clip", "x", "--lateness-s", "2"], ConfigError, "--lateness-s with --data"),
         (["--data", "lab", "--clip", "x", "--reorder-s", "0.1"], ConfigError, "--reorder-s with --data"),
         (["--input", "inertial=a.csv", "--threads", "1025"], ConfigError, "--threads 1025"),
-        (["--replay", str(tmp_path), "--clip", "x", "--speed", "0"], ConfigError, "expected above 0"),
-        (["--replay", str(tmp_path), "--clip", "x", "--speed", "nan"], ConfigError, "expected above 0"),
-        (["--replay", str(tmp_path), "--clip", "x"], DataError, "see docs/own-data.md"),
-        (["--listen", "7000"], ConfigError, "expected HOST:PORT"),
-        (["--connect", "127.0.0.1:0"], ConfigError, "expected HOST:PORT"),
-        (["--mqtt", "broker/topic"], ConfigError, "expected mqtt://"),
+        (["--replay", str(tmp_path), "--clip", "x", "--speed", "0"], ConfigError, "--speed 0"),
+        (["--replay", str(tmp_path), "--clip", "x", "--speed", "nan"], ConfigError, "--speed nan"),
+        (["--replay", str(tmp_path), "--clip", "x"], DataError, str(tmp_path)),
+        (["--listen", "7000"], ConfigError, "HOST:PORT"),
+        (["--connect", "127.0.0.1:0"], ConfigError, "HOST:PORT"),
+        (["--mqtt", "broker/topic"], ConfigError, "mqtt://"),
         (["--input", "inertial"], ConfigError, "MODALITY=FILE"),
         (["--input", "radar=a.csv"], DataError, "radar"),
-        (["--input", f"inertial={tmp_path / 'note.txt'}"], DataError, "convert it"),
+        (["--input", f"inertial={tmp_path / 'note.txt'}"], DataError, "note.txt"),
         (["--input", f"inertial={tmp_path / 'missing.csv'}"], DataError, "missing.csv"),
         (["--input", f"inertial={tmp_path / 'bad.csv'}"], DataError, r"bad.csv:2: column 6 is 'x'"),
-        (["--data", str(tmp_path), "--clip", "x"], DataError, "see docs/own-data.md"),
+        (["--data", str(tmp_path), "--clip", "x"], DataError, str(tmp_path)),
     ]
     for options, kind, message in refused:
         with pytest.raises(kind, match=message):
@@ -184,16 +184,14 @@ def test_recordings_of_other_sensors_are_refused_at_once(
         (tmp_path / "recordings.json").write_text(json.dumps(header | {"modalities": others}))
         return [str(sliding_package), source, str(tmp_path), "--clip", "wrist"]
 
-    with pytest.raises(
-        DataError, match="inertial has 6 channels in m/s2 and rad/s; the package expects 6 in g and deg/s"
-    ):
+    with pytest.raises(DataError, match="inertial has 6 channels in m/s2 and rad/s"):
         run.main(rename(unit="m/s2 and rad/s"))
     (tmp_path / "inertial").rename(tmp_path / "ankle")
-    with pytest.raises(DataError, match="recorded with ankle; the package has skeleton, inertial"):
+    with pytest.raises(DataError, match="recorded with ankle"):
         run.main(rename(name="ankle"))
     both = [*rename(name="ankle")[:-1], "both"]
     assert run.main(both) == 0
-    assert "ankle is not used; the package has skeleton, inertial" in capsys.readouterr().err
+    assert "ankle is not used" in capsys.readouterr().err
 
 
 INTERRUPTED = """
@@ -216,7 +214,7 @@ sys.exit(main(sys.argv[2:]))
     [
         ("numpy.linalg", "interrupted"),
         ("onnxruntime.capi.onnxruntime_pybind11_state", "interrupted"),
-        ("cryptography.exceptions", "interrupted; no answers were given"),
+        ("cryptography.exceptions", "interrupted after 0 lines"),
     ],
 )
 def test_ctrl_c_while_a_package_is_opened_ends_in_one_line(sliding_package: Path, module: str, said: str) -> None:
@@ -250,7 +248,7 @@ def test_a_replay_says_what_the_recording_says(
     assert run.main([str(sliding_package), *only]) == 0
     found = probabilities(capsys.readouterr().out.splitlines())
     np.testing.assert_allclose(found, [one.probabilities for one in expected["wrist"]], atol=1e-5)
-    with pytest.raises(DataError, match="choose another clip"):
+    with pytest.raises(DataError, match="wrist: recorded with inertial"):
         run.main([str(sliding_package), "--replay", str(tmp_path), "--clip", "wrist", "--modalities", "skeleton"])
 
 

@@ -122,7 +122,7 @@ def test_a_full_disk_loses_lines_and_says_so(tmp_path: Path) -> None:
 
 def test_unusable_sinks_are_refused(sliding_package: Path, tmp_path: Path) -> None:
     refused = {
-        "ftp://host/x": "expected stdout, a file, tcp://",
+        "ftp://host/x": "--to ftp://host/x",
         "tcp://host": "HOST:PORT",
         "mqtt://host/a/#": "without",
         str(tmp_path): "Is a directory",

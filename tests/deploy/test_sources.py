@@ -124,7 +124,7 @@ def test_one_bad_line_ends_the_run_if_asked(sliding_package: Path) -> None:
 def test_a_port_that_is_taken(sliding_package: Path) -> None:
     with served() as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ConfigError, match="choose another"):
+        with pytest.raises(ConfigError, match=f"--listen {address}"):
             run.main([str(sliding_package), "--listen", address])
 
 
@@ -256,7 +256,7 @@ def test_addresses() -> None:
     assert str(parse_address("[::1]:7000")) == "[::1]:7000"
     assert parse_address("broker", 1883) == Address("broker", 1883)
     for text in ("", "7000", ":7000", "host:", "host:x", "host:70000", "::1:7000", "a b:1", "[::1]", "host:0", "h:-1"):
-        with pytest.raises(ConfigError, match="expected HOST:PORT"):
+        with pytest.raises(ConfigError, match="HOST:PORT"):
             parse_address(text)
 
 

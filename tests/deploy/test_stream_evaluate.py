@@ -11,7 +11,7 @@ import edgehar
 from edgehar import verbs
 from edgehar.data import registry
 from edgehar.deploy.evaluation import evaluate
-from edgehar.deploy.evaluation.replay import StreamOptions, chunks, predicted_segments, replay
+from edgehar.deploy.evaluation.replay import ReplayOptions, chunks, predicted_segments, replay
 from edgehar.deploy.evaluation.stream_evaluate import evaluate_stream, summary
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
@@ -37,7 +37,7 @@ def clip(recognizer: Recognizer) -> Clip:
 
 
 def test_stream_and_offline_agree_and_find_what_the_labels_say(recognizer: Recognizer, clip: Clip) -> None:
-    result = evaluate_stream(recognizer, [clip, make_clip(recognizer, seed=2)], StreamOptions())
+    result = evaluate_stream(recognizer, [clip, make_clip(recognizer, seed=2)], ReplayOptions())
     assert result["agreement"]["largest_probability_difference"] < 1e-5
     assert result["agreement"]["unmatched_windows"] == 0
     assert result["agreement"]["same_label"] == result["agreement"]["windows"] > 100
@@ -53,7 +53,7 @@ def test_windows_are_counted_as_evaluate_counts_them(recognizer: Recognizer, cli
     shifted = replace(clip, segments=tuple(replace(one, label=(one.label + 1) % 5) for one in clip.segments[::2]))
     dataset = registry.Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
     expected = evaluate.evaluate(recognizer, dataset, "all")
-    result = evaluate_stream(recognizer, list(dataset.clips), StreamOptions(chunk=3, seed=5))
+    result = evaluate_stream(recognizer, list(dataset.clips), ReplayOptions(chunk=3, seed=5))
     for kind in ("offline", "stream"):
         assert result["windows"][kind]["confusion"] == expected["confusion"]
         assert result["windows"][kind]["macro_f1"] == expected["macro_f1"]
@@ -63,31 +63,31 @@ def test_every_sample_is_pushed_once_and_none_before_it_is_recorded(clip: Clip) 
     pushes = chunks(clip, 7, np.random.default_rng(0))
     for name, times_s in clip.times_s.items():
         mine = [push for push in pushes if push.modality == name]
-        assert [place for push in mine for place in range(push.first, push.last)] == list(range(len(times_s)))
-        assert all(push.arrives_s == times_s[push.last - 1] for push in mine)
-        assert {push.last - push.first for push in mine[:-1]} == set(range(1, 8))
+        assert [place for push in mine for place in range(push.first, push.end)] == list(range(len(times_s)))
+        assert all(push.arrives_s == times_s[push.end - 1] for push in mine)
+        assert {push.end - push.first for push in mine[:-1]} == set(range(1, 8))
     assert [push.arrives_s for push in pushes] == sorted(push.arrives_s for push in pushes)
 
 
 def test_an_answer_comes_after_its_window_and_larger_chunks_make_it_later(recognizer: Recognizer, clip: Clip) -> None:
     waits: list[float] = []
     for most in (1, 20):
-        said = replay(recognizer, clip, StreamOptions(chunk=most)).said[:-5]  # without those of the end
+        said = replay(recognizer, clip, ReplayOptions(chunk=most)).timed[:-5]  # without those of the end
         assert all(one.emitted_s >= one.prediction.end_s for one in said)
         waits.append(float(np.mean([one.emitted_s - one.prediction.end_s for one in said])))
     assert waits[0] < 0.1 < waits[1]
 
 
 def test_a_short_label_is_no_activity_if_that_is_asked_for(recognizer: Recognizer, clip: Clip) -> None:
-    plain = evaluate_stream(recognizer, [clip], StreamOptions())
-    long = evaluate_stream(recognizer, [clip], StreamOptions(shortest_s=2.0))
+    plain = evaluate_stream(recognizer, [clip], ReplayOptions())
+    long = evaluate_stream(recognizer, [clip], ReplayOptions(shortest_s=2.0))
     for kind in ("offline", "stream"):
         assert long["segments"][kind]["predicted"] < plain["segments"][kind]["predicted"]
     assert long["agreement"] == plain["agreement"]
 
 
 def test_with_smoothing_the_stream_may_differ_and_says_so(recognizer: Recognizer, clip: Clip) -> None:
-    result = evaluate_stream(recognizer, [clip], StreamOptions(smoothing=0.9))
+    result = evaluate_stream(recognizer, [clip], ReplayOptions(smoothing=0.9))
     assert result["agreement"] is None
     assert result["most_points"] > 0
     assert result["segments"]["stream"]["predicted"] < result["segments"]["offline"]["predicted"]
@@ -107,34 +107,34 @@ def test_a_recording_without_a_label_or_shorter_than_a_window_counts_for_nothing
         times_s=short,
         segments=(Segment(0.0, 0.1, 0),),
     )
-    plain = evaluate_stream(recognizer, [clip], StreamOptions())
-    result = evaluate_stream(recognizer, [clip, unlabelled], StreamOptions())
+    plain = evaluate_stream(recognizer, [clip], ReplayOptions())
+    result = evaluate_stream(recognizer, [clip, unlabelled], ReplayOptions())
     for key in ("windows", "segments", "delay"):
         assert result[key] == plain[key]
-    missed = evaluate_stream(recognizer, [clip, tiny], StreamOptions())
+    missed = evaluate_stream(recognizer, [clip, tiny], ReplayOptions())
     assert missed["delay"]["never"] == plain["delay"]["never"] + 1
     with pytest.raises(DataError, match="no labelled window"):
-        evaluate_stream(recognizer, [unlabelled], StreamOptions())
+        evaluate_stream(recognizer, [unlabelled], ReplayOptions())
 
 
 def test_a_recording_with_one_label_is_one_segment(recognizer: Recognizer, clip: Clip) -> None:
     whole = replace(clip, segments=(), label=0)
-    assert evaluate_stream(recognizer, [whole], StreamOptions())["segments"]["stream"]["true"] == 1
+    assert evaluate_stream(recognizer, [whole], ReplayOptions())["segments"]["stream"]["true"] == 1
 
 
 def test_what_cannot_be_streamed_is_refused(clip_package: Path, recognizer: Recognizer, clip: Clip) -> None:
-    with pytest.raises(ConfigError, match="kind 'sliding'"):
-        evaluate_stream(edgehar.load(clip_package), [clip], StreamOptions())
-    with pytest.raises(ConfigError, match="1 sample or more"):
-        StreamOptions(chunk=0)
+    with pytest.raises(ConfigError, match="sliding"):
+        evaluate_stream(edgehar.load(clip_package), [clip], ReplayOptions())
+    with pytest.raises(ConfigError, match="--chunk 0"):
+        ReplayOptions(chunk=0)
     with pytest.raises(ConfigError, match="smoothing"):
-        evaluate_stream(recognizer, [clip], StreamOptions(smoothing=1.0))
+        evaluate_stream(recognizer, [clip], ReplayOptions(smoothing=1.0))
 
 
 def test_the_summary_shows_both_and_every_label(recognizer: Recognizer, clip: Clip) -> None:
     about = {"data": "mine", "split": "all", "precision": "fp32", "modalities": ["skeleton"]}
-    text = summary(about | evaluate_stream(recognizer, [clip], StreamOptions()))
-    assert "windows named alike" in text
+    text = summary(about | evaluate_stream(recognizer, [clip], ReplayOptions()))
+    assert "windows with equal labels" in text
     assert all(name in text for name in (*recognizer.manifest.labels, "f1_25", "false alarms", "never"))
 
 

@@ -24,7 +24,7 @@ from tests.deploy.test_stream import (
     streamed,
 )
 from tests.deploy.tiny_package import INERTIAL
-from tools.chaos_stream import ChaosConfig, broken_promise
+from tools.stress.chaos import ChaosConfig, violated_invariant
 
 
 @settings(max_examples=20, deadline=None)
@@ -185,7 +185,7 @@ def test_a_clock_that_leaps_ahead_from_where_it_was_set_tells_no_time_that_was_n
 def test_random_schedules_of_faults_break_no_promise(recognizer: Recognizer) -> None:
     config = ChaosConfig("", count=20, seed=1)
     for number in range(config.count):
-        assert broken_promise(recognizer, number, config)[0] is None, number
+        assert violated_invariant(recognizer, number, config)[0] is None, number
 
 
 def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recognizer: Recognizer) -> None:
@@ -214,5 +214,5 @@ def test_a_clock_far_from_0_and_a_pause_of_years_cost_nothing(recognizer: Recogn
 @pytest.mark.parametrize("times_s", [[1e300], [0.0, 1e12]])
 def test_a_clock_gone_wrong_is_an_error_and_not_an_endless_wait(recognizer: Recognizer, times_s: list[float]) -> None:
     stream = StreamRecognizer(recognizer)
-    with pytest.raises(DataError, match="check the clock's unit"):
+    with pytest.raises(DataError, match=r"timestamp .* s from the stream's start"):
         stream.push("inertial", np.zeros((len(times_s), 6)), np.array(times_s))
