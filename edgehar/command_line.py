@@ -65,35 +65,15 @@ def _help_of(field: Any, shown: Any, many: bool) -> str:
     return text.replace("%", "%%")
 
 
-def _add_options(parser: Any, config_type: Any, preset: Mapping[str, Any], required: bool, mode: str = "") -> None:
-    """An argument for each field, with an argument group for each field that is a dataclass; see `Parser`."""
-    hints = typing.get_type_hints(config_type)
-    for field in dataclasses.fields(config_type):
-        kind, many = item_type(hints[field.name])
-        if dataclasses.is_dataclass(kind):
-            title = (cast(Any, kind).__doc__ or field.name).splitlines()[0].rstrip(".")
-            _add_options(parser.add_argument_group(title), kind, preset, required)
-            continue
-        shown: Any = preset.get(field.name, field.default)
-        arguments: dict[str, Any] = {"help": _help_of(field, shown, many), "default": argparse.SUPPRESS}
-        if kind is bool:
-            arguments["action"] = argparse.BooleanOptionalAction
-        elif field.metadata.get("words"):
-            arguments |= {"type": kind, "metavar": field.name.upper(), "nargs": "+", "action": _AsTuple}
-        else:
-            kind = TypedFloat if kind is float else kind
-            shown_name = f"{field.name.upper()},..." if many else field.name.upper()
-            arguments |= {"type": _split_by_comma(kind) if many else kind, "metavar": shown_name}
-            if field.name == mode:
-                arguments |= {"nargs": "?", "const": () if many else ""}
-        lacks_default = shown is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if field.metadata.get("positional"):
-            if not (lacks_default and required):
-                arguments["nargs"] = "?"
-            parser.add_argument(field.name, **arguments)
-        else:
-            flag = "--" + field.name.replace("_", "-")
-            parser.add_argument(flag, required=lacks_default and required, **arguments)
+def _value_of(field: Any, kind: Any, many: bool) -> dict[str, Any]:
+    """How argparse reads the value of a field."""
+    name = field.name.upper()
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if field.metadata.get("words"):
+        return {"type": kind, "metavar": name, "nargs": "+", "action": _AsTuple}
+    kind = TypedFloat if kind is float else kind
+    return {"type": _split_by_comma(kind), "metavar": f"{name},..."} if many else {"type": kind, "metavar": name}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,12 +111,33 @@ class Parser(Generic[T]):
                 default=argparse.SUPPRESS,
                 help=f"sizes and lengths ({self.default_preset})",
             )
-        _add_options(parser, self.config_type, self.presets.get(self.default_preset, {}), required, self.mode)
+        self._add_options(parser, parser, self.config_type, required)
         if self.mode and self.mode not in field_names(self.config_type):
             parser.add_argument(
                 f"--{self.mode}", action=_Ignored, nargs=0, default=argparse.SUPPRESS, help=argparse.SUPPRESS
             )
         return parser
+
+    def _add_options(self, parser: argparse.ArgumentParser, target: Any, config_type: Any, required: bool) -> None:
+        """Add an argument for each field to the parser or group; a field that is a dataclass opens a group."""
+        hints = typing.get_type_hints(config_type)
+        for field in dataclasses.fields(config_type):
+            kind, many = item_type(hints[field.name])
+            if dataclasses.is_dataclass(kind):
+                title = (cast(Any, kind).__doc__ or field.name).splitlines()[0].rstrip(".")
+                self._add_options(parser, parser.add_argument_group(title), kind, required)
+                continue
+            shown = self.presets.get(self.default_preset, {}).get(field.name, field.default)
+            arguments = {"help": _help_of(field, shown, many), "default": argparse.SUPPRESS} | _value_of(
+                field, kind, many
+            )
+            if field.name == self.mode:
+                arguments |= {"nargs": "?", "const": () if many else ""}
+            needed = required and shown is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            if field.metadata.get("positional"):
+                target.add_argument(field.name, **arguments, **({} if needed else {"nargs": "?"}))
+            else:
+                target.add_argument("--" + field.name.replace("_", "-"), required=needed, **arguments)
 
     def given(self, argv: list[str] | None, required: bool = False) -> dict[str, Any]:
         """The options that a command line gives, by field name; "preset" among them. argparse exits on unknown ones.

@@ -121,7 +121,8 @@ class Options:
         for field in dataclasses.fields(cast(Any, self)):
             bounds = field.metadata.get("bounds")
             if bounds is not None:
-                check_bounds(field.name, getattr(self, field.name), bounds, _item_type(type(self), field.name))
+                name = field.name.upper() if field.metadata.get("positional") else "--" + field.name.replace("_", "-")
+                check_bounds(name, getattr(self, field.name), bounds, _item_type(type(self), field.name))
 
 
 def check_bounds(name: str, value: Any, bounds: Bounds, kind: type) -> None:
@@ -129,7 +130,7 @@ def check_bounds(name: str, value: Any, bounds: Bounds, kind: type) -> None:
     items: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
     if value is not None and not all(bounds.accepts(item, kind is int) for item in items):
         found = ",".join(map(str, items))
-        raise ConfigError(f"--{name.replace('_', '-')} {found}: expected {bounds.text(kind is int)}")
+        raise ConfigError(f"{name} {found}: expected {bounds.text(kind is int)}")
 
 
 def _item_type(config_type: type, name: str) -> type:

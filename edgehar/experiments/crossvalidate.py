@@ -29,7 +29,7 @@ from edgehar.experiments.results import checkpoint_facts
 from edgehar.experiments.stage import Settings, data_settings, logits_stage, run_stages
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.classification import wilson
-from edgehar.metrics.logits_file import StoredLogits, errors, read_logits, scores
+from edgehar.metrics.logits_file import StoredLogits, misclassifications, read_logits, scores
 from edgehar.metrics.out_of_fold import write_out_of_fold
 from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Dataset, natural_key
@@ -154,7 +154,7 @@ def cross_validate(options: CrossvalidateOptions) -> dict[str, Any]:
         folds = [fold for fold, _ in found]
         wrong = [
             {"network": name, **error} for _, logits in found for name, stored in logits.items()
-            for error in errors(stored)
+            for error in misclassifications(stored)
         ]  # fmt: skip
         info = dataset.info
         result: dict[str, Any] = {

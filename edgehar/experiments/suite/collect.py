@@ -9,7 +9,7 @@ from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
-from edgehar.metrics.logits_file import fed_name, read_logits, scores
+from edgehar.metrics.logits_file import read_logits, scores, sensor_set_name
 from edgehar.signals.clip import Dataset
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import cut
@@ -128,7 +128,7 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
     for folder, name in (("teacher", "teacher"), ("student", "student-fp32"), *more):
         facts = checkpoint_facts(run.folder / folder)["facts"]
         size = (run.folder / folder / "weights.safetensors").stat().st_size
-        scores = {fed_name(run.data.modalities): brief(facts["evaluation"])}
+        scores = {sensor_set_name(run.data.modalities): brief(facts["evaluation"])}
         networks[name] = {
             "precision": "fp32", "parameters": facts["parameters"], "macs": facts["macs"], "bytes": size,
             "scores": scores,

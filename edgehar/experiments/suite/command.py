@@ -20,7 +20,7 @@ again. The same command resumes an interrupted run.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +40,7 @@ from edgehar.experiments.suite.plan import Run, plan_runs
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.out_of_fold import read_out_of_fold
 from edgehar.provenance import portable, stamp
+from edgehar.renamed_keys import stored_option
 from edgehar.signals.clip import Dataset
 
 FORMAT = "edgehar-run"
@@ -102,8 +103,16 @@ def config_of(run: Run, options: SuiteOptions) -> dict[str, Any]:
     for stage in run.stages:
         if stage.checkpoint is not None and not stage.name.startswith(("finetune-", "prune-")):
             resolved: dict[str, Any] = checkpoint_facts(stage.checkpoint)["facts"]["options"]
-            trainings[stage.name] = {name: value for name, value in resolved.items() if name not in NOT_STORED}
+            trainings[stage.name] = _stored({name: value for name, value in resolved.items() if name not in NOT_STORED})
     return {"recipe": to_json(options.recipe), "trainings": trainings}
+
+
+def _stored(settings: Any) -> Any:
+    """Options under the names of the result format, those of groups among them."""
+    if not isinstance(settings, Mapping):
+        return settings
+    options = cast("Mapping[str, Any]", settings)
+    return {stored_option(name): _stored(value) for name, value in options.items()}
 
 
 def shown_activities(dataset: Dataset, subjects: Sequence[str]) -> set[str]:

@@ -11,12 +11,10 @@ from edgehar.experiments.suite.options import SuiteOptions
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import digest_of, sha256
 from edgehar.provenance import portable
+from edgehar.renamed_keys import stored_option
 from edgehar.signals.clip import Dataset
 
 FORMAT_VERSION = 1
-
-FORMER_OPTIONS = {"ema_decay": "average", "init_from_teacher": "begin_like_teacher"}
-"""Option -> its name when the first results were published, which their keys contain."""
 
 
 def contents_of(dataset: Dataset) -> str:
@@ -33,14 +31,14 @@ def contents_of(dataset: Dataset) -> str:
 def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
     """Digest of a run's configuration, independent of folders: recordings, settings of every stage, files it reads."""
     folder = str(run.folder)
-    stages = [portable([word.removeprefix(folder) for word in _former_words(stage)]) for stage in run.stages]
+    stages = [portable([word.removeprefix(folder) for word in _stored_words(stage)]) for stage in run.stages]
     files = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
     return digest_of([FORMAT_VERSION, run.name, contents, stages, files])
 
 
-def _former_words(stage: Stage) -> list[str]:
-    """The command line of a stage in the names of the first published results."""
-    settings = {FORMER_OPTIONS.get(name, name): value for name, value in stage.settings.items()}
+def _stored_words(stage: Stage) -> list[str]:
+    """The command line of a stage with the names of options and files that the stored keys contain."""
+    settings = {stored_option(name): value for name, value in stage.settings.items()}
     if stage.verb == "logits":
         settings["out"] = settings["out"].replace("/measured/logits-", "/measured/answers-")
     return [*map(str, stage.positional.values()), *words_of(settings)]

@@ -21,7 +21,7 @@ from edgehar.experiments.stage import (
     training_stage,
 )
 from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, SuiteOptions
-from edgehar.metrics.logits_file import fed_name, feeds
+from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
 from edgehar.signals.clip import Dataset
 
 SHARING = ("distillation", *PRUNING)
@@ -81,9 +81,9 @@ def _scoring(
     package = "package" if model == "student" else f"package-{model}"
     key = f"{model}-fp32" if model == "student" and precision == "fp32" else model
     stages: list[Stage] = []
-    for index, fed in enumerate(feeds(sensors)):
+    for index, fed in enumerate(sensor_sets(sensors)):
         settings: Settings = {"modalities": fed} if index else more
-        stages.append(scoring_stage(folder, data, package, precision, f"{key}.{fed_name(fed)}", settings))
+        stages.append(scoring_stage(folder, data, package, precision, f"{key}.{sensor_set_name(fed)}", settings))
     return stages
 
 
@@ -100,7 +100,7 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
     stages.append(logits_stage(folder, run, "teacher"))
     sensors = run.modalities
     if suite == "unknown":
-        name = f"student.{fed_name(sensors)}"
+        name = f"student.{sensor_set_name(sensors)}"
         return [*stages, scoring_stage(folder, run, "package", "int8", name, {"unknown": True})]
     faults: Settings = {"faults": True} if suite == "accuracy" else {}
     stages += _scoring(folder, run, "student", "fp32", sensors, {})
@@ -197,7 +197,7 @@ def _compression(options: SuiteOptions, folder: Path, run: DataOptions, seed: in
             continue
         pruned = f"pruned-{_pruned_name('student', kept, MEANS, DEFAULT_CRITERION)}"
         stages += packaging_stages(folder, pruned, f"package-{pruned}")
-        key = f"{pruned}.{fed_name(run.modalities)}"
+        key = f"{pruned}.{sensor_set_name(run.modalities)}"
         stages.append(scoring_stage(folder, run, f"package-{pruned}", "int8", key, {"faults": True}))
     return stages
 
@@ -228,9 +228,9 @@ def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) ->
             return {fold: replace(data, split=f"fold:{fold}") for fold in folds}
         case "unknown":
             left_out = drawn_activities(dataset.info.labels, options.left_out, seed)
-            return {fed_name(sensors): replace(data, without=left_out)}
+            return {sensor_set_name(sensors): replace(data, without=left_out)}
         case _:
-            return {fed_name(sensors): data}
+            return {sensor_set_name(sensors): data}
 
 
 def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
@@ -255,7 +255,7 @@ def _name(options: SuiteOptions, dataset: Dataset, suite: str, variant: str, dat
     """Data set, suite, variant, then every choice that differs from the published runs."""
     parts = [dataset.info.name, suite, variant]
     if suite in OWN_SPLITS and options.data.modalities:
-        parts.append(fed_name(data.modalities))
+        parts.append(sensor_set_name(data.modalities))
     if options.data.split not in (None, default_split(options.data.data)):
         parts.append(str(options.data.split))
     if options.recipe.preset != "base":

@@ -12,7 +12,7 @@ import pytest
 from edgehar.cli import main as command
 from edgehar.signals.clip import natural_key
 from edgehar.signals.modality import KINECT_PARENTS
-from tests.edgehar.run_results import full_results, small_results
+from tests.edgehar.report.run_results import full_results, small_results
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A suite trains, measures and leaves one file per run, once; what it compares is split by subject."""
+"""Suites train, measure and write one file per run, once; training and test subjects are disjoint."""
 
 import json
 import os
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgehar.command_line import words_of
 from edgehar.data import recordings
 from edgehar.data.registry import DataOptions
 from edgehar.experiments.recipe import Recipe
-from edgehar.experiments.suite.command import contents_of, key_of
+from edgehar.experiments.suite.key import contents_of, key_of
 from edgehar.experiments.suite.options import SEEDS, SuiteOptions
 from edgehar.experiments.suite.plan import drawn_activities, plan_runs
 from edgehar.signals.clip import Dataset
@@ -35,7 +36,7 @@ def simulated() -> Dataset:
 
 
 def command(*arguments: str) -> list[str]:
-    words = [sys.executable, "-m", "edgehar.cli", "evaluate", "--suite"]
+    words = [sys.executable, "-m", "edgehar", "evaluate", "--suite"]
     return [*words, *arguments, "--data", "own", "--results", "results"]
 
 
@@ -51,12 +52,12 @@ def only_result(folder: Path, pattern: str) -> dict[str, Any]:
 
 
 def write_out_of_fold(path: Path) -> None:
-    """Answers that are right three times of four and far too sure."""
+    """Out-of-fold predictions of 75 % accuracy and much higher confidence."""
     label = np.arange(16) % 4
-    said = np.where(np.arange(16) < 12, label, (label + 1) % 4)
+    predicted = np.where(np.arange(16) < 12, label, (label + 1) % 4)
     np.savez(
         path,
-        logits=20 * np.eye(4, dtype=np.float32)[said],
+        logits=20 * np.eye(4, dtype=np.float32)[predicted],
         label=label.astype(np.int64),
         subject=np.asarray(["s1", "s3"] * 8),
         clip=np.asarray([f"clip{row}" for row in range(16)]),
@@ -66,20 +67,20 @@ def write_out_of_fold(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
     recordings.write(simulated(), folder / "own")
     return folder
 
 
 @pytest.fixture(scope="module")
-def accuracy(place: Path) -> dict[str, Any]:
-    write_out_of_fold(place / "answers.npz")
-    suite(place, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz")
-    return only_result(place, "*-accuracy-*.json")
+def accuracy(workspace: Path) -> dict[str, Any]:
+    write_out_of_fold(workspace / "answers.npz")
+    suite(workspace, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz")
+    return only_result(workspace, "*-accuracy-*.json")
 
 
-def test_a_run_has_every_network_and_every_sensor_alone(accuracy: dict[str, Any]) -> None:
+def test_result_has_every_network_with_all_sensors_and_each_alone(accuracy: dict[str, Any]) -> None:
     assert set(accuracy["networks"]) == {"teacher", "student", "student-fp32", "nano"}
     for network in accuracy["networks"].values():
         assert set(network["scores"]) == {"skeleton+wrist", "skeleton", "wrist"}
@@ -96,7 +97,7 @@ def test_a_run_has_every_network_and_every_sensor_alone(accuracy: dict[str, Any]
         assert len(accuracy["networks"][name]["faults"]["scenarios"]) == 25
 
 
-def test_a_run_says_what_gives_it_again(accuracy: dict[str, Any]) -> None:
+def test_result_has_the_command_versions_and_subjects(accuracy: dict[str, Any]) -> None:
     assert accuracy["format"] == "edgehar-run"
     assert accuracy["seed"] == 3
     assert accuracy["command"].startswith("edgehar evaluate --suite accuracy --data own --split odd-even")
@@ -109,17 +110,17 @@ def test_a_run_says_what_gives_it_again(accuracy: dict[str, Any]) -> None:
     assert accuracy["peak_resident_mb"] > 100
 
 
-def test_only_the_network_with_out_of_fold_answers_is_calibrated(accuracy: dict[str, Any]) -> None:
+def test_only_the_network_with_out_of_fold_predictions_is_calibrated(accuracy: dict[str, Any]) -> None:
     found = {name: network["scores"]["skeleton+wrist"] for name, network in accuracy["networks"].items()}
     assert found["student"]["temperature"] > 1
     assert found["nano"]["temperature"] == 1
 
 
-def test_a_result_is_known_by_what_was_recorded_and_not_by_where_it_lies(tmp_path: Path) -> None:
+def test_key_depends_on_the_recordings_and_not_on_their_folder(tmp_path: Path) -> None:
     def key(folder: str, dataset: Dataset) -> str:
-        place = tmp_path / folder / "own"
-        recordings.write(dataset, place)
-        options = SuiteOptions(("sensors",), seeds=(0,), data=DataOptions(str(place), split="odd-even"))
+        path = tmp_path / folder / "own"
+        recordings.write(dataset, path)
+        options = SuiteOptions(("sensors",), seeds=(0,), data=DataOptions(str(path), split="odd-even"))
         loaded = options.data.load()
         return key_of(plan_runs(options, loaded)[0], options, contents_of(loaded))
 
@@ -132,14 +133,16 @@ def test_a_result_is_known_by_what_was_recorded_and_not_by_where_it_lies(tmp_pat
     assert key("c", replace(simulated(), clips=changed)) != first
 
 
-def test_what_was_measured_is_not_measured_again(place: Path, accuracy: dict[str, Any]) -> None:
-    (path,) = (place / "results").glob("*-accuracy-*.json")
+def test_finished_run_is_skipped_and_replace_repeats_only_the_collecting(
+    workspace: Path, accuracy: dict[str, Any]
+) -> None:
+    (path,) = (workspace / "results").glob("*-accuracy-*.json")
     before = path.stat().st_mtime_ns
-    said = suite(place, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz")
-    assert "measured before" in said
+    output = suite(workspace, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz")
+    assert "measured before" in output
     assert path.stat().st_mtime_ns == before
-    said = suite(place, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz", "--replace")
-    assert said.count("(done before)") == len(accuracy["stages"])
+    output = suite(workspace, "accuracy", "--seeds", "3", *SHORT, "--out-of-fold", "answers.npz", "--replace")
+    assert output.count("(done before)") == len(accuracy["stages"])
     assert path.stat().st_mtime_ns > before
     again = json.loads(path.read_text())
     assert again["networks"] == accuracy["networks"]
@@ -148,20 +151,20 @@ def test_what_was_measured_is_not_measured_again(place: Path, accuracy: dict[str
     assert again["stages"] == accuracy["stages"]  # with the dates of the trainings
 
 
-def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
+def test_killed_suite_resumes_and_labels_are_counted(workspace: Path) -> None:
     words = command("labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1")
-    with (place / "log").open("w") as log:
-        victim = subprocess.Popen(words, cwd=place, stdout=log, stderr=log)
-    while not list((place / "runs/suite").glob("*-labels-*/.finetune-0.25-0-scratch.lock")):
-        assert victim.poll() is None, (place / "log").read_text()[-3000:]
+    with (workspace / "log").open("w") as log:
+        victim = subprocess.Popen(words, cwd=workspace, stdout=log, stderr=log)
+    while not list((workspace / "runs/suite").glob("*-labels-*/.finetune-0.25-0-scratch.lock")):
+        assert victim.poll() is None, (workspace / "log").read_text()[-3000:]
         time.sleep(0.01)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
-    assert not list((place / "results").glob("*-labels-*"))
+    assert not list((workspace / "results").glob("*-labels-*"))
     students = ("--student-shares", "0.25", "--pseudo-labels", "equal")
-    said = suite(place, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", *students)
-    assert said.count("(done before)") == 2
-    entries = only_result(place, "*-labels-*.json")["labels"]
+    output = suite(workspace, "labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1", *students)
+    assert output.count("(done before)") == 2
+    entries = only_result(workspace, "*-labels-*.json")["labels"]
     kinds = [(entry["network"], entry["share"], entry["pretrained"], entry["train_windows"]) for entry in entries]
     assert kinds == [
         ("teacher", 0.25, True, 4),
@@ -172,21 +175,21 @@ def test_a_killed_suite_goes_on_and_labels_are_counted(place: Path) -> None:
         ("student", 0.25, True, 4),
     ]
     assert [(entry["distilled"], entry["pseudo_labels"]) for entry in entries[4:]] == [(False, "none"), (True, "equal")]
-    asked = [line for line in said.splitlines() if "edgehar distill" in line]
-    assert ["--pseudo-labels equal" in line for line in asked] == [False, True]
-    assert [line.count("-scratch") for line in asked] == [0, 1]  # by both teachers
+    commands = [line for line in output.splitlines() if "edgehar distill" in line]
+    assert ["--pseudo-labels equal" in line for line in commands] == [False, True]
+    assert [line.count("-scratch") for line in commands] == [0, 1]  # by both teachers
     assert all(entry["accuracy"] == entry["correct"] / entry["total"] for entry in entries)
 
 
-def test_suites_begin_with_the_networks_of_the_suite_accuracy_and_train_them_not_again(
-    place: Path, accuracy: dict[str, Any]
+def test_suites_of_pruning_and_distillation_reuse_the_networks_of_the_suite_accuracy(
+    workspace: Path, accuracy: dict[str, Any]
 ) -> None:
     few = "--updates 40 --batch 4 --inverted 8 --inversion-steps 2 --people 1"
     suites = ("compression", "compression-teacher", "distillation", "ablation")
-    asked = ("--kept", "0.5", "--sources", "noise,recordings", "--criteria", "l1,random", f"--prune={few}")
-    said = suite(place, ",".join(suites), "--seeds", "3", *SHORT, *asked)
-    assert said.count("(done before)") == 3 * len(suites)  # pretrain, finetune, distill
-    found = only_result(place, "*-compression-skeleton*.json")
+    pruning = ("--kept", "0.5", "--sources", "noise,recordings", "--criteria", "l1,random", f"--prune={few}")
+    output = suite(workspace, ",".join(suites), "--seeds", "3", *SHORT, *pruning)
+    assert output.count("(done before)") == 3 * len(suites)  # pretrain, finetune, distill
+    found = only_result(workspace, "*-compression-skeleton*.json")
     for name in ("teacher", "student-fp32"):
         before, again = (run["networks"][name]["scores"]["skeleton+wrist"] for run in (accuracy, found))
         assert again["per_class"] == before["per_class"]
@@ -197,19 +200,20 @@ def test_suites_begin_with_the_networks_of_the_suite_accuracy_and_train_them_not
         assert entry["total"] == entry["removed"]["total"] == found["dataset"]["test_windows"]
     (packaged,) = (name for name in found["networks"] if name.startswith("pruned-student-50"))
     assert found["networks"][packaged]["bytes"] < accuracy["networks"]["student"]["bytes"]
-    assert {entry["network"] for entry in only_result(place, "*-compression-teacher-*.json")["pruned"]} == {"teacher"}
-    alone = only_result(place, "*-distillation-*.json")["networks"]
+    teachers = only_result(workspace, "*-compression-teacher-*.json")["pruned"]
+    assert {entry["network"] for entry in teachers} == {"teacher"}
+    alone = only_result(workspace, "*-distillation-*.json")["networks"]
     assert list(alone) == ["teacher", "student-fp32", "student-alone"]
     assert alone["student-alone"]["parameters"] == alone["student-fp32"]["parameters"]
-    entries = only_result(place, "*-ablation-*.json")["pruned"]
+    entries = only_result(workspace, "*-ablation-*.json")["pruned"]
     assert [(*entry["source"], entry["criterion"]) for entry in entries] == [
         ("noise", "l1"), ("noise", "random"), ("recordings", "l1"), ("recordings", "random"),
     ]  # fmt: skip
 
 
-def test_activities_left_out_are_neither_trained_nor_counted(place: Path) -> None:
-    suite(place, "unknown", "--seeds", "0", *SHORT, "--left-out", "1")
-    result = only_result(place, "*-unknown-*.json")
+def test_excluded_activities_are_neither_trained_on_nor_counted(workspace: Path) -> None:
+    suite(workspace, "unknown", "--seeds", "0", *SHORT, "--left-out", "1")
+    result = only_result(workspace, "*-unknown-*.json")
     (left_out,) = result["unknown"]["activities"]
     assert left_out in LABELS
     assert left_out not in result["dataset"]["labels"]
@@ -219,18 +223,17 @@ def test_activities_left_out_are_neither_trained_nor_counted(place: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["loso", "folds"])
-def test_every_subject_is_tested_in_one_run_and_trains_in_the_others(name: str) -> None:
+def test_every_subject_is_in_the_test_set_of_one_run_and_trains_in_the_others(name: str) -> None:
     dataset = simulated()
     runs = plan_runs(SuiteOptions((name,), folds=2), dataset)
     splits = [run.data.make_split(dataset) for run in runs]
     assert sorted(subject for split in splits for subject in split.test) == ["s1", "s2", "s3", "s4"]
     for run, split in zip(runs, splits, strict=True):
         assert set(split.train) | set(split.test) == set(dataset.subjects)
-        pretrain = run.stages[0].arguments
-        assert pretrain[pretrain.index("--split") + 1] == split.name
+        assert run.stages[0].settings["split"] == split.name
 
 
-def test_a_suite_has_its_usual_seeds_and_names_of_its_own() -> None:
+def test_suite_has_default_seeds_and_unique_names() -> None:
     dataset = simulated()
     options = SuiteOptions(tuple(SEEDS), folds=4, left_out=2)
     names = [run.name for run in plan_runs(options, dataset)]
@@ -239,42 +242,52 @@ def test_a_suite_has_its_usual_seeds_and_names_of_its_own() -> None:
     assert not {run.name for run in quick} & set(names)
 
 
-def test_networks_for_one_sensor_see_no_other() -> None:
+def test_networks_for_one_sensor_get_no_other() -> None:
     runs = plan_runs(SuiteOptions(("sensors",), seeds=(0,), only=("wrist",)), simulated())
     assert [run.name for run in runs] == ["simulated-sensors-wrist-seed0"]
-    pretrain = runs[0].stages[0].arguments
-    assert pretrain[pretrain.index("--modalities") + 1] == "wrist"
+    assert runs[0].stages[0].settings["modalities"] == ("wrist",)
 
 
-def test_a_teacher_from_scratch_skips_pretraining_and_says_so() -> None:
+def test_teacher_from_scratch_skips_pretraining_and_the_command_has_the_option() -> None:
     recipe = Recipe("tiny", pretraining=False)
     runs = plan_runs(SuiteOptions(("accuracy",), seeds=(0,), recipe=recipe), simulated())
     names = [stage.name for stage in runs[0].stages]
     assert names[:2] == ["finetune", "distill"]
-    finetune = runs[0].stages[0].arguments
-    assert "--pretrained" not in finetune
-    assert finetune[finetune.index("--data") + 1] == "simulated"
-    assert "--no-pretraining" in recipe.words()
-    assert "--no-pretraining" not in Recipe("tiny").words()
+    finetune = runs[0].stages[0].settings
+    assert "pretrained" not in finetune
+    assert finetune["data"] == "simulated"
+    assert "--no-pretraining" in words_of(recipe.given())
+    assert "--no-pretraining" not in words_of(Recipe("tiny").given())
 
 
-def test_labels_alone_are_labels_alone_whatever_a_recipe_asks_for() -> None:
+def test_recipe_does_not_change_the_students_of_labels_alone() -> None:
     recipe = Recipe("tiny", distill="--pseudo-labels likely --contrastive 0.3")
     options = SuiteOptions(("labels",), student_shares=(0.1,), recipe=recipe, data=DataOptions("simulated"))
     stages = plan_runs(options, simulate(SimulatorConfig(subjects=2, trials=1)))[0].stages
-    alone = [stage.arguments for stage in stages if stage.name.endswith("-alone")]
+    alone = [stage.settings for stage in stages if stage.name.endswith("-alone")]
     assert len(alone) == 5
-    for words in alone:
-        last = {name: words[place + 1] for place, name in enumerate(words[:-1]) if name.startswith("--")}
-        assert (last["--pseudo-labels"], last["--contrastive"], last["--soft"], last["--hard"]) == (
-            "none",
-            "0",
-            "0",
-            "1",
-        )
+    names = ("pseudo_labels", "contrastive", "soft", "hard")
+    assert all([settings[name] for name in names] == ["none", 0, 0, 1] for settings in alone)
 
 
-def test_draws_of_unknown_activities_differ_by_seed() -> None:
+def test_command_of_a_stage_shows_further_options_as_typed() -> None:
+    recipe = Recipe("tiny", 0.5, False, finetune="--updates 400 --learning-rate=1e-3 --no-compile")
+    (stage,) = recipe.stages(Path("run"), DataOptions("simulated", modalities=("wrist", "thigh")), 3, "finetune")
+    assert stage.command == (
+        "edgehar finetune --preset tiny --update-share 0.5 --updates 400 --learning-rate 1e-3 --no-compile --seed 3 "
+        "--data simulated --modalities wrist,thigh --out run/teacher"
+    )
+    options = stage.options()
+    assert (options.train.updates, options.train.update_share, options.train.learning_rate) == (400, 0.5, 0.001)
+    assert type(options.train.learning_rate) is float
+
+
+def test_further_options_take_precedence_over_the_recipe() -> None:
+    recipe = Recipe("tiny", 0.5, distill="--preset base --update-share 0.1 --updates 30")
+    assert recipe.settings("distill") == {"preset": "base", "update_share": 0.1, "updates": 30}
+
+
+def test_draws_of_excluded_activities_differ_by_seed() -> None:
     labels = tuple(ACTIVITIES)
     drawn = [drawn_activities(labels, 3, seed) for seed in range(5)]
     assert len(set(drawn)) > 1

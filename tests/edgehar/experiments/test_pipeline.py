@@ -27,7 +27,7 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "edgehar.cli", *arguments]
+    return [sys.executable, "-m", "edgehar", *arguments]
 
 
 def pipeline(data: Path, out: Path) -> list[str]:
