@@ -108,7 +108,7 @@ def network_config(before: Checkpoint) -> TeacherConfig:
     try:
         return TeacherConfig(**before.network)
     except (TypeError, ConfigError) as problem:
-        raise CheckpointError(f"{before.path}: invalid network size ({problem}); pretrain again") from None
+        raise CheckpointError(f"{before.path}: network size is invalid ({problem}); pretrain again") from None
 
 
 def load_pretrained(teacher: Teacher, before: Checkpoint) -> None:
