@@ -1,6 +1,6 @@
-"""How far a probability can be believed: one temperature, its error, and the score below which nothing is said.
+"""Temperature scaling, calibration error and the rejection threshold.
 
-All functions take plain arrays; what a package stores of them is a `TemperatureScaling`.
+The functions take arrays; a package stores a `TemperatureScaling`.
 """
 
 import math
@@ -17,25 +17,25 @@ BINS = 15
 """Bins of the expected calibration error, as in arXiv 1706.04599."""
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 SEARCH_STEPS = 60
-"""Golden-section steps; each leaves 0.618 of the interval, sixty less than 1e-11 of it."""
+"""Golden-section steps; each keeps 0.618 of the interval, sixty leave less than 1e-11 of it."""
 
 Numbers = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class TemperatureScaling:
-    """What was fitted on windows that the fitted network had not been trained on, and how good it is there.
+    """Temperature scaling (Guo et al., 2017) fitted on out-of-fold windows, and its calibration on them.
 
     Attributes:
-        temperature: the logits are divided by it.
-        threshold: calibrated top probability below which the answer is "unknown"; None: never.
-        coverage: share of the windows that reach the threshold, as asked for; None without a threshold.
-        windows: N that it was fitted on.
-        subjects: whose windows these were.
-        ece_before: expected calibration error (15 bins) of the raw probabilities of these windows.
-        ece_after: the same of the calibrated ones.
-        nll_before: mean negative log-likelihood of the raw probabilities of these windows, in nats.
-        nll_after: the same of the calibrated ones.
+        temperature: divisor of the logits.
+        threshold: calibrated top probability below which the prediction is "unknown", or None.
+        coverage: requested share of the windows that reach the threshold; None without a threshold.
+        windows: number of windows N used for the fit.
+        subjects: subjects of these windows.
+        ece_before: expected calibration error (15 bins) of the raw probabilities.
+        ece_after: the same of the calibrated probabilities.
+        nll_before: mean negative log-likelihood of the raw probabilities, in nats.
+        nll_after: the same of the calibrated probabilities.
     """
 
     temperature: float
@@ -49,20 +49,20 @@ class TemperatureScaling:
     nll_after: float
 
     def __post_init__(self) -> None:
-        """Refuse values that no fit gives."""
+        """Raise DataError for values that no fit can give."""
         usable = LOWEST_TEMPERATURE <= self.temperature <= HIGHEST_TEMPERATURE
         _require(usable, f"temperature {self.temperature}", f"{LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}")
         _require((self.threshold is None) == (self.coverage is None), "one of threshold and coverage", "both or none")
         for name in ("threshold", "coverage"):
             share = getattr(self, name)
             _require(share is None or 0 < share <= 1, f"{name} {share}", "above 0 and up to 1")
-        people = self.subjects
-        _require(len(people) == len(set(people)) > 0 and all(people), f"subjects {people}", "different names")
-        _require(self.windows >= max(2, len(people)), f"{self.windows} windows", "two or more, one of each subject")
+        names = self.subjects
+        _require(len(names) == len(set(names)) > 0 and all(names), f"subjects {names}", "unique names")
+        _require(self.windows >= max(2, len(names)), f"{self.windows} windows", "two or more, one of each subject")
         for name in ("ece_before", "ece_after"):
             _require(0 <= getattr(self, name) <= 1, f"{name} {getattr(self, name)}", "0 to 1")
         for name in ("nll_before", "nll_after"):
-            _require(0 <= getattr(self, name) < math.inf, f"{name} {getattr(self, name)}", "a number from 0 on")
+            _require(0 <= getattr(self, name) < math.inf, f"{name} {getattr(self, name)}", "a number of 0 or more")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for JSON; `from_json` is its inverse."""
@@ -70,14 +70,14 @@ class TemperatureScaling:
 
     @staticmethod
     def from_json(entry: Any) -> "TemperatureScaling":
-        """Read a calibration; raises DataError for a missing or unknown key, a wrong type or an impossible value."""
+        """Inverse of `to_json`; raises DataError for a missing or unknown key, a wrong type or an invalid value."""
         _require(isinstance(entry, dict), "calibration", "a JSON object")
         given = cast("dict[str, Any]", entry).copy()
         names = [field.name for field in fields(TemperatureScaling)]
         _require(set(given) == set(names), f"calibration with {sorted(map(str, given))}", f"the keys {sorted(names)}")
         _require(isinstance(given["subjects"], list | tuple), "calibration: subjects", "a list")
-        people = tuple(cast("list[str]", given["subjects"]))
-        _require(all(type(one) is str for one in people), "calibration: subjects", "texts")
+        subjects = tuple(cast("list[str]", given["subjects"]))
+        _require(all(type(name) is str for name in subjects), "calibration: subjects", "texts")
         _require(type(given["windows"]) is int, "calibration: windows", "a whole number")
         optional = [name for name in ("threshold", "coverage") if given[name] is None]
         for name in set(names) - {"subjects", "windows", *optional}:
@@ -86,7 +86,7 @@ class TemperatureScaling:
                 given[name] = float(given[name])
             except OverflowError:
                 raise DataError(f"calibration: {name} is too large; expected a number; calibrate again") from None
-        given["subjects"] = people
+        given["subjects"] = subjects
         return TemperatureScaling(**given)
 
 
@@ -96,7 +96,7 @@ def _require(condition: bool, found: str, expected: str) -> None:
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Probabilities along the last axis of logits divided by a temperature."""
+    """Softmax along the last axis of logits divided by a temperature."""
     shifted = np.exp((logits - np.maximum.reduce(logits, axis=-1, keepdims=True)) / temperature)
     probabilities: Floats = (shifted / np.add.reduce(shifted, axis=-1, keepdims=True)).astype(np.float32, copy=False)
     return probabilities
@@ -107,21 +107,23 @@ def check_logits(logits: Numbers, label: NDArray[np.integer[Any]]) -> None:
     if logits.ndim != 2 or logits.shape[1] < 2 or label.shape != logits.shape[:1] or not len(logits):
         raise DataError(
             f"logits {logits.shape}, labels {label.shape}; expected (N, K) and (N,), with two or more classes and at "
-            "least one window; give one row of logits per label"
+            "least one window"
         )
     if not np.isfinite(logits).all():
-        raise DataError("logits with values that are not finite; expected numbers; train or export the model again")
+        raise DataError("logits that are not finite; expected finite numbers; train or export the model again")
     if label.min() < 0 or label.max() >= logits.shape[1]:
-        raise DataError(f"a label outside 0..{logits.shape[1] - 1}; give labelled windows of the model's classes only")
+        raise DataError(
+            f"labels {label.min()} to {label.max()}; expected 0 to {logits.shape[1] - 1}; give labelled windows only"
+        )
 
 
 def negative_log_likelihood(logits: Numbers, label: NDArray[np.integer[Any]], temperature: float = 1.0) -> float:
-    """Mean of -log probability of the true class, in nats.
+    """Mean negative log-likelihood of the true class, in nats.
 
     Args:
         logits: (N, K).
         label: (N,) true classes.
-        temperature: the logits are divided by it.
+        temperature: divisor of the logits.
 
     Raises DataError as `check_logits`.
     """
@@ -134,12 +136,12 @@ def negative_log_likelihood(logits: Numbers, label: NDArray[np.integer[Any]], te
 def fit_temperature(logits: Numbers, label: NDArray[np.integer[Any]]) -> float:
     """The temperature of least negative log-likelihood (arXiv 1706.04599, section 4.2), between 0.05 and 20.
 
-    The likelihood has one minimum: it is convex in 1 / T. A golden-section search over log T finds it. Where it lies
-    beyond a bound, because every window is right or the logits say nothing, the bound is the answer; where no
-    temperature is better than 1, it is 1.
+    The negative log-likelihood is convex in 1 / T; a golden-section search over log T finds its minimum. The result is
+    a bound if the minimum is beyond it (all windows correct, or uninformative logits), and 1 if no temperature is
+    better than 1.
 
     Args:
-        logits: (N, K), of windows that the network was not trained on.
+        logits: (N, K), of windows that were not used in training.
         label: (N,) true classes.
 
     Raises DataError as `check_logits`.
@@ -167,12 +169,12 @@ def fit_temperature(logits: Numbers, label: NDArray[np.integer[Any]]) -> float:
 
 
 def expected_calibration_error(probabilities: Numbers, label: NDArray[np.integer[Any]], bins: int = BINS) -> float:
-    """Mean distance of confidence and accuracy over bins of the top probability (arXiv 1706.04599, equation 3).
+    """Expected calibration error: mean difference of confidence and accuracy by bin (arXiv 1706.04599, equation 3).
 
     Args:
         probabilities: (N, K).
         label: (N,) true classes.
-        bins: of equal width, each with its upper edge.
+        bins: number of bins of equal width, closed on the right.
 
     Raises DataError as `check_logits`, or for no bins.
     """
@@ -180,18 +182,18 @@ def expected_calibration_error(probabilities: Numbers, label: NDArray[np.integer
     if bins < 1:
         raise DataError(f"{bins} bins; expected one or more")
     confidence: NDArray[np.float64] = np.asarray(probabilities, np.float64).max(axis=1)
-    right = probabilities.argmax(axis=1) == label
+    correct = probabilities.argmax(axis=1) == label
     edges: NDArray[np.float64] = np.linspace(0, 1, bins + 1)[1:-1]
-    place = np.searchsorted(edges, confidence, "left")
-    return float(np.abs(np.bincount(place, right - confidence, minlength=bins)).sum() / len(label))
+    index = np.searchsorted(edges, confidence, "left")
+    return float(np.abs(np.bincount(index, correct - confidence, minlength=bins)).sum() / len(label))
 
 
 def threshold_for_coverage(score: Numbers, coverage: float) -> float:
-    """The highest of the scores that at least this share of them reaches.
+    """The highest score that at least this share of the scores reaches.
 
     Args:
-        score: (N,) scores; several may be equal, and then more than the share may reach it.
-        coverage: above 0 and up to 1.
+        score: (N,) scores; with ties, more than the share may reach the threshold.
+        coverage: share, above 0 and up to 1.
 
     Raises DataError for no scores, scores that are not finite or a share out of range.
     """
@@ -200,25 +202,25 @@ def threshold_for_coverage(score: Numbers, coverage: float) -> float:
             f"coverage {coverage} of scores {score.shape}; expected a share above 0 and up to 1 of one or more finite "
             "scores; choose another coverage"
         )
-    # The product may be a rounding above a whole number: 0.07 * 100 is 7.000000000000001.
+    # The product may exceed a whole number by rounding: 0.07 * 100 is 7.000000000000001.
     needed = max(math.ceil(coverage * len(score) - 1e-9), 1)
     return float(np.sort(score)[-needed])
 
 
-def auroc(known: Numbers, unknown: Numbers) -> float:
-    """Chance that a random `unknown` score is above a random `known` one, ties counted half (Mann-Whitney).
+def auroc(negative: Numbers, positive: Numbers) -> float:
+    """Area under the ROC curve: probability that a positive score exceeds a negative one, ties count half.
 
     Args:
-        known: (N,) scores of what should score low.
-        unknown: (M,) scores of what should score high.
+        negative: (N,) scores of the negative class, expected to be low.
+        positive: (M,) scores of the positive class, expected to be high.
 
     Raises DataError if one is empty or not finite.
     """
-    if not len(known) or not len(unknown) or not (np.isfinite(known).all() and np.isfinite(unknown).all()):
+    if not len(negative) or not len(positive) or not (np.isfinite(negative).all() and np.isfinite(positive).all()):
         raise DataError(
-            f"{len(known)} known and {len(unknown)} unknown scores; expected at least one finite number of each; "
-            "choose other subjects or activities"
+            f"{len(negative)} negative and {len(positive)} positive scores; expected at least one finite number of "
+            "each; choose other subjects or activities"
         )
-    ordered = np.sort(known)
-    below, up_to = np.searchsorted(ordered, unknown, "left"), np.searchsorted(ordered, unknown, "right")
-    return float((below + up_to).mean() / (2 * len(known)))
+    ordered = np.sort(negative)
+    below, up_to = np.searchsorted(ordered, positive, "left"), np.searchsorted(ordered, positive, "right")
+    return float((below + up_to).mean() / (2 * len(negative)))

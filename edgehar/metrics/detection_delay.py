@@ -1,9 +1,8 @@
-"""How long after an activity has begun a stream says so.
+"""Detection delay of a stream.
 
-What counts is when the answer came out, not which time it is about. An answer *takes up* a label if the answer before
-it named another one, or none. The true segment of that label which covers most of the answer's window is then
-*detected*: in time if the answer came out before the segment ended, late if it came out afterwards. So what is still
-being said of the walk before a turn does not detect the walk after it.
+The delay runs to the time at which a label is emitted, not to the window it is about. A label that differs from the
+previously emitted one *detects* the true segment of that label that overlaps its window most: in time if it is emitted
+before the end of the segment, late otherwise. A label that continues from an earlier segment detects nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.metrics.segments import joined, overlap_s
+from edgehar.metrics.segments import merge_touching, overlap_s
 from edgehar.signals.clip import Segment
 
 IN_TIME, LATE, CARRIED_OVER, NEVER = "in_time", "late", "carried_over", "never"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a stream said of one window, and when.
+class EmittedLabel:
+    """The label that a stream emitted for a window, and the time of emission.
 
     Attributes:
         said_s: time of the newest sample that the stream had by then, on the recording's clock.
@@ -29,7 +28,7 @@ class Answer:
         label: class that was named, or None for "unknown".
     """
 
-    said_s: float
+    emitted_s: float
     start_s: float
     end_s: float
     label: int | None
@@ -37,13 +36,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Detection:
-    """What became of one true segment.
+    """Whether and when a true segment was detected.
 
     Attributes:
-        segment: the true one.
-        kind: in_time, late, carried_over (an answer about it named its label, which was being said before already) or
-            never.
-        delay_s: from its start to the answer that detected it, or None.
+        segment: the true segment.
+        kind: in_time, late, carried_over (its label was emitted, but continued from before the segment) or never.
+        delay_s: seconds from its start to the emission that detected it, or None.
     """
 
     segment: Segment
@@ -51,37 +49,37 @@ class Detection:
     delay_s: float | None = None
 
 
-def detections(truth: Iterable[Segment], answers: Sequence[Answer]) -> list[Detection]:
-    """What became of each true segment of one recording, in order of time; answers come in the order they came out."""
-    known = joined(truth)
-    taken_up: dict[int, Answer] = {}  # place of the segment -> first answer that took up its label
-    named: set[int] = set()
-    before: Answer | None = None
-    for answer in answers:
-        window = Segment(answer.start_s, answer.end_s, -1)
-        shared_s = [overlap_s(one, window) if one.label == answer.label else 0.0 for one in known]
-        place = max(range(len(known)), key=shared_s.__getitem__, default=None)
-        fresh = before is None or before.label != answer.label or answer.start_s > before.end_s
-        before = answer
-        if place is None or not shared_s[place]:
+def detections(truth: Iterable[Segment], emitted: Sequence[EmittedLabel]) -> list[Detection]:
+    """The detection of each true segment of a recording, in order of time; labels are in order of emission."""
+    segments = merge_touching(truth)
+    detected_by: dict[int, EmittedLabel] = {}  # index of the segment -> first new label that detects it
+    covered: set[int] = set()
+    previous: EmittedLabel | None = None
+    for one in emitted:
+        window = Segment(one.start_s, one.end_s, -1)
+        shared_s = [overlap_s(segment, window) if segment.label == one.label else 0.0 for segment in segments]
+        index = max(range(len(segments)), key=shared_s.__getitem__, default=None)
+        is_new = previous is None or previous.label != one.label or one.start_s > previous.end_s
+        previous = one
+        if index is None or not shared_s[index]:
             continue
-        named.add(place)
-        if fresh:
-            taken_up.setdefault(place, answer)
+        covered.add(index)
+        if is_new:
+            detected_by.setdefault(index, one)
     found: list[Detection] = []
-    for place, segment in enumerate(known):
-        answer = taken_up.get(place)
-        if answer is None:
-            found.append(Detection(segment, CARRIED_OVER if place in named else NEVER))
+    for index, segment in enumerate(segments):
+        one = detected_by.get(index)
+        if one is None:
+            found.append(Detection(segment, CARRIED_OVER if index in covered else NEVER))
         else:
-            kind = IN_TIME if answer.said_s < segment.end_s else LATE
-            found.append(Detection(segment, kind, answer.said_s - segment.start_s))
+            kind = IN_TIME if one.emitted_s < segment.end_s else LATE
+            found.append(Detection(segment, kind, one.emitted_s - segment.start_s))
     return found
 
 
 def _summary(found: Sequence[Detection]) -> dict[str, Any]:
     delays_s = [one.delay_s for one in found if one.delay_s is not None]
-    seen = [
+    seen_shares = [
         min(one.delay_s / (one.segment.end_s - one.segment.start_s), 1.0) for one in found if one.delay_s is not None
     ]
     median_s, p90_s = np.percentile(delays_s, [50, 90]).tolist() if delays_s else (None, None)
@@ -92,17 +90,17 @@ def _summary(found: Sequence[Detection]) -> dict[str, Any]:
         "never_share": counts[NEVER] / len(found) if found else None,
         "median_s": median_s,
         "p90_s": p90_s,
-        "median_seen_share": float(np.median(seen)) if seen else None,
+        "median_seen_share": float(np.median(seen_shares)) if seen_shares else None,
     }
 
 
 def delay_scores(found: Sequence[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
-    """Counts and delays of all detections together.
+    """Counts and delays of detections, over all labels and per label.
 
     Returns:
-        Plain numbers for JSON: segments, in_time, late, carried_over, never and never_share; median_s and p90_s of the
-        delays of those in time or late; median_seen_share, how much of such a segment was over when it was detected;
-        None where there is nothing to count; and the same per_label.
+        Values for JSON: segments, in_time, late, carried_over, never and never_share; median_s and p90_s of the delays
+        in time or late; median_seen_share, the share of such a segment before its detection; None without such
+        segments; and the same per_label.
     """
     per_label = {
         name: _summary([one for one in found if one.segment.label == label]) for label, name in enumerate(labels)

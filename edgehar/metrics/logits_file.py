@@ -1,4 +1,4 @@
-"""A network's logits on windows of subjects it was not trained on, as a file: who computes is not who scores."""
+"""File of a network's logits on labelled windows, and their scores."""
 
 import io
 import zipfile
@@ -19,15 +19,15 @@ from edgehar.signals.clip import Floats
 
 @dataclass(frozen=True)
 class StoredLogits:
-    """Logits of labelled windows, once for every set of sensors that was fed.
+    """Logits of labelled windows for several sets of input sensors.
 
     Attributes:
-        fed: names of the F sets of sensors, all of them first.
+        fed: names of the F sets of input sensors, that of all sensors first.
         logits: (F, N, K).
         label: (N,) true classes.
-        subject: (N,) whose window.
-        clip: (N,) the recording it was cut from.
-        start_s: (N,) seconds from the start of that.
+        subject: (N,) subject of each window.
+        clip: (N,) recording of each window.
+        start_s: (N,) start of each window in seconds from the start of the recording.
         labels: names of the K classes.
         modalities: names of the sensors.
     """
@@ -42,59 +42,59 @@ class StoredLogits:
     modalities: tuple[str, ...]
 
 
-def feeds(modalities: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """The sets of sensors to feed: all, then each alone if there is more than one."""
+def sensor_sets(modalities: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The sets of sensors to score: all, then each alone if there are several."""
     return (modalities, *((name,) for name in modalities)) if len(modalities) > 1 else (modalities,)
 
 
-def fed_name(fed: tuple[str, ...]) -> str:
-    """What a set of sensors is called in results."""
+def sensor_set_name(fed: tuple[str, ...]) -> str:
+    """Name of a set of sensors in results."""
     return "+".join(fed)
 
 
-def write_logits(path: Path, answers: StoredLogits) -> None:
-    """Write the file whole or not at all."""
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(answers).items()}
+def write_logits(path: Path, stored: StoredLogits) -> None:
+    """Write a logits file atomically."""
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(stored).items()}
     with atomic_file(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, **arrays)
 
 
 def read_logits(path: Path) -> StoredLogits:
-    """Read such a file; raises DataError if it is missing or damaged."""
+    """Read a logits file; raises DataError if it is missing or damaged."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             found: dict[str, Any] = {name: archive[name] for name in StoredLogits.__dataclass_fields__}
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
-        raise DataError(f"{path}: no readable answers ({problem}); run the same command again") from None
+        raise DataError(f"{path}: not a readable logits file ({problem}); run the same command again") from None
     for name in ("fed", "labels", "modalities"):
         found[name] = tuple(map(str, found[name]))
     return StoredLogits(**found)
 
 
-def scores(answers: StoredLogits) -> dict[str, dict[str, Any]]:
-    """The score of every set of sensors, its calibration error (`ece`) and negative log-likelihood (`nll`)."""
-    rated: dict[str, dict[str, Any]] = {}
-    for fed, logits in zip(answers.fed, answers.logits, strict=True):
-        rated[fed] = score(answers.label, logits.argmax(axis=1), answers.subject, answers.labels) | {
-            "ece": expected_calibration_error(softmax(logits), answers.label),
-            "nll": negative_log_likelihood(logits, answers.label),
+def scores(stored: StoredLogits) -> dict[str, dict[str, Any]]:
+    """Score, calibration error (`ece`) and negative log-likelihood (`nll`) for each set of sensors."""
+    by_set: dict[str, dict[str, Any]] = {}
+    for name, logits in zip(stored.fed, stored.logits, strict=True):
+        by_set[name] = score(stored.label, logits.argmax(axis=1), stored.subject, stored.labels) | {
+            "ece": expected_calibration_error(softmax(logits), stored.label),
+            "nll": negative_log_likelihood(logits, stored.label),
         }
-    return rated
+    return by_set
 
 
-def errors(answers: StoredLogits) -> list[dict[str, Any]]:
-    """Every wrong answer: what was fed, which recording from when, the truth and the answer."""
-    wrong: list[dict[str, Any]] = []
-    for fed, logits in zip(answers.fed, answers.logits, strict=True):
+def misclassifications(stored: StoredLogits) -> list[dict[str, Any]]:
+    """Each wrong prediction: sensors fed, recording, start of the window, true and predicted label."""
+    found: list[dict[str, Any]] = []
+    for name, logits in zip(stored.fed, stored.logits, strict=True):
         predicted = logits.argmax(axis=1)
-        for row in np.flatnonzero(predicted != answers.label):
-            wrong.append(
+        for row in np.flatnonzero(predicted != stored.label):
+            found.append(
                 {
-                    "fed": fed,
-                    "clip": str(answers.clip[row]),
-                    "start_s": round(float(answers.start_s[row]), 3),
-                    "true": answers.labels[answers.label[row]],
-                    "predicted": answers.labels[predicted[row]],
+                    "fed": name,
+                    "clip": str(stored.clip[row]),
+                    "start_s": round(float(stored.start_s[row]), 3),
+                    "true": stored.labels[stored.label[row]],
+                    "predicted": stored.labels[predicted[row]],
                 }
             )
-    return wrong
+    return found

@@ -1,4 +1,4 @@
-"""A score counts what was right, by class and by subject, and says how sure that is."""
+"""Accuracy, counts by class and subject, macro F1 and the Wilson interval."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_counts_by_class_subject_and_pair() -> None:
     }
 
 
-def test_subjects_come_in_natural_order() -> None:
+def test_subjects_are_in_natural_order() -> None:
     assert list(example()["per_subject"]) == ["s2", "s10"]  # type: ignore[call-overload]
 
 
@@ -39,20 +39,20 @@ def test_result_is_json() -> None:
     assert json.loads(json.dumps(example())) == example()
 
 
-def test_wilson_interval_of_a_known_case() -> None:
+def test_wilson_interval_of_a_published_example() -> None:
     # 81 of 263, a textbook example of the score interval: 0.2553 to 0.3662.
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 10), (10, 10), (3.5, 7), (1, 1)])
-def test_wilson_interval_holds_the_share(correct: float, total: int) -> None:
+def test_wilson_interval_contains_the_share(correct: float, total: int) -> None:
     low, high = wilson(correct, total)
     assert 0 <= low <= correct / total <= high <= 1
 
 
 @pytest.mark.parametrize(("correct", "total"), [(1, 0), (-1, 3), (4, 3), (float("nan"), 3)])
-def test_impossible_counts_are_refused(correct: float, total: int) -> None:
-    with pytest.raises(DataError, match="expected"):
+def test_invalid_counts_are_refused(correct: float, total: int) -> None:
+    with pytest.raises(DataError, match=f"{correct} correct of {total}"):
         wilson(correct, total)
 
 
@@ -60,6 +60,6 @@ def test_impossible_counts_are_refused(correct: float, total: int) -> None:
     ("label", "predicted", "subject"),
     [([], [], []), ([0], [0, 1], ["a"]), ([-1], [0], ["a"]), ([0], [3], ["a"])],
 )
-def test_unusable_answers_are_refused(label: list[int], predicted: list[int], subject: list[str]) -> None:
+def test_invalid_predictions_are_refused(label: list[int], predicted: list[int], subject: list[str]) -> None:
     with pytest.raises(DataError):
         score(np.asarray(label, np.int64), np.asarray(predicted, np.intp), np.asarray(subject), LABELS)
