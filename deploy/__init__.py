@@ -1,1 +1,1 @@
-"""Deployment: recognise, stream, quantise, verify and measure with numpy and onnxruntime."""
+"""Deployment on a board: inference, streaming, quantisation, verification and benchmarks with numpy and onnxruntime."""

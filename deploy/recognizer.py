@@ -1,4 +1,4 @@
-"""A package answers: signals in, predictions out, through the same windows and preprocessing as in training."""
+"""Inference with a package: signals in, predictions out, with the windows and preprocessing of the training."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.checks import check_threads, names_of
-from edgehar.deploy.runtime.session import open_graph
-from edgehar.deploy.runtime.signature import approval
-from edgehar.deploy.runtime.tuned_profile import tuned_choice
-from edgehar.deploy.samples import as_samples, as_times, by_modality
+from edgehar.checks import as_name_tuple, check_threads
+from edgehar.deploy.runtime.session import open_session
+from edgehar.deploy.runtime.signature import signature_check
+from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
+from edgehar.deploy.samples import as_samples, as_times, check_mapping
 from edgehar.errors import DataError, PackageError
 from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
-from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, every
+from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
 from edgehar.signals.windows import Windows, cut
 
 BATCH_STEPS = 4096
-"""Steps computed at once when many windows are at hand; bounds memory on the board."""
+"""Steps per batch of windows; limits memory."""
 
 
 def load(
@@ -30,37 +30,38 @@ def load(
     providers: Sequence[str] | None = None,
     key: Path | str | None = None,
 ) -> "Recognizer":
-    """Open a package ready to predict.
+    """Open a package for inference.
 
     Args:
         path: the package's folder.
-        precision: one of the package's; the default if None.
-        threads: of onnxruntime, up to 1024; 1 if None.
-        providers: onnxruntime's execution providers in order of preference; if None, `runtime.providers` chooses.
-            With neither precision nor providers given, what `edgehar bench --tune` chose on this machine counts.
-        key: file of a public key; the package must then be signed with it. None: signed or not.
+        precision: one of the package's precisions; its default if None.
+        threads: onnxruntime's threads, 1 to 1024; 1 if None.
+        providers: execution providers in order of preference; if None, TensorRT, CUDA, CPU if available. Without
+            precision and providers, the settings that `edgehar bench --tune` stored for this machine are used.
+        key: file of a public key that must have signed the package; None skips the check.
 
-    Raises PackageError for a damaged package, or one that is not signed with the key, and ConfigError for an unknown
-    provider, an unusable number of threads or an unusable key.
+    Raises:
+        PackageError: the package is damaged, or not signed with the key.
+        ConfigError: an unknown provider, or an unusable number of threads or key.
     """
     check_threads(threads, "threads")
     if providers is not None:
-        providers = names_of(providers, "providers")
-    package = EdgePackage.open(path, approval(path, key))
-    tuned = None if precision or providers else tuned_choice(package)
+        providers = as_name_tuple(providers, "providers")
+    package = EdgePackage.open(path, signature_check(path, key))
+    tuned = None if precision or providers else read_tuned_settings(package)
     if tuned is not None:
         precision, threads, providers = tuned.precision, threads or tuned.threads, tuned.providers
     return Recognizer(package, precision, 1 if threads is None else threads, providers)
 
 
 class Recognizer:
-    """The two graphs of one package in one precision; see `load` for the arguments.
+    """The encoder and the head of a package in one precision; see `load` for the arguments.
 
     Attributes:
         package: the opened package.
         manifest: its manifest.
-        precision: which graphs run.
-        providers: onnxruntime's execution providers that really compute: those of the encoder, then those of the head.
+        precision: the precision of the graphs.
+        providers: the execution providers that compute: those of the encoder, then those of the head.
     """
 
     def __init__(
@@ -76,18 +77,18 @@ class Recognizer:
         self._info = self.manifest.info
         self._names = tuple(spec.name for spec in self.manifest.modalities)
         self._encoder, self._head = (
-            # The very bytes whose checksum was compared, whatever happens to the folder meanwhile.
-            open_graph(path, part, self.manifest, threads, providers, package.read(path.name))
+            # The bytes whose checksum was verified, even if the file has changed since.
+            open_session(path, part, self.manifest, threads, providers, package.read(path.name))
             for part in PARTS
             for path in [package.graph(part, self.precision)]
         )
         self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
-        """Tokens of steps.
+        """Compute the tokens of steps.
 
         Args:
-            features: modality -> (N, P, G, F) or (N, P * G * F), as `edgehar.signals.preprocess.prepare` gives them.
+            features: modality -> (N, P, G, F) or (N, P * G * F), from `edgehar.signals.preprocess.prepare`.
             valid: (N, M) 1.0 where a modality's step is valid, in the manifest's order.
 
         Returns:
@@ -99,35 +100,35 @@ class Recognizer:
         return self._encoder.run(inputs)
 
     def classify(self, tokens: Floats) -> Floats:
-        """Logits (B, K) of windows of tokens (B, S, D); raises PackageError if the network's answer is not finite."""
+        """Logits (B, K) of windows of tokens (B, S, D); raises PackageError unless finite and one per label."""
         logits = self._head.run({"tokens": tokens})
-        if logits.shape != (len(tokens), len(self.manifest.labels)) or not every(np.isfinite(logits)):
+        if logits.shape != (len(tokens), len(self.manifest.labels)) or not all_true(np.isfinite(logits)):
             raise PackageError(
-                f"{self.package.path}: the {self.precision} head gave {logits.shape} with values that are not finite "
-                f"or not one per label; expected {len(self.manifest.labels)} numbers a window; export the model again"
+                f"{self.package.path}: logits {logits.shape} of the {self.precision} head are not finite or not one "
+                f"per label; expected {len(self.manifest.labels)} numbers per window; export the model again"
             )
         return logits
 
     def probabilities(self, logits: Floats) -> Floats:
-        """Probabilities along the last axis, calibrated if the package is."""
+        """Softmax over the last axis, with the package's temperature if it has one."""
         calibration = self.manifest.calibration
         return softmax(logits, 1.0 if calibration is None else calibration.temperature)
 
     def predict_prepared(self, windows: Windows) -> Floats:
-        """Logits (N, K) of prepared windows, for evaluation."""
+        """Logits (N, K) of prepared windows, in batches."""
         batch = max(1, BATCH_STEPS // self.manifest.window.steps)
         if len(windows) <= batch:
             return self._logits(windows.features, windows.valid)
         parts: list[Floats] = []
         for first in range(0, len(windows), batch):
-            some = slice(first, first + batch)
-            features = {name: array[some] for name, array in windows.features.items()}
-            valid = {name: array[some] for name, array in windows.valid.items()}
+            rows = slice(first, first + batch)
+            features = {name: array[rows] for name, array in windows.features.items()}
+            valid = {name: array[rows] for name, array in windows.valid.items()}
             parts.append(self._logits(features, valid))
         return np.concatenate(parts)
 
     def _logits(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
-        """Logits (B, K) of windows (B, S, ...), computed at once."""
+        """Logits (B, K) of one batch of windows (B, S, ...)."""
         shape = valid[self._names[0]].shape  # (B, S)
         flags: Floats = np.empty((shape[0] * shape[1], len(valid)), np.float32)  # (B * S, M)
         for column, name in enumerate(self._names):
@@ -136,17 +137,17 @@ class Recognizer:
         return self.classify(tokens.reshape(*shape, tokens.shape[-1]))
 
     def predict_clip(self, clip: Clip) -> list[Prediction]:
-        """One prediction per window of a recording, in order; a window without one usable step has none.
+        """One prediction per window of a recording, in order; windows without a usable step are skipped.
 
-        Raises DataError if the recording is shorter than a window or nothing in it is usable.
+        Raises DataError if the recording is shorter than a window or has no usable step.
         """
         windows = cut([clip], self._info, self.manifest.normalisation)
-        if not all(every(valid) for valid in windows.valid.values()):
+        if not all(all_true(valid) for valid in windows.valid.values()):
             usable = np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0)
             if not usable.any():
                 raise DataError(
-                    f"{clip.name}: every sample is lost or too far from the next; expected usable samples of at least "
-                    f"one of {', '.join(self._names)}; check the recording"
+                    f"{clip.name}: no usable step, as samples are lost or too far apart; expected usable samples of "
+                    f"at least one of {', '.join(self._names)}; check the recording"
                 )
             windows = windows.take(usable)
         probabilities = self.probabilities(self.predict_prepared(windows))
@@ -156,19 +157,19 @@ class Recognizer:
     def predict_windows(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> list[Prediction]:
         """One prediction per window; see `predict` for the arguments and errors."""
         clip, start_s = self._as_clip(signals, times_s)
-        shifted = self.predict_clip(clip)
-        return [replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s) for one in shifted]
+        predictions = self.predict_clip(clip)
+        return [replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s) for one in predictions]
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
-        """What a recording shows; for a sliding window the mean of its windows' probabilities.
+        """Predict the activity of a recording; with sliding windows, from the mean of their probabilities.
 
         Args:
-            signals: modality -> (T, C), or (T, G, 3) for a skeleton, in the units of the manifest; any of the
+            signals: modality -> (T, C), or (T, G, 3) for a skeleton, in the units of the manifest; any subset of the
                 package's modalities. A sample with a value that is not finite counts as lost.
-            times_s: modality -> (T,) seconds on one clock, not decreasing; without it samples come at the
-                nominal rates. Packages of kind "clip" stretch the recording and take no times.
+            times_s: modality -> (T,) seconds on one clock, not decreasing; if None, samples have the nominal rates.
+                Packages of kind "clip" stretch the recording and accept no times.
 
-        Raises DataError for an unknown modality, a wrong shape, or nothing usable.
+        Raises DataError for an unknown modality, a wrong shape, or a recording without usable samples.
         """
         windows = self.predict_windows(signals, times_s)
         if len(windows) == 1:
@@ -176,19 +177,21 @@ class Recognizer:
         mean = np.stack([window.probabilities for window in windows]).mean(axis=0, dtype=np.float32)  # (K,)
         return self.prediction(mean, windows[0].start_s, windows[-1].end_s)
 
-    def prediction(self, probabilities: Floats, start_s: float, end_s: float, named: int | None = None) -> Prediction:
-        """Name the most probable class of (K,) probabilities, or the class `named`; "unknown" below the threshold."""
-        best = int(probabilities.argmax()) if named is None else named
-        score = float(probabilities[best])
-        label = self.manifest.labels[best] if self.answered(score) else UNKNOWN
+    def prediction(
+        self, probabilities: Floats, start_s: float, end_s: float, class_index: int | None = None
+    ) -> Prediction:
+        """The prediction for (K,) probabilities: the given class, else the most probable; "unknown" below threshold."""
+        index = int(probabilities.argmax()) if class_index is None else class_index
+        score = float(probabilities[index])
+        label = self.manifest.labels[index] if self.above_threshold(score) else UNKNOWN
         return Prediction(label, score, probabilities, start_s, end_s)
 
-    def answered(self, score: float) -> bool:
-        """Whether a prediction with this score gets a label: always, unless the package stores a threshold."""
+    def above_threshold(self, score: float) -> bool:
+        """Whether a prediction with this score keeps its label: always if the package stores no threshold."""
         calibration = self.manifest.calibration
         return calibration is None or calibration.threshold is None or score >= calibration.threshold
 
-    def check_names(self, names: Iterable[str]) -> None:
+    def check_modalities(self, names: Iterable[str]) -> None:
         """Raise DataError unless every name is a modality of the package."""
         unknown = [name for name in names if name not in self._names]
         if unknown:
@@ -197,15 +200,17 @@ class Recognizer:
             )
 
     def _as_clip(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> tuple[Clip, float]:
-        """The caller's arrays as a clip whose time starts at 0, and when that was on the caller's clock."""
-        signals = by_modality(signals, "signals")
-        times_s = None if times_s is None else by_modality(times_s, "times_s")
-        self.check_names(signals)
+        """The caller's arrays as a clip that starts at time 0, and its start on the caller's clock."""
+        signals = check_mapping(signals, "signals")
+        times_s = None if times_s is None else check_mapping(times_s, "times_s")
+        self.check_modalities(signals)
         sliding = self.manifest.window.kind == "sliding"
         if times_s is not None and not sliding:
-            raise DataError("times were given, but the package stretches pre-cut clips; leave the times out")
+            raise DataError("times_s was given, but the package stretches pre-cut clips; omit times_s")
         if times_s is not None and set(times_s) != set(signals):
-            raise DataError(f"times for {sorted(times_s)}, signals for {sorted(signals)}; expected both for each")
+            raise DataError(
+                f"times_s for {sorted(times_s)}, signals for {sorted(signals)}; expected the same modalities"
+            )
         clip = Clip("recording", "", "", {}, {})
         for spec in self.manifest.modalities:
             if spec.name not in signals:
@@ -220,16 +225,16 @@ class Recognizer:
         if not clip.signals:
             raise DataError(
                 f"no usable sample of {', '.join(signals) or 'any modality'}; "
-                f"expected at least one of {', '.join(self._names)}"
+                f"expected at least one of {', '.join(self._names)}; check the recording"
             )
         start_s = min((float(times[0]) for times in clip.times_s.values()), default=0.0)
         span_s = max((float(times[-1]) for times in clip.times_s.values()), default=0.0) - start_s
-        longest_s = max(
-            (self._info.modality(name).longest_s(len(times)) for name, times in clip.times_s.items()), default=0.0
+        max_span_s = max(
+            (self._info.modality(name).max_span_s(len(times)) for name, times in clip.times_s.items()), default=0.0
         )
-        if span_s > longest_s:
+        if span_s > max_span_s:
             raise DataError(
-                f"times span {span_s:g} s with few samples; expected seconds on one clock, {longest_s:g} s at most; "
+                f"times span {span_s:g} s with few samples; expected seconds on one clock, {max_span_s:g} s at most; "
                 "convert them, or cut the recording where the clock was set or nothing was recorded"
             )
         for name, times in clip.times_s.items():

@@ -1,1 +1,1 @@
-"""Benchmarks: latency, memory, energy, cold start and tuning."""
+"""Benchmarks: latency, memory, energy, cold start, tuning."""

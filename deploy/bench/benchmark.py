@@ -1,12 +1,12 @@
-"""Measure a package on the machine at hand: latency, throughput, memory, cold start, energy, and the limit.
+"""Benchmark a package on this machine: latency, throughput, memory, cold start, energy, share of the peak.
 
     edgehar bench PACKAGE
+    edgehar bench PACKAGE --precision int8 --json bench.json
     edgehar bench PACKAGE --tune --threads 4
     edgehar bench --compare nano.json orin.json
-    python deploy/bench/benchmark.py PACKAGE --precision int8 --json bench.json
 
-All precisions take turns, in bursts, so that heat and other load hit each alike. Signals are made up: the time that a
-network takes does not depend on what it sees. The last line is one JSON document.
+All precisions are timed in turns, in bursts, so that temperature and load affect them equally. The signals are random:
+the time of a network does not depend on its inputs. The last line of the output is one JSON document.
 """
 
 import json
@@ -21,76 +21,78 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.checks import check_threads
+from edgehar.checks import MAX_THREADS
 from edgehar.command_line import Parser
-from edgehar.config import option, positional
-from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare
-from edgehar.deploy.bench.compare import table as comparison_table
+from edgehar.config import Options, option, positional
+from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare, comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
 from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
-from edgehar.deploy.bench.table import table
-from edgehar.deploy.bench.timing import WARM_UP_RUNS, Action, BenchmarkTarget, seconds, run_sustained, time_interleaved
-from edgehar.deploy.bench.tuning import table as tuning_table
-from edgehar.deploy.bench.tuning import tune
+from edgehar.deploy.bench.table import benchmark_table
+from edgehar.deploy.bench.timing import (
+    WARM_UP_RUNS,
+    Action,
+    BenchmarkTarget,
+    duration_s,
+    run_sustained,
+    time_interleaved,
+)
+from edgehar.deploy.bench.tuning import tune, tuning_table
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, device_state
 from edgehar.deploy.runtime.onnx_format.protobuf import matmul_model
-from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, choose_providers, available_providers
+from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, available_providers, choose_providers
 from edgehar.deploy.runtime.session import GraphSession
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256, profile_path
-from edgehar.entry import guarded
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files.atomic import check_writable, write_json
 from edgehar.package.folder import EdgePackage, check_result
 from edgehar.package.manifest import Manifest
 from edgehar.provenance import portable, stamp
 
-FEWEST_RUNS = 500
-FEWEST_TUNING_RUNS = 100
+MIN_RUNS = 500
+MIN_TUNING_RUNS = 100
 PEAK_SIZE = 512
-"""Side of the square matrices whose product gives the machine's peak."""
+"""Rows and columns of the matrices whose product measures the machine's peak."""
 PEAK_RUNS = 50
-COLD_START = Path(__file__).with_name("cold_start.py")
+COLD_START = [sys.executable, "-m", "edgehar.deploy.bench.cold_start"]
 BARE_START = [sys.executable, "-c", "import numpy, onnxruntime; print(flush=True)"]
 
 
 @dataclass(frozen=True)
-class BenchConfig:
-    """Options of `edgehar bench`."""
+class BenchConfig(Options):
+    """Benchmark."""
 
     package: str | None = positional("folder of the edge package", None)
-    precision: tuple[str, ...] = option((), "measure only these; all of the package's if none is given")
-    runs: int = option(FEWEST_RUNS, f"timed runs of each precision, {FEWEST_RUNS} or more")
-    sustain_s: float = option(2.0, "seconds of hops without pause, of each precision; a minute shows throttling")
-    cold_starts: int = option(3, "fresh processes of each precision, of which the median counts")
-    threads: int = option(1, "onnxruntime's threads")
+    precision: tuple[str, ...] = option((), "precisions to measure; default: all of the package's")
+    runs: int = option(MIN_RUNS, f"timed runs per precision, {MIN_RUNS} or more; with --tune {MIN_TUNING_RUNS} or more")
+    sustain_s: float = option(
+        2.0, "seconds of hops without pause per precision; a minute shows throttling", above=0, at_most=86_400
+    )
+    cold_starts: int = option(3, "new processes per precision; the median is reported", at_least=1)
+    threads: int = option(1, "threads of onnxruntime", at_least=1, at_most=MAX_THREADS)
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
-    tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, kept for load")
-    compare: tuple[str, ...] = option((), "only show these results of --json side by side", words=True)
+    tune: bool = option(False, "store the fastest precision, provider and number of threads up to --threads for load")
+    compare: tuple[str, ...] = option((), "compare these files of --json", words=True)
     json: str | None = option(None, "also write the result to this file")
 
     def __post_init__(self) -> None:
-        """Refuse too few runs for a 99th percentile, and options that do not go together."""
+        """Check the number of runs, and options that exclude each other."""
+        super().__post_init__()
         if bool(self.compare) == (self.package is not None):
             found = f"a package and --compare {' '.join(self.compare)}" if self.compare else "no package"
             raise ConfigError(f"{found}; expected edgehar bench PACKAGE, or edgehar bench --compare A.json B.json")
         if self.compare and self.tune:
-            raise ConfigError("--compare with --tune: one shows what was measured, the other measures; leave one out")
+            raise ConfigError("--compare with --tune: expected one of them; omit the other")
         if self.tune and self.precision:
-            raise ConfigError("--tune with --precision: tuning compares all of the package's; leave one of them out")
-        check_threads(self.threads)
-        if self.cold_starts < 1:
-            raise ConfigError(f"--cold-starts {self.cold_starts}: expected 1 or more")
-        if not 0 < self.sustain_s <= 86_400:
-            raise ConfigError(f"--sustain-s {self.sustain_s}: expected seconds, above 0 and up to a day")
-        fewest = FEWEST_TUNING_RUNS if self.tune else FEWEST_RUNS
-        if self.runs < fewest:
-            raise ConfigError(f"--runs {self.runs}: expected {fewest} or more, so that the figures mean something")
+            raise ConfigError("--tune with --precision: --tune measures all precisions; omit one of them")
+        min_runs = MIN_TUNING_RUNS if self.tune else MIN_RUNS
+        if self.runs < min_runs:
+            raise ConfigError(f"--runs {self.runs}: expected {min_runs} or more")
 
 
 @dataclass(frozen=True)
 class Repetitions:
-    """How much is measured: of each precision `runs` in turns after `warm_up` more, then hops for `sustain_s`."""
+    """Length of a benchmark: per precision `runs` timed after `warm_up` untimed runs, then hops for `sustain_s`."""
 
     runs: int
     warm_up: int
@@ -99,50 +101,51 @@ class Repetitions:
 
 
 def macs_of(manifest: Manifest) -> dict[str, int]:
-    """Multiply-adds of a whole window, and of a hop of a stream."""
+    """Multiply-adds of a window and of a stream hop."""
     hop = manifest.window.hop * manifest.macs["step"] + manifest.macs["head"]
     return {"window": manifest.macs["window"], "hop": hop}
 
 
 def peak_macs_per_s(threads: int) -> float:
-    """Multiply-adds per second of onnxruntime's best fp32 matrix product of several: what a network cannot beat."""
+    """Peak multiply-adds per second: the best of several fp32 matrix products in onnxruntime."""
     generator = np.random.default_rng(0)
     left = generator.standard_normal((PEAK_SIZE, PEAK_SIZE)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peak.onnx"
         path.write_bytes(matmul_model(left.T.copy(), PEAK_SIZE))
-        graph = GraphSession(path, threads, (CPU,))
-    return PEAK_SIZE**3 / min(seconds(lambda: graph.run({"left": left})) for _ in range(PEAK_RUNS))
+        session = GraphSession(path, threads, (CPU,))
+    return PEAK_SIZE**3 / min(duration_s(lambda: session.run({"left": left})) for _ in range(PEAK_RUNS))
 
 
 def _first_line_s(command: list[str]) -> tuple[float, str]:
-    """Seconds from the launch of a process to its first line, and the line after that."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    start_s = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        taken_s, line = time.perf_counter() - start_s, process.stdout.readline()
+    """Seconds from the launch of a process to its first line of output, and its second line."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    # The working folder comes first on the path of -m and -c: an empty one shadows no module.
+    with tempfile.TemporaryDirectory() as folder:
+        start_s = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            elapsed_s, line = time.perf_counter() - start_s, process.stdout.readline()
     if process.returncode:
-        raise PackageError(f"{' '.join(command)} failed; call it by hand to see why")
-    return taken_s, line
+        raise PackageError(f"{' '.join(command)} failed; run it to see the reason")
+    return elapsed_s, line
 
 
 def cold_start(recognizer: Recognizer, threads: int, starts: int) -> dict[str, float | None]:
-    """Medians over fresh processes: seconds from launch to the first prediction, and memory after many of them.
+    """Medians over new processes: seconds from launch to the first prediction, and memory after many predictions.
 
-    `bare_start_s` is measured in turns with them: a process that does nothing but import numpy and onnxruntime, which
-    is the machine's share of a cold start.
+    `bare_start_s`, measured in turns with them, is the time of a process that only imports numpy and onnxruntime.
     """
-    command = [sys.executable, str(COLD_START), str(recognizer.package.path.resolve()), recognizer.precision]
-    command += [str(threads), ",".join(recognizer.providers)]
+    command = [*COLD_START, str(recognizer.package.path.resolve()), recognizer.precision, str(threads)]
+    command += [",".join(recognizer.providers)]
     figures: dict[str, list[float]] = {
         name: [] for name in ("bare_start_s", "cold_start_s", "resident_bytes", "peak_resident_bytes")
     }
     for _ in range(starts):
         figures["bare_start_s"].append(_first_line_s(BARE_START)[0])
-        taken_s, line = _first_line_s(command)
-        figures["cold_start_s"].append(taken_s)
+        elapsed_s, line = _first_line_s(command)
+        figures["cold_start_s"].append(elapsed_s)
         for name, value in json.loads(line).items():
             if name in figures and value is not None:
                 figures[name].append(value)
@@ -150,7 +153,7 @@ def cold_start(recognizer: Recognizer, threads: int, starts: int) -> dict[str, f
 
 
 def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> dict[str, Any]:
-    """A window's and a hop's times, with their parts and the share of the limit that the networks reach."""
+    """Times of a window and of a hop, with their parts and the networks' share of the limit."""
     median = {name: entry["median_ms"] for name, entry in times.items()}
     encoder_ms = {"window": max(median["window_network"] - median["head"], 0.0), "hop": median["hop_encoder"]}
     prepare_ms = {
@@ -165,58 +168,58 @@ def _figures(times: dict[str, dict[str, float]], limit_ms: dict[str, float]) -> 
     }
 
 
-def words_of(config: BenchConfig) -> list[str]:
-    """What to type for this measurement."""
+def command_words(config: BenchConfig) -> list[str]:
+    """The command line of a measurement, for its result."""
     words = ["edgehar", "bench", str(config.package), "--runs", str(config.runs), "--sustain-s", str(config.sustain_s)]
     words += ["--threads", str(config.threads), "--cold-starts", str(config.cold_starts)]
     words += ["--precision", ",".join(config.precision)] if config.precision else []
     return words + (["--providers", ",".join(config.providers)] if config.providers else [])
 
 
-def bench(config: BenchConfig, effort: Repetitions | None = None) -> dict[str, Any]:
-    """Measure; returns the JSON document. The effort is the configuration's if none is given."""
-    effort = effort or Repetitions(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
+def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[str, Any]:
+    """Run the benchmark and return the JSON document; the repetitions are by default those of the options."""
+    repetitions = repetitions or Repetitions(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
     assert config.package is not None
     package = EdgePackage.open(config.package)
     manifest = package.manifest
     before = device_state()
     meter = find_meter()
-    idle_w = idle_watts(meter, effort.sustain_s)
-    subjects = {
+    idle_w = idle_watts(meter, repetitions.sustain_s)
+    targets = {
         precision: BenchmarkTarget(Recognizer(package, precision, config.threads, config.providers))
         for precision in config.precision or tuple(manifest.graphs)
     }
     peak = peak_macs_per_s(config.threads)
     actions: dict[tuple[str, str], Action] = {}
-    for precision, subject in subjects.items():
-        actions |= {(precision, name): action for name, action in subject.actions.items()}
-    times = time_interleaved(actions, effort.runs, effort.warm_up)
+    for precision, target in targets.items():
+        actions |= {(precision, name): action for name, action in target.actions.items()}
+    times = time_interleaved(actions, repetitions.runs, repetitions.warm_up)
     peak = max(peak, peak_macs_per_s(config.threads))
     macs = macs_of(manifest)
     limit_ms = {name: count / peak * 1000 for name, count in macs.items()}
     results: dict[str, Any] = {}
-    waited: list[str | None] = []
-    for precision, subject in subjects.items():
-        of_precision = {name: times[precision, name].milliseconds() for name in subject.actions}
-        sustained = run_sustained(subject.hop, effort.sustain_s)
-        if subject.recognizer.providers[0] in (CPU, LITERT):
-            waited.append(core_share_warning(precision, sustained.core_share))
+    core_warnings: list[str | None] = []
+    for precision, target in targets.items():
+        of_precision = {name: times[precision, name].milliseconds() for name in target.actions}
+        sustained = run_sustained(target.hop, repetitions.sustain_s)
+        if target.recognizer.providers[0] in (CPU, LITERT):
+            core_warnings.append(core_share_warning(precision, sustained.core_share))
         results[precision] = _figures(of_precision, limit_ms) | {
             "hops_per_s": sustained.per_s,
             "sustained": {"hops": sustained.runs, "seconds": sustained.wall_s, "core_share": sustained.core_share},
             "times_real_time": sustained.per_s * manifest.window.hop * manifest.window.step_s,
-            "energy": energy_of(meter, idle_w, subject.hop, effort.sustain_s),
+            "energy": energy_of(meter, idle_w, target.hop, repetitions.sustain_s),
             "graph_bytes": sum(manifest.files[name]["bytes"] for name in manifest.graphs[precision].values()),
-            "providers": list(subject.recognizer.providers),
+            "providers": list(target.recognizer.providers),
         }
-    after = device_state()  # while the machine is still warm
-    for precision, subject in subjects.items():
-        results[precision] |= cold_start(subject.recognizer, config.threads, effort.cold_starts)
+    after = device_state()  # before the machine cools down
+    for precision, target in targets.items():
+        results[precision] |= cold_start(target.recognizer, config.threads, repetitions.cold_starts)
     device = device_facts()
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "command": portable(words_of(config)),
+        "command": portable(command_words(config)),
         **stamp(),
         "package": portable([config.package]),
         "manifest_sha256": manifest_sha256(package),
@@ -227,7 +230,7 @@ def bench(config: BenchConfig, effort: Repetitions | None = None) -> dict[str, A
         "fp32_peak_macs_per_s": peak,
         "limit_ms": limit_ms,
         "precisions": results,
-        "remarks": [*stability_warnings(before, after, device["cores"] or 1), *(remark for remark in waited if remark)],
+        "remarks": [*stability_warnings(before, after, device["cores"] or 1), *filter(None, core_warnings)],
         "before": before,
         "after": after,
         "device": device,
@@ -238,7 +241,7 @@ PARSER = Parser(BenchConfig, "edgehar bench", (__doc__ or "").partition("\n")[0]
 
 
 def run(config: BenchConfig) -> int:
-    """Measure, or compare; print the table, then the JSON document as the last line."""
+    """Measure, tune or compare; print a table, and the JSON document as the last line."""
     check_result(config.json, config.package)
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
@@ -250,10 +253,10 @@ def run(config: BenchConfig) -> int:
         if not config.providers and LITERT in available_providers():
             providers = (LITERT, *providers)
         document = tune(package, config.threads, config.runs, providers)
-        text = f"{tuning_table(document)}\nkept in {profile_path(package.path)}"
+        text = f"{tuning_table(document)}\nstored in {profile_path(package.path)}"
     else:
         document = bench(config)
-        text = table(document)
+        text = benchmark_table(document)
     if config.json is not None:
         write_json(Path(config.json), document)
     sys.stdout.write(text + "\n" + json.dumps(document) + "\n")
@@ -263,7 +266,3 @@ def run(config: BenchConfig) -> int:
 def main(argv: list[str] | None = None) -> int:
     """`run` with the options of a command line."""
     return run(PARSER.parse(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

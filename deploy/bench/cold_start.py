@@ -1,9 +1,9 @@
-"""One prediction in a fresh process, and how much memory it needs: what `edgehar bench` starts and times.
+"""Predict in a new process and report memory; `edgehar bench` starts and times it.
 
-    python deploy/bench/cold_start.py PACKAGE int8 1 CPUExecutionProvider
+    python -m edgehar.deploy.bench.cold_start PACKAGE int8 1 CPUExecutionProvider
 
-Imports nothing that a program with `import deploy` would not import, so that the time is the runtime's own. The first
-line comes with the first prediction, the second after many more; both are JSON.
+Imports only the modules that a program with `edgehar.load` imports, so that the time is the runtime's own. Prints one
+JSON line after the first prediction and one after many more.
 """
 
 import json
@@ -18,20 +18,20 @@ from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
 
 PREDICTIONS = 100
-"""After which the resident memory no longer grows."""
+"""Number of predictions after which the resident memory no longer grows."""
 
 
 def waves(spec: ModalitySpec, length_s: float) -> Floats:
-    """Samples (T, C) of a made-up signal that needs no random numbers, whose module takes its time to import."""
+    """Sine waves (T, C); importing a random generator would add to the start time."""
     time_s = np.arange(int(length_s * spec.rate_hz) + 3)[:, None] / spec.rate_hz  # (T, 1)
     return np.sin(time_s * (1 + np.arange(spec.channels))).astype(np.float32)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Predict on made-up signals once, then many times; print the labels and the resident memory after each."""
+    """Predict on generated signals once, then many times; print labels and resident memory after each."""
     arguments = sys.argv[1:] if argv is None else argv
     if len(arguments) != 4:
-        sys.stderr.write("usage: python deploy/bench/cold_start.py PACKAGE PRECISION THREADS PROVIDER,...\n")
+        sys.stderr.write("usage: python -m edgehar.deploy.bench.cold_start PACKAGE PRECISION THREADS PROVIDER,...\n")
         return 2
     path, precision, threads, providers = arguments
     recognizer = load(path, precision, int(threads), providers.split(","))

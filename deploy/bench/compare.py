@@ -1,4 +1,4 @@
-"""Results of `edgehar bench` from several boards side by side: a row per figure, a column per file and precision."""
+"""Compares results of `edgehar bench`: a row per figure, a column per file and precision."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +10,8 @@ from edgehar.files.atomic import read_json
 
 FORMAT, FORMAT_VERSION = "edgehar-bench", 1
 COMPARISON = "edgehar-bench-comparison"
-WIDEST = 24
-"""Characters of a column; longer names are cut."""
+MAX_WIDTH = 24
+"""Characters of a column; longer names are truncated."""
 
 Document = dict[str, Any]
 
@@ -53,24 +53,24 @@ ROWS: dict[str, Callable[[Document, dict[str, Any]], str | float | None]] = {
     "hottest after, C": lambda document, _: hottest_c(document["after"]),
     "remarks": lambda document, _: len(document["remarks"]),
 }
-"""Figure -> where it is in a document and in its entry for one precision; None is shown as "-"."""
+"""Figure -> function of a document and its entry for one precision; None is shown as "-"."""
 
 
 def read_bench(path: Path) -> Document:
-    """A result of `edgehar bench --json`; raises DataError for any other file."""
+    """Read a result of `edgehar bench --json`; raises DataError for any other file."""
     document: Any = read_json(path)
-    named = cast(Document, document) if isinstance(document, dict) else Document()
-    found = named.get("format"), named.get("format_version")
+    result = cast(Document, document) if isinstance(document, dict) else Document()
+    found = result.get("format"), result.get("format_version")
     if found != (FORMAT, FORMAT_VERSION):
         raise DataError(
-            f"{path}: format and version {found}; expected {(FORMAT, FORMAT_VERSION)}, as 'edgehar bench PACKAGE "
-            "--json FILE' writes it; measure again on that board"
+            f"{path}: format and version {found}; expected {(FORMAT, FORMAT_VERSION)}, a result of 'edgehar bench "
+            "PACKAGE --json FILE'; measure again on that board"
         )
-    return named
+    return result
 
 
 def compare(paths: list[Path]) -> dict[str, Any]:
-    """The figures of each file's precisions; raises DataError for a file that is no whole result of the bench."""
+    """The figures of each file and precision; raises DataError for a file that is incomplete or no result."""
     columns: list[dict[str, Any]] = []
     remarks: list[str] = []
     for path in paths:
@@ -83,10 +83,10 @@ def compare(paths: list[Path]) -> dict[str, Any]:
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as problem:
             reason = f"{type(problem).__name__} {problem}"
             raise DataError(
-                f"{path}: not a whole result of the bench ({reason}); copy it again or measure again"
+                f"{path}: incomplete result of edgehar bench ({reason}); copy it again or measure again"
             ) from None
     if not columns:
-        raise DataError(f"{', '.join(map(str, paths))}: no precision was measured; expected one or more; measure again")
+        raise DataError(f"{', '.join(map(str, paths))}: no precision measured; expected one or more; measure again")
     return {"format": COMPARISON, "format_version": 1, "columns": columns, "remarks": remarks}
 
 
@@ -94,21 +94,21 @@ def _shown(value: str | float | None) -> str:
     if value is None:
         return "-"
     if isinstance(value, str):
-        return value if len(value) < WIDEST else value[: WIDEST - 3] + "..."
+        return value if len(value) < MAX_WIDTH else value[: MAX_WIDTH - 3] + "..."
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.{3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0}f}"
 
 
-def table(comparison: dict[str, Any]) -> str:
-    """The comparison for people."""
+def comparison_table(comparison: dict[str, Any]) -> str:
+    """The comparison as text."""
     columns = comparison["columns"]
     rows = [["file", *(Path(column["file"]).name for column in columns)]]
     rows += [["precision", *(column["precision"] for column in columns)]]
     rows += [[name, *(_shown(column["figures"][name]) for column in columns)] for name in ROWS]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(columns) + 1)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns) + 1)]
     lines: list[str] = []
     for name, *cells in rows:
         shown = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         lines.append("  ".join([name.ljust(widths[0]), *shown]))
-    return "\n".join([*lines, *(f"careful: {remark}" for remark in comparison["remarks"])])
+    return "\n".join([*lines, *(f"warning: {remark}" for remark in comparison["remarks"])])

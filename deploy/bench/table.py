@@ -1,4 +1,4 @@
-"""What `edgehar bench` measured, as lines for people."""
+"""Renders a result of `edgehar bench` as text."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ NAMES = {"window": "whole window", "hop": "stream hop"}
 FACTS = ("cpu", "board", "power_mode", "governor", "system", "python", "numpy", "onnxruntime")
 
 
-def mebibytes(count: float | None) -> str:
-    """Memory in MiB."""
+def format_mib(count: float | None) -> str:
+    """Bytes as MiB."""
     return "unknown" if count is None else f"{count / 2**20:.1f} MiB"
 
 
 def energy_line(energy: dict[str, Any]) -> str:
-    """Energy per prediction, or why there is none."""
+    """Energy per prediction, or the reason why there is none."""
     if "reason" in energy:
         return f"energy not measured: {energy['reason']}"
     return (
@@ -24,7 +24,7 @@ def energy_line(energy: dict[str, Any]) -> str:
 
 
 def state_line(name: str, state: dict[str, Any]) -> str:
-    """Load, heat and clock at one time."""
+    """Load, temperature and clock at one time."""
     load, hottest, fastest = state["load_average"], hottest_c(state), fastest_mhz(state)
     most = max((core["most"] or 0.0 for core in state["clocks_mhz"].values()), default=0.0)
     parts = ["load average unknown" if load is None else f"load average {load:.2f}"]
@@ -33,8 +33,8 @@ def state_line(name: str, state: dict[str, Any]) -> str:
     return f"  {name:<12}{', '.join(parts)}, {clock}{f' of {most:.0f}' if most else ''}"
 
 
-def table(document: dict[str, Any]) -> str:
-    """The document for people."""
+def benchmark_table(document: dict[str, Any]) -> str:
+    """The document as text."""
     lines = [f"{document['name']}: {document['parameters']} parameters, {document['threads']} thread(s)"]
     lines += [f"  {key:<12}{document['device'][key]}" for key in FACTS]
     lines += [state_line(name, document[name]) for name in ("before", "after")]
@@ -48,8 +48,8 @@ def table(document: dict[str, Any]) -> str:
             f"{entry['hops_per_s']:.0f} hops/s over {entry['sustained']['seconds']:.1f} s without pause, "
             f"{entry['times_real_time']:.0f} times real time",
             f"cold start {entry['cold_start_s']:.3f} s (numpy and onnxruntime alone {entry['bare_start_s']:.3f} s)",
-            f"resident memory {mebibytes(entry['resident_bytes'])}, "
-            f"peak {mebibytes(entry['peak_resident_bytes'])}, graphs {entry['graph_bytes']} bytes",
+            f"resident memory {format_mib(entry['resident_bytes'])}, "
+            f"peak {format_mib(entry['peak_resident_bytes'])}, graphs {entry['graph_bytes']} bytes",
             energy_line(entry["energy"]),
             "networks at "
             + ", ".join(f"{entry[kind]['limit_share']:.1%} of the limit ({name})" for kind, name in NAMES.items()),
@@ -57,4 +57,4 @@ def table(document: dict[str, Any]) -> str:
     limits = ", ".join(f"{NAMES[kind]} {value:.4f} ms" for kind, value in document["limit_ms"].items())
     peak = document["fp32_peak_macs_per_s"] / 1e9
     lines += ["", f"limit at this machine's fp32 matrix peak ({peak:.1f} G multiply-adds/s): {limits}"]
-    return "\n".join([*lines, *(f"careful: {remark}" for remark in document["remarks"])])
+    return "\n".join([*lines, *(f"warning: {remark}" for remark in document["remarks"])])

@@ -1,10 +1,11 @@
-"""Fit a package's probabilities to out-of-fold answers on its training subjects.
+"""Calibrate a package's probabilities with out-of-fold logits of its training subjects.
 
     edgehar calibrate PACKAGE --out-of-fold runs/cv/out_of_fold.npz
-    python deploy/packaging/calibrate.py PACKAGE --out-of-fold runs/cv/out_of_fold.npz --coverage 0.95
+    edgehar calibrate PACKAGE --out-of-fold runs/cv/out_of_fold.npz --coverage 0.95
 
-Stores one temperature in the package; with --coverage also a threshold, which that share of the windows reaches and
-below which the answer is "unknown". The last line is one JSON document.
+Stores the temperature in the package (temperature scaling, Guo et al., 2017). With --coverage it also stores the score
+threshold that this share of the windows reaches; predictions below it are "unknown". The last line of the output is one
+JSON document.
 """
 
 import json
@@ -14,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.command_line import Parser
-from edgehar.config import option, positional
-from edgehar.entry import guarded
+from edgehar.config import Options, option, positional
 from edgehar.errors import ConfigError, PackageError
 from edgehar.metrics.calibration import (  # fmt: skip
     HIGHEST_TEMPERATURE,
@@ -34,79 +34,85 @@ from edgehar.signals.clip import UNKNOWN
 
 
 @dataclass(frozen=True)
-class CalibrateConfig:
-    """Options of `edgehar calibrate`."""
+class CalibrateConfig(Options):
+    """Calibration."""
 
     package: str = positional("folder of the edge package")
-    out_of_fold: str = option(MISSING, "answers on training subjects, as 'edgehar crossvalidate' writes them (.npz)")
-    coverage: float | None = option(None, "share of the windows to answer; below the threshold it gives: unknown")
-
-    def __post_init__(self) -> None:
-        """Refuse a share out of range."""
-        if self.coverage is not None and not 0 < self.coverage <= 1:
-            raise ConfigError(f"--coverage {self.coverage}: expected a share above 0 and up to 1, such as 0.95")
+    out_of_fold: str = option(MISSING, "logits of the training subjects from 'edgehar crossvalidate' (.npz)")
+    coverage: float | None = option(
+        None, "share of windows that keep their label; the others are unknown", above=0, at_most=1
+    )
 
 
-def check_fit(manifest: Manifest, answers: OutOfFold) -> None:
-    """Raise DataError unless the answers are about the package's labels, sensors and training subjects.
+def check_out_of_fold(manifest: Manifest, stored: OutOfFold) -> None:
+    """Raise DataError unless the logits belong to the package's labels, modalities and training subjects.
 
-    Raises PackageError if the package does not say who its training and test subjects are.
+    Raises PackageError if the package does not list its training and test subjects.
     """
-    kept: list[Any] = [manifest.provenance.get(f"{part}_subjects") for part in ("train", "test")]
-    if not all(isinstance(subjects, list | tuple) for subjects in kept):
+    listed: list[Any] = [manifest.provenance.get(f"{part}_subjects") for part in ("train", "test")]
+    if not all(isinstance(subjects, list | tuple) for subjects in listed):
         raise PackageError(
-            f"{manifest.name}: its provenance names no training and test subjects; expected both, to keep them apart; "
-            "export the model again"
+            f"{manifest.name}: provenance without train_subjects and test_subjects; expected both; export the model "
+            "again"
         )
-    train, test = ([str(name) for name in subjects] for subjects in kept)
-    sensors = [spec.name for spec in manifest.modalities]
-    answers.check(manifest.labels, sensors, train, test, of="the package")
+    train, test = ([str(name) for name in subjects] for subjects in listed)
+    modalities = [spec.name for spec in manifest.modalities]
+    stored.check(manifest.labels, modalities, train, test, of="the package")
 
 
 def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -> TemperatureScaling:
-    """Fit the temperature, choose the threshold if a coverage is asked for, and store both in the package.
+    """Fit the temperature, and with a coverage the threshold, and store both in the package.
 
-    Raises DataError or PackageError if the answers do not fit the package, ConfigError if a threshold is asked for and
-    the package has a label of the name that low scores would get. The package is then as it was.
+    The package is unchanged after an error.
+
+    Args:
+        package: the package's folder.
+        out_of_fold: file of logits.
+        coverage: share of windows that keep their label; None stores no threshold.
+
+    Raises:
+        DataError: the logits do not belong to the package.
+        PackageError: the package is damaged, or does not list its subjects.
+        ConfigError: a coverage is given, and the package has an activity named "unknown".
     """
     manifest = EdgePackage.open(package).manifest
     if coverage is not None and UNKNOWN in manifest.labels:
         raise ConfigError(
-            f"--coverage: the package has an activity named {UNKNOWN!r}, which low scores would be called too; "
-            "leave --coverage out, or rename the activity and train again"
+            f"--coverage: the package has an activity named {UNKNOWN!r}, the label of low scores; omit --coverage, or "
+            "rename the activity and train again"
         )
-    answers = read_out_of_fold(out_of_fold)
-    check_fit(manifest, answers)
-    logits, label = answers.logits, answers.label
+    stored = read_out_of_fold(out_of_fold)
+    check_out_of_fold(manifest, stored)
+    logits, label = stored.logits, stored.label
     temperature = fit_temperature(logits, label)
     before, after = softmax(logits), softmax(logits, temperature)
-    found = TemperatureScaling(
+    scaling = TemperatureScaling(
         temperature=temperature,
         threshold=None if coverage is None else threshold_for_coverage(after.max(axis=1), coverage),
         coverage=coverage,
         windows=len(label),
-        subjects=answers.subjects,
+        subjects=stored.subjects,
         ece_before=expected_calibration_error(before, label),
         ece_after=expected_calibration_error(after, label),
         nll_before=negative_log_likelihood(logits, label),
         nll_after=negative_log_likelihood(logits, label, temperature),
     )
-    amend_package(package, {}, calibration=found)
-    return found
+    amend_package(package, {}, calibration=scaling)
+    return scaling
 
 
-def summary(found: TemperatureScaling) -> str:
-    """What was stored, for people."""
-    edge = found.temperature in (LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)
-    bounds = f" (the edge of what is searched: these {found.windows} windows do not say more)" if edge else ""
-    answers = "never unknown"
-    if found.threshold is not None and found.coverage is not None:
-        answers = f"unknown below {found.threshold:.4f}, which at least {found.coverage:.2%} of these windows reach"
+def summary(scaling: TemperatureScaling) -> str:
+    """The stored values as text."""
+    at_limit = scaling.temperature in (LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)
+    remark = f" (limit of the search: {scaling.windows} windows do not determine it)" if at_limit else ""
+    threshold = "no threshold, never unknown"
+    if scaling.threshold is not None and scaling.coverage is not None:
+        threshold = f"unknown below {scaling.threshold:.4f}, reached by at least {scaling.coverage:.2%} of the windows"
     return (
-        f"out of fold, {found.windows} windows of {', '.join(found.subjects)}:\n"
-        f"expected calibration error {found.ece_before:.4f} -> {found.ece_after:.4f}\n"
-        f"negative log-likelihood {found.nll_before:.4f} -> {found.nll_after:.4f}\n"
-        f"stored: temperature {found.temperature:.4g}{bounds}; {answers}"
+        f"out of fold, {scaling.windows} windows of {', '.join(scaling.subjects)}:\n"
+        f"expected calibration error {scaling.ece_before:.4f} -> {scaling.ece_after:.4f}\n"
+        f"negative log-likelihood {scaling.nll_before:.4f} -> {scaling.nll_after:.4f}\n"
+        f"stored: temperature {scaling.temperature:.4g}{remark}; {threshold}"
     )
 
 
@@ -115,16 +121,12 @@ PARSER = Parser(CalibrateConfig, "edgehar calibrate", (__doc__ or "").partition(
 
 def run(config: CalibrateConfig) -> int:
     """Calibrate a package and print the result; the last line is one JSON document."""
-    found = calibrate(Path(config.package), Path(config.out_of_fold), config.coverage)
-    document = {"package": config.package, "calibration": found.to_json()}
-    sys.stdout.write(summary(found) + "\n" + json.dumps(document) + "\n")
+    scaling = calibrate(Path(config.package), Path(config.out_of_fold), config.coverage)
+    document = {"package": config.package, "calibration": scaling.to_json()}
+    sys.stdout.write(summary(scaling) + "\n" + json.dumps(document) + "\n")
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """`run` with the options of a command line."""
     return run(PARSER.parse(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

@@ -1,4 +1,4 @@
-"""One graph in a lower precision: the only module of the board side that needs `onnx`; see `packaging.quantize`."""
+"""Quantises one ONNX graph; the only module of deploy that needs `onnx`."""
 
 import logging
 from collections.abc import Generator, Iterator
@@ -13,15 +13,15 @@ from edgehar.errors import PackageError
 from edgehar.package.folder import QUANTISATION_ARRAYS
 
 LINEAR = ("MatMul", "Gemm")
-"""Quantised layers. Convolutions stay fp32: their INT8 kernels gain nothing at these sizes."""
+"""Operators that are quantised. Convolutions stay fp32: INT8 is no faster at these sizes."""
 CALIBRATION_BATCH = 64
 
 
 class CalibrationReader(quantization.CalibrationDataReader):
-    """Hands the calibration arrays to onnxruntime in batches, each once."""
+    """Feeds the calibration arrays to onnxruntime in batches."""
 
     def __init__(self, arrays: dict[str, Any], inputs: list[str]) -> None:
-        """Cut the arrays of these inputs into batches."""
+        """Split the arrays of these inputs into batches."""
         rows = len(arrays[inputs[0]])
         self._batches: Iterator[dict[str, Any]] = iter(
             [
@@ -36,41 +36,41 @@ class CalibrationReader(quantization.CalibrationDataReader):
 
 
 def _read_model(path: Path) -> Any:
-    """The graph, with a name for every node and without the entries that the quantiser cannot digest."""
+    """The model, with a name for every node and without value_info entries that break the quantiser."""
     model = cast(Any, onnx).load(str(path), load_external_data=False)
     constants = {tensor.name for tensor in model.graph.initializer}
-    # torch.onnx.export(dynamo=True) describes initialisers as values too; the quantiser then fails on them.
+    # torch.onnx.export(dynamo=True) lists initialisers in value_info, on which the quantiser fails.
     for value in [value for value in model.graph.value_info if value.name in constants]:
         model.graph.value_info.remove(value)
-    for place, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{place}"
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
     return model
 
 
 def products_of_activations(model: Any) -> list[str]:
-    """Names of the products without a constant factor, as in attention: quantising those costs more than it gains."""
+    """Names of the matrix products without a constant factor, as in attention; quantising them does not pay off."""
     constant = {tensor.name for tensor in model.graph.initializer}
-    found: list[str] = []
+    products: list[str] = []
     for node in model.graph.node:
         if all(name in constant for name in node.input if name):
             constant.update(node.output)
         elif node.op_type in LINEAR and not any(name in constant for name in node.input[:2]):
-            found.append(node.name)
-    return found
+            products.append(node.name)
+    return products
 
 
 def half_model(model: Any) -> Any:
-    """The graph in half precision, inputs and output in float32; every node after those it needs."""
+    """The model in half precision with float32 inputs and output, nodes in topological order."""
     from onnxruntime.transformers import float16  # pyright: ignore[reportMissingTypeStubs]
 
     half = cast(Any, float16).convert_float_to_float16(model, keep_io_types=True)
-    known = {value.name for value in (*half.graph.input, *half.graph.initializer)} | {""}
-    waiting, ordered = list(half.graph.node), list[Any]()
-    while waiting:
-        ready = [node for node in waiting if known.issuperset(node.input)]
-        known.update(name for node in ready for name in node.output)
+    defined = {value.name for value in (*half.graph.input, *half.graph.initializer)} | {""}
+    remaining, ordered = list(half.graph.node), list[Any]()
+    while remaining:
+        ready = [node for node in remaining if defined.issuperset(node.input)]
+        defined.update(name for node in ready for name in node.output)
         ordered += ready
-        waiting = [node for node in waiting if not known.issuperset(node.output)]
+        remaining = [node for node in remaining if not defined.issuperset(node.output)]
     del half.graph.node[:]
     half.graph.node.extend(ordered)
     return half
@@ -78,7 +78,7 @@ def half_model(model: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Without the quantiser's advice to pre-process, which a graph from `edgehar export` does not need."""
+    """Suppress the quantiser's advice to pre-process, which graphs from `edgehar export` do not need."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -89,15 +89,24 @@ def _quiet() -> Generator[None]:
 
 @_quiet()
 def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], target: Path) -> None:
-    """Write one graph in a lower precision."""
+    """Write one graph in a lower precision.
+
+    Args:
+        source: the fp32 graph.
+        precision: "int8", "int8-dynamic" or "fp16".
+        calibration: input -> samples for the ranges of int8.
+        target: the file to write.
+
+    Raises PackageError if the calibration arrays of an input are missing.
+    """
     model = _read_model(source)
     if precision == "fp16":
         target.write_bytes(half_model(model).SerializeToString())
         return
     excluded = products_of_activations(model)
-    tool = cast(Any, quantization)
+    quantiser = cast(Any, quantization)
     if precision == "int8-dynamic":
-        tool.quantize_dynamic(
+        quantiser.quantize_dynamic(
             model,
             str(target),
             op_types_to_quantize=list(LINEAR),
@@ -108,10 +117,10 @@ def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], ta
         )
         return
     inputs = [value.name for value in model.graph.input]
-    lacking = sorted(name for name in inputs if name not in calibration or not len(calibration[name]))
-    if lacking:
-        raise PackageError(f"{QUANTISATION_ARRAYS}: no array {', '.join(lacking)}; export the model again")
-    tool.quantize_static(
+    missing = sorted(name for name in inputs if name not in calibration or not len(calibration[name]))
+    if missing:
+        raise PackageError(f"{QUANTISATION_ARRAYS}: no array {', '.join(missing)}; export the model again")
+    quantiser.quantize_static(
         model,
         str(target),
         CalibrationReader(calibration, inputs),

@@ -1,4 +1,4 @@
-"""How far one precision's answers are from another's, on the package's own parity arrays."""
+"""Compares the outputs of two precisions on the package's parity arrays."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from edgehar.signals.clip import Floats
 
 Arrays = dict[str, NDArray[Any]]
 
-SAME_ANSWER_FLOOR = 0.95
-"""Least share of parity windows on which INT8 must name the class that fp32 names; `edgehar verify` fails below it."""
+AGREEMENT_FLOOR = 0.95
+"""Smallest share of parity windows on which INT8 must predict the class of fp32; `edgehar verify` fails below."""
 PARITY_TOLERANCE = 1e-4
-"""Largest difference of an fp32 graph's output from what torch computed."""
+"""Largest difference between the outputs of an fp32 graph and torch."""
 
 
 def parity_arrays(package: EdgePackage) -> Arrays:
-    """The parity arrays; raises PackageError if one is missing or has another shape than the manifest says."""
+    """The parity arrays; raises PackageError if one is missing or its shape differs from the manifest's."""
     arrays, manifest = package.arrays(PARITY), package.manifest
     names = [spec.name for spec in manifest.modalities]
-    lacking = sorted({*names, "valid", "token", "tokens", "logits"} - set(arrays))
-    if lacking:
-        raise PackageError(f"{package.path / PARITY}: no {', '.join(lacking)}; export the model again")
+    missing = sorted({*names, "valid", "token", "tokens", "logits"} - set(arrays))
+    if missing:
+        raise PackageError(f"{package.path / PARITY}: no {', '.join(missing)}; export the model again")
     steps = len(arrays["valid"])
     expected: dict[str, tuple[int, ...]] = {
         spec.name: (steps, spec.patch * spec.groups * spec.features) for spec in manifest.modalities
@@ -39,14 +39,14 @@ def parity_arrays(package: EdgePackage) -> Arrays:
     wrong = [name for name, shape in expected.items() if arrays[name].shape != shape or arrays[name].dtype != "float32"]
     if wrong or not steps or not windows:
         raise PackageError(
-            f"{package.path / PARITY}: {', '.join(wrong) or 'arrays'} not float32 of the expected shape "
+            f"{package.path / PARITY}: {', '.join(wrong) or 'arrays'} empty, not float32 or of another shape; expected "
             f"{expected}; export the model again"
         )
     return arrays
 
 
 def parity_error(recognizer: Recognizer, arrays: Arrays) -> dict[str, float]:
-    """Largest absolute difference of each graph from what torch computed."""
+    """Largest absolute difference between each graph's output and torch's."""
     token = recognizer.encode(arrays, arrays["valid"])
     logits = recognizer.classify(arrays["tokens"])
     return {
@@ -56,27 +56,27 @@ def parity_error(recognizer: Recognizer, arrays: Arrays) -> dict[str, float]:
 
 
 def _end_to_end(recognizer: Recognizer, arrays: Arrays) -> Floats:
-    """Logits (B, K) of windows made of the parity steps."""
+    """Logits (B, K) of windows of parity steps, through encoder and head."""
     steps = recognizer.manifest.window.steps
     token = recognizer.encode(arrays, arrays["valid"])  # (N, D)
     if len(token) % steps == 0:
         return recognizer.classify(token.reshape(-1, steps, token.shape[1]))
-    # Not whole windows: a window starts at every step, and goes on at the beginning.
-    turn = (np.arange(len(token))[:, None] + np.arange(steps)) % len(token)
-    return recognizer.classify(token[turn])
+    # No whole number of windows: a window starts at every step and wraps around at the end.
+    rows = (np.arange(len(token))[:, None] + np.arange(steps)) % len(token)
+    return recognizer.classify(token[rows])
 
 
 def agreement(recognizer: Recognizer, reference: Recognizer, arrays: Arrays) -> dict[str, Any]:
     """Compare two precisions from sensor features to logits.
 
     Returns:
-        windows, same_answer (share of windows with the same most probable class), largest_logit_difference and
-        largest_logit (of the reference, to judge the difference by).
+        windows, same_answer (share of windows with the same most probable class), largest_logit_difference, and
+        largest_logit (of the reference, the scale of the difference).
     """
-    ours, theirs = _end_to_end(recognizer, arrays), _end_to_end(reference, arrays)
+    logits, expected = _end_to_end(recognizer, arrays), _end_to_end(reference, arrays)
     return {
-        "windows": len(ours),
-        "same_answer": float((ours.argmax(1) == theirs.argmax(1)).mean()),
-        "largest_logit_difference": float(np.abs(ours - theirs).max()),
-        "largest_logit": float(np.abs(theirs).max()),
+        "windows": len(logits),
+        "same_answer": float((logits.argmax(1) == expected.argmax(1)).mean()),
+        "largest_logit_difference": float(np.abs(logits - expected).max()),
+        "largest_logit": float(np.abs(expected).max()),
     }

@@ -1,15 +1,15 @@
-"""Add graphs of lower precision to a package, and say how far they agree with fp32.
+"""Add graphs of lower precision to a package and measure their agreement with fp32.
 
     edgehar quantize PACKAGE
-    python deploy/packaging/quantize.py PACKAGE --precisions int8
+    edgehar quantize PACKAGE --precisions int8
 
-int8          quantise and dequantise nodes on the inputs of linear layers, with ranges from the package's synthetic
-              calibration arrays; TensorRT reads it too
-int8-dynamic  ranges measured at run time; for the processor, with onnxruntime or LiteRT
-fp16          half precision inside, float32 at the edges; for GPUs and ARM, on x86 it is no faster
+int8          static quantisation of linear layers (QDQ), with ranges from the package's synthetic calibration arrays;
+              for the CPU and TensorRT
+int8-dynamic  dynamic quantisation of linear layers; for the CPU, with onnxruntime or LiteRT
+fp16          half precision with float32 inputs and output; for GPUs and ARM, no faster on x86
 
-Which is the fastest depends on the machine: `edgehar bench --tune`. Only `packaging.onnx_quantize` needs `onnx`, and a
-workstation does as well as the board.
+The fastest precision depends on the machine: `edgehar bench --tune`. Quantising needs `onnx`; it can run on the
+workstation.
 """
 
 import json
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.command_line import Parser
-from edgehar.config import option, positional
+from edgehar.config import Options, option, positional
 from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import check_writable
 from edgehar.package.folder import QUANTISATION_ARRAYS, EdgePackage, amend_package, write_package
@@ -34,27 +33,28 @@ RECIPES = {"int8": "static", "int8-dynamic": "dynamic", "fp16": "half"}
 
 
 @dataclass(frozen=True)
-class QuantizeConfig:
-    """Options of `edgehar quantize`."""
+class QuantizeConfig(Options):
+    """Quantisation."""
 
     package: str = positional("folder of the edge package")
-    precisions: tuple[str, ...] = option(PRECISIONS, "which to add")
-    default: str = option("int8", "precision that the package then uses when none is asked for")
+    precisions: tuple[str, ...] = option(PRECISIONS, "precisions to add", choices=PRECISIONS)
+    default: str = option("int8", "precision that is used where none is given")
 
 
 def check_precisions(precisions: tuple[str, ...]) -> None:
-    """Raise ConfigError unless these are some of `PRECISIONS`, each once."""
+    """Raise ConfigError unless these are one or more of `PRECISIONS`, each once."""
     if not precisions or len(set(precisions)) != len(precisions) or not set(precisions) <= set(PRECISIONS):
-        raise ConfigError(f"--precisions {','.join(precisions)}: expected some of {', '.join(PRECISIONS)}, each once")
+        raise ConfigError(
+            f"--precisions {','.join(precisions)}: expected one or more of {', '.join(PRECISIONS)}, each once"
+        )
 
 
 def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str = "int8") -> dict[str, Any]:
-    """Add precisions to a package, all at once or not at all.
+    """Add precisions to a package; it is unchanged after an error.
 
     Returns:
-        Precision -> what the manifest's metrics now say of it: recipe, bytes of it and of fp32, and
-        `parity.agreement` with fp32 on the parity arrays, whatever it is. If too few windows agree in the
-        default precision, fp32 stays the default.
+        Precision -> its metrics in the manifest: recipe, bytes of it and of fp32, and `parity.agreement` with fp32 on
+        the parity arrays. If the agreement of the default precision is too low, fp32 stays the default.
 
     Raises PackageError for a package without fp32 graphs or calibration arrays.
     """
@@ -69,16 +69,16 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
         precision: {part: f"{part}.{precision}.onnx" for part in PARTS} for precision in precisions
     }
     if default not in graphs:
-        raise ConfigError(f"default {default!r}; expected one of {', '.join(graphs)}")
+        raise ConfigError(f"--default {default}: expected one of {', '.join(graphs)}")
     with tempfile.TemporaryDirectory() as folder:
         files: dict[str, bytes | Path] = {}
         for precision in precisions:
             for part, name in graphs[precision].items():
                 files[name] = Path(folder) / name
                 quantize_graph(package.graph(part, "fp32"), precision, calibration, Path(folder) / name)
-        kept: dict[str, bytes | Path] = {name: package.read(name) for name in manifest.files}
+        unchanged: dict[str, bytes | Path] = {name: package.read(name) for name in manifest.files}
         draft = Path(folder) / "draft"
-        write_package(draft, replace(manifest, graphs=graphs), kept | files)
+        write_package(draft, replace(manifest, graphs=graphs), unchanged | files)
         opened = EdgePackage.open(draft)
         sizes = {
             precision: sum(opened.manifest.files[name]["bytes"] for name in parts.values())
@@ -93,7 +93,7 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
             }
             for precision in precisions
         }
-        agrees = default not in results or share_of(results[default]) >= AGREEMENT_FLOOR
+        agrees = default not in results or agreement_share(results[default]) >= AGREEMENT_FLOOR
         amend_package(
             path,
             files,
@@ -104,8 +104,8 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
     return results
 
 
-def share_of(result: dict[str, Any]) -> float:
-    """Share of parity windows on which a precision names fp32's class."""
+def agreement_share(result: dict[str, Any]) -> float:
+    """Share of parity windows on which a precision predicts the class of fp32."""
     return result["agreement_with_fp32"]["same_answer"]
 
 
@@ -120,11 +120,11 @@ def run(config: QuantizeConfig) -> int:
         measured, sizes = result["agreement_with_fp32"], result["bytes"]
         sys.stdout.write(
             f"{precision}: {sizes[precision]} bytes, fp32 {sizes['fp32']} bytes\n"
-            f"  same answer as fp32 on {share_of(result):.1%} of {measured['windows']} parity windows; "
+            f"  same class as fp32 on {agreement_share(result):.1%} of {measured['windows']} parity windows; "
             f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
         )
-        if share_of(result) < AGREEMENT_FLOOR:
-            sys.stdout.write(f"  this is below {AGREEMENT_FLOOR:.0%}: {precision} runs only where it is asked for\n")
+        if agreement_share(result) < AGREEMENT_FLOOR:
+            sys.stdout.write(f"  below {AGREEMENT_FLOOR:.0%}: {precision} is used only on request\n")
     sys.stdout.write(f"default precision: {default}\n")
     document = {"package": config.package, "default_precision": default, "precisions": results}
     sys.stdout.write(json.dumps(document) + "\n")
@@ -134,7 +134,3 @@ def run(config: QuantizeConfig) -> int:
 def main(argv: list[str] | None = None) -> int:
     """`run` with the options of a command line."""
     return run(PARSER.parse(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

@@ -1,10 +1,10 @@
-"""Prove a package: whole files, readable graphs, the promised interface, the right answers.
+"""Verify a package: checksums, graph format and interface, parity of the outputs, signature.
 
     edgehar verify PACKAGE
     edgehar verify PACKAGE --key maker.public.pem
-    python deploy/packaging/verify.py PACKAGE --json
+    edgehar verify PACKAGE --json
 
-The exit code is 0 if every check passed and 2 if one failed.
+The exit code is 0 if all checks pass and 2 if one fails.
 """
 
 import json
@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgehar.command_line import Parser
-from edgehar.config import option, positional
+from edgehar.config import Options, option, positional
 from edgehar.deploy.packaging.parity import (
-    PARITY_TOLERANCE,
     AGREEMENT_FLOOR,
+    PARITY_TOLERANCE,
     Arrays,
     agreement,
     parity_arrays,
@@ -27,31 +27,30 @@ from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
 from edgehar.deploy.runtime.providers import CPU, choose_providers
 from edgehar.deploy.runtime.session import GraphSession, expected_interface
-from edgehar.deploy.runtime.signature import signature_check, read_signature
+from edgehar.deploy.runtime.signature import read_signature, signature_check
 from edgehar.deploy.runtime.tensorrt_rules import DYNAMIC, QUANTISE, tensorrt_problems
-from edgehar.entry import guarded
 from edgehar.errors import EdgeharError, PackageError
 from edgehar.files.plain_files import read_plain
 from edgehar.package.folder import CARD, EdgePackage, model_card
 
-LARGEST_OPSET, LARGEST_IR = 18, 10
-"""What TensorRT 10 and onnxruntime 1.18 and later read."""
-MOST_CARD_BYTES = 4 << 20
+MAX_PORTABLE_OPSET, MAX_PORTABLE_IR = 18, 10
+"""Newest versions that TensorRT 10 and onnxruntime 1.18 read."""
+MAX_CARD_BYTES = 4 << 20
 PASSED, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 
 
 @dataclass(frozen=True)
-class VerifyConfig:
-    """Options of `edgehar verify`."""
+class VerifyConfig(Options):
+    """Verification."""
 
     package: str = positional("folder of the edge package")
-    key: str | None = option(None, "file of a public key (PEM, ed25519); the package must be signed with it")
-    json: bool = option(False, "print one JSON document instead of the table")
+    key: str | None = option(None, "file of a public key (PEM, ed25519) that must have signed the package")
+    json: bool = option(False, "print one JSON document instead of a table")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the table: what was checked, "ok", "FAILED" or "skipped", and what was found."""
+    """One row of the table: the check, its result ("ok", "FAILED" or "skipped"), and details."""
 
     name: str
     result: str
@@ -63,31 +62,35 @@ def _check(name: str, passed: bool, found: str) -> Check:
 
 
 def check_graphs(package: EdgePackage, precision: str) -> Iterator[Check]:
-    """Format and interface of both graphs of a precision, and whether TensorRT would take them."""
+    """Check the format and interface of both graphs of a precision, and TensorRT's requirements."""
     problems: list[str] = []
-    kinds = set[str]()
+    op_types = set[str]()
     for part in package.manifest.graphs[precision]:
         path, name = package.graph(part, precision), f"{precision} {part}"
         data = package.read(path.name)
         graph = read_graph(data, str(path))
-        yield _check(f"{name} opset", 0 < graph.opset <= LARGEST_OPSET, f"{graph.opset}, at most {LARGEST_OPSET}")
-        yield _check(f"{name} IR version", graph.ir_version <= LARGEST_IR, f"{graph.ir_version}, at most {LARGEST_IR}")
+        yield _check(
+            f"{name} opset", 0 < graph.opset <= MAX_PORTABLE_OPSET, f"{graph.opset}, at most {MAX_PORTABLE_OPSET}"
+        )
+        yield _check(
+            f"{name} IR version", graph.ir_version <= MAX_PORTABLE_IR, f"{graph.ir_version}, at most {MAX_PORTABLE_IR}"
+        )
         found, expected = GraphSession(path, 1, [CPU], data).interface, expected_interface(package.manifest, part)
-        fits = found.fits(expected)
-        yield _check(f"{name} interface", fits, str(found) if fits else f"{found}; expected {expected}")
-        kinds |= graph.op_types
+        matches = found.matches(expected)
+        yield _check(f"{name} interface", matches, str(found) if matches else f"{found}; expected {expected}")
+        op_types |= graph.op_types
         problems += [f"{path.name}: {problem}" for problem in tensorrt_problems(graph)]
     name = f"{precision} for TensorRT"
-    if DYNAMIC in kinds:
-        yield Check(name, SKIPPED, "its ranges are measured at run time: for the processor only")
+    if DYNAMIC in op_types:
+        yield Check(name, SKIPPED, "quantised dynamically: for the CPU only")
     else:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        kept = "operators and shapes" + (", int8 only, zero points 0" if QUANTISE in kinds else "")
-        yield _check(name, not problems, problems[0] + more if problems else kept)
+        passed = "operators and shapes" + (", int8 only, zero points 0" if QUANTISE in op_types else "")
+        yield _check(name, not problems, problems[0] + more if problems else passed)
 
 
-def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Iterator[Check]:
-    """Answers of a precision on the CPU: fp32 against torch, INT8 against fp32, anything else for information."""
+def check_parity(package: EdgePackage, precision: str, arrays: Arrays) -> Iterator[Check]:
+    """Compare the outputs of a precision on the CPU: fp32 with torch, others with fp32."""
     recognizer = Recognizer(package, precision, providers=[CPU])
     if precision == "fp32":
         for output, difference in parity_error(recognizer, arrays).items():
@@ -99,54 +102,58 @@ def check_answers(package: EdgePackage, precision: str, arrays: Arrays) -> Itera
         return
     measured = agreement(recognizer, Recognizer(package, "fp32", providers=[CPU]), arrays)
     found = (
-        f"same answer on {measured['same_answer']:.1%} of {measured['windows']} windows, at least "
+        f"same class on {measured['same_answer']:.1%} of {measured['windows']} windows, at least "
         f"{AGREEMENT_FLOOR:.0%}; logits differ by up to {measured['largest_logit_difference']:.3g}"
     )
     agrees = measured["same_answer"] >= AGREEMENT_FLOOR
     if not agrees and precision != package.manifest.default_precision:
-        yield Check(f"{precision} = fp32", SKIPPED, f"{found}; not used unless it is asked for")
+        yield Check(f"{precision} = fp32", SKIPPED, f"{found}; used only on request")
     else:
         yield _check(f"{precision} = fp32", agrees, found)
 
 
 def check_providers(package: EdgePackage, arrays: Arrays) -> Check:
-    """What computes if nobody asks for a provider, and whether it answers as the CPU does."""
-    wanted = choose_providers()
-    if wanted == (CPU,):
+    """The default providers, and whether their outputs agree with the CPU's."""
+    providers = choose_providers()
+    if providers == (CPU,):
         return _check("runs on", True, f"{CPU}; this onnxruntime has no TensorRT and no CUDA")
     recognizer = Recognizer(package)
-    ran = ", ".join(recognizer.providers)
+    active = ", ".join(recognizer.providers)
     if recognizer.providers == (CPU,):
-        return Check("runs on", SKIPPED, f"{CPU}; {wanted[0]} is installed, but could not start or took no operator")
+        return Check("runs on", SKIPPED, f"{CPU}; {providers[0]} is installed, but could not start or took no operator")
     same = agreement(recognizer, Recognizer(package, providers=[CPU]), arrays)["same_answer"]
-    return _check("runs on", same >= AGREEMENT_FLOOR, f"{ran}; names the class that the CPU names on {same:.1%}")
+    return _check("runs on", same >= AGREEMENT_FLOOR, f"{active}; same class as on the CPU on {same:.1%}")
 
 
 def check_card(package: EdgePackage) -> Check:
-    """The model card says what the manifest says."""
+    """Check that the model card is the one generated from the manifest."""
     try:
-        found = read_plain(package.path, CARD, MOST_CARD_BYTES)
+        found = read_plain(package.path, CARD, MAX_CARD_BYTES)
     except (FileNotFoundError, PackageError):
         found = b""
     same = found == model_card(package.manifest).encode()
-    return _check(CARD, same, "as the manifest" if same else "is not what the manifest gives; export the model again")
+    return _check(
+        CARD,
+        same,
+        "generated from the manifest" if same else "not generated from this manifest; export the model again",
+    )
 
 
 def check_signature(path: Path, key: Path | None) -> Iterator[Check]:
-    """Whose the package is; without a key a signature is named and not checked."""
+    """Report the signature; without a key it is not verified."""
     signature = read_signature(path)
     if signature is not None and key is not None:
-        yield _check("signature", True, f"of key {signature['key']}")  # the package was opened with it
+        yield _check("signature", True, f"of key {signature['key']}")  # verified when the package was opened
     elif signature is not None:
-        yield Check("signature", SKIPPED, f"by key {signature['key']}, unchecked; give its public part with --key")
+        yield Check("signature", SKIPPED, f"by key {signature['key']}, not verified; give the public key with --key")
 
 
 def verify(path: Path, key: Path | None = None) -> list[Check]:
-    """Every check of a package; a PackageError ends the list as its last, failed check.
+    """Run every check; an EdgeharError ends the list with a failed check.
 
     Args:
         path: the package's folder.
-        key: file of a public key that the package must be signed with; None: signed or not.
+        key: file of a public key that must have signed the package; None skips the check.
     """
     checks: list[Check] = []
     try:
@@ -159,7 +166,7 @@ def verify(path: Path, key: Path | None = None) -> list[Check]:
         arrays = parity_arrays(package)
         for precision in package.manifest.graphs:
             checks += check_graphs(package, precision)
-            checks += check_answers(package, precision, arrays)
+            checks += check_parity(package, precision, arrays)
         if "int8" not in package.manifest.graphs:
             checks.append(Check("int8 for TensorRT", SKIPPED, "the package has no int8 graphs"))
         checks.append(check_providers(package, arrays))
@@ -172,7 +179,7 @@ PARSER = Parser(VerifyConfig, "edgehar verify", (__doc__ or "").partition("\n")[
 
 
 def run(config: VerifyConfig) -> int:
-    """Print the table, or JSON; exit code 0 or 2."""
+    """Verify a package and print a table or JSON; returns 0 if all checks pass, else 2."""
     checks = verify(Path(config.package), None if config.key is None else Path(config.key))
     failed = [check for check in checks if check.result == FAILED]
     if config.json:
@@ -192,7 +199,3 @@ def run(config: VerifyConfig) -> int:
 def main(argv: list[str] | None = None) -> int:
     """`run` with the options of a command line."""
     return run(PARSER.parse(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))

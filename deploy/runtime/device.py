@@ -1,4 +1,4 @@
-"""Facts about the machine that a measurement is worth nothing without: board, processor, power mode, heat, versions."""
+"""Facts about the machine: board, CPU, power mode, memory, clocks, temperatures, versions."""
 
 import os
 import platform
@@ -9,14 +9,14 @@ import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from edgehar import __version__
-from edgehar.deploy.runtime.providers import known_providers, litert_version
+from edgehar.deploy.runtime.providers import available_providers, litert_version
 
 ROOT = Path("/")
-"""Where /proc and /sys are; another folder describes another machine."""
+"""The folder with /proc and /sys; tests pass another one."""
 
 
-def text_of(path: Path) -> str | None:
-    """A small file of the system as text, or None where there is none."""
+def read_system_file(path: Path) -> str | None:
+    """Text of a file in /proc or /sys; None if it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", "replace").strip("\0 \n\t") or None
     except OSError:
@@ -24,9 +24,9 @@ def text_of(path: Path) -> str | None:
 
 
 def cpu_model(root: Path = ROOT) -> str:
-    """Name of the processor: x86 gives one, ARM gives the implementer's and the part's number."""
+    """Name of the CPU; on ARM the numbers of the implementer and the part."""
     entries: dict[str, str] = {}
-    for line in (text_of(root / "proc/cpuinfo") or "").splitlines():
+    for line in (read_system_file(root / "proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         entries.setdefault(key.strip(), value.strip())
     if "model name" in entries:
@@ -37,53 +37,53 @@ def cpu_model(root: Path = ROOT) -> str:
 
 
 def temperatures_c(root: Path = ROOT) -> dict[str, float]:
-    """Degrees Celsius of each thermal zone that can be read."""
+    """Temperature of each readable thermal zone, in degrees Celsius."""
     found: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = text_of(zone / "temp")
+        value = read_system_file(zone / "temp")
         if value is not None and value.lstrip("-").isdigit():
-            found[text_of(zone / "type") or zone.name] = int(value) / 1000
+            found[read_system_file(zone / "type") or zone.name] = int(value) / 1000
     return found
 
 
 def power_mode(root: Path = ROOT) -> str | None:
-    """Power mode of a Jetson, from nvpmodel or the file it keeps; None on other machines."""
-    import shutil  # here, as only a benchmark needs these two and every start of the runtime would pay for them
+    """Power mode of a Jetson, from nvpmodel or its status file; None on other machines."""
+    import shutil  # imported on use: both would slow down every start of the runtime
     import subprocess
 
     command = shutil.which("nvpmodel") if root == ROOT else None
     if command:
         try:
-            answer = subprocess.run([command, "-q"], capture_output=True, text=True, timeout=5, check=False)
+            completed = subprocess.run([command, "-q"], capture_output=True, text=True, timeout=5, check=False)
         except (OSError, subprocess.TimeoutExpired):
-            answer = None
-        if answer is not None and answer.returncode == 0:
-            return " ".join(answer.stdout.split())
-    return text_of(root / "var/lib/nvpmodel/status")
+            completed = None
+        if completed is not None and completed.returncode == 0:
+            return " ".join(completed.stdout.split())
+    return read_system_file(root / "var/lib/nvpmodel/status")
 
 
 def memory_bytes(root: Path = ROOT) -> int | None:
-    """Main memory."""
-    for line in (text_of(root / "proc/meminfo") or "").splitlines():
+    """Size of the main memory."""
+    for line in (read_system_file(root / "proc/meminfo") or "").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return None
 
 
 def clocks_mhz(root: Path = ROOT) -> dict[str, dict[str, float | None]]:
-    """Core -> {"now", "most"}: its clock and the highest it may have; what a machine does not tell is None or left out.
+    """Core -> {"now", "most"}: its clock and its highest clock, in MHz.
 
-    From cpufreq; on machines without it, as virtual ones are, from /proc/cpuinfo, which knows no highest.
+    Read from cpufreq; without it, as in virtual machines, from /proc/cpuinfo, which has no highest clock (None).
     """
     found: dict[str, dict[str, float | None]] = {}
     cores = root / "sys/devices/system/cpu"
     for folder in sorted(cores.glob("cpu[0-9]*/cpufreq"), key=lambda path: int(path.parent.name[3:])):
-        now_khz, most_khz = (text_of(folder / name) for name in ("scaling_cur_freq", "cpuinfo_max_freq"))
+        now_khz, most_khz = (read_system_file(folder / name) for name in ("scaling_cur_freq", "cpuinfo_max_freq"))
         if now_khz and now_khz.isdigit():
             most = int(most_khz) / 1000 if most_khz and most_khz.isdigit() else None
             found[folder.parent.name] = {"now": int(now_khz) / 1000, "most": most}
     if not found:
-        for line in (text_of(root / "proc/cpuinfo") or "").splitlines():
+        for line in (read_system_file(root / "proc/cpuinfo") or "").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "cpu MHz":
                 found[f"cpu{len(found)}"] = {"now": float(value), "most": None}
@@ -91,50 +91,50 @@ def clocks_mhz(root: Path = ROOT) -> dict[str, dict[str, float | None]]:
 
 
 def load_average(root: Path = ROOT) -> float | None:
-    """Processes that ran or waited for a core, on average over the last minute."""
-    words = (text_of(root / "proc/loadavg") or "").split()
+    """Load average over the last minute."""
+    words = (read_system_file(root / "proc/loadavg") or "").split()
     return float(words[0]) if words else None
 
 
 def status_bytes(key: str, root: Path = ROOT) -> int | None:
-    """A row of this process's memory, such as "VmRSS"; None where the system does not tell."""
-    for line in (text_of(root / "proc/self/status") or "").splitlines():
+    """A value of /proc/self/status, such as "VmRSS", in bytes; None if the system has none."""
+    for line in (read_system_file(root / "proc/self/status") or "").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     return None
 
 
 def resident_bytes(root: Path = ROOT) -> int | None:
-    """Memory this process holds now."""
+    """Resident memory of this process."""
     return status_bytes("VmRSS", root)
 
 
 def peak_resident_bytes(root: Path = ROOT) -> int | None:
-    """Most memory this process has held; unlike getrusage it does not count the process that started it."""
+    """Peak resident memory of this process; unlike getrusage it excludes the parent process."""
     return status_bytes("VmHWM", root)
 
 
 def device_facts(root: Path = ROOT) -> dict[str, Any]:
-    """What stays as it is while a measurement runs, in one dict for JSON; what this machine does not tell is None."""
+    """Facts that do not change during a measurement, for JSON; unavailable ones are None."""
     return {
         "cpu": cpu_model(root),
         "cores": os.cpu_count(),
-        "board": text_of(root / "proc/device-tree/model"),
+        "board": read_system_file(root / "proc/device-tree/model"),
         "power_mode": power_mode(root),
-        "governor": text_of(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": read_system_file(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "memory_bytes": memory_bytes(root),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": str(cast(Any, ort).__version__),
         "litert": litert_version(),
-        "providers": list(known_providers()),
+        "providers": list(available_providers()),
         "edgehar": __version__,
     }
 
 
 def device_state(root: Path = ROOT) -> dict[str, Any]:
-    """What may change while a measurement runs: load, heat and clocks, in one dict for JSON."""
+    """Facts that may change during a measurement, for JSON: load, temperatures, clocks."""
     return {
         "load_average": load_average(root),
         "temperatures_c": temperatures_c(root),

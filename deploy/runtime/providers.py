@@ -1,11 +1,10 @@
-"""Where graphs run: TensorRT, CUDA, CPU in that order, as far as they are there, and which of them did the work.
+"""Selects execution providers (TensorRT, CUDA, CPU) and reports which of them compute a graph.
 
-LiteRT, a runtime of its own for fp32 and int8-dynamic graphs on the processor, counts as one more provider, for those
-who ask for it and for `edgehar bench --tune`.
+LiteRT, a separate runtime for fp32 and int8-dynamic graphs on the CPU, is treated as one more provider; it is used on
+request and by `edgehar bench --tune`.
 
-onnxruntime goes on silently where a provider that it was built with cannot start, and gives single operators to another
-one. So what was asked for proves nothing: a graph is run once with onnxruntime's profiler on, and the profile says who
-computed what.
+onnxruntime falls back silently where a provider cannot start, and assigns single operators to another one. Each graph
+is therefore run once with onnxruntime's profiler, which tells the provider of each operator.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
-from edgehar.checks import names_of
+from edgehar.checks import as_name_tuple
 from edgehar.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,20 +27,20 @@ if TYPE_CHECKING:
 TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 LITERT = "LiteRT"
 LITERT_PRECISIONS = ("fp32", "int8-dynamic")
-"""Of a package's graphs those that LiteRT computes."""
-PREFERRED = (TENSORRT, CUDA, CPU)
-"""Asked for if nobody says otherwise, as far as the installed onnxruntime has them."""
+"""Precisions of a package that LiteRT can run."""
+DEFAULT_PROVIDERS = (TENSORRT, CUDA, CPU)
+"""Providers in order of preference where none is given, if the installed onnxruntime has them."""
 PROVIDERS_HELP = (
-    "onnxruntime's providers, or LiteRT, in order of preference; if none is given, TensorRT, CUDA, CPU as far as there"
+    "execution providers of onnxruntime, or LiteRT, in order of preference; default: TensorRT, CUDA, CPU if available"
 )
 
-Work = dict[str, list[str]]
-"""Provider -> the operators that it computed, one entry each; TensorRT computes many as one."""
+OperatorsByProvider = dict[str, list[str]]
+"""Provider -> the operators it computed, one entry per node; TensorRT fuses many into one."""
 
 
 @cache
 def litert_version() -> str | None:
-    """Version of the package of LiteRT; None if it is not installed."""
+    """Version of the ai-edge-litert package; None if it is not installed."""
     try:
         import ai_edge_litert  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
@@ -49,151 +48,164 @@ def litert_version() -> str | None:
     return str(ai_edge_litert.__version__)
 
 
-def known_providers() -> tuple[str, ...]:
-    """Those of the installed onnxruntime, and LiteRT if it is installed."""
+def available_providers() -> tuple[str, ...]:
+    """The providers of the installed onnxruntime, and LiteRT if it is installed."""
     return (*cast(Any, ort).get_available_providers(), *([LITERT] if litert_version() else []))
 
 
-def choose_providers(asked: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The providers to use: those asked for that are there, or the preferred ones if none are.
+def choose_providers(requested: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The available ones of the requested providers, or of the default ones if none is requested.
 
-    One that is lacking is reported as a RuntimeWarning. Raises ConfigError if none of them is there.
+    A missing provider is reported as a RuntimeWarning. Raises ConfigError if none is available.
     """
-    known, asked = known_providers(), () if asked is None else names_of(asked, "providers")
-    if not asked:
-        return tuple(name for name in PREFERRED if name in known)
-    wanted = tuple(name for name in dict.fromkeys(asked) if name in known)
+    available = available_providers()
+    requested = () if requested is None else as_name_tuple(requested, "providers")
+    if not requested:
+        return tuple(name for name in DEFAULT_PROVIDERS if name in available)
+    chosen = tuple(name for name in dict.fromkeys(requested) if name in available)
     has = f"this onnxruntime {cast(Any, ort).__version__} has {', '.join(cast(Any, ort).get_available_providers())}"
-    if LITERT in asked and LITERT not in known:
+    if LITERT in requested and LITERT not in available:
         has = f"{has}, and LiteRT is not installed (pip install 'edgehar[litert]')"
-    if not wanted:
-        raise ConfigError(f"provider {', '.join(asked)}: {has}; choose of these, or install a build with it")
-    lacking = [name for name in dict.fromkeys(asked) if name not in known]
-    if lacking:
+    if not chosen:
+        raise ConfigError(f"provider {', '.join(requested)}: {has}; choose one of these, or install a build with it")
+    missing = [name for name in dict.fromkeys(requested) if name not in available]
+    if missing:
         warnings.warn(
-            f"asked for {', '.join(lacking)}, but {has}; install a build with it (on a Jetson: docs/jetson.md) or "
-            "leave it out of the providers",
+            f"provider {', '.join(missing)}: {has}; install a build with it (on a Jetson: docs/jetson.md) or omit it",
             RuntimeWarning,
             stacklevel=3,
         )
-    return wanted
+    return chosen
 
 
-def _zeros(session: Any) -> dict[str, Any]:
-    """The smallest inputs that a graph of float inputs takes."""
+def _zero_inputs(session: Any) -> dict[str, Any]:
+    """The smallest inputs of a session whose inputs are all floats."""
     return {
         value.name: np.zeros([size if isinstance(size, int) else 1 for size in value.shape], np.float32)
         for value in session.get_inputs()
     }
 
 
-def _profiled(profile: Path) -> Work:
-    """Who computed what, by a profile of one run; copies between memories are no work."""
+def _operators_in(profile: Path) -> OperatorsByProvider:
+    """The operators in a profile of one run, without copies between memories."""
     import json
 
-    found: Work = {}
+    operators: OperatorsByProvider = {}
     for event in json.loads(profile.read_bytes()):
-        facts = event.get("args", {})
-        if "provider" in facts and not facts.get("op_name", "").startswith("Memcpy"):
-            found.setdefault(facts["provider"], []).append(facts.get("op_name", "?"))
-    return found
+        details = event.get("args", {})
+        if "provider" in details and not details.get("op_name", "").startswith("Memcpy"):
+            operators.setdefault(details["provider"], []).append(details.get("op_name", "?"))
+    return operators
 
 
-def _session(data: bytes, settings: Any, wanted: Sequence[Any]) -> Any:
-    """A session that never goes on with another provider by itself."""
-    session = cast(Any, ort).InferenceSession(data, settings, providers=wanted, enable_fallback=0)
+def _session(data: bytes, settings: Any, providers: Sequence[Any]) -> Any:
+    """A session that does not replace its providers after an error."""
+    session = cast(Any, ort).InferenceSession(data, settings, providers=providers, enable_fallback=0)
     session.disable_fallback()
     return session
 
 
-def _tried(data: bytes, settings: Any, wanted: Sequence[str], options: dict[str, dict[str, str]]) -> tuple[Any, Work]:
-    """A session, and who computed what in it."""
+def _profiled_session(
+    data: bytes, settings: Any, providers: Sequence[str], options: dict[str, dict[str, str]]
+) -> tuple[Any, OperatorsByProvider]:
+    """A session, and the operators of one run in it."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
-        # Answers go to standard output; onnxruntime 1.18 prints there, too, when a provider fails.
+        # Predictions go to standard output, where onnxruntime 1.18 prints the failure of a provider.
         settings.enable_profiling, settings.profile_file_prefix = True, str(Path(folder) / "run")
-        session = _session(data, settings, [(name, options.get(name, {})) for name in wanted])
-        session.run(None, _zeros(session))
-        return session, _profiled(Path(session.end_profiling()))
+        session = _session(data, settings, [(name, options.get(name, {})) for name in providers])
+        session.run(None, _zero_inputs(session))
+        return session, _operators_in(Path(session.end_profiling()))
 
 
-def who_ran(where: str, wanted: Sequence[str], work: Work) -> tuple[str, ...]:
-    """The providers that compute a graph, in order.
+def computing_providers(where: str, requested: Sequence[str], operators: OperatorsByProvider) -> tuple[str, ...]:
+    """The providers that compute a graph, in order of preference.
 
-    Another one than the first of those wanted, or operators left to the CPU, is a RuntimeWarning. Raises ConfigError if
-    none of those wanted computes anything.
+    A RuntimeWarning tells if the first requested one does not compute, or leaves operators to the CPU.
+
+    Args:
+        where: the graph's name in messages.
+        requested: providers in order of preference.
+        operators: the operators that each provider computed.
+
+    Raises:
+        ConfigError: no requested provider computes anything.
     """
-    ran = tuple(dict.fromkeys(name for name in (*wanted, *work) if name in work))
-    if not set(ran) & set(wanted):
+    active = tuple(dict.fromkeys(name for name in (*requested, *operators) if name in operators))
+    if not set(active) & set(requested):
         raise ConfigError(
-            f"asked for {', '.join(wanted)} alone, but {', '.join(ran)} computes everything, as it could not start or "
-            f"took no operator; see what onnxruntime wrote above, or ask for {CPU}, too"
+            f"{', '.join(requested)} was requested alone, but could not start or took no operator, and "
+            f"{', '.join(active)} computes instead; see onnxruntime's messages above, or add {CPU} to the providers"
         )
-    idle = wanted[: wanted.index(ran[0])]
+    idle = requested[: requested.index(active[0])]
     if idle:
         warnings.warn(
-            f"{', '.join(idle)} could not start or took no operator, {' and '.join(ran)} computes instead; see what "
-            "onnxruntime wrote above, and docs/jetson.md, Troubleshooting",
+            f"{', '.join(idle)} could not start or took no operator, {' and '.join(active)} computes instead; see "
+            "onnxruntime's messages above, and docs/jetson.md, Troubleshooting",
             RuntimeWarning,
             stacklevel=4,
         )
-    if ran[0] != CPU and CPU in work:
-        shown = ", ".join(sorted(set(work[CPU])))
+    if active[0] != CPU and CPU in operators:
+        on_cpu = operators[CPU]
         warnings.warn(
-            f"{where}: {ran[0]} leaves {len(work[CPU])} operators to the CPU: {shown}", RuntimeWarning, stacklevel=4
+            f"{where}: {active[0]} leaves {len(on_cpu)} operators to the CPU: {', '.join(sorted(set(on_cpu)))}",
+            RuntimeWarning,
+            stacklevel=4,
         )
-    return ran
+    return active
 
 
-def start(
+def start_session(
     data: bytes,
     where: str,
     make_settings: Callable[[], Any],
-    wanted: Sequence[str],
+    requested: Sequence[str],
     options: dict[str, dict[str, str]],
     view: "GraphView | None" = None,
 ) -> tuple[Any, tuple[str, ...]]:
-    """Open a session on the first of the providers that works, and say who computes in it.
+    """Open a session with the first of the requested providers that works.
+
+    Warns as `computing_providers`.
 
     Args:
         data: the graph.
         where: its name in messages.
         make_settings: makes onnxruntime's session options.
-        wanted: providers in order of preference; each is given the operators that those before it do not take.
+        requested: providers in order of preference; each gets the operators that the ones before it do not take.
         options: provider -> its options.
-        view: what the graph consists of, for LiteRT.
+        view: the parsed graph, for LiteRT.
 
     Returns:
-        The session, and the providers that compute in it, in order. Only the CPU is believed without a look.
+        The session, and the providers that compute in it, by profile unless it is the CPU.
 
-    Warns and raises as `who_ran`, raises ConfigError if LiteRT alone is wanted and cannot compute the graph, and what
-    onnxruntime raises if it cannot read the graph.
+    Raises:
+        ConfigError: no requested provider computes anything, or LiteRT alone is requested and cannot run the graph.
+        Exception: onnxruntime cannot read the graph; its classes share no narrower base.
     """
-    session, work = None, Work()
-    for place, name in enumerate((*wanted, CPU)):
+    session, operators = None, OperatorsByProvider()
+    for index, name in enumerate((*requested, CPU)):
         if name == LITERT and view is not None:
-            from edgehar.deploy.runtime.litert.session import (
-                LiteSession,  # only now: programs that use onnxruntime start faster without
-            )
+            # Imported on use: programs without LiteRT start faster.
+            from edgehar.deploy.runtime.litert.session import LiteRTSession
 
             try:
-                session = LiteSession(view, make_settings().intra_op_num_threads)
+                session = LiteRTSession(view, make_settings().intra_op_num_threads)
             except ConfigError as problem:
-                if len(wanted) == 1:
+                if len(requested) == 1:
                     raise
                 warnings.warn(f"{where}: {problem}", RuntimeWarning, stacklevel=3)
                 continue
-            work = Work({LITERT: list[str]()})
+            operators = OperatorsByProvider({LITERT: list[str]()})
             break
         if name == CPU:
-            session, work = _session(data, make_settings(), [CPU]), Work({CPU: list[str]()})
+            session, operators = _session(data, make_settings(), [CPU]), OperatorsByProvider({CPU: list[str]()})
             break
-        # onnxruntime's own classes share no narrower base, and it says why on standard error.
+        # onnxruntime's exceptions share no narrower base; it prints the reason on standard error.
         with contextlib.suppress(Exception):
-            session, work = _tried(
-                data, make_settings(), [other for other in wanted[place:] if other != LITERT], options
-            )
-        if name in work:
+            others = [other for other in requested[index:] if other != LITERT]
+            session, operators = _profiled_session(data, make_settings(), others, options)
+        if name in operators:
             break
-    return session, who_ran(where, [name for name in wanted if name != LITERT or name in work], work)
+    requested = [name for name in requested if name != LITERT or name in operators]
+    return session, computing_providers(where, requested, operators)

@@ -1,4 +1,4 @@
-"""One ONNX graph of a package, opened, checked against the manifest, and honest about where it runs."""
+"""An inference session for one ONNX graph of a package, checked against the manifest."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgehar.checks import check_threads
 from edgehar.deploy.runtime.onnx_format.checker import Shape, check_graph
-from edgehar.deploy.runtime.providers import LITERT, TENSORRT, choose_providers, start
+from edgehar.deploy.runtime.providers import LITERT, TENSORRT, choose_providers, start_session
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Floats
@@ -23,22 +23,22 @@ LOG_ERRORS_ONLY = 3
 
 @dataclass(frozen=True)
 class Interface:
-    """Names and shapes of a graph; None is a dimension of any size."""
+    """Names and shapes of a graph's inputs and output."""
 
     inputs: dict[str, Shape]
     output: str
     output_shape: Shape
 
     def __str__(self) -> str:
-        """Shapes as a person writes them, with "?" for any size."""
+        """Inputs -> output, with "?" for a dimension of any size."""
 
         def shown(name: str, shape: Shape) -> str:
             return f"{name} ({', '.join('?' if size is None else str(size) for size in shape)})"
 
         return f"{', '.join(shown(*item) for item in self.inputs.items())} -> {shown(self.output, self.output_shape)}"
 
-    def fits(self, expected: "Interface") -> bool:
-        """True if the inputs and the output are those expected; a graph may leave the sizes of its output open."""
+    def matches(self, expected: "Interface") -> bool:
+        """Whether inputs and output are the expected ones; the output's dimensions may be of any size."""
         sizes = zip(self.output_shape, expected.output_shape, strict=False)
         return (
             self.inputs == expected.inputs
@@ -49,7 +49,7 @@ class Interface:
 
 
 def expected_interface(manifest: Manifest, part: str) -> Interface:
-    """What the manifest says the "encoder" or the "head" must look like."""
+    """The interface of the "encoder" or the "head" that the manifest describes."""
     if part == "encoder":
         inputs: dict[str, Shape] = {
             spec.name: (None, spec.patch * spec.groups * spec.features) for spec in manifest.modalities
@@ -59,67 +59,66 @@ def expected_interface(manifest: Manifest, part: str) -> Interface:
     return Interface({"tokens": tokens}, "logits", (None, len(manifest.labels)))
 
 
-class Graph:
+class GraphSession:
     """An onnxruntime session with named float inputs and one float output.
 
     Args:
-        path: the ONNX file; with `data` only its name in messages.
-        threads: onnxruntime's own threads.
-        providers: onnxruntime's execution providers in order of preference; if None or empty,
-            `edgehar.deploy.runtime.providers` chooses.
+        path: the ONNX file; only its name in messages where `data` is given.
+        threads: onnxruntime's intra-op threads.
+        providers: execution providers in order of preference; see `edgehar.deploy.runtime.providers.choose_providers`.
         data: the file's bytes; read from `path` if None.
 
     Attributes:
-        providers: those that compute, in order; see `edgehar.deploy.runtime.providers.start`.
+        providers: those that compute; see `edgehar.deploy.runtime.providers.start_session`.
 
-    Raises ConfigError if no provider of that name exists or works, PackageError if the graph breaks a rule of
-    `edgehar.deploy.runtime.onnx_format.checker` or onnxruntime cannot read it.
+    Raises:
+        ConfigError: no provider of that name exists or works.
+        PackageError: `edgehar.deploy.runtime.onnx_format.checker` rejects the graph, or onnxruntime cannot read it.
     """
 
     def __init__(
         self, path: Path, threads: int = 1, providers: Sequence[str] | None = None, data: bytes | None = None
     ) -> None:
-        """Open the session on the very bytes that were looked through."""
+        """Open the session on the bytes that were checked."""
         check_threads(threads, "threads")
-        wanted = choose_providers(providers)
+        requested = choose_providers(providers)
         content = path.read_bytes() if data is None else data
-        view, special = None, dict[str, dict[str, str]]()
-        if {TENSORRT, LITERT} & set(wanted):
-            from edgehar.deploy.runtime.onnx_format.graph_view import (
-                read_graph,  # only now: programs without it start faster
-            )
+        view, options = None, dict[str, dict[str, str]]()
+        if {TENSORRT, LITERT} & set(requested):
+            # Imported on use: programs without these providers start faster.
+            from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
 
             view = read_graph(content, str(path))
         else:
             check_graph(content, str(path))
-        if TENSORRT in wanted and view is not None:
+        if TENSORRT in requested and view is not None:
             from edgehar.deploy.runtime.tensorrt import tensorrt_options
 
-            special[TENSORRT] = tensorrt_options(view, content)
+            options[TENSORRT] = tensorrt_options(view, content)
 
         def settings() -> Any:
-            made = cast(Any, ort).SessionOptions()
-            made.intra_op_num_threads = int(threads)
-            made.inter_op_num_threads = 1
-            made.log_severity_level = LOG_ERRORS_ONLY
-            # Without it INT8 sums overflow on x86 processors without the VNNI instructions; elsewhere it does nothing.
-            made.add_session_config_entry("session.x64quantprecision", "1")
-            # With memory patterns, onnxruntime 1.18 gets half-precision layer norms wrong from the second run on.
-            made.enable_mem_pattern = not str(cast(Any, ort).__version__).startswith("1.18.")
-            return made
+            session_options = cast(Any, ort).SessionOptions()
+            session_options.intra_op_num_threads = int(threads)
+            session_options.inter_op_num_threads = 1
+            session_options.log_severity_level = LOG_ERRORS_ONLY
+            # INT8 sums would overflow on x86 processors without VNNI instructions; no effect elsewhere.
+            session_options.add_session_config_entry("session.x64quantprecision", "1")
+            # With memory patterns, onnxruntime 1.18 computes half-precision layer norms wrong from the second run on.
+            session_options.enable_mem_pattern = not str(cast(Any, ort).__version__).startswith("1.18.")
+            return session_options
 
         try:
-            self._session, self.providers = start(content, path.name, settings, wanted, special, view)
+            self._session, self.providers = start_session(content, path.name, settings, requested, options, view)
         except ConfigError:
             raise
-        except Exception as problem:  # onnxruntime's own classes share no narrower base
+        except Exception as problem:  # onnxruntime's exceptions share no narrower base
             raise PackageError(f"{path}: onnxruntime cannot read it ({problem}); copy or export it again") from None
         self.path = path
-        self._most_rows = sys.maxsize
+        self._max_batch = sys.maxsize
         if TENSORRT in self.providers:
-            from edgehar.deploy.runtime.tensorrt import most_rows
+            from edgehar.deploy.runtime.tensorrt import max_batch
 
-            self._most_rows = most_rows(self.interface.inputs)
+            self._max_batch = max_batch(self.interface.inputs)
 
     @cached_property
     def interface(self) -> Interface:
@@ -133,18 +132,18 @@ class Graph:
         return Interface(inputs, first.name, shape(first))
 
     def run(self, inputs: dict[str, Floats]) -> Floats:
-        """Compute the one output, in parts if the batch is larger than an engine takes.
+        """Compute the output; a batch larger than an engine takes is split.
 
-        Raises PackageError if onnxruntime cannot.
+        Raises PackageError if onnxruntime cannot compute it.
         """
         rows = len(next(iter(inputs.values())))
-        if rows > self._most_rows:
-            starts = range(0, rows, self._most_rows)
-            parts = [{name: array[at : at + self._most_rows] for name, array in inputs.items()} for at in starts]
+        if rows > self._max_batch:
+            starts = range(0, rows, self._max_batch)
+            parts = [{name: array[i : i + self._max_batch] for name, array in inputs.items()} for i in starts]
             return np.concatenate([self.run(part) for part in parts])
         try:
             output: NDArray[np.float32] = self._session.run([self.interface.output], inputs)[0]
-        except Exception as problem:  # onnxruntime's own classes share no narrower base
+        except Exception as problem:  # onnxruntime's exceptions share no narrower base
             raise PackageError(
                 f"{self.path}: onnxruntime cannot compute it on {', '.join(self.providers)} ({problem}); "
                 "choose another provider, or export it again"
@@ -152,17 +151,17 @@ class Graph:
         return output
 
 
-def open_graph(
+def open_session(
     path: Path,
     part: str,
     manifest: Manifest,
     threads: int = 1,
     providers: Sequence[str] | None = None,
     data: bytes | None = None,
-) -> Graph:
-    """Open a package's graph; raises PackageError if its inputs or its output are not the manifest's."""
-    graph = Graph(path, threads, providers, data)
-    found, expected = graph.interface, expected_interface(manifest, part)
-    if not found.fits(expected):
+) -> GraphSession:
+    """Open a package's graph; raises PackageError if its interface is not the one the manifest describes."""
+    session = GraphSession(path, threads, providers, data)
+    found, expected = session.interface, expected_interface(manifest, part)
+    if not found.matches(expected):
         raise PackageError(f"{path}: found {found}; the manifest expects {expected}; export the model again")
-    return graph
+    return session

@@ -1,7 +1,7 @@
-"""What TensorRT 10 asks of a graph, checked node by node: operators, fixed shapes, and where it quantises.
+"""Checks a graph against the requirements of TensorRT 10: operators, static shapes, explicit quantisation.
 
 Sources: the operator table of its parser (onnx/onnx-tensorrt, docs/operators.md) and "Explicit Quantization" in
-NVIDIA's TensorRT documentation. TensorRT itself was not at hand when these rules were written down.
+NVIDIA's TensorRT documentation. The rules were written without access to TensorRT.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from edgehar.deploy.runtime.onnx_format.graph_view import Array, GraphView, Node
 
 QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 DYNAMIC = "DynamicQuantizeLinear"
-"""Measures ranges at run time: a graph with it was quantised for onnxruntime on a CPU."""
-SMALLEST_WEIGHT = -127
+"""Operator of dynamic quantisation, for onnxruntime on a CPU."""
+MIN_WEIGHT = -127
 RUNTIME_ONLY = frozenset((DYNAMIC, "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv"))
-"""Of the operators that a package may hold (`onnx_format.checker`), those that TensorRT's parser lacks."""
+"""Operators that `onnx_format.checker` accepts and TensorRT's parser lacks."""
 WEIGHTED = frozenset(("MatMul", "Gemm", "Conv"))
 SHAPE_INPUTS = {
     "Reshape": (1,),
@@ -28,11 +28,11 @@ SHAPE_INPUTS = {
     "ReduceMax": (1,),
     "ReduceMin": (1,),
 }
-"""Operator -> inputs that decide on the shape of its output; if they are computed, shapes depend on data."""
+"""Operator -> indices of the inputs that determine its output shape; they must be constants."""
 
 
 def _constant_values(graph: GraphView) -> set[str]:
-    """Names of constants and of what is computed from constants alone."""
+    """Names of the constants and of the values computed from constants alone."""
     found = set(graph.constants)
     for node in graph.nodes:
         if node.inputs and all(name in found for name in node.inputs if name):
@@ -41,18 +41,19 @@ def _constant_values(graph: GraphView) -> set[str]:
 
 
 def _shape_problems(graph: GraphView) -> Iterator[str]:
-    fixed = _constant_values(graph)
+    """Operators that TensorRT lacks, and shapes that depend on data."""
+    constant = _constant_values(graph)
     for node in graph.nodes:
-        if node.kind in RUNTIME_ONLY:
-            yield f"{node}: TensorRT has no {node.kind}, it is onnxruntime's own; quantise with --precisions int8"
-        for place in SHAPE_INPUTS.get(node.kind, ()):
-            name = node.inputs[place] if place < len(node.inputs) else ""
-            if name and name not in fixed:
+        if node.op_type in RUNTIME_ONLY:
+            yield f"{node}: TensorRT has no {node.op_type}, only onnxruntime has; quantise with --precisions int8"
+        for index in SHAPE_INPUTS.get(node.op_type, ()):
+            name = node.inputs[index] if index < len(node.inputs) else ""
+            if name and name not in constant:
                 yield f"{node}: its shape depends on the data in {name}; expected a constant; export the model again"
 
 
-def _number_problems(node: Node, scale: Array, zero: Array, weight: Array | None) -> Iterator[str]:
-    """Of the numbers that a node quantises with; `weight` is None if it works on what the sensors gave."""
+def _scale_problems(node: Node, scale: Array, zero: Array, weight: Array | None) -> Iterator[str]:
+    """Problems of a node's scale, zero point and weight; `weight` is None if the node quantises an activation."""
     if zero.dtype != np.int8:
         yield f"{node}: type {zero.dtype}; expected int8"
     elif zero.any():
@@ -60,31 +61,26 @@ def _number_problems(node: Node, scale: Array, zero: Array, weight: Array | None
     if not (np.isfinite(scale) & (scale > 0)).all():
         yield f"{node}: a scale that is not above 0"
     if weight is None and scale.size != 1:
-        yield f"{node}: {scale.size} scales for values that are not weights; expected 1"
-    if weight is not None and weight.dtype == np.int8 and weight.size and weight.min() < SMALLEST_WEIGHT:
-        yield f"{node}: a weight of {weight.min()}; expected {SMALLEST_WEIGHT} or more"
+        yield f"{node}: {scale.size} scales for an activation; expected 1"
+    if weight is not None and weight.dtype == np.int8 and weight.size and weight.min() < MIN_WEIGHT:
+        yield f"{node}: a weight of {weight.min()}; expected {MIN_WEIGHT} or more"
 
 
 def _quantisation_problems(graph: GraphView) -> Iterator[str]:
-    """Of quantising: int8 only, symmetric, biases in floating point, always a pair around what is quantised."""
-    fixed = _constant_values(graph)
-    givers = {name: node for node in graph.nodes for name in node.outputs}
-    takers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            takers.setdefault(name, []).append(node)
+    """Violations of: int8 only, symmetric, biases in floating point, QuantizeLinear followed by DequantizeLinear."""
+    constant, producers = _constant_values(graph), graph.producers
 
     def dequantised(name: str) -> bool:
-        return name in givers and givers[name].kind == DEQUANTISE
+        return name in producers and producers[name].op_type == DEQUANTISE
 
     for node in graph.nodes:
-        # A product of two activations may share the pair of one of them and stay in floating point.
-        if node.kind in WEIGHTED and any(name in fixed for name in node.inputs[:2]):
-            pairs = [name for name in node.inputs[:2] if dequantised(name)]
-            for name in node.inputs[:2] if len(pairs) == 1 else ():
-                if name not in pairs:
-                    yield f"{node}: {name} is not quantised, its other factor is; quantise both or none"
-        if node.kind not in (QUANTISE, DEQUANTISE):
+        # A product of two activations may stay in floating point although one of them is quantised.
+        if node.op_type in WEIGHTED and any(name in constant for name in node.inputs[:2]):
+            quantised = [name for name in node.inputs[:2] if dequantised(name)]
+            for name in node.inputs[:2] if len(quantised) == 1 else ():
+                if name not in quantised:
+                    yield f"{node}: {name} is not quantised, the other factor is; quantise both or none"
+        if node.op_type not in (QUANTISE, DEQUANTISE):
             continue
         if len(node.inputs) < 3 or not set(node.inputs[1:3]) <= set(graph.constants):
             yield f"{node}: scale and zero point are not constants"
@@ -92,16 +88,17 @@ def _quantisation_problems(graph: GraphView) -> Iterator[str]:
         source = node.inputs[0]
         weight = graph.constants.get(source)
         scale, zero = (graph.constants[name] for name in node.inputs[1:3])
-        yield from _number_problems(node, scale, zero, weight)
-        if node.kind == QUANTISE:
-            alone = [taker for taker in takers.get(node.outputs[0], []) if taker.kind != DEQUANTISE]
-            if alone or node.outputs[0] in graph.outputs or node.outputs[0] not in takers:
-                after = ", ".join(map(str, alone)) or "the output"
+        yield from _scale_problems(node, scale, zero, weight)
+        if node.op_type == QUANTISE:
+            consumers = graph.consumers.get(node.outputs[0], [])
+            wrong = [consumer for consumer in consumers if consumer.op_type != DEQUANTISE]
+            if wrong or node.outputs[0] in graph.outputs or not consumers:
+                after = ", ".join(map(str, wrong)) or "the output"
                 yield f"{node}: followed by {after}; expected {DEQUANTISE}"
-        elif weight is None and (source not in givers or givers[source].kind != QUANTISE):
-            yield f"{node}: of {source}; expected the output of {QUANTISE}, or an int8 constant"
+        elif weight is None and (source not in producers or producers[source].op_type != QUANTISE):
+            yield f"{node}: reads {source}; expected the output of {QUANTISE}, or an int8 constant"
 
 
 def tensorrt_problems(graph: GraphView) -> list[str]:
-    """Why TensorRT would refuse the graph, misread it or not use its INT8; empty if it would not. Each names a node."""
+    """Reasons why TensorRT would reject the graph, misread it or ignore its INT8 nodes; each names a node."""
     return [*_shape_problems(graph), *_quantisation_problems(graph)]

@@ -1,4 +1,4 @@
-"""Packages that several tests of the board side read; a test that changes one copies it first."""
+"""Packages shared by tests of the board side; a test that changes one copies it first."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.signals.clip import Prediction
 from tests.deploy.running import lines_of
-from tests.deploy.test_stream import steady
+from tests.deploy.streams import steady
 from tests.deploy.tiny_package import write_tiny_package
 
 
@@ -41,13 +41,13 @@ def int8_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def victim(tmp_path: Path, clip_package: Path) -> Path:
-    """A copy of a good package, to be harmed."""
+    """A copy of a valid package, to be changed."""
     return Path(shutil.copytree(clip_package, tmp_path / "package"))
 
 
 @pytest.fixture(scope="module")
 def recognizer(sliding_package: Path) -> Recognizer:
-    """The package for continuous recordings, opened; a test file that wants another one says so itself."""
+    """The opened package for continuous recordings; a test file may override this fixture."""
     return edgehar.load(sliding_package)
 
 

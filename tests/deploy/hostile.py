@@ -1,4 +1,4 @@
-"""Packages made to harm: each a real one changed in one way, mostly with checksums made right again."""
+"""Hostile packages: each is a valid one with one change, mostly with corrected checksums."""
 
 import io
 import json
@@ -16,19 +16,19 @@ import pytest
 import edgehar
 from edgehar.errors import PackageError
 from tests.deploy.tiny_package import as_npz
-from tools.fuzz_packages import reseal
+from tools.stress.fuzz import reseal
 
 ENCODER, HEAD = "encoder.fp32.onnx", "head.fp32.onnx"
-SLOWEST_S = 2.0
+MAX_LOAD_S = 2.0
 Change = Callable[[Path], object]
 
 
-def refused(package: Path, **options: Any) -> str:
-    """What loading says of a package that it must refuse, in time and in one line."""
+def rejection(package: Path, **options: Any) -> str:
+    """The message with which loading rejects a package, in time and in one line."""
     start_s = time.process_time()
     with pytest.raises(PackageError) as problem:
         edgehar.load(package, **options)
-    assert time.process_time() - start_s < SLOWEST_S
+    assert time.process_time() - start_s < MAX_LOAD_S
     message = str(problem.value)
     assert len(message.splitlines()) == 1
     assert len(message) < 1000
@@ -54,18 +54,22 @@ def replace_text(package: Path, old: str, new: str) -> None:
     (package / "manifest.json").write_text(text.replace(old, new, 1))
 
 
-def at_place(package: Path, name: str, put_there: Callable[[Path], object]) -> None:
+def replace_file(package: Path, name: str, create: Callable[[Path], object]) -> None:
     (package / name).unlink(missing_ok=True)
-    put_there(package / name)
+    create(package / name)
+
+
+def link_to(target: str) -> Change:
+    return lambda path: path.symlink_to(target)
 
 
 def lists(name: str) -> Change:
-    """The manifest lists a file of this name."""
+    """List a file of this name in the manifest."""
     return lambda path: edit(path, lambda entry: entry["files"].update({name: {"sha256": "0" * 64, "bytes": 1}}))
 
 
 def sparse(package: Path) -> None:
-    """Says that a file has a terabyte, and it has, though not on the disk."""
+    """Make a file a sparse terabyte, and list it with this size."""
     with (package / "parity.npz").open("ab") as file:
         file.truncate(1 << 40)
     text = (package / "manifest.json").read_text()
@@ -84,14 +88,17 @@ def nested(depth: int) -> Any:
 
 MODALITY = "modalities"
 FILES: dict[str, tuple[Change, str]] = {
-    "pipe as manifest": (lambda path: at_place(path, "manifest.json", os.mkfifo), "a pipe"),
-    "pipe as graph": (lambda path: at_place(path, HEAD, os.mkfifo), "a pipe"),
-    "pipe as checksum": (lambda path: at_place(path, "manifest.sha256", os.mkfifo), "a pipe"),
-    "folder as manifest": (lambda path: at_place(path, "manifest.json", Path.mkdir), "a pipe, a folder"),
-    "folder as graph": (lambda path: at_place(path, HEAD, Path.mkdir), "a pipe, a folder"),
-    "link as manifest": (lambda path: at_place(path, "manifest.json", lambda to: to.symlink_to("/dev/zero")), "a link"),
-    "link as arrays": (lambda path: at_place(path, "parity.npz", lambda to: to.symlink_to("/dev/zero")), "a link"),
-    "link to a file beside it": (lambda path: at_place(path, HEAD, lambda to: to.symlink_to(ENCODER)), "a link"),
+    "pipe as manifest": (lambda path: replace_file(path, "manifest.json", os.mkfifo), "a pipe"),
+    "pipe as graph": (lambda path: replace_file(path, HEAD, os.mkfifo), "a pipe"),
+    "pipe as checksum": (lambda path: replace_file(path, "manifest.sha256", os.mkfifo), "a pipe"),
+    "folder as manifest": (lambda path: replace_file(path, "manifest.json", Path.mkdir), "a pipe, a folder"),
+    "folder as graph": (lambda path: replace_file(path, HEAD, Path.mkdir), "a pipe, a folder"),
+    "link as manifest": (
+        lambda path: replace_file(path, "manifest.json", link_to("/dev/zero")),
+        "a link",
+    ),
+    "link as arrays": (lambda path: replace_file(path, "parity.npz", link_to("/dev/zero")), "a link"),
+    "link to a file beside it": (lambda path: replace_file(path, HEAD, link_to(ENCODER)), "a link"),
     "a terabyte": (sparse, "1099511627776 bytes"),
     "name above the folder": (lists("../elsewhere.npz"), "leads outside"),
     "absolute name": (lists("/etc/passwd"), "leads outside"),
@@ -163,13 +170,13 @@ def packed(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
 
 
 def npy(shape: str, data: bytes = b"", kind: str = "<f4") -> bytes:
-    """A .npy file that states any shape."""
+    """A .npy file with any shape in its header."""
     header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
 
 
 def bomb(name: str = "tokens.npy", size: int = 300 << 20) -> bytes:
-    """A zip file of half a megabyte that unpacks to much more."""
+    """A zip file of half a megabyte that unpacks to `size` bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as file:
         for _ in range(size >> 20):
@@ -178,21 +185,21 @@ def bomb(name: str = "tokens.npy", size: int = 300 << 20) -> bytes:
 
 
 def lying(size: int) -> bytes:
-    """A zip file that states another size for what unpacks to 8 MiB."""
+    """A zip file that states this size for an entry of 8 MiB."""
     data = bytearray(bomb(size=8 << 20))
-    place = data.rindex(b"PK\x01\x02")
-    data[place + 24 : place + 28] = struct.pack("<I", size)
+    offset = data.rindex(b"PK\x01\x02")
+    data[offset + 24 : offset + 28] = struct.pack("<I", size)
     return bytes(data)
 
 
 def flagged(data: bytes, flags: int = 0, method: int | None = None) -> bytes:
-    """A zip file whose entry claims to be encrypted, or packed in another way."""
+    """A zip file with changed flags and compression method."""
     changed = bytearray(data)
-    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        place = changed.index(signature) + offset
-        changed[place : place + 2] = struct.pack("<H", flags)
+    for signature, position in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        offset = changed.index(signature) + position
+        changed[offset : offset + 2] = struct.pack("<H", flags)
         if method is not None:
-            changed[place + 2 : place + 4] = struct.pack("<H", method)
+            changed[offset + 2 : offset + 4] = struct.pack("<H", method)
     return bytes(changed)
 
 

@@ -1,4 +1,4 @@
-"""Graphs made to harm: each in the place of a real package's head, with checksums made right again."""
+"""Hostile graphs: each replaces the head of a valid package, with corrected checksums."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgehar.deploy.runtime.onnx_format.protobuf import field
+from edgehar.deploy.runtime.onnx_format.protobuf import encode_field
 from tests.deploy.hostile import HEAD, put
 
 
 def model(nodes: list[Any], constants: dict[str, Any] | None = None, opset: int = 18, **more: Any) -> Any:
-    """A head of any nodes, from "tokens" to "logits"."""
+    """A head with these nodes, from "tokens" to "logits"."""
     graph = helper.make_graph(
         nodes,
         "hostile",
@@ -29,24 +29,24 @@ def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> Any:
     return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
 
 
-def whole(path: Path) -> Any:
+def original(path: Path) -> Any:
     return onnx.load(path / HEAD)
 
 
 def external(path: Path) -> Any:
     """Weights in a file outside the package."""
-    found = whole(path)
-    tensor = found.graph.initializer[0]
+    changed = original(path)
+    tensor = changed.graph.initializer[0]
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../../../etc/passwd")
-    return found
+    return changed
 
 
 def external_without_a_flag(path: Path) -> Any:
-    found = whole(path)
-    found.graph.initializer[0].external_data.add(key="location", value="/dev/zero")
-    return found
+    changed = original(path)
+    changed.graph.initializer[0].external_data.add(key="location", value="/dev/zero")
+    return changed
 
 
 def external_in_a_constant_node(_: Path) -> Any:
@@ -56,21 +56,21 @@ def external_in_a_constant_node(_: Path) -> Any:
 
 
 def changed_tensor(**fields: Any) -> Callable[[Path], Any]:
-    """A weight with other facts."""
+    """Change fields of a weight."""
 
     def change(path: Path) -> Any:
-        found = whole(path)
-        tensor = found.graph.initializer[0]
+        changed = original(path)
+        tensor = changed.graph.initializer[0]
         for name, value in fields.items():
             tensor.ClearField(name)
             getattr(tensor, name).extend(value) if isinstance(value, list) else setattr(tensor, name, value)
-        return found
+        return changed
 
     return change
 
 
 def branch(depth: int) -> Any:
-    """A graph in a graph in a graph: If."""
+    """Nested If operators."""
     inner = node("Identity", "tokens", f"out{depth}")
     for level in range(depth, 0, -1):
         output = helper.make_tensor_value_info(f"out{level}", TensorProto.FLOAT, None)
@@ -80,7 +80,7 @@ def branch(depth: int) -> Any:
 
 
 def endless(_: Path) -> Any:
-    """A loop that never ends."""
+    """A Loop with 2^62 iterations."""
     state = [helper.make_tensor_value_info(name, kind, []) for name, kind in (("i", 7), ("go", 9))]
     body = helper.make_graph(
         [node("Identity", "go", "on")], "body", state, [helper.make_tensor_value_info("on", 9, [])]
@@ -90,24 +90,24 @@ def endless(_: Path) -> Any:
 
 
 def filler(kind: str, constants: dict[str, Any], inputs: str) -> Callable[[Path], Any]:
-    """Constants that onnxruntime would blow up while it loads."""
+    """An operator that onnxruntime would fold to a huge constant while loading."""
     return lambda _: model([node(kind, inputs, "big"), node("Identity", "tokens", "logits")], constants)
 
 
 def doubling(_: Path) -> Any:
-    """Forty times twice as long."""
+    """Forty concatenations, each doubling the length."""
     nodes = [node("Concat", f"c{step} c{step}", f"c{step + 1}", axis=0) for step in range(40)]
     return model([*nodes, node("Identity", "tokens", "logits")], {"c0": np.zeros(1000, np.float32)})
 
 
 def copies(_: Path) -> Any:
-    """A million numbers, many times turned to another type."""
+    """A hundred casts of a constant of a million elements."""
     nodes = [node("Cast", "c", f"c{step}", to=11) for step in range(100)]
     return model([*nodes, node("Identity", "tokens", "logits")], {"c": np.zeros(1_000_000, np.int8)})
 
 
 def disguised(path: Path) -> bytes:
-    """The real graph, and one more in a field whose number a reader of 32 bits takes for the graph's."""
+    """A valid graph and another one in a field whose number, truncated to 32 bits, is the graph's."""
     evil = model([node("If", "tokens", "logits")]).graph.SerializeToString()
     tag = (1 << 32) | (7 << 3 | 2)
     encoded = bytearray()
@@ -115,7 +115,7 @@ def disguised(path: Path) -> bytes:
         encoded.append(tag & 0x7F | 0x80)
         tag >>= 7
     encoded.append(tag)
-    size = field(1, evil)[1:]  # length and content
+    size = encode_field(1, evil)[1:]  # length and content
     return (path / HEAD).read_bytes() + bytes(encoded) + size
 
 
@@ -126,19 +126,19 @@ def with_function(_: Path) -> Any:
 
 
 def with_shape(path: Path) -> Any:
-    found = whole(path)
-    found.graph.value_info.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, [2**40, 2**40]))
-    return found
+    changed = original(path)
+    changed.graph.value_info.append(helper.make_tensor_value_info("q", TensorProto.FLOAT, [2**40, 2**40]))
+    return changed
 
 
 def with_sparse(path: Path) -> Any:
-    found = whole(path)
+    changed = original(path)
     values, places = (
         numpy_helper.from_array(np.ones(1, np.float32), "s"),
         numpy_helper.from_array(np.zeros(1, np.int64)),
     )
-    found.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [2**40]))
-    return found
+    changed.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [2**40]))
+    return changed
 
 
 GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -186,19 +186,19 @@ GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "constants alone",
     ),
     "doubled forty times": (doubling, "constants alone"),
-    "hundred copies": (copies, "numbers in constants"),
+    "hundred copies": (copies, "elements in constants"),
     "padding of a convolution": (
         lambda _: model(
             [node("Conv", "tokens w", "logits", pads=[2**30, 2**30])], {"w": np.ones((5, 6, 1), np.float32)}
         ),
         "'pads'",
     ),
-    "weight of 10^18 numbers": (changed_tensor(dims=[10**9, 10**9]), "16777216 numbers"),
-    "weight of less than none": (changed_tensor(dims=[-1, 16]), "less than none"),
+    "weight of 10^18 numbers": (changed_tensor(dims=[10**9, 10**9]), "[1000000000, 1000000000]"),
+    "weight of less than none": (changed_tensor(dims=[-1, 16]), "[-1, 16]"),
     "weight with more than it states": (changed_tensor(dims=[15, 16]), "does not hold"),
     "weight with less than it states": (changed_tensor(dims=[17, 16]), "does not hold"),
     "weight of nine dimensions": (changed_tensor(dims=[1] * 8 + [256]), "dimensions"),
-    "weight of texts": (changed_tensor(string_data=[b"x"]), "texts"),
+    "weight of texts": (changed_tensor(string_data=[b"x"]), "strings"),
     "weight of an unknown type": (changed_tensor(data_type=99), "element type 99"),
     "value of 10^24 numbers": (with_shape, "value 'q'"),
     "sparse weights": (with_sparse, "sparse"),
@@ -212,22 +212,22 @@ GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "value given twice": (lambda _: model([node("Identity", "tokens", "logits")] * 2), "twice"),
     "two graphs": (lambda path: (path / HEAD).read_bytes() * 2, "twice"),
     "graph in disguise": (disguised, "no network needs"),
-    "groups without end": (lambda _: b"\x0b" * 100_000, "no graph"),
-    "messages without end": (lambda _: b"\x3a\xff\xff\xff\xff\x0f" * 1000, "no graph"),
-    "messages in messages": (lambda _: deep(2000), "no graph"),
-    "no graph": (lambda _: b"\x08\x08", "no graph"),
+    "groups without end": (lambda _: b"\x0b" * 100_000, "field 1,"),
+    "messages without end": (lambda _: b"\x3a\xff\xff\xff\xff\x0f" * 1000, "rejected"),
+    "messages in messages": (lambda _: deep(2000), "rejected"),
+    "no graph": (lambda _: b"\x08\x08", "rejected"),
 }
 
 
 def deep(levels: int) -> bytes:
-    """Graphs in attributes in nodes in graphs."""
+    """Nested graphs: in attributes of nodes of graphs."""
     data = b""
     for _ in range(levels):
-        data = field(7, field(1, field(5, field(6, data))))
-    return field(1, 8) + field(8, field(2, 18)) + data
+        data = encode_field(7, encode_field(1, encode_field(5, encode_field(6, data))))
+    return encode_field(1, 8) + encode_field(8, encode_field(2, 18)) + data
 
 
 def make_graph(package: Path, name: str) -> None:
-    """Put a hostile graph in the head's place."""
+    """Replace the head by a hostile graph."""
     made = GRAPHS[name][0](package)
     put(package, HEAD, made if isinstance(made, bytes) else made.SerializeToString())

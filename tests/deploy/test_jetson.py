@@ -1,4 +1,4 @@
-"""docs/jetson.md and deploy/Dockerfile.jetson say nothing that this repository contradicts; a Jetson is not needed."""
+"""Checks docs/jetson.md and deploy/Dockerfile.jetson against the code, without a Jetson."""
 
 import json
 import re
@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgehar import cli
-from edgehar.command_line import parse
 from edgehar.data import registry
-from edgehar.deploy.bench.benchmark import BenchConfig
+from edgehar.deploy.bench.benchmark import PARSER
 from edgehar.deploy.runtime.session import expected_interface
 from edgehar.package.folder import EdgePackage
 from tests.deploy.tiny_package import write_tiny_package
@@ -40,7 +39,7 @@ def extras_of(line: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a package of the sensors that `edgehar quickstart` simulates, named as on the page."""
+    """A folder with a package for the sensors that `edgehar quickstart` simulates, named as in the page."""
     folder = tmp_path_factory.mktemp("board")
     info = registry.load("simulated").info
     window = info.window
@@ -61,14 +60,14 @@ def test_every_edgehar_command_runs(
 ) -> None:
     monkeypatch.chdir(board)
     verb, *words = shlex.split(command)[1:]
-    if verb == "bench":  # takes a minute and more: what it is asked for is checked, the measuring is tested elsewhere
-        assert parse(BenchConfig, words, "edgehar bench", "").package in ("package", None)
+    if verb == "bench":  # takes a minute: only the options are checked
+        assert PARSER.parse(words).package in ("package", None)
         return
     assert cli.main([verb, *words]) == 0
     assert capsys.readouterr().out.strip()
 
 
-def test_the_page_has_the_whole_way() -> None:
+def test_page_covers_verify_run_and_bench() -> None:
     verbs = {line.split()[1] for line in EDGEHAR}
     assert verbs == {"verify", "run", "bench"}
     assert len(TRTEXEC) == 3
@@ -76,14 +75,14 @@ def test_the_page_has_the_whole_way() -> None:
     assert "**Nothing on this page was run on a real Jetson.**" in PAGE
 
 
-def test_every_other_command_is_of_the_system() -> None:
-    known = {"cat", "sudo", "python3", ".", "pip", "scp", "grep", "/usr/src/tensorrt/bin/trtexec", "edgehar"}
+def test_other_commands_are_system_programs() -> None:
+    programs = {"cat", "sudo", "python3", ".", "pip", "scp", "grep", "/usr/src/tensorrt/bin/trtexec", "edgehar"}
     for line in COMMANDS:
-        assert line.split()[0] in known, line
+        assert line.split()[0] in programs, line
         assert extras_of(line) <= extras(), line
 
 
-def test_trtexec_is_given_the_inputs_of_the_graphs(board: Path) -> None:
+def test_trtexec_shapes_match_the_graphs(board: Path) -> None:
     manifest = EdgePackage.open(board / "package").manifest
     for line in TRTEXEC:
         options = dict(word.removeprefix("--").partition("=")[::2] for word in line.split()[1:])
@@ -99,7 +98,7 @@ def test_trtexec_is_given_the_inputs_of_the_graphs(board: Path) -> None:
         assert ("int8" in options) == (precision == "int8")
 
 
-def test_every_message_in_the_table_is_one_that_the_code_has() -> None:
+def test_messages_in_the_table_occur_in_the_code() -> None:
     rows = re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Troubleshooting")[2], re.MULTILINE)
     assert len(rows) >= 6
     source = " ".join(path.read_text() for path in sorted((REPOSITORY / "deploy").rglob("*.py")))
@@ -107,20 +106,20 @@ def test_every_message_in_the_table_is_one_that_the_code_has() -> None:
         assert message in source, message
 
 
-def test_the_service_starts_a_real_verb() -> None:
+def test_service_starts_an_existing_verb() -> None:
     (start,) = re.findall(r"^ExecStart=(.*)$", PAGE, re.MULTILINE)
     program, verb, *_ = start.split()
     assert Path(program).name == "edgehar"
     assert verb in cli.VERBS
 
 
-def test_the_image_installs_extras_that_exist_and_starts_a_real_verb() -> None:
+def test_image_installs_existing_extras_and_starts_an_existing_verb() -> None:
     installed = [line for line in DOCKERFILE.splitlines() if "pip install" in line and not line.startswith("#")]
     assert len(installed) == 2
     named = set().union(*map(extras_of, installed))
     assert named
     assert named <= extras()
-    assert "runtime" not in named  # it would put the CPU's build of onnxruntime over NVIDIA's
+    assert "runtime" not in named  # it would replace NVIDIA's build of onnxruntime by the CPU's
     words = {
         name: json.loads(found) for name, found in re.findall(r"^(ENTRYPOINT|CMD) (\[.*\])$", DOCKERFILE, re.MULTILINE)
     }

@@ -1,4 +1,4 @@
-"""A recogniser answers for any subset of sensors, refuses what it cannot use, and agrees with its network."""
+"""Tests of `edgehar.load` and `Recognizer`: any subset of sensors, invalid inputs, parity with the network."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def sliding_recognizer(sliding_package: Path) -> Recognizer:
     return edgehar.load(sliding_package)
 
 
-def test_graphs_give_what_the_network_gives(tmp_path: Path) -> None:
+def test_graphs_equal_the_network(tmp_path: Path) -> None:
     _, network = write_tiny_package(tmp_path / "package")
     recognizer = edgehar.load(tmp_path / "package")
     arrays = recognizer.package.arrays("parity.npz")
@@ -42,7 +42,7 @@ def test_graphs_give_what_the_network_gives(tmp_path: Path) -> None:
     np.testing.assert_allclose(recognizer.classify(arrays["tokens"]), network.head(arrays["tokens"]), atol=1e-4)
 
 
-def test_a_clip_is_one_window_with_probabilities_that_sum_to_1(clip_recognizer: Recognizer) -> None:
+def test_clip_gives_one_prediction_with_normalised_probabilities(clip_recognizer: Recognizer) -> None:
     prediction = clip_recognizer.predict(recording())
     assert prediction.label in clip_recognizer.manifest.labels
     assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -50,7 +50,7 @@ def test_a_clip_is_one_window_with_probabilities_that_sum_to_1(clip_recognizer: 
     assert len(clip_recognizer.predict_windows(recording())) == 1
 
 
-def test_a_skeleton_may_come_as_joints(clip_recognizer: Recognizer) -> None:
+def test_skeleton_as_joints_equals_flat_skeleton(clip_recognizer: Recognizer) -> None:
     signals = recording()
     flat = clip_recognizer.predict(signals)
     joints = clip_recognizer.predict(signals | {"skeleton": signals["skeleton"].reshape(-1, 20, 3)})
@@ -58,7 +58,7 @@ def test_a_skeleton_may_come_as_joints(clip_recognizer: Recognizer) -> None:
 
 
 @pytest.mark.parametrize("kept", ["skeleton", "inertial"])
-def test_one_sensor_is_enough_and_a_lost_one_counts_as_absent(clip_recognizer: Recognizer, kept: str) -> None:
+def test_lost_sensor_equals_missing_sensor(clip_recognizer: Recognizer, kept: str) -> None:
     signals = recording()
     alone = clip_recognizer.predict({kept: signals[kept]})
     other = next(name for name in signals if name != kept)
@@ -69,7 +69,7 @@ def test_one_sensor_is_enough_and_a_lost_one_counts_as_absent(clip_recognizer: R
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e38, -1e300, None])
-def test_a_value_that_no_sensor_gives_loses_its_sample_only(clip_recognizer: Recognizer, bad: Any) -> None:
+def test_unusable_value_marks_only_its_sample_as_lost(clip_recognizer: Recognizer, bad: Any) -> None:
     signals = recording()
     rows = signals["inertial"].tolist()
     rows[10][2] = bad
@@ -101,12 +101,12 @@ def test_a_value_that_no_sensor_gives_loses_its_sample_only(clip_recognizer: Rec
     ],
     ids=lambda signals: str(signals)[:40],
 )
-def test_unusable_signals_are_refused(clip_recognizer: Recognizer, signals: dict[str, Any]) -> None:
+def test_unusable_signals_are_rejected(clip_recognizer: Recognizer, signals: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         clip_recognizer.predict(signals)
 
 
-def test_a_long_recording_gives_a_window_per_hop(sliding_recognizer: Recognizer) -> None:
+def test_long_recording_gives_one_window_per_hop(sliding_recognizer: Recognizer) -> None:
     windows = sliding_recognizer.predict_windows(recording(3.0))
     step_s = sliding_recognizer.manifest.window.step_s
     np.testing.assert_allclose(np.diff([window.start_s for window in windows]), 2 * step_s)
@@ -117,16 +117,18 @@ def test_a_long_recording_gives_a_window_per_hop(sliding_recognizer: Recognizer)
     assert (mean.start_s, mean.end_s) == (windows[0].start_s, windows[-1].end_s)
 
 
-def test_given_times_may_start_anywhere_and_say_what_nominal_ones_say(sliding_recognizer: Recognizer) -> None:
+def test_offset_times_give_the_predictions_of_nominal_times(sliding_recognizer: Recognizer) -> None:
     signals = recording(3.0)
     times = {spec.name: 1.7e9 + np.arange(len(signals[spec.name])) / spec.rate_hz for spec in (SKELETON, INERTIAL)}
     nominal, given = sliding_recognizer.predict_windows(signals), sliding_recognizer.predict_windows(signals, times)
     assert [window.start_s for window in given] == pytest.approx([1.7e9 + window.start_s for window in nominal])
     for one, other in zip(nominal, given, strict=True):
-        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-3)  # 1.7e9 s leaves microseconds
+        np.testing.assert_allclose(
+            one.probabilities, other.probabilities, atol=1e-3
+        )  # float64 resolves microseconds at 1.7e9 s
 
 
-def test_a_window_that_heard_nothing_has_no_prediction(sliding_recognizer: Recognizer) -> None:
+def test_windows_without_usable_steps_are_skipped(sliding_recognizer: Recognizer) -> None:
     signals = recording(6.0)
     for spec in (SKELETON, INERTIAL):
         signals[spec.name][int(2 * spec.rate_hz) : int(4.5 * spec.rate_hz)] = np.nan
@@ -148,34 +150,34 @@ def test_a_window_that_heard_nothing_has_no_prediction(sliding_recognizer: Recog
     ],
     ids=["too few", "backwards", "not finite", "text", "none", "of another sensor"],
 )
-def test_unusable_times_are_refused(sliding_recognizer: Recognizer, times: dict[str, Any]) -> None:
+def test_unusable_times_are_rejected(sliding_recognizer: Recognizer, times: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         sliding_recognizer.predict({"inertial": recording()["inertial"]}, times)
 
 
 @pytest.mark.parametrize("gap_s", [1e4, 1e9])
-def test_a_clock_that_was_set_while_recording_is_refused(sliding_recognizer: Recognizer, gap_s: float) -> None:
+def test_times_with_a_clock_jump_are_rejected(sliding_recognizer: Recognizer, gap_s: float) -> None:
     signals = recording(4.0)
     times_s = {name: np.linspace(0, 4, len(values)) for name, values in signals.items()}
-    for leapt in (
+    for jumped in (
         {"inertial": times_s["inertial"] + gap_s * (times_s["inertial"] > 2)},
         {"inertial": times_s["inertial"] + gap_s},
     ):
-        with pytest.raises(DataError, match=r"times span .* expected seconds on one clock"):
-            sliding_recognizer.predict_windows(signals, times_s | leapt)
+        with pytest.raises(DataError, match="times span"):
+            sliding_recognizer.predict_windows(signals, times_s | jumped)
 
 
-def test_times_are_refused_where_clips_are_stretched(clip_recognizer: Recognizer) -> None:
-    with pytest.raises(DataError, match="leave the times out"):
+def test_times_are_rejected_by_clip_packages(clip_recognizer: Recognizer) -> None:
+    with pytest.raises(DataError, match="times_s"):
         clip_recognizer.predict({"inertial": np.zeros((10, 6))}, {"inertial": np.arange(10)})
 
 
-def test_a_recording_shorter_than_a_window_is_refused(sliding_recognizer: Recognizer) -> None:
+def test_recording_shorter_than_a_window_is_rejected(sliding_recognizer: Recognizer) -> None:
     with pytest.raises(DataError, match="longer recordings"):
         sliding_recognizer.predict(recording(0.4))
 
 
-def test_many_windows_at_once_are_what_each_is_alone(sliding_recognizer: Recognizer) -> None:
+def test_batched_windows_equal_single_windows(sliding_recognizer: Recognizer) -> None:
     signals = {name: values.astype(np.float32) for name, values in recording(8.0).items()}
     clip = Clip(
         "long",
@@ -187,33 +189,33 @@ def test_many_windows_at_once_are_what_each_is_alone(sliding_recognizer: Recogni
     )
     windows = cut([clip], sliding_recognizer.manifest.info, sliding_recognizer.manifest.normalisation)
     together = sliding_recognizer.predict_prepared(windows)
-    for place in range(len(windows)):
-        alone = sliding_recognizer.predict_prepared(windows.take(np.asarray([place])))
-        np.testing.assert_allclose(together[place], alone[0], atol=1e-5)
+    for index in range(len(windows)):
+        alone = sliding_recognizer.predict_prepared(windows.take(np.asarray([index])))
+        np.testing.assert_allclose(together[index], alone[0], atol=1e-5)
 
 
-def test_int8_is_the_default_after_quantising_and_close_to_fp32(int8_package: Path) -> None:
+def test_int8_is_the_default_after_quantisation(int8_package: Path) -> None:
     int8, fp32 = edgehar.load(int8_package), edgehar.load(int8_package, "fp32")
     assert int8.precision == "int8"
     difference = np.abs(int8.predict(recording()).probabilities - fp32.predict(recording()).probabilities)
     assert 0 < difference.max() < 0.1
 
 
-def test_what_runs_is_reported(clip_package: Path) -> None:
+def test_providers_are_reported_and_checked(clip_package: Path) -> None:
     assert edgehar.load(clip_package).providers == ("CPUExecutionProvider",)
-    with pytest.warns(RuntimeWarning, match="asked for CUDAExecutionProvider"):
+    with pytest.warns(RuntimeWarning, match="provider CUDAExecutionProvider"):
         recognizer = edgehar.load(clip_package, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
     assert recognizer.providers == ("CPUExecutionProvider",)
-    with pytest.raises(ConfigError, match="choose of these"):
+    with pytest.raises(ConfigError, match="provider Abacus"):
         edgehar.load(clip_package, providers=["Abacus"])
     with pytest.raises(ConfigError, match="threads"):
         edgehar.load(clip_package, threads=0)
-    with pytest.raises(PackageError, match="no encoder in precision 'int4'"):
+    with pytest.raises(PackageError, match="'int4'"):
         edgehar.load(clip_package, "int4")
 
 
-@pytest.mark.parametrize("content", [b"", b"no graph", None], ids=["empty", "text", "other interface"])
-def test_a_graph_that_is_none_is_refused_though_its_checksum_is_right(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"", b"text", None], ids=["empty", "text", "other interface"])
+def test_invalid_graph_with_valid_checksum_is_rejected(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "package"
     write_tiny_package(path)
     amend_package(path, {"encoder.fp32.onnx": content or (path / "head.fp32.onnx")})

@@ -1,4 +1,4 @@
-"""The board side needs numpy and onnxruntime and nothing else."""
+"""Tests that the board side imports and runs with numpy and onnxruntime alone."""
 
 import json
 import subprocess
@@ -44,21 +44,21 @@ print(json.dumps({"imported": imported, "label": prediction.label, "streamed": l
 
 def on_the_board(clip_package: Path, int8_package: Path, *forbidden: str) -> dict[str, object]:
     command = [sys.executable, "-c", PROGRAM, str(clip_package), str(int8_package), *forbidden]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert answer.returncode == 0, answer.stderr
-    return json.loads(answer.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
-def test_everything_imports_and_predicts_without_torch(clip_package: Path, int8_package: Path) -> None:
+def test_all_modules_import_and_predict_without_torch(clip_package: Path, int8_package: Path) -> None:
     found = on_the_board(clip_package, int8_package)
     expected = {"edgehar.package.folder", "edgehar.deploy.packaging.quantize", "edgehar.deploy.stream.recognizer"}
     assert expected <= set(found["imported"])  # type: ignore[arg-type]
     assert found["streamed"]
-    unlike = {name: result for name, result in found["checks"].items() if result != "ok"}  # type: ignore[attr-defined]
-    assert unlike == {"int8-dynamic for TensorRT": "skipped"}
+    not_passed = {name: result for name, result in found["checks"].items() if result != "ok"}  # type: ignore[attr-defined]
+    assert not_passed == {"int8-dynamic for TensorRT": "skipped"}
 
 
-def test_every_check_of_a_package_does_without_onnx(clip_package: Path, int8_package: Path) -> None:
+def test_verify_runs_without_onnx(clip_package: Path, int8_package: Path) -> None:
     found = on_the_board(clip_package, int8_package, "onnx")
     assert found["checks"] == on_the_board(clip_package, int8_package)["checks"]
 
@@ -68,16 +68,16 @@ WITHOUT_ONNX = (
 )
 
 
-def test_help_of_quantising_needs_no_onnx() -> None:
+def test_help_of_quantize_needs_no_onnx() -> None:
     command = [sys.executable, "-c", WITHOUT_ONNX, "--help"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert "--precisions" in answer.stdout
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "--precisions" in completed.stdout
 
 
-def test_quantising_without_onnx_says_what_to_install(clip_package: Path) -> None:
+def test_quantize_without_onnx_names_the_extra(clip_package: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_ONNX, str(clip_package)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert answer.returncode == 2
-    assert "pip install 'edgehar[quantize]'" in answer.stderr
-    assert answer.stderr.count("\n") == 1
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert completed.returncode == 2
+    assert "pip install 'edgehar[quantize]'" in completed.stderr
+    assert completed.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
-"""A real package, small and untrained, written with onnx alone: what tests of the board side run on."""
+"""A small untrained package, written with onnx alone, for tests of the board side."""
 
 import io
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
+import edgehar
+from edgehar.metrics.calibration import TemperatureScaling
+from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, amend_package, write_package
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
@@ -19,11 +22,17 @@ Array = NDArray[np.float32]
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 2, joints=KINECT_JOINTS, parents=KINECT_PARENTS)
 INERTIAL = ModalitySpec("inertial", 6, "g and deg/s", 50.0, 4)
 LABELS = ("wave", "clap", "throw", "walk", "sit")
+PROVENANCE = {
+    "data": "random numbers",
+    "split": "odd-even",
+    "train_subjects": ["s1", "s3"],
+    "test_subjects": ["s2", "s4"],
+}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Random weights of the tiny network, and the network itself in numpy."""
+    """Random weights of the tiny network, and its forward pass in numpy."""
 
     project: dict[str, Array]  # modality -> (P * G * F, D)
     missing: Array  # (M, D)
@@ -49,7 +58,7 @@ class Weights:
 
 
 def random_weights(specs: tuple[ModalitySpec, ...], width: int, classes: int, seed: int) -> Weights:
-    """Weights that make answers differ clearly between windows."""
+    """Weights with which logits differ clearly between windows."""
     generator = np.random.default_rng(seed)
 
     def normal(*shape: int, scale: float = 1.0) -> Array:
@@ -60,7 +69,7 @@ def random_weights(specs: tuple[ModalitySpec, ...], width: int, classes: int, se
         project,
         normal(len(specs), width),
         normal(width, width),
-        normal(width, width, scale=1 / 8),  # attention that is no hard choice, or INT8 would rightly differ
+        normal(width, width, scale=1 / 8),  # soft attention: with a hard one INT8 would differ
         normal(width, width),
         normal(width, classes, scale=8),
         normal(classes),
@@ -101,7 +110,7 @@ def encoder_graph(weights: Weights) -> bytes:
 
 
 def head_graph(weights: Weights, steps: int) -> bytes:
-    """The head as ONNX, with one product of two activations as in attention."""
+    """The head as ONNX, with products of two activations as in attention."""
     width, classes = weights.answer.shape
     constants = {
         "query": weights.query,
@@ -133,7 +142,7 @@ def as_npz(arrays: dict[str, Any]) -> bytes:
 def example_steps(
     specs: tuple[ModalitySpec, ...], weights: Weights, windows: int, steps: int, seed: int
 ) -> dict[str, Array]:
-    """Random encoder inputs of whole windows with the right answers: token, tokens, logits."""
+    """Random encoder inputs of whole windows with the expected outputs: token, tokens, logits."""
     generator = np.random.default_rng(seed)
     count = windows * steps
     valid = (generator.random((count, len(specs))) < 0.9).astype(np.float32)
@@ -159,7 +168,7 @@ def write_tiny_package(
     seed: int = 0,
     provenance: dict[str, Any] | None = None,
 ) -> tuple[Manifest, Weights]:
-    """Write an untrained fp32 package and return what was promised and the network in numpy."""
+    """Write an untrained fp32 package; returns its manifest and its weights."""
     weights = random_weights(specs, width, len(labels), seed)
     step_macs = sum(matrix.size for matrix in weights.project.values()) + weights.missing.size + weights.mix.size
     head_macs = 2 * steps * width * width + 2 * steps * steps * width + weights.answer.size
@@ -191,3 +200,12 @@ def write_tiny_package(
     }
     write_package(path, manifest, files)
     return manifest, weights
+
+
+def calibrated(source: Path, target: Path, threshold: float | None, temperature: float = 2.5) -> "edgehar.Recognizer":
+    """Open a copy of a package with this temperature and threshold."""
+    shutil.copytree(source, target)
+    coverage = None if threshold is None else 0.5
+    scaling = TemperatureScaling(temperature, threshold, coverage, 9, ("s1",), 0.2, 0.1, 2, 1)
+    amend_package(target, {}, calibration=scaling)
+    return edgehar.load(target)

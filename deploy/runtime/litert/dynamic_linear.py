@@ -1,4 +1,4 @@
-"""A linear layer with INT8 weights and ranges measured at run time is six nodes of an ONNX graph; here they are one."""
+"""Fuses dynamically quantised linear layers: six ONNX nodes become one."""
 
 from dataclasses import replace
 
@@ -9,60 +9,61 @@ from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Node
 DYNAMIC_LINEAR = "DynamicLinear"
 
 
-def _only_user(view: GraphView, node: Node, kind: str) -> Node | None:
-    """The one node that reads what a node gives, if it is of this kind."""
-    users = view.users[node.outputs[0]]
-    return users[0] if len(users) == 1 and users[0].kind == kind else None
+def _only_consumer(view: GraphView, node: Node, op_type: str) -> Node | None:
+    """The only node that reads a node's output, if it has this operator."""
+    consumers = view.consumers[node.outputs[0]]
+    return consumers[0] if len(consumers) == 1 and consumers[0].op_type == op_type else None
 
 
-def _beside(node: Node, name: str) -> str:
-    """The other input of a node with two."""
+def _other_input(node: Node, name: str) -> str:
+    """The other one of a node's two inputs."""
     return node.inputs[1 - node.inputs.index(name)]
 
 
-def _layer(view: GraphView, product: Node) -> tuple[Node, set[str]] | None:
-    """One node for the layer around a MatMulInteger, and the values inside it; None if there is no such layer."""
-    rows, weight, zero, weight_zero = (*product.inputs, "", "")[:4]
-    ranges, cast = view.makers.get(rows), _only_user(view, product, "Cast")
-    scaled = None if cast is None else _only_user(view, cast, "Mul")
-    if ranges is None or ranges.kind != "DynamicQuantizeLinear" or cast is None or scaled is None:
+def _fused_layer(view: GraphView, product: Node) -> tuple[Node, set[str]] | None:
+    """One node for the layer around a MatMulInteger, and the layer's inner values; None if the nodes are no layer."""
+    rows, weight, rows_zero, weight_zero = (*product.inputs, "", "")[:4]
+    quantiser, cast = view.producers.get(rows), _only_consumer(view, product, "Cast")
+    scaled = None if cast is None else _only_consumer(view, cast, "Mul")
+    if quantiser is None or quantiser.op_type != "DynamicQuantizeLinear" or cast is None or scaled is None:
         return None
-    scales = _beside(scaled, cast.outputs[0])
-    both, scale = view.makers.get(scales), ranges.outputs[1]
-    if both is None or both.kind != "Mul" or scale not in both.inputs or zero != ranges.outputs[2]:
+    total_scale = _other_input(scaled, cast.outputs[0])
+    scale_node, rows_scale = view.producers.get(total_scale), quantiser.outputs[1]
+    if scale_node is None or scale_node.op_type != "Mul" or rows_scale not in scale_node.inputs:
         return None
-    weight_scale = _beside(both, scale)
+    weight_scale = _other_input(scale_node, rows_scale)
     constants = view.constants
     if weight not in constants or constants[weight].dtype != np.int8 or np.any(constants.get(weight_zero, 0)):
         return None
-    if weight_scale not in constants:
+    if weight_scale not in constants or rows_zero != quantiser.outputs[2]:
         return None
-    last, bias = _only_user(view, scaled, "Add"), ""
+    last, bias = _only_consumer(view, scaled, "Add"), ""
     if last is not None:
-        bias = _beside(last, scaled.outputs[0])
+        bias = _other_input(last, scaled.outputs[0])
     if last is None or bias not in constants or constants[bias].ndim != 1:
         last, bias = scaled, ""
-    inside = {*product.outputs, *cast.outputs, *scaled.outputs, scales} - {*last.outputs}
-    inputs = (ranges.inputs[0], weight, weight_scale, bias)
-    return Node(DYNAMIC_LINEAR, product.name, inputs, last.outputs), inside
+    inner = {*product.outputs, *cast.outputs, *scaled.outputs, total_scale} - {*last.outputs}
+    inputs = (quantiser.inputs[0], weight, weight_scale, bias)
+    return Node(DYNAMIC_LINEAR, product.name, inputs, last.outputs), inner
 
 
-def join_dynamic_linears(view: GraphView) -> GraphView:
-    """The graph with every such layer as one node of kind `DYNAMIC_LINEAR`, and the rest as it was.
+def fuse_dynamic_linears(view: GraphView) -> GraphView:
+    """The graph with every dynamically quantised linear layer as one node of operator `DYNAMIC_LINEAR`.
 
-    The node's inputs are rows (..., I), the weight (I, O) of int8, its scale or scales (O,), and the bias (O,) or
-    "". What it computes is rows @ (weight * scale) + bias; how the rows are rounded is the runtime's choice.
+    The node's inputs are rows (..., I), the int8 weight (I, O), its scale or scales (O,), and the bias (O,) or "". It
+    computes rows @ (weight * scale) + bias; the runtime chooses how the rows are quantised.
     """
-    joined, gone = dict[str, Node](), set[str]()
+    fused, removed = dict[str, Node](), set[str]()
     for node in view.nodes:
-        found = _layer(view, node) if node.kind == "MatMulInteger" else None
-        if found is not None:
-            joined[found[0].outputs[0]] = found[0]
-            gone |= found[1]
-    # Of ranges nothing is left once no other node reads them.
+        layer = _fused_layer(view, node) if node.op_type == "MatMulInteger" else None
+        if layer is not None:
+            fused[layer[0].outputs[0]] = layer[0]
+            removed |= layer[1]
+    # A DynamicQuantizeLinear goes once no remaining node reads it.
     for node in view.nodes:
-        if node.kind == "DynamicQuantizeLinear":
-            readers = [user for name in node.outputs for user in view.users[name]]
-            gone |= set(node.outputs) if all(gone.issuperset(user.outputs) for user in readers) else set[str]()
-    nodes = [joined.get(node.outputs[0], node) for node in view.nodes if not gone.issuperset(node.outputs)]
+        if node.op_type == "DynamicQuantizeLinear":
+            consumers = [consumer for name in node.outputs for consumer in view.consumers[name]]
+            unused = all(removed.issuperset(consumer.outputs) for consumer in consumers)
+            removed |= set(node.outputs) if unused else set[str]()
+    nodes = [fused.get(node.outputs[0], node) for node in view.nodes if not removed.issuperset(node.outputs)]
     return replace(view, nodes=tuple(nodes))

@@ -1,7 +1,7 @@
-"""The few bytes of the ONNX format that a board must read or write without the `onnx` package.
+"""The part of the protocol buffer wire format that ONNX files need, without the `onnx` package.
 
-ONNX files are protocol buffers (https://protobuf.dev/programming-guides/encoding/): each field is a tag, number and
-kind, then a varint or a length and bytes. The field numbers below are those of onnx/onnx.proto.
+A message is a sequence of fields; a field is a tag (field number and wire type), then a varint, 4 or 8 bytes, or a
+length and that many bytes (https://protobuf.dev/programming-guides/encoding/). Field numbers: onnx/onnx.proto.
 """
 
 from collections.abc import Iterator
@@ -13,155 +13,164 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
 OPSET_VERSION = 2
 GRAPH_NODE, GRAPH_NAME, GRAPH_CONSTANT, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
-NODE_INPUT, NODE_OUTPUT, NODE_KIND = 1, 2, 4
+NODE_INPUT, NODE_OUTPUT, NODE_OP_TYPE = 1, 2, 4
 TENSOR_SHAPE, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 FLOAT = 1
 _CONTINUED = bytes(range(0x80, 0x100))
-"""Bytes of a varint after which it goes on."""
+"""Bytes of a varint that are not its last one."""
 
 
 class NotAllowedError(ValueError):
     """A message holds a field that its reader does not allow."""
 
     def __init__(self, number: int) -> None:
-        """Keep the number of the field."""
+        """Store the field number."""
         super().__init__(f"field {number}, which no network needs")
         self.number = number
 
 
-def varint(data: bytes, place: int) -> tuple[int, int]:
-    """One number and the place behind it; ValueError or IndexError if it is cut off or has more than 64 bits."""
+def decode_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """One varint and the offset after it; ValueError or IndexError if it is truncated or has more than 64 bits."""
     value = shift = 0
     while shift < 70:
-        byte = data[place]
+        byte = data[offset]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if not byte & 0x80 and value < 1 << 64:
-            return value, place
+            return value, offset
     raise ValueError("a number of more than 64 bits")
 
 
-def varints(data: bytes) -> list[int]:
-    """Numbers packed one after the other; ValueError or IndexError if the last one is cut off."""
+def decode_varints(data: bytes) -> list[int]:
+    """Packed varints; ValueError or IndexError if the last one is truncated."""
     values: list[int] = []
-    place = 0
-    while place < len(data):
-        value, place = varint(data, place)
+    offset = 0
+    while offset < len(data):
+        value, offset = decode_varint(data, offset)
         values.append(value)
     return values
 
 
 def count_varints(data: bytes) -> int:
-    """How many numbers `varints` would give, without reading them."""
+    """Number of packed varints, without decoding them; ValueError if the last one is truncated."""
     if data and data[-1] >= 0x80:
-        raise ValueError("the last number is cut off")
+        raise ValueError("the last number is truncated")
     return len(data.translate(None, delete=_CONTINUED))
 
 
-def signed(value: int) -> int:
-    """A varint as the int64 it stands for."""
+def to_int64(value: int) -> int:
+    """A varint as the signed number it encodes (two's complement)."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(number, value) of each field of one message; ValueError or IndexError if it is cut off or no message."""
-    place = 0
-    while place < len(data):
-        tag, place = varint(data, place)
-        number, kind = tag >> 3, tag & 7
-        if kind == VARINT:
-            value, place = varint(data, place)
+def decode_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(number, value) of each field of a message, unchecked; ValueError or IndexError if it is truncated."""
+    offset = 0
+    while offset < len(data):
+        tag, offset = decode_varint(data, offset)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == VARINT:
+            value, offset = decode_varint(data, offset)
             yield number, value
             continue
-        size, place = varint(data, place) if kind == BYTES else ({FIXED64: 8, FIXED32: 4}.get(kind, -1), place)
-        if size < 0 or place + size > len(data):
-            raise ValueError(f"field {number} goes beyond the end of the file")
-        yield number, data[place : place + size]
-        place += size
+        if wire_type == BYTES:
+            size, offset = decode_varint(data, offset)
+        else:
+            size = {FIXED64: 8, FIXED32: 4}.get(wire_type, -1)
+        if size < 0 or offset + size > len(data):
+            raise ValueError(f"field {number} extends beyond the end of the file")
+        yield number, data[offset : offset + size]
+        offset += size
 
 
-Rules = dict[int, tuple[int, bool]]
-"""Tag -> number of the field, and whether it may be there more than once."""
-Message = dict[int, list[int | bytes]]
-"""Number -> values."""
+AllowedFields = dict[int, tuple[int, bool]]
+"""Tag -> field number, and whether the field may be repeated."""
+ProtobufMessage = dict[int, list[int | bytes]]
+"""Field number -> values."""
 
 
-def rules(**numbers: tuple[int, ...]) -> Rules:
-    """The fields a message may have, by what they hold: number, text, float once, or numbers, texts, floats often.
+def allow_fields(**numbers: tuple[int, ...]) -> AllowedFields:
+    """The fields a message may have.
 
-    Numbers that may be there often may also be packed into one field, as any reader of the format accepts.
+    Args:
+        **numbers: type of the field -> field numbers. The types are integer, blob (text, bytes or a message) and float;
+            integers, blobs and floats are the same for repeated fields. Repeated numbers may be packed.
     """
-    kinds = {"number": (VARINT,), "text": (BYTES,), "float": (FIXED32,)}
-    kinds |= {"numbers": (VARINT, BYTES), "texts": (BYTES,), "floats": (FIXED32, BYTES)}
-    allowed = [(field, kind, what) for what, listed in numbers.items() for field in listed for kind in kinds[what]]
-    return {field << 3 | kind: (field, what.endswith("s")) for field, kind, what in allowed}
+    wire_types = {"integer": (VARINT,), "blob": (BYTES,), "float": (FIXED32,)}
+    wire_types |= {"integers": (VARINT, BYTES), "blobs": (BYTES,), "floats": (FIXED32, BYTES)}
+    return {
+        number << 3 | wire_type: (number, kind.endswith("s"))
+        for kind, listed in numbers.items()
+        for number in listed
+        for wire_type in wire_types[kind]
+    }
 
 
-def message(data: bytes, allowed: Rules) -> Message:
-    """One message by the numbers of its fields.
+def decode_message(data: bytes, allowed: AllowedFields) -> ProtobufMessage:
+    """The fields of a message by number.
 
-    Raises ValueError or IndexError if it is cut off, or holds a field that is not allowed, or one more often than
-    allowed: other readers take the last one, or join them, and would see another message.
+    Raises ValueError or IndexError if it is truncated, if a field is not allowed, or if one that may not be repeated
+    occurs twice: other readers use the last value, or merge them, and so would read another message.
     """
-    found: Message = {}
-    place, size = 0, len(data)
-    while place < size:  # this loop is most of the time that checking a graph takes
-        tag = data[place]
-        place += 1
+    message: ProtobufMessage = {}
+    offset, size = 0, len(data)
+    while offset < size:  # this loop takes most of the time of checking a graph
+        tag = data[offset]
+        offset += 1
         if tag >= 0x80:
-            tag, place = varint(data, place - 1)
-        rule = allowed.get(tag)
-        if rule is None:
+            tag, offset = decode_varint(data, offset - 1)
+        field = allowed.get(tag)
+        if field is None:
             raise NotAllowedError(tag >> 3)
-        number, often = rule
+        number, repeated = field
         value: int | bytes
-        kind = tag & 7
-        if kind == FIXED32:
+        wire_type = tag & 7
+        if wire_type == FIXED32:
             length = 4
         else:
-            length = data[place]
-            place += 1
+            length = data[offset]
+            offset += 1
             if length >= 0x80:
-                length, place = varint(data, place - 1)
-        if kind == VARINT:
+                length, offset = decode_varint(data, offset - 1)
+        if wire_type == VARINT:
             value = length
         else:
-            value = data[place : place + length]
-            place += length
-            if place > size:
-                raise ValueError(f"field {number} goes beyond the end of the file")
-        if number not in found:
-            found[number] = [value]
-        elif often:
-            found[number].append(value)
+            value = data[offset : offset + length]
+            offset += length
+            if offset > size:
+                raise ValueError(f"field {number} extends beyond the end of the file")
+        if number not in message:
+            message[number] = [value]
+        elif repeated:
+            message[number].append(value)
         else:
             raise ValueError(f"field {number} twice")
-    return found
+    return message
 
 
-def texts(found: Message, number: int) -> list[bytes]:
-    """Every value of a field that holds text or a message."""
-    return [value for value in found.get(number, ()) if isinstance(value, bytes)]
+def blobs(message: ProtobufMessage, number: int) -> list[bytes]:
+    """Every value of a field of text, bytes or messages."""
+    return [value for value in message.get(number, ()) if isinstance(value, bytes)]
 
 
-def text(found: Message, number: int) -> bytes:
-    """The value of a field that holds text or a message; empty if it is not there."""
-    values = found.get(number)
+def blob(message: ProtobufMessage, number: int) -> bytes:
+    """The value of a field of text, bytes or a message; empty if it is missing."""
+    values = message.get(number)
     return values[0] if values and isinstance(values[0], bytes) else b""
 
 
-def number_of(found: Message, number: int, default: int = 0) -> int:
-    """The value of a field that holds a number."""
-    values = found.get(number)
+def integer(message: ProtobufMessage, number: int, default: int = 0) -> int:
+    """The value of an integer field."""
+    values = message.get(number)
     return values[0] if values and isinstance(values[0], int) else default
 
 
-def numbers(found: Message, number: int) -> list[int]:
-    """Whole numbers, written one by one or packed."""
+def integers(message: ProtobufMessage, number: int) -> list[int]:
+    """Every value of a repeated integer field, packed or not."""
     values: list[int] = []
-    for value in found.get(number, ()):
-        values += varints(value) if isinstance(value, bytes) else [value]
-    return [signed(value) for value in values]
+    for value in message.get(number, ()):
+        values += decode_varints(value) if isinstance(value, bytes) else [value]
+    return [to_int64(value) for value in values]
 
 
 def _encode_varint(value: int) -> bytes:
@@ -172,27 +181,30 @@ def _encode_varint(value: int) -> bytes:
     return bytes([*encoded, value])
 
 
-def field(number: int, value: int | str | bytes) -> bytes:
-    """One encoded field; the inverse of `fields`."""
+def encode_field(number: int, value: int | str | bytes) -> bytes:
+    """One encoded field; the inverse of `decode_fields`."""
     if isinstance(value, int):
         return _encode_varint(number << 3 | VARINT) + _encode_varint(value)
     data = value.encode() if isinstance(value, str) else value
     return _encode_varint(number << 3 | BYTES) + _encode_varint(len(data)) + data
 
 
-def _value(name: str, *shape: int) -> bytes:
+def _encode_float_tensor_info(name: str, *shape: int) -> bytes:
     """ValueInfoProto of a float tensor: name, type.tensor_type.{elem_type, shape.dim.dim_value}."""
-    dimensions = b"".join(field(1, field(1, size)) for size in shape)
-    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dimensions)))
+    dimensions = b"".join(encode_field(1, encode_field(1, size)) for size in shape)
+    tensor_type = encode_field(1, FLOAT) + encode_field(2, dimensions)
+    return encode_field(1, name) + encode_field(2, encode_field(1, tensor_type))
 
 
 def matmul_model(weight: Floats, rows: int) -> bytes:
-    """An ONNX file with one node, product = left (rows, n) @ weight (n, m), for measuring a machine's peak."""
+    """An ONNX file with one node, product = left (rows, n) @ weight (n, m), to measure a machine's peak."""
     inner, columns = weight.shape
-    node = field(NODE_INPUT, "left") + field(NODE_INPUT, "weight") + field(NODE_OUTPUT, "product")
-    tensor = field(TENSOR_SHAPE, inner) + field(TENSOR_SHAPE, columns) + field(TENSOR_TYPE, FLOAT)
-    tensor += field(TENSOR_NAME, "weight") + field(TENSOR_RAW, weight.astype("<f4").tobytes())
-    graph = field(GRAPH_NODE, node + field(NODE_KIND, "MatMul")) + field(GRAPH_NAME, "peak")
-    graph += field(GRAPH_CONSTANT, tensor)
-    graph += field(GRAPH_INPUT, _value("left", rows, inner)) + field(GRAPH_OUTPUT, _value("product", rows, columns))
-    return field(MODEL_IR, 8) + field(MODEL_GRAPH, graph) + field(MODEL_OPSET, field(OPSET_VERSION, 13))
+    node = encode_field(NODE_INPUT, "left") + encode_field(NODE_INPUT, "weight")
+    node += encode_field(NODE_OUTPUT, "product") + encode_field(NODE_OP_TYPE, "MatMul")
+    tensor = encode_field(TENSOR_SHAPE, inner) + encode_field(TENSOR_SHAPE, columns) + encode_field(TENSOR_TYPE, FLOAT)
+    tensor += encode_field(TENSOR_NAME, "weight") + encode_field(TENSOR_RAW, weight.astype("<f4").tobytes())
+    graph = encode_field(GRAPH_NODE, node) + encode_field(GRAPH_NAME, "peak") + encode_field(GRAPH_CONSTANT, tensor)
+    graph += encode_field(GRAPH_INPUT, _encode_float_tensor_info("left", rows, inner))
+    graph += encode_field(GRAPH_OUTPUT, _encode_float_tensor_info("product", rows, columns))
+    opset = encode_field(MODEL_OPSET, encode_field(OPSET_VERSION, 13))
+    return encode_field(MODEL_IR, 8) + encode_field(MODEL_GRAPH, graph) + opset

@@ -1,4 +1,4 @@
-"""A benchmark says what ran, on what, how often, and how far that is from the machine's limit."""
+"""Tests of `edgehar bench`: repetitions, figures and options."""
 
 import json
 from pathlib import Path
@@ -6,30 +6,30 @@ from pathlib import Path
 import pytest
 
 from edgehar.deploy.bench import benchmark
-from edgehar.deploy.bench.benchmark import BenchConfig, Effort, bench
-from edgehar.deploy.bench.table import table
+from edgehar.deploy.bench.benchmark import BenchConfig, Repetitions, bench
+from edgehar.deploy.bench.table import benchmark_table
 from edgehar.deploy.packaging.quantize import quantize
 from edgehar.errors import ConfigError
 from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 
-LITTLE = Effort(runs=20, warm_up=2, sustain_s=0.05, cold_starts=1)
-"""Measures everything there is, too seldom for figures to mean something."""
+FEW = Repetitions(runs=20, warm_up=2, sustain_s=0.05, cold_starts=1)
+"""Measures everything, too few times for meaningful figures."""
 
 
-def test_every_precision_is_measured_as_often_as_asked_for(tmp_path: Path) -> None:
+def test_every_precision_is_measured_with_the_given_repetitions(tmp_path: Path) -> None:
     package = tmp_path / "package"
     write_tiny_package(package)
     quantize(package, ("int8",))
-    document = bench(BenchConfig(str(package)), LITTLE)
+    document = bench(BenchConfig(str(package)), FEW)
     assert document == json.loads(json.dumps(document))
     assert set(document["precisions"]) == {"fp32", "int8"}
     for entry in document["precisions"].values():
         for kind in ("window", "hop"):
-            assert entry[kind]["runs"] == LITTLE.runs
+            assert entry[kind]["runs"] == FEW.runs
             assert 0 < entry[kind]["median_ms"] <= entry[kind]["p95_ms"] <= entry[kind]["p99_ms"]
             assert document["limit_ms"][kind] < entry[kind]["median_ms"]
             assert 0 < entry[kind]["limit_share"] < 1
-        assert entry["sustained"]["seconds"] >= LITTLE.sustain_s
+        assert entry["sustained"]["seconds"] >= FEW.sustain_s
         assert entry["hops_per_s"] == entry["sustained"]["hops"] / entry["sustained"]["seconds"]
         assert entry["times_real_time"] == pytest.approx(entry["hops_per_s"] * 0.08)
         assert set(entry["energy"]) == {"reason"} or entry["energy"]["joules"] > 0
@@ -40,12 +40,12 @@ def test_every_precision_is_measured_as_often_as_asked_for(tmp_path: Path) -> No
         assert entry["graph_bytes"] > 0
     assert document["macs"]["hop"] < document["macs"]["window"]
     assert document["fp32_peak_macs_per_s"] > 1e8
-    shown = table(document)
+    shown = benchmark_table(document)
     assert document["device"]["cpu"] in shown
     assert all(remark in shown for remark in document["remarks"])
 
 
-def test_the_command_measures_often_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_writes_table_and_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package, result = tmp_path / "package", tmp_path / "bench.json"
     write_tiny_package(package, specs=(INERTIAL,), steps=2)
     assert benchmark.main([str(package), "--sustain-s", "0.05", "--cold-starts", "1", "--json", str(result)]) == 0
@@ -53,11 +53,11 @@ def test_the_command_measures_often_enough(tmp_path: Path, capsys: pytest.Captur
     document = json.loads(last)
     assert document == json.loads(result.read_text())
     assert document["precisions"]["fp32"]["window"]["runs"] == document["precisions"]["fp32"]["hop"]["runs"] >= 500
-    assert table(document).splitlines() == shown
+    assert benchmark_table(document).splitlines() == shown
 
 
-def test_options_that_mean_nothing_are_refused(int8_package: Path) -> None:
-    with pytest.raises(ConfigError, match="500 or more"):
+def test_too_few_repetitions_are_rejected(int8_package: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--runs 10: .*500"):
         benchmark.main([str(int8_package), "--runs", "10"])
     with pytest.raises(ConfigError, match="--cold-starts 0"):
         benchmark.main([str(int8_package), "--cold-starts", "0"])

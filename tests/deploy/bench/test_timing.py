@@ -1,4 +1,4 @@
-"""Everything under test is timed as often as asked for, in turns, and a loop without pause counts whole runs."""
+"""Tests of the timing loops."""
 
 from collections import Counter
 from itertools import groupby
@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 import edgehar
-from edgehar.deploy.bench.timing import BURST_RUNS, Subject, Times, sustain, take_turns
+from edgehar.deploy.bench.timing import BURST_RUNS, BenchmarkTarget, RunTimes, run_sustained, time_interleaved
 
 
-def test_actions_take_turns_in_bursts_and_the_first_runs_of_each_do_not_count() -> None:
+def test_actions_are_timed_in_bursts_after_untimed_runs() -> None:
     called: list[str] = []
     runs = 4 * BURST_RUNS + 3
-    times = take_turns({name: lambda name=name: called.append(name) for name in "ab"}, runs, warm_up=2)
+    times = time_interleaved({name: lambda name=name: called.append(name) for name in "ab"}, runs, warm_up=2)
     assert {name: (len(found.wall_s), len(found.cpu_s)) for name, found in times.items()} == dict.fromkeys(
         "ab", (runs, runs)
     )
     bursts = [(name, len(list(group))) for name, group in groupby(called)]
     assert sorted(Counter(called).items()) == [("a", runs + 5 * 2), ("b", runs + 5 * 2)]
-    assert {length % (BURST_RUNS + 2) for _, length in bursts} == {0, 5}  # no burst is cut short by another
+    assert {length % (BURST_RUNS + 2) for _, length in bursts} == {0, 5}  # no burst is interrupted
 
 
-def test_percentiles_are_of_the_wall_time() -> None:
-    times = Times([place / 1000 for place in range(101)], [0.002] * 101)
+def test_percentiles_are_computed_from_wall_time() -> None:
+    times = RunTimes([run / 1000 for run in range(101)], [0.002] * 101)
     figures = times.milliseconds()
     assert figures == {
         "median_ms": pytest.approx(50),
@@ -34,9 +34,9 @@ def test_percentiles_are_of_the_wall_time() -> None:
     }
 
 
-def test_a_loop_without_pause_counts_whole_runs() -> None:
+def test_sustained_run_counts_whole_runs() -> None:
     called: list[int] = []
-    found = sustain(lambda: called.append(1), 0.001)
+    found = run_sustained(lambda: called.append(1), 0.001)
     assert found.runs == len(called) >= 1
     assert found.wall_s >= 0.001
     assert found.per_s == found.runs / found.wall_s
@@ -44,5 +44,5 @@ def test_a_loop_without_pause_counts_whole_runs() -> None:
 
 
 def test_each_timed_hop_gives_one_prediction(sliding_package: Path) -> None:
-    subject = Subject(edgehar.load(sliding_package))
-    assert [len(subject.hop()) for _ in range(5)] == [1] * 5
+    target = BenchmarkTarget(edgehar.load(sliding_package))
+    assert [len(target.hop()) for _ in range(5)] == [1] * 5

@@ -1,4 +1,4 @@
-"""A graph read without `onnx` has the nodes, constants and shapes that `onnx` finds in it."""
+"""Compares graphs read without `onnx` with what `onnx` reads."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
-from edgehar.deploy.runtime.session import Graph
+from edgehar.deploy.runtime.session import GraphSession
 from edgehar.errors import PackageError
 
 PRECISIONS = ("fp32", "int8", "int8-dynamic", "fp16")
@@ -17,26 +17,26 @@ PRECISIONS = ("fp32", "int8", "int8-dynamic", "fp16")
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("part", ["encoder", "head"])
-def test_it_is_what_onnx_reads(int8_package: Path, precision: str, part: str) -> None:
+def test_graph_equals_what_onnx_reads(int8_package: Path, precision: str, part: str) -> None:
     path = int8_package / f"{part}.{precision}.onnx"
     model: Any = onnx.load(path)
     found = read_graph(path.read_bytes(), path.name)
     assert (found.ir_version, found.opset) == (model.ir_version, model.opset_import[0].version)
     nodes = [(node.op_type, node.name, tuple(node.input), tuple(node.output)) for node in model.graph.node]
-    assert [(node.kind, node.name, node.inputs, node.outputs) for node in found.nodes] == nodes
+    assert [(node.op_type, node.name, node.inputs, node.outputs) for node in found.nodes] == nodes
     assert set(found.constants) >= {tensor.name for tensor in model.graph.initializer}
     for tensor in model.graph.initializer:
         expected = numpy_helper.to_array(tensor)
         assert found.constants[tensor.name].dtype == expected.dtype
         np.testing.assert_array_equal(found.constants[tensor.name], expected)
-    graph = Graph(path)
+    graph = GraphSession(path)
     assert found.inputs == graph.interface.inputs
     assert found.outputs == (graph.interface.output,)
 
 
 @pytest.mark.parametrize("raw", [True, False])
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8", "uint8", "int32", "int64", "bool"])
-def test_constants_may_be_written_in_any_way(kind: str, raw: bool) -> None:
+def test_constants_are_read_from_every_data_field(kind: str, raw: bool) -> None:
     array = np.asarray([[0, 1, 3]]).astype(kind)
     element = helper.np_dtype_to_tensor_dtype(array.dtype)
     constant = helper.make_tensor("c", element, array.shape, array.tobytes() if raw else array.flatten(), raw=raw)
@@ -60,12 +60,12 @@ def test_constants_may_be_written_in_any_way(kind: str, raw: bool) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"hello world", b"\x08"])
-def test_what_is_no_onnx_file_is_refused(data: bytes) -> None:
-    with pytest.raises(PackageError, match=r"g\.onnx: no graph that may be loaded"):
+def test_other_files_are_rejected(data: bytes) -> None:
+    with pytest.raises(PackageError, match=r"^g\.onnx: "):
         read_graph(data, "g.onnx")
 
 
-def test_a_cut_graph_is_refused_wherever_it_is_cut(int8_package: Path) -> None:
+def test_truncated_graphs_are_rejected(int8_package: Path) -> None:
     data = (int8_package / "head.fp32.onnx").read_bytes()
     for length in range(0, len(data), 37):
         with pytest.raises(PackageError):

@@ -1,10 +1,8 @@
-"""A machine is described by its own files, and what speaks against a measurement on it is said."""
+"""Tests of the facts read from /proc and /sys."""
 
 import json
 from pathlib import Path
-from typing import Any
 
-from edgehar.deploy.bench.stability import core_share_remark, remarks
 from edgehar.deploy.runtime.device import (
     clocks_mhz,
     cpu_model,
@@ -42,7 +40,7 @@ def write_jetson(root: Path) -> None:
     write(root / "var/lib/nvpmodel/status", "pmode:0000 fmode:fanNull\n")
 
 
-def test_a_board_is_described_by_its_own_files(tmp_path: Path) -> None:
+def test_facts_of_a_jetson_are_read(tmp_path: Path) -> None:
     write_jetson(tmp_path)
     facts = device_facts(tmp_path)
     assert facts["board"] == "NVIDIA Jetson Orin Nano Developer Kit"
@@ -61,7 +59,7 @@ def test_a_board_is_described_by_its_own_files(tmp_path: Path) -> None:
     }
 
 
-def test_a_virtual_machine_tells_its_clocks_in_cpuinfo(tmp_path: Path) -> None:
+def test_clocks_without_cpufreq_are_read_from_cpuinfo(tmp_path: Path) -> None:
     write(
         tmp_path / "proc/cpuinfo",
         "model name\t: Xeon\ncpu MHz\t\t: 2499.998\n\nmodel name\t: Xeon\ncpu MHz\t\t: 1200.5\n",
@@ -70,28 +68,9 @@ def test_a_virtual_machine_tells_its_clocks_in_cpuinfo(tmp_path: Path) -> None:
     assert cpu_model(tmp_path) == "Xeon"
 
 
-def test_what_a_machine_does_not_tell_is_left_open(tmp_path: Path) -> None:
+def test_unavailable_facts_are_none(tmp_path: Path) -> None:
     facts, state = device_facts(tmp_path), device_state(tmp_path)
     assert facts["board"] is None
     assert facts["memory_bytes"] is None
     assert state == {"load_average": None, "temperatures_c": {}, "clocks_mhz": {}}
     assert json.loads(json.dumps([facts, state])) == [facts, state]
-    assert remarks(state, state, 4) == []
-
-
-def state(load: float, degrees: float, mhz: float) -> dict[str, Any]:
-    clocks = {"cpu0": {"now": 300.0, "most": 1500.0}, "cpu1": {"now": mhz, "most": 1500.0}}
-    return {"load_average": load, "temperatures_c": {"cpu": degrees}, "clocks_mhz": clocks}
-
-
-def test_throttling_and_company_are_said() -> None:
-    assert remarks(state(0.5, 45.0, 1500.0), state(1.2, 49.0, 1500.0), 4) == []
-    busy, slower, warmer = remarks(state(3.1, 45.0, 1500.0), state(3.1, 72.0, 1100.0), 4)
-    assert "load average 3.1 on 4 core(s)" in busy
-    assert "from 1500 to 1100 MHz" in slower
-    assert "cpu warmed up by 27 degrees to 72" in warmer
-
-
-def test_a_loop_that_was_kept_waiting_is_named() -> None:
-    assert core_share_remark("int8", 0.98) is None
-    assert "int8: this process had 23% of a core" in (core_share_remark("int8", 0.23) or "")

@@ -1,4 +1,4 @@
-"""Results of several boards stand side by side, and a file that is none of them is named."""
+"""Tests of `edgehar bench --compare`."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def put(path: Path, content: Any) -> str:
     return str(path)
 
 
-def test_boards_and_precisions_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_boards_and_precisions_are_compared_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nano = put(tmp_path / "nano.json", measured("Orin Nano", "7W", {"fp32": 0.9, "int8": 0.7}))
     energy = {"joules": 0.004, "joules_above_idle": 0.0015}
     orin = put(tmp_path / "agx.json", measured("AGX Orin", "15W", {"int8": 0.3}, **energy))
@@ -73,36 +73,36 @@ def test_boards_and_precisions_stand_side_by_side(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         ({"format": "edgehar-results", "format_version": 1}, "format and version"),
         ([1, 2], "format and version"),
         ({"format": "edgehar-bench", "format_version": 2}, "format and version"),
-        ({"format": "edgehar-bench", "format_version": 1}, "not a whole result"),
-        (measured("a", "b", {"fp32": 1.0}) | {"precisions": {"fp32": {}}}, "not a whole result"),
-        (measured("a", "b", {"fp32": 1.0}) | {"precisions": 5}, "not a whole result"),
-        (measured("a", "b", {}), "no precision was measured"),
+        ({"format": "edgehar-bench", "format_version": 1}, "incomplete result"),
+        (measured("a", "b", {"fp32": 1.0}) | {"precisions": {"fp32": {}}}, "incomplete result"),
+        (measured("a", "b", {"fp32": 1.0}) | {"precisions": 5}, "incomplete result"),
+        (measured("a", "b", {}), "no precision measured"),
     ],
 )
-def test_a_file_that_is_no_result_of_the_bench_is_named(tmp_path: Path, content: Any, said: str) -> None:
+def test_other_or_incomplete_files_are_rejected(tmp_path: Path, content: Any, reason: str) -> None:
     path = put(tmp_path / "odd.json", content)
-    with pytest.raises(DataError, match=said) as raised:
+    with pytest.raises(DataError, match=reason) as raised:
         benchmark.main(["--compare", path])
     assert path in str(raised.value)
 
 
-def test_what_is_no_json_is_named(tmp_path: Path) -> None:
+def test_invalid_json_and_missing_files_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "odd.json").write_text("{")
-    with pytest.raises(DataError, match=r"odd\.json:1: not valid JSON"):
+    with pytest.raises(DataError, match=r"odd\.json:1: "):
         benchmark.main(["--compare", str(tmp_path / "odd.json")])
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"missing\.json"):
         benchmark.main(["--compare", str(tmp_path / "missing.json")])
 
 
-def test_one_of_package_and_compare_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no package; expected"):
+def test_either_a_package_or_compare_is_required(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no package"):
         benchmark.main([])
     with pytest.raises(ConfigError, match="a package and --compare"):
         BenchConfig(str(tmp_path), compare=("a.json",))
-    with pytest.raises(ConfigError, match="leave one out"):
+    with pytest.raises(ConfigError, match="--compare with --tune"):
         BenchConfig(tune=True, compare=("a.json",))

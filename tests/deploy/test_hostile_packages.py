@@ -1,4 +1,4 @@
-"""A package from outside is data: whatever it holds, it is refused by name and at once, and nothing else happens."""
+"""Tests that hostile packages are rejected with a named error, quickly and without side effects."""
 
 import json
 import os
@@ -18,50 +18,49 @@ from edgehar.errors import PackageError
 from edgehar.files.strict_json import strict_json
 from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy import hostile, hostile_graphs
-from tests.deploy.hostile import refused
-from tools import fuzz_packages
+from tests.deploy.hostile import rejection
+from tools.stress import fuzz
 
 
 @pytest.mark.parametrize("name", hostile.FILES)
-def test_hostile_files_are_refused(victim: Path, name: str) -> None:
-    change, said = hostile.FILES[name]
+def test_hostile_files_are_rejected(victim: Path, name: str) -> None:
+    change, reason = hostile.FILES[name]
     change(victim)
-    assert said in refused(victim)
+    assert reason in rejection(victim)
 
 
 @pytest.mark.parametrize("name", hostile.MANIFESTS)
-def test_hostile_manifests_are_refused(victim: Path, name: str) -> None:
-    change, said = hostile.MANIFESTS[name]
+def test_hostile_manifests_are_rejected(victim: Path, name: str) -> None:
+    change, reason = hostile.MANIFESTS[name]
     change(victim)
-    assert re.search(said, refused(victim))
+    assert re.search(reason, rejection(victim))
 
 
 @pytest.mark.parametrize("name", hostile_graphs.GRAPHS)
-def test_hostile_graphs_are_refused(victim: Path, name: str) -> None:
+def test_hostile_graphs_are_rejected(victim: Path, name: str) -> None:
     hostile_graphs.make_graph(victim, name)
-    assert hostile_graphs.GRAPHS[name][1] in refused(victim)
+    assert hostile_graphs.GRAPHS[name][1] in rejection(victim)
     assert any(check.result == verify.FAILED for check in verify.verify(victim))
 
 
 @pytest.mark.parametrize("name", hostile.ARRAYS)
-def test_hostile_arrays_are_refused(victim: Path, name: str) -> None:
-    data, said = hostile.ARRAYS[name]
+def test_hostile_arrays_are_rejected(victim: Path, name: str) -> None:
+    data, reason = hostile.ARRAYS[name]
     hostile.put(victim, "calibration.npz", data)
     opened = EdgePackage.open(victim)
     with pytest.raises(PackageError, match="not readable arrays") as problem:
         opened.arrays("calibration.npz")
-    assert said in str(problem.value)
+    assert reason in str(problem.value)
 
 
-def test_any_cut_of_a_graph_is_refused(victim: Path) -> None:
+def test_truncated_graphs_are_rejected(victim: Path) -> None:
     data = (victim / hostile.HEAD).read_bytes()
     for length in range(0, len(data), 17):
         with pytest.raises(PackageError):
             check_graph(data[:length], "cut")
 
 
-def test_what_the_rules_name_is_what_onnxruntime_would_have_done(victim: Path) -> None:
-    # A constant that fits stays allowed, and is one.
+def test_graph_with_foldable_constants_is_accepted(victim: Path) -> None:
     nodes = [
         hostile_graphs.node("Transpose", "answer", "turned"),
         hostile_graphs.node("Constant", "", "axis", value_ints=[1]),
@@ -75,14 +74,14 @@ def test_what_the_rules_name_is_what_onnxruntime_would_have_done(victim: Path) -
     np.testing.assert_allclose(edgehar.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)
 
 
-def test_a_file_that_changes_after_it_was_looked_at_is_not_used(victim: Path) -> None:
+def test_file_changed_after_the_check_is_not_used(victim: Path) -> None:
     opened = EdgePackage.open(victim)
     (victim / hostile.HEAD).write_bytes((victim / hostile.ENCODER).read_bytes())
     with pytest.raises(PackageError, match=r"head\.fp32\.onnx"):
         edgehar.Recognizer(opened)
 
 
-def test_a_graph_that_cannot_be_computed_says_so(victim: Path) -> None:
+def test_graph_that_fails_at_run_time_is_reported(victim: Path) -> None:
     nodes = [hostile_graphs.node("Reshape", "tokens shape", "logits")]
     data = hostile_graphs.model(nodes, {"shape": np.asarray([-1, 5])}).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
@@ -92,14 +91,14 @@ def test_a_graph_that_cannot_be_computed_says_so(victim: Path) -> None:
 
 
 @pytest.mark.parametrize("metrics", [{"int8": 5}, {"int8": [1]}, {"int8": {"recipe": []}}])
-def test_odd_measurements_do_not_stop_verify(int8_package: Path, tmp_path: Path, metrics: dict[str, Any]) -> None:
-    path = Path(shutil.copytree(int8_package, tmp_path / "odd"))
+def test_malformed_metrics_do_not_stop_verify(int8_package: Path, tmp_path: Path, metrics: dict[str, Any]) -> None:
+    path = Path(shutil.copytree(int8_package, tmp_path / "malformed"))
     amend_package(path, {}, metrics=metrics)
     assert not any(check.result == verify.FAILED for check in verify.verify(path))
 
 
 @pytest.mark.parametrize("card", [b"\xff\xfe", None], ids=["no text", "pipe"])
-def test_a_hostile_card_fails_verify_only(victim: Path, card: bytes | None) -> None:
+def test_hostile_card_fails_verify_only(victim: Path, card: bytes | None) -> None:
     (victim / "MODEL_CARD.md").unlink()
     if card is None:
         os.mkfifo(victim / "MODEL_CARD.md")
@@ -109,32 +108,32 @@ def test_a_hostile_card_fails_verify_only(victim: Path, card: bytes | None) -> N
     assert edgehar.load(victim).manifest.name == "tiny"
 
 
-def test_strict_json_reads_what_is_good() -> None:
+def test_strict_json_reads_valid_json() -> None:
     good = {"a": [1, -2.5, "é\n", None, True, {"b": []}], "largest": 2**63 - 1}
     assert strict_json(json.dumps(good).encode()) == good
     assert strict_json(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
-def test_sixty_random_damages_are_refused_or_harmless(tmp_path: Path) -> None:
-    found = list(fuzz_packages.cases(fuzz_packages.GOLDEN, tmp_path, 60, 3))
+def test_sixty_random_corruptions_are_rejected_or_harmless(tmp_path: Path) -> None:
+    found = list(fuzz.cases(fuzz.GOLDEN, tmp_path, 60, 3))
     assert [case for case in found if not case.good] == []
     assert sum(case.result == "refused" for case in found) > 40
     assert {case.resealed for case in found} == {False, True}
 
 
-def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
-    opener = fuzz_packages.Opener()
+def test_fuzzer_detects_failures(tmp_path: Path) -> None:
+    opener = fuzz.Opener()
     try:
-        assert opener.open(fuzz_packages.GOLDEN, "fp32", None)[0] == "accepted"
+        assert opener.open(fuzz.GOLDEN, "fp32", None)[0] == "accepted"
         assert opener.open(tmp_path, "fp32", None)[:2] == ("refused", "PackageError")
         result = opener.open(None, "fp32", None)  # type: ignore[arg-type]
         assert result[:2] == ("unnamed", "TypeError")
     finally:
         opener.close()
-    assert not fuzz_packages.Case("head", "flips", False, False, "fp32", "accepted").good
-    assert not fuzz_packages.Case("head", "flips", True, False, "fp32", "crashed").good
+    assert not fuzz.Case("head", "flips", False, False, "fp32", "accepted").good
+    assert not fuzz.Case("head", "flips", True, False, "fp32", "crashed").good
 
 
-def test_operators_of_the_rules_are_onnx_s_own() -> None:
-    known = {schema.name.encode() for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
-    assert known >= OPERATORS >= FOLDABLE
+def test_accepted_operators_exist_in_onnx() -> None:
+    defined = {schema.name.encode() for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    assert defined >= OPERATORS >= FOLDABLE

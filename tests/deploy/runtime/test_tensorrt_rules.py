@@ -1,4 +1,4 @@
-"""Graphs that `edgehar quantize` makes keep TensorRT's rules; a graph that breaks one is told which node does."""
+"""Tests of the checks for TensorRT's requirements."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +13,10 @@ from edgehar.deploy.packaging import verify
 from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
 from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
 from edgehar.package.folder import amend_package
+from tests.deploy.running import ROOT
 from tests.deploy.tiny_package import write_tiny_package
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "package_v1"
+GOLDEN = ROOT / "tests" / "golden" / "package_v1"
 
 
 def problems(data: bytes) -> list[str]:
@@ -24,19 +25,19 @@ def problems(data: bytes) -> list[str]:
 
 @pytest.mark.parametrize("precision", ["fp32", "int8", "fp16"])
 @pytest.mark.parametrize("part", ["encoder", "head"])
-def test_what_is_meant_for_tensorrt_keeps_its_rules(int8_package: Path, part: str, precision: str) -> None:
+def test_quantised_graphs_meet_the_requirements(int8_package: Path, part: str, precision: str) -> None:
     assert problems((int8_package / f"{part}.{precision}.onnx").read_bytes()) == []
 
 
-def test_a_real_export_keeps_the_rules() -> None:
+def test_exported_graphs_meet_the_requirements() -> None:
     for path in GOLDEN.glob("*.onnx"):
         assert problems(path.read_bytes()) == []
 
 
 def constant(name: str, array: Any) -> Callable[[Any], None]:
     def change(graph: Any) -> None:
-        place = next(i for i, tensor in enumerate(graph.initializer) if tensor.name == name)
-        graph.initializer[place].CopyFrom(numpy_helper.from_array(np.asarray(array), name))
+        index = next(i for i, tensor in enumerate(graph.initializer) if tensor.name == name)
+        graph.initializer[index].CopyFrom(numpy_helper.from_array(np.asarray(array), name))
 
     return change
 
@@ -75,40 +76,40 @@ def unscaled(graph: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "node", "said"),
+    ("change", "node", "reason"),
     [
         (constant("query_quantized", np.full((16, 16), -128, np.int8)), "query_DequantizeLinear", "weight of -128"),
         (constant("tokens_zero_point", np.int8(3)), "tokens_QuantizeLinear", "zero point is not 0"),
         (constant("tokens_zero_point", np.uint8(0)), "tokens_QuantizeLinear", "type uint8; expected int8"),
         (constant("tokens_scale", np.float32(0)), "tokens_QuantizeLinear", "scale that is not above 0"),
         (constant("tokens_scale", np.ones(16, np.float32)), "tokens_QuantizeLinear", "16 scales"),
-        (without_weight_pair, "to_query", "query is not quantised, its other factor is"),
+        (without_weight_pair, "to_query", "query is not quantised"),
         (read_before_the_pair, "tokens_QuantizeLinear", "followed by scores; expected DequantizeLinear"),
         (int32_bias, "bias_pair", "type int32; expected int8"),
         (unscaled, "tokens_QuantizeLinear", "scale and zero point are not constants"),
     ],
 )
-def test_a_broken_rule_names_its_node(int8_package: Path, change: Callable[[Any], None], node: str, said: str) -> None:
+def test_violations_name_the_node(int8_package: Path, change: Callable[[Any], None], node: str, reason: str) -> None:
     model: Any = onnx.load(int8_package / "head.int8.onnx")
     change(model.graph)
     found = problems(model.SerializeToString())
-    assert any(problem.startswith(f"{node}: ") and said in problem for problem in found), found
+    assert any(problem.startswith(f"{node}: ") and reason in problem for problem in found), found
 
 
-def test_quantised_values_that_leave_the_graph_are_found(int8_package: Path) -> None:
+def test_quantised_graph_output_is_found(int8_package: Path) -> None:
     model: Any = onnx.load(int8_package / "head.int8.onnx")
     onto_the_output(model.graph)
     assert any("followed by the output" in problem for problem in problems(model.SerializeToString()))
 
 
-def test_operators_that_only_onnxruntime_has_are_found(int8_package: Path) -> None:
+def test_operators_without_tensorrt_support_are_found(int8_package: Path) -> None:
     found = problems((int8_package / "head.int8-dynamic.onnx").read_bytes())
     assert any("TensorRT has no DynamicQuantizeLinear" in problem for problem in found)
     assert any("TensorRT has no MatMulInteger" in problem for problem in found)
 
 
 def shaped_by_data() -> bytes:
-    """A graph that cuts as many columns off as its input says."""
+    """A graph with a slice whose start depends on the input."""
     nodes = [
         helper.make_node("ReduceMax", ["tokens"], ["most"], keepdims=0),
         helper.make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
@@ -129,18 +130,19 @@ def shaped_by_data() -> bytes:
     return model.SerializeToString()
 
 
-def test_shapes_that_depend_on_data_are_found() -> None:
+def test_data_dependent_shapes_are_found() -> None:
     (problem,) = problems(shaped_by_data())
-    assert problem.startswith("Slice that gives some: its shape depends on the data in start")
+    assert problem.startswith("Slice -> some: ")
+    assert "the data in start" in problem
 
 
-def test_verify_says_which_node_of_which_graph(int8_package: Path, tmp_path: Path) -> None:
+def test_verify_names_graph_and_node(int8_package: Path, tmp_path: Path) -> None:
     path = tmp_path / "package"
     write_tiny_package(path, steps=5)
     amend_package(path, {"head.fp32.onnx": shaped_by_data()})
     checks = {check.name: check for check in verify.verify(path)}
     assert checks["fp32 for TensorRT"].result == verify.FAILED
-    assert checks["fp32 for TensorRT"].found.startswith("head.fp32.onnx: Slice that gives some: its shape depends on")
+    assert checks["fp32 for TensorRT"].found.startswith("head.fp32.onnx: Slice -> some: ")
     checks = {check.name: check for check in verify.verify(int8_package)}
     assert checks["int8 for TensorRT"].found == "operators and shapes, int8 only, zero points 0"
     assert checks["int8-dynamic for TensorRT"].result == verify.SKIPPED

@@ -1,4 +1,4 @@
-"""Energy comes from the board's own sensors, or there is a reason why not; it is never made up."""
+"""Tests of the energy meters on simulated sensor files."""
 
 import itertools
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from edgehar.deploy.bench.energy import CounterMeter, Meter, PowerMeter, Rail, energy_of, find_meter, idle_watts
-from tests.deploy.test_device import write
+from tests.deploy.runtime.test_device import write
 
 DRIVERS = "sys/bus/i2c/drivers"
 SHORT_S = 0.001
-"""Nothing here waits for a sensor: a fake one changes when it is used."""
+"""Duration of a measurement; the simulated sensors change when they are read, not with time."""
 
 
 def write_orin(root: Path, rails: dict[str, tuple[int, int]]) -> Path:
-    """The files of a Jetson Orin's sensor: millivolts and milliamperes of each rail; a shunt has volts alone."""
+    """Write the files of a Jetson Orin's sensor: millivolts and milliamperes per rail; channel 4 has volts only."""
     folder = root / DRIVERS / "ina3221/1-0040/hwmon/hwmon3"
     for channel, (name, (millivolts, milliamperes)) in enumerate(rails.items(), 1):
         write(folder / f"in{channel}_label", f"{name}\n")
@@ -28,7 +28,7 @@ def write_orin(root: Path, rails: dict[str, tuple[int, int]]) -> Path:
 
 
 def write_intel(root: Path) -> Path:
-    """The files of RAPL: one processor, its cores, memory, and the platform, which counts the others once more."""
+    """Write the files of RAPL: a package, its cores, memory, and the platform, which includes the others."""
     folder = root / "sys/class/powercap"
     names = {
         "intel-rapl:0": "package-0",
@@ -49,19 +49,19 @@ def found(root: Path) -> Meter:
     return meter
 
 
-def test_the_rail_that_feeds_the_others_counts_alone(tmp_path: Path) -> None:
+def test_only_the_input_rail_is_counted(tmp_path: Path) -> None:
     write_orin(tmp_path, {"VDD_IN": (5000, 1200), "VDD_CPU_GPU_CV": (5000, 300), "VDD_SOC": (5000, 200)})
     meter = found(tmp_path)
     assert meter.source == "INA3221: VDD_IN"
     assert idle_watts(meter, SHORT_S) == pytest.approx(6.0)
 
 
-def test_rails_beside_each_other_are_added(tmp_path: Path) -> None:
+def test_rails_without_an_input_rail_are_added(tmp_path: Path) -> None:
     write_orin(tmp_path, {"VDD_GPU_SOC": (19_000, 100), "VDD_CPU_CV": (19_000, 50), "VIN_SYS_5V0": (5000, 1000)})
     assert idle_watts(found(tmp_path), SHORT_S) == pytest.approx(1.9 + 0.95 + 5.0)
 
 
-def test_older_jetsons_give_milliwatts(tmp_path: Path) -> None:
+def test_milliwatts_of_jetpack_4_are_read(tmp_path: Path) -> None:
     folder = tmp_path / DRIVERS / "ina3221x/6-0040/iio:device0"
     for channel, (name, milliwatts) in enumerate((("POM_5V_IN", 2350), ("POM_5V_GPU", 40), ("POM_5V_CPU", 500))):
         write(folder / f"rail_name_{channel}", f"{name}\n")
@@ -71,7 +71,7 @@ def test_older_jetsons_give_milliwatts(tmp_path: Path) -> None:
     assert idle_watts(meter, SHORT_S) == pytest.approx(2.35)
 
 
-def test_a_board_that_draws_more_at_work_shows_it_per_prediction(tmp_path: Path) -> None:
+def test_energy_above_idle_is_reported_per_call(tmp_path: Path) -> None:
     folder = write_orin(tmp_path, {"VDD_IN": (5000, 1000)})
     meter = found(tmp_path)
     idle_w = idle_watts(meter, SHORT_S)
@@ -88,18 +88,18 @@ def test_a_board_that_draws_more_at_work_shows_it_per_prediction(tmp_path: Path)
     assert above_w == pytest.approx(energy["busy_w"] - 5.0)
 
 
-def test_power_is_added_up_over_time(tmp_path: Path) -> None:
+def test_power_is_integrated_by_the_trapezoidal_rule(tmp_path: Path) -> None:
     write(tmp_path / "power", "2000\n")
     seconds = itertools.count(0.0, 0.5)
     meter = PowerMeter("fake", {"all": Rail((tmp_path / "power",))}, lambda: next(seconds))
     write(tmp_path / "power", "4000\n")
-    meter.look()
-    meter.look()
+    meter.update()
+    meter.update()
     assert meter.joules == {"all": pytest.approx((2 + 4) / 2 * 0.5 + 4 * 0.5)}
 
 
 def counting(folder: Path, microjoules: int) -> Callable[[], None]:
-    """What a counter does while work is done."""
+    """An action that increases a counter."""
 
     def count() -> None:
         path = folder / "energy_uj"
@@ -109,7 +109,7 @@ def counting(folder: Path, microjoules: int) -> Callable[[], None]:
     return count
 
 
-def test_the_processor_and_its_memory_count_once(tmp_path: Path) -> None:
+def test_package_and_memory_are_counted_once(tmp_path: Path) -> None:
     folder = write_intel(tmp_path)
     meter = found(tmp_path)
     assert meter.source == "RAPL: package-0, dram intel-rapl:0:1"
@@ -118,25 +118,25 @@ def test_the_processor_and_its_memory_count_once(tmp_path: Path) -> None:
     assert energy["joules"] == pytest.approx(0.003)
 
 
-def test_a_counter_that_starts_anew_loses_nothing(tmp_path: Path) -> None:
+def test_wrapped_counters_are_unwrapped(tmp_path: Path) -> None:
     zone = write_intel(tmp_path) / "intel-rapl:0"
     write(zone / "energy_uj", "262143328000\n")
     meter = CounterMeter("fake", {"package-0": zone})
     counting(zone, 5000)()
-    meter.look()
+    meter.update()
     assert meter.joules == {"package-0": pytest.approx(0.005)}
 
 
-def test_without_a_sensor_there_is_a_reason_and_no_figure(tmp_path: Path) -> None:
+def test_missing_sensor_gives_a_reason(tmp_path: Path) -> None:
     meter = find_meter(tmp_path)
     assert idle_watts(meter, SHORT_S) is None
-    assert energy_of(meter, None, lambda: None, SHORT_S) == {
-        "reason": "no power sensor: neither INA3221 (Jetson) nor RAPL (x86) is there"
-    }
+    energy = energy_of(meter, None, lambda: None, SHORT_S)
+    assert set(energy) == {"reason"}
+    assert "no power sensor" in energy["reason"]
 
 
-def test_a_counter_for_root_only_is_named() -> None:
-    with tempfile.TemporaryDirectory() as name:  # one that another user may enter, as pytest's own is not
+def test_counter_readable_by_root_only_gives_a_reason() -> None:
+    with tempfile.TemporaryDirectory() as name:  # readable by other users, unlike pytest's
         root = Path(name)
         counter = write_intel(root) / "intel-rapl:0/energy_uj"
         root.chmod(0o755)
@@ -149,10 +149,10 @@ def test_a_counter_for_root_only_is_named() -> None:
         finally:
             os.seteuid(user)
     assert isinstance(reason, str)
-    assert "energy_uj may be read by root only; call the bench as root" in reason
+    assert "energy_uj is readable by root only" in reason
 
 
-def test_a_sensor_that_goes_away_is_a_reason(tmp_path: Path) -> None:
+def test_vanishing_sensor_gives_a_reason(tmp_path: Path) -> None:
     folder = write_orin(tmp_path, {"VDD_IN": (5000, 1000)})
     meter = found(tmp_path)
     energy = energy_of(meter, 5.0, lambda: (folder / "curr1_input").unlink(missing_ok=True), SHORT_S)
@@ -161,7 +161,7 @@ def test_a_sensor_that_goes_away_is_a_reason(tmp_path: Path) -> None:
     assert idle_watts(meter, SHORT_S) is None
 
 
-def test_a_channel_that_is_switched_off_is_left_out(tmp_path: Path) -> None:
+def test_disabled_channels_are_skipped(tmp_path: Path) -> None:
     folder = write_orin(tmp_path, {"VDD_CPU": (5000, 400), "VDD_SOC": (5000, 100)})
     (folder / "curr2_input").unlink()
     assert found(tmp_path).source == "INA3221: VDD_CPU"

@@ -1,4 +1,4 @@
-"""What a program hands over by mistake is refused by name, and never read as something else."""
+"""Tests of argument checks in the Python API."""
 
 import re
 from pathlib import Path
@@ -16,34 +16,34 @@ RANDOM = recording()["inertial"]  # (100, 6)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025, 10**30, 2.0, True, "2", [1]], ids=repr)
-def test_a_number_of_threads_that_no_machine_has_is_refused(clip_package: Path, threads: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"^threads {re.escape(repr(threads))}: expected a whole number from 1 to"):
+def test_invalid_threads_are_rejected(clip_package: Path, threads: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^threads {re.escape(repr(threads))}: "):
         edgehar.load(clip_package, threads=threads)
 
 
-def test_a_number_of_threads_may_come_from_numpy(clip_package: Path) -> None:
+def test_numpy_integer_is_accepted_as_threads(clip_package: Path) -> None:
     recognizer: Any = edgehar.load(clip_package, threads=np.int64(2))  # type: ignore[arg-type]
     assert recognizer.predict({"inertial": RANDOM}).label in recognizer.manifest.labels
 
 
-def test_a_text_is_no_list_of_names(clip_package: Path, recognizer: Recognizer) -> None:
-    with pytest.raises(ConfigError, match=re.escape("providers 'LiteRT': a text; expected a list of names; give [")):
+def test_text_as_list_of_names_is_rejected(clip_package: Path, recognizer: Recognizer) -> None:
+    with pytest.raises(ConfigError, match="providers 'LiteRT'"):
         edgehar.load(clip_package, providers="LiteRT")
-    with pytest.raises(ConfigError, match=re.escape("give ['inertial']")):
+    with pytest.raises(ConfigError, match="modalities 'inertial'"):
         edgehar.StreamRecognizer(recognizer, modalities="inertial")
     for odd in (5, [5]):
-        with pytest.raises(ConfigError, match=r"modalities .*5.*expected a list of names"):
+        with pytest.raises(ConfigError, match=r"modalities .*5"):
             edgehar.StreamRecognizer(recognizer, modalities=odd)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["smoothing", "margin", "lateness_s", "reorder_s", "offsets_s"])
-def test_options_of_a_stream_that_are_no_numbers_are_refused(recognizer: Recognizer, name: str) -> None:
+def test_stream_options_that_are_not_numbers_are_rejected(recognizer: Recognizer, name: str) -> None:
     given: Any = {name: "0.5"}
     with pytest.raises(ConfigError, match=name):
         edgehar.StreamRecognizer(recognizer, **given)
 
 
-def test_what_an_array_masks_is_lost(recognizer: Recognizer) -> None:
+def test_masked_elements_are_lost(recognizer: Recognizer) -> None:
     mask = np.zeros(RANDOM.shape, bool)
     mask[20:23, 1] = True
     masked = np.ma.MaskedArray(np.where(mask, 1e6, RANDOM), mask)
@@ -59,13 +59,13 @@ def test_what_an_array_masks_is_lost(recognizer: Recognizer) -> None:
     assert [one.label for one in found_stream] == [one.label for one in expected_stream] != []
 
 
-def test_a_masked_time_is_refused(recognizer: Recognizer) -> None:
+def test_masked_times_are_rejected(recognizer: Recognizer) -> None:
     times_s = np.ma.MaskedArray(np.arange(100) / 50, np.arange(100) == 7)
-    with pytest.raises(DataError, match="inertial: times are not finite"):
+    with pytest.raises(DataError, match=r"inertial: times .*finite"):
         recognizer.predict({"inertial": RANDOM}, {"inertial": times_s})
 
 
-NO_NUMBERS = {
+NOT_NUMBERS = {
     "texts": RANDOM.astype(str),
     "texts of Python": [["1.5"] * 6] * 100,
     "some texts": [["1.5", 1.5, 1.5, 1.5, 1.5, 1.5]] * 100,
@@ -80,9 +80,9 @@ NO_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("kind", NO_NUMBERS)
-def test_samples_and_times_that_are_no_numbers_are_refused(recognizer: Recognizer, kind: str) -> None:
-    odd: Any = NO_NUMBERS[kind]
+@pytest.mark.parametrize("kind", NOT_NUMBERS)
+def test_samples_and_times_that_are_not_numbers_are_rejected(recognizer: Recognizer, kind: str) -> None:
+    odd: Any = NOT_NUMBERS[kind]
     times_s = np.arange(100) / 50
     odd_times = odd[:, 0] if isinstance(odd, np.ndarray) else odd
     stream = edgehar.StreamRecognizer(recognizer, ["inertial"])
@@ -97,15 +97,15 @@ def test_samples_and_times_that_are_no_numbers_are_refused(recognizer: Recognize
 
 
 @pytest.mark.parametrize("odd", [None, RANDOM, [RANDOM], "inertial", 5], ids=lambda odd: type(odd).__name__)
-def test_signals_and_times_go_by_sensor(recognizer: Recognizer, odd: Any) -> None:
-    with pytest.raises(DataError, match=r"signals: .*; expected a dict"):
+def test_signals_and_times_must_be_dicts(recognizer: Recognizer, odd: Any) -> None:
+    with pytest.raises(DataError, match=r"^signals: "):
         recognizer.predict(odd)
     if odd is not None:
-        with pytest.raises(DataError, match=r"times_s: .*; expected a dict"):
+        with pytest.raises(DataError, match=r"^times_s: "):
             recognizer.predict({"inertial": RANDOM}, odd)
 
 
 @pytest.mark.parametrize("odd", [None, 5, ["inertial"], b"inertial"], ids=repr)
-def test_a_sensor_goes_by_its_name(recognizer: Recognizer, odd: Any) -> None:
-    with pytest.raises(DataError, match="the package has skeleton, inertial"):
+def test_unknown_modality_is_rejected(recognizer: Recognizer, odd: Any) -> None:
+    with pytest.raises(DataError, match="skeleton, inertial"):
         edgehar.StreamRecognizer(recognizer, ["inertial"]).push(odd, RANDOM, np.arange(100) / 50)
