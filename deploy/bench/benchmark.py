@@ -71,8 +71,8 @@ class BenchConfig(Options):
     cold_starts: int = option(3, "new processes per precision; the median is reported", at_least=1)
     threads: int = option(1, "threads of onnxruntime", at_least=1, at_most=MAX_THREADS)
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
-    tune: bool = option(False, "store the fastest precision, provider and number of threads up to --threads for load")
-    compare: tuple[str, ...] = option((), "compare these files of --json", words=True)
+    tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, and store them")
+    compare: tuple[str, ...] = option((), "only compare these files of --json", words=True)
     json: str | None = option(None, "also write the result to this file")
 
     def __post_init__(self) -> None:
