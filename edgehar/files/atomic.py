@@ -1,4 +1,4 @@
-"""Files that are whole or absent: temporary name first, rename last, one writer per folder."""
+"""Atomic writing of files and folders, locks, digests and JSON files."""
 
 import fcntl
 import hashlib
@@ -17,7 +17,7 @@ from edgehar.errors import BusyError, ConfigError, DataError
 
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path, None, None]:
-    """Yield a temporary path beside `path`; it takes that name only if the block succeeds."""
+    """Yield a temporary path that replaces `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -31,9 +31,9 @@ def atomic_file(path: Path) -> Generator[Path, None, None]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Generator[Path, None, None]:
-    """Yield an empty temporary folder beside `path`; it replaces `path` only if the block succeeds.
+    """Yield an empty temporary folder that replaces `path` if the block succeeds.
 
-    Where `path` is a link, the folder that it points to is replaced and the link stays.
+    If `path` is a link, its target is replaced.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,39 +53,39 @@ def atomic_folder(path: Path) -> Generator[Path, None, None]:
 
 @contextmanager
 def locked(path: Path, option: str = "--out") -> Generator[None, None, None]:
-    """Hold the output `path` for one process, by a lock beside it that goes with the process, even with kill -9.
+    """Lock the output `path` (the target of a link) for this process, and remove remains of killed writers.
 
-    What a writer that was killed left beside it is cleared up. Of a link, what it points to is held. Raises BusyError
-    if another process holds it, with the option by which to choose another output.
+    The lock is released when the process ends, even by SIGKILL. Raises BusyError if another process holds it; `option`
+    is the option that chooses another output.
     """
-    there = path.resolve()
-    there.parent.mkdir(parents=True, exist_ok=True)
-    with there.with_name(f".{there.name}.lock").open("a") as handle:
+    target = path.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f".{target.name}.lock").open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(
-                f"{path}: another run is writing here; wait for it to end or choose another {option}"
+                f"{path}: another run is writing to it; wait for its end or choose another {option}"
             ) from None
-        _clear_up(there)
+        _remove_remains(target)
         yield
 
 
 def progress_files(path: Path) -> list[Path]:
-    """What trainings left beside the output `path` to be resumed from, one for each round."""
-    saved = re.compile(rf"\.{re.escape(path.name)}\.progress(\.\d{{1,2}})?")
-    return [entry for entry in path.parent.iterdir() if saved.fullmatch(entry.name)]
+    """Files from which interrupted trainings of the output `path` resume, one per round."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.progress(\.\d{{1,2}})?")
+    return [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]
 
 
-def _clear_up(path: Path) -> None:
-    """Take away what writers that are gone left beside `path`; what one was about to replace goes back."""
+def _remove_remains(path: Path) -> None:
+    """Remove temporary files of killed writers of `path`, and restore an output that one was about to replace."""
     name = re.escape(path.name)
-    left = re.compile(rf"\.(?:{name}|\.{name}\.progress(?:\.\d{{1,2}})?)\.(\d{{1,9}})\.(tmp|old)")
+    pattern = re.compile(rf"\.(?:{name}|\.{name}\.progress(?:\.\d{{1,2}})?)\.(\d{{1,9}})\.(tmp|old)")
     for entry in path.parent.iterdir():
-        found = left.fullmatch(entry.name)
-        if found is None or _is_running(int(found[1])):
+        match = pattern.fullmatch(entry.name)
+        if match is None or _is_running(int(match[1])):
             continue
-        if found[2] == "old" and not path.exists():
+        if match[2] == "old" and not path.exists():
             entry.replace(path)
         elif entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
@@ -94,7 +94,7 @@ def _clear_up(path: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Whether there is a process with this number, whoever's it is."""
+    """Whether a process with this number exists, of any user."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -105,44 +105,44 @@ def _is_running(process: int) -> bool:
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raise ConfigError, before any work is done, unless a file can be written there; missing folders will be made."""
+    """Raise ConfigError unless a file can be written at this path; missing folders are allowed."""
     if path.exists() and not path.is_file():
-        raise ConfigError(f"{option} {path}: a folder or a device; expected a file; name one in it or choose another")
+        raise ConfigError(f"{option} {path}: a folder or a device; expected a file; choose another path")
     folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as problem:
         raise ConfigError(
-            f"{option} {path}: nothing can be written in {folder} ({problem.strerror}); expected a place for a file; "
+            f"{option} {path}: cannot write to {folder} ({problem.strerror}); expected a writable folder; "
             "choose another"
         ) from None
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """SHA-256 of a file, as hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def digest_of(value: Any) -> str:
-    """Hex digest of a JSON-like value, independent of the order of its keys."""
+    """SHA-256 of a JSON-like value, as hex; independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
+    """Write a JSON file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; raises DataError naming the file and the line if it is missing or malformed."""
+    """Read a JSON file; raises DataError with file and line if it is missing or malformed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected a JSON file there") from None
+        raise DataError(f"{path}: no such file; expected a JSON file") from None
     except RecursionError:
-        raise DataError(f"{path}: brackets within brackets without end; expected a result or settings") from None
+        raise DataError(f"{path}: nested too deeply; expected a result or settings") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as problem:
         line = getattr(problem, "lineno", 1)
         raise DataError(f"{path}:{line}: not valid JSON ({problem}); correct or rewrite the file") from None

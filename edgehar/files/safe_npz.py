@@ -1,4 +1,4 @@
-"""Arrays from an .npz file from outside: every size is looked at before anything is unpacked or allocated."""
+"""Reads an untrusted .npz file; checks all sizes before unpacking or allocating."""
 
 import io
 import math
@@ -11,57 +11,57 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_ARRAYS = 64
-MOST_UNPACKED_BYTES = 256 << 20
+MAX_ARRAYS = 64
+MAX_UNPACKED_BYTES = 256 << 20
 _ENTRY = b"PK\x01\x02"
-"""What each entry of a zip file's list begins with."""
-_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Signature of an entry in the directory of a zip file."""
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _HEADER = re.compile(
     rb"\{'descr': '([<|][fiub][0-9]{1,2})', 'fortran_order': (False|True), "
     rb"'shape': \(((?:[0-9]{1,10}(?:, |,)?){0,8})\), \} *\n"
 )
-"""A .npy header as numpy writes it: a type that is nothing but its bytes, the order, up to eight sizes."""
+"""A .npy header as numpy writes it: a plain numeric type, the memory order, up to eight dimensions."""
 
 
 def _array(data: bytes, name: str) -> NDArray[Any]:
-    """One .npy file as an array; format: https://numpy.org/neps/nep-0001-npy-format.html."""
+    """A .npy file as an array; format: https://numpy.org/neps/nep-0001-npy-format.html."""
     if len(data) < 10 or data[:8] != b"\x93NUMPY\x01\x00":
-        raise ValueError(f"{name} is no .npy file of version 1")
+        raise ValueError(f"{name} is not a .npy file of version 1")
     start = 10 + int.from_bytes(data[8:10], "little")
     header = _HEADER.fullmatch(data[10:start])
     if header is None:
-        raise ValueError(f"{name} holds no plain numbers")
+        raise ValueError(f"{name} has a type or shape that is not of plain numbers")
     kind = np.dtype(header[1].decode())
     shape = tuple(int(size) for size in header[3].decode().split(",") if size.strip())
     expected = math.prod(shape) * kind.itemsize
     if len(data) - start != expected:
-        raise ValueError(f"{name} states {expected} bytes of numbers and has {len(data) - start}")
+        raise ValueError(f"{name} states {expected} bytes of numbers, but has {len(data) - start}")
     values: NDArray[Any] = np.frombuffer(data, kind, math.prod(shape), start)
     return values.reshape(shape, order="F" if header[2] == b"True" else "C").copy()
 
 
 def read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file by name.
+    """The arrays of a .npz file by name.
 
-    Raises ValueError for anything but a whole zip file of .npy files with plain names and plain numbers, at most 64 of
-    them with 256 MiB in all.
+    Raises ValueError unless it is a complete zip file of at most 64 .npy files, with plain names and numeric types, of
+    at most 256 MiB in total.
     """
-    if data.count(_ENTRY) > MOST_ARRAYS:
-        raise ValueError(f"more than {MOST_ARRAYS} arrays")
+    if data.count(_ENTRY) > MAX_ARRAYS:
+        raise ValueError(f"more than {MAX_ARRAYS} arrays")
     arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES:
-                raise ValueError(f"unpacks to more than {MOST_UNPACKED_BYTES} bytes")
+            if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+                raise ValueError(f"unpacks to more than {MAX_UNPACKED_BYTES} bytes")
             for entry in entries:
                 name = entry.filename.removesuffix(".npy")
                 leads_out = re.search(r"^\.|[/\\:]", name) is not None
                 if name == entry.filename or leads_out or not name or name in arrays:
-                    raise ValueError(f"array {entry.filename[:60]!r}: no plain name, or there twice")
-                if entry.compress_type not in _PACKED or entry.flag_bits & _ENCRYPTED:
-                    raise ValueError(f"{name} is packed in an unknown way")
+                    raise ValueError(f"array {entry.filename[:60]!r}: not a plain name, or a duplicate")
+                if entry.compress_type not in _COMPRESSIONS or entry.flag_bits & _ENCRYPTED:
+                    raise ValueError(f"{name} has an unsupported compression or is encrypted")
                 with archive.open(entry) as packed:
                     content = packed.read(entry.file_size + 1)
                 arrays[name] = _array(content, name)

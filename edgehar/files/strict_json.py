@@ -1,16 +1,16 @@
-"""JSON from outside: one meaning only, no number that is none, no nesting and no text that trips what comes after."""
+"""Parser of untrusted JSON: no duplicate keys, NaN, deep nesting, large integers or invalid characters."""
 
 import json
 import math
 from typing import Any, cast
 
-MOST_DEPTH = 32
-LARGEST_INTEGER = 2**63 - 1
+MAX_DEPTH = 32
+MAX_INTEGER = 2**63 - 1
 
 
 def _integer(text: str) -> int:
-    # Looked at as text first: turning a million digits into a number takes seconds.
-    if len(text) > 20 or abs(int(text)) > LARGEST_INTEGER:
+    # Check the length first: converting a million digits takes seconds.
+    if len(text) > 20 or abs(int(text)) > MAX_INTEGER:
         raise ValueError(f"the whole number {text[:20]}... has more than 64 bits")
     return int(text)
 
@@ -22,23 +22,23 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+def _reject_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON (`object_pairs_hook`); raises ValueError for a key that is there twice: readers differ then."""
+    """A JSON object (`object_pairs_hook`); raises ValueError for a duplicate key, on which parsers differ."""
     entry = dict(pairs)
     if len(entry) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice[:40]!r} twice in one object")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {duplicate[:40]!r} twice in one object")
     return entry
 
 
 def _check_depth(document: Any) -> None:
     level: list[Any] = [document]
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         inner: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -48,23 +48,23 @@ def _check_depth(document: Any) -> None:
         if not inner:
             return
         level = inner
-    raise ValueError(f"nested more than {MOST_DEPTH} deep")
+    raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def strict_json(data: bytes) -> Any:
-    """Read one JSON document.
+    """Parse a JSON document.
 
-    Raises ValueError if it is no UTF-8 or no JSON, names a key twice, holds NaN, infinity, a whole number of more than
-    64 bits or half a character, or is nested more than 32 deep.
+    Raises ValueError if it is not UTF-8 or not JSON, or contains a duplicate key, NaN, infinity, an integer of more
+    than 64 bits, a lone surrogate, or more than 32 levels of nesting.
     """
     try:
         text = data.decode("utf-8")
         document = json.loads(
-            text, parse_constant=_refuse, parse_int=_integer, parse_float=_fraction, object_pairs_hook=single
+            text, parse_constant=_reject_constant, parse_int=_integer, parse_float=_fraction, object_pairs_hook=single
         )
     except RecursionError:
-        raise ValueError(f"nested more than {MOST_DEPTH} deep") from None
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from None
     _check_depth(document)
-    if "\\u" in text:  # half a character, as only an escape can give it, cannot be written or printed
+    if "\\u" in text:  # an escape may be a lone surrogate, which cannot be written or printed
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     return document

@@ -1,4 +1,4 @@
-"""Unpack the wanted files of a zip archive from outside: none may leave the folder or inflate without end."""
+"""Unpacks files of an untrusted zip archive, with limits on paths and sizes."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from edgehar.errors import DataError
 
 MAX_UNPACKED_BYTES = 8 << 30
 MAX_RATIO = 200
-"""Unpacked over packed bytes of one file, above which an archive is taken for a trap; sensor text reaches about 10."""
+"""Largest ratio of unpacked to packed bytes of a file; sensor data as text reaches about 10."""
 _CHUNK_BYTES = 1 << 18
 
 
@@ -21,7 +21,7 @@ def _copy(packed: IO[bytes], path: Path, size_bytes: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        # zipfile itself stops at the size the archive states and compares the checksum.
+        # zipfile stops at the stated size and verifies the checksum.
         with temporary.open("wb") as file:
             shutil.copyfileobj(packed, file, _CHUNK_BYTES)
             if file.tell() != size_bytes:
@@ -31,41 +31,41 @@ def _copy(packed: IO[bytes], path: Path, size_bytes: int) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _unpack(packed: zipfile.ZipFile, place: Callable[[str], str | None], out: Path) -> int:
+def _unpack(packed: zipfile.ZipFile, output_path: Callable[[str], str | None], out: Path) -> int:
     count, total_bytes = 0, 0
     for member in packed.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", member.filename):
             raise zipfile.BadZipFile(f"the path {member.filename!r} leads out of the folder")
-        wanted = None if member.is_dir() else place(str(path))
-        if wanted is None:
+        output = None if member.is_dir() else output_path(str(path))
+        if output is None:
             continue
         total_bytes += member.file_size
         if member.file_size > MAX_RATIO * member.compress_size + _CHUNK_BYTES or total_bytes > MAX_UNPACKED_BYTES:
             raise zipfile.BadZipFile(f"{member.filename!r} unpacks to {member.file_size} bytes, more than allowed")
         with packed.open(member) as content:
-            _copy(content, out / wanted, member.file_size)
+            _copy(content, out / output, member.file_size)
         count += 1
     return count
 
 
-def unpack(archive: Path, place: Callable[[str], str | None], out: Path) -> int:
-    """Unpack some files of an archive; returns how many.
+def unpack(archive: Path, output_path: Callable[[str], str | None], out: Path) -> int:
+    """Unpack files of an archive; returns their number.
 
     Args:
         archive: a zip file.
-        place: path of a file in the archive -> its path below `out`, or None to leave it out.
+        output_path: path of a file in the archive -> its path below `out`, or None to skip it.
         out: folder to unpack into.
 
     Raises:
         DataError: not a zip file, damaged, encrypted, a path that leaves the folder, more bytes than allowed,
-            or none of the wanted files.
+            or no file of the data set.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
-            count = _unpack(packed, place, out)
+            count = _unpack(packed, output_path, out)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as problem:
         raise DataError(f"{archive}: {problem}; expected the publisher's zip file; remove it and fetch again") from None
     if not count:
-        raise DataError(f"{archive}: no file of the data set in it; expected the publisher's zip file; fetch it again")
+        raise DataError(f"{archive}: no file of the data set; expected the publisher's zip file; fetch it again")
     return count

@@ -1,4 +1,4 @@
-"""The manifest of an edge package: everything a board must know of a model, read strictly or not at all."""
+"""The manifest of an edge package: what a board needs to know about a model, with strict validation."""
 
 import dataclasses
 import unicodedata
@@ -48,34 +48,34 @@ MODALITY_TYPES: dict[str, type] = {
     "vertical": int,
 }
 WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
-MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS = 32, 4096, 16
-MOST_VALUES = 1 << 24
-"""Largest count of numbers in a window's features or tokens: 64 MiB, some hundred times what a model has."""
-MOST_CHARACTERS = 200
-"""Length of a name, a label or a unit."""
-SLOWEST_HZ, FASTEST_HZ, SHORTEST_S, LONGEST_S = 1e-3, 1e6, 1e-4, 86_400
+MAX_MODALITIES, MAX_LABELS, MAX_PRECISIONS = 32, 4096, 16
+MAX_VALUES = 1 << 24
+"""Largest number of values in a window's features or tokens: 64 MiB, about a hundred times a typical model."""
+MAX_CHARACTERS = 200
+"""Longest name, label or unit."""
+MIN_RATE_HZ, MAX_RATE_HZ, MIN_STEP_S, MAX_STEP_S = 1e-3, 1e6, 1e-4, 86_400
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a package promises.
+    """Declaration of a package's model and files.
 
     Attributes:
-        name: of the model.
-        modalities: its sensors, in the order of the encoder's `valid` input.
-        labels: the K classes.
-        window: how recordings become windows.
+        name: name of the model.
+        modalities: sensors, in the order of the encoder's `valid` input.
+        labels: names of the K classes.
+        window: declaration of the windows.
         normalisation: scales of the features.
         token_dim: D, width of the token of one step.
         graphs: precision -> part ("encoder", "head") -> file name.
-        default_precision: the one used when none is asked for.
-        parameters: weights of the network.
-        macs: multiply-adds of one encoder "step", of the "head", and of a whole "window".
+        default_precision: precision used by default.
+        parameters: number of weights of the network.
+        macs: multiply-adds of one encoder "step", of the "head", and of a "window".
         files: file name -> {"sha256", "bytes"}; filled in by `write_package`.
-        metrics: what was measured, by whom it was measured.
-        provenance: how the model came about ("data", "split", seeds, versions).
+        metrics: measured results.
+        provenance: origin of the model ("data", "split", seeds, versions).
         licence: terms of use.
-        calibration: of the probabilities; None, and then not written, for a package that was not calibrated.
+        calibration: calibration of the probabilities; None, and not written, for a package without it.
     """
 
     name: str
@@ -95,11 +95,11 @@ class Manifest:
     calibration: TemperatureScaling | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a manifest that contradicts itself."""
+        """Raise PackageError for an inconsistent manifest."""
         self._check_sizes()
         names = [spec.name for spec in self.modalities]
-        _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more different names")
-        _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "different labels")
+        _require(len(names) == len(set(names)) > 0, f"modalities {names}", "one or more unique names")
+        _require(len(self.labels) == len(set(self.labels)) > 0, f"{len(self.labels)} labels", "unique labels")
         _require(self.token_dim > 0, f"token_dim {self.token_dim}", "above 0")
         _require(set(self.macs) == {"step", "head", "window"}, f"macs {sorted(self.macs)}", "step, head and window")
         _require(set(self.normalisation.scale) == set(names), "normalisation", "scales for each modality")
@@ -117,35 +117,35 @@ class Manifest:
         _require(not named, f"a threshold and a label {UNKNOWN!r}", "one of the two")
 
     def _check_sizes(self) -> None:
-        """Refuse what no board could hold or show, before anything of that size is made."""
+        """Raise PackageError for sizes that no board supports, before allocating anything."""
         counts = len(self.modalities), len(self.labels), len(self.graphs)
-        fits = all(map(le, counts, (MOST_MODALITIES, MOST_LABELS, MOST_PRECISIONS)))
+        fits = all(map(le, counts, (MAX_MODALITIES, MAX_LABELS, MAX_PRECISIONS)))
         found = "{} modalities, {} labels, {} precisions".format(*counts)
-        _require(fits, found, f"at most {MOST_MODALITIES}, {MOST_LABELS} and {MOST_PRECISIONS}")
+        _require(fits, found, f"at most {MAX_MODALITIES}, {MAX_LABELS} and {MAX_PRECISIONS}")
         texts = [self.name, *self.labels, *self.graphs, *(spec.name for spec in self.modalities)]
         texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints)]
         for text in texts:
-            shown = len(text) <= MOST_CHARACTERS and not any(unicodedata.category(sign) == "Cc" for sign in text)
-            _require(shown, f"the name {text[:40]!r}", f"up to {MOST_CHARACTERS} characters and none that steers")
+            printable = len(text) <= MAX_CHARACTERS and not any(unicodedata.category(char) == "Cc" for char in text)
+            _require(printable, f"the name {text[:40]!r}", f"up to {MAX_CHARACTERS} characters, no control characters")
         window = self.window
         for rate_hz in (spec.rate_hz for spec in self.modalities):
-            _require(SLOWEST_HZ <= rate_hz <= FASTEST_HZ, f"{rate_hz} Hz", f"{SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz")
-        timely = SHORTEST_S <= window.step_s <= LONGEST_S
-        _require(timely, f"a step of {window.step_s} s", f"{SHORTEST_S:g} to {LONGEST_S:g} s")
+            _require(MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ, f"{rate_hz} Hz", f"{MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz")
+        usable = MIN_STEP_S <= window.step_s <= MAX_STEP_S
+        _require(usable, f"a step of {window.step_s} s", f"{MIN_STEP_S:g} to {MAX_STEP_S:g} s")
         width = max(self.token_dim, *(2 * spec.patch * spec.channels for spec in self.modalities), 1)
-        fits = window.steps * width <= MOST_VALUES and window.hop <= MOST_VALUES
-        _require(fits, f"{window.steps} steps of {width} values, hop {window.hop}", f"at most {MOST_VALUES} values")
+        fits = window.steps * width <= MAX_VALUES and window.hop <= MAX_VALUES
+        _require(fits, f"{window.steps} steps of {width} values, hop {window.hop}", f"at most {MAX_VALUES} values")
         sizes = (self.parameters, *self.macs.values())
         _require(min(sizes) >= 0, f"parameters and multiply-adds {sizes}", "0 or more")
 
     @property
     def info(self) -> DatasetInfo:
-        """The sensors, labels and window as `edgehar.signals.windows` takes them."""
+        """Sensors, labels and window, as used by `edgehar.signals.windows`."""
         return DatasetInfo(self.name, self.modalities, self.labels, self.window, licence=self.licence)
 
     @property
     def needed_files(self) -> set[str]:
-        """Every file the package cannot do without."""
+        """Files that a package must have."""
         return {name for parts in self.graphs.values() for name in parts.values()} | {QUANTISATION_ARRAYS, PARITY}
 
     def to_json(self) -> dict[str, Any]:
@@ -162,14 +162,14 @@ class Manifest:
 
     @staticmethod
     def from_json(entry: Any) -> "Manifest":
-        """Read a manifest; raises PackageError for another format, an unknown version, key or type."""
+        """Inverse of `to_json`; raises PackageError for another format, version, key or type."""
         if not isinstance(entry, dict) or cast(Json, entry).get("format") != FORMAT:
-            raise PackageError(f"manifest: no format {FORMAT!r}; expected an edge package; export the model again")
+            raise PackageError(f"manifest: not of format {FORMAT!r}; expected an edge package; export the model again")
         fields = cast(Json, entry).copy()
         version = fields.pop("format_version", None)
         if type(version) is not int or version != FORMAT_VERSION:
             raise PackageError(
-                f"manifest: format version {version!r}; this edgehar reads version {FORMAT_VERSION}; "
+                f"manifest: format version {version!r}; expected {FORMAT_VERSION}; "
                 "update edgehar or export the model again"
             )
         del fields["format"]
@@ -180,7 +180,7 @@ class Manifest:
         window = _typed(fields["window"], WINDOW_TYPES, "window")
         _typed(fields["macs"], {"step": int, "head": int, "window": int}, "macs")
         for texts in (fields["labels"], *(spec["joints"] for spec in specs)):
-            _require(all(isinstance(text, str) for text in texts), "a label or joint that is no text", "strings")
+            _require(all(isinstance(text, str) for text in texts), "a label or joint that is not a text", "texts")
         for spec in specs:
             _require(all(type(parent) is int for parent in spec["parents"]), "parents", "whole numbers")
         for precision, parts in fields["graphs"].items():
@@ -191,7 +191,7 @@ class Manifest:
             fields["modalities"] = tuple(ModalitySpec.from_json(spec) for spec in specs)
             fields["labels"] = tuple(fields["labels"])
             fields["window"] = WindowSpec(**window)
-            with np.errstate(over="ignore"):  # what is too large for float32 is refused as not finite
+            with np.errstate(over="ignore"):  # a scale beyond float32 is rejected as not finite
                 fields["normalisation"] = Normalisation.from_json(fields["normalisation"])
             return Manifest(**fields, calibration=TemperatureScaling.from_json(calibration) if calibrated else None)
         except PackageError:
@@ -206,12 +206,14 @@ def _require(condition: bool, found: str, expected: str) -> None:
 
 
 def _typed(entry: Any, types: dict[str, type], where: str) -> Json:
-    """A copy of the entry, which must be a dict with exactly these keys and values of these JSON types."""
+    """A copy of the entry; raises PackageError unless it is a dict with exactly these keys and JSON types."""
     _require(isinstance(entry, dict), where, "a JSON object")
     unknown, missing = sorted(set(entry) - set(types)), sorted(set(types) - set(entry))
-    _require(not unknown and not missing, f"{where}: unknown keys {unknown}, missing {missing}", "those of the format")
+    _require(
+        not unknown and not missing, f"{where}: unknown keys {unknown}, missing {missing}", "the keys of the format"
+    )
     for key, kind in types.items():
         allowed = {float: (int, float), list: (list, tuple)}.get(kind, (kind,))
-        right = isinstance(entry[key], allowed) and not isinstance(entry[key], bool)
-        _require(right, f"{where}: {key} is of type {type(entry[key]).__name__}", kind.__name__)
+        has_type = isinstance(entry[key], allowed) and not isinstance(entry[key], bool)
+        _require(has_type, f"{where}: {key} is of type {type(entry[key]).__name__}", kind.__name__)
     return dict(entry)

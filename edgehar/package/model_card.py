@@ -1,4 +1,8 @@
-"""The model card is rendered from the manifest alone: no number in it was typed by hand."""
+"""Model card of a package, generated from the manifest.
+
+`edgehar verify` compares the card with the generated text, so that a change of the text here makes it reject the
+cards of existing packages.
+"""
 
 from typing import Any
 
@@ -7,7 +11,7 @@ from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import UNKNOWN
 
 INLINE_VALUES = 4
-"""Longest list that is shown in a table cell; longer ones (a confusion matrix) stay in manifest.json."""
+"""Longest list shown in a table cell; longer ones, such as a confusion matrix, are in manifest.json only."""
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
@@ -29,7 +33,7 @@ def _shown(value: Any) -> str:
 
 
 def flatten(entry: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested JSON as (dotted key, text) rows; long or nested lists are left out."""
+    """Nested JSON as rows (dotted key, text); long or nested lists are omitted."""
     if isinstance(entry, dict):
         rows: list[tuple[str, str]] = []
         for key, value in entry.items():  # pyright: ignore[reportUnknownVariableType]
@@ -43,7 +47,7 @@ def flatten(entry: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _calibration(calibration: TemperatureScaling) -> list[str]:
-    """What was fitted and measured, in words and as a table."""
+    """Temperature, threshold and calibration error."""
     people = len(calibration.subjects)
     lines = [
         f"Probabilities are of logits divided by {calibration.temperature:.6g}, fitted on {calibration.windows} "
@@ -67,7 +71,7 @@ def _calibration(calibration: TemperatureScaling) -> list[str]:
 
 
 def model_card(manifest: Manifest) -> str:
-    """Markdown for people, from nothing but the manifest."""
+    """The model card as Markdown."""
     window = manifest.window
     how = {
         "clip": "A pre-cut clip is stretched over one window by normalised time.",
@@ -111,11 +115,11 @@ def model_card(manifest: Manifest) -> str:
     lines += ["## Licence", "", manifest.licence or "Not stated.", ""]
     lines += ["## Limits", ""]
     if calibration is not None and calibration.threshold is not None:
-        answers = f'- It names one of the labels above or says "{UNKNOWN}"; what it never learned can still score high.'
+        output = f'- It names one of the labels above or says "{UNKNOWN}"; what it never learned can still score high.'
     else:
-        answers = "- It names one of the labels above for every window, also when the person does something else."
+        output = "- It names one of the labels above for every window, also when the person does something else."
     lines += [
-        answers,
+        output,
         "- It was measured on the data named above only; other people, sensors or placements can do worse.",
         "- Not for medical or safety decisions.",
     ]

@@ -1,4 +1,4 @@
-"""What a writer that was killed leaves beside its output is cleared up by the next one; nothing whole is lost."""
+"""Remains of killed writers are removed or restored by the next writer of the same output."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ with locked(out), atomic_file(out.with_name(f".{out.name}.progress")) as file, a
 
 
 def killed_writer(out: Path) -> int:
-    """The number of a process that was killed while it wrote."""
+    """Process id of a writer killed during the write."""
     writer = subprocess.Popen([sys.executable, "-c", KILLED, str(out)])
     assert writer.wait() == -9
     return writer.pid
@@ -31,7 +31,7 @@ def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-def test_what_a_killed_writer_left_goes_and_what_is_whole_stays(tmp_path: Path) -> None:
+def test_remains_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     out, other = tmp_path / "student", tmp_path / ".student.more.1.tmp"
     with atomic_folder(out) as folder:
         (folder / "weights").write_text("whole")
@@ -43,10 +43,10 @@ def test_what_a_killed_writer_left_goes_and_what_is_whole_stays(tmp_path: Path) 
     assert (out / "weights").read_text() == "whole"
 
 
-def test_what_a_killed_writer_was_about_to_replace_goes_back(tmp_path: Path) -> None:
+def test_an_output_about_to_be_replaced_is_restored(tmp_path: Path) -> None:
     out = tmp_path / "student"
-    gone = killed_writer(out)
-    old = tmp_path / f".student.{gone}.old"
+    killed = killed_writer(out)
+    old = tmp_path / f".student.{killed}.old"
     old.mkdir()
     (old / "weights").write_text("whole")
     with locked(out):
@@ -55,7 +55,7 @@ def test_what_a_killed_writer_was_about_to_replace_goes_back(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", ["tmp", "old"])
-def test_a_writer_that_still_runs_is_left_alone(tmp_path: Path, suffix: str) -> None:
+def test_files_of_a_running_writer_are_kept(tmp_path: Path, suffix: str) -> None:
     running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         busy = tmp_path / f".student.{running.pid}.{suffix}"
