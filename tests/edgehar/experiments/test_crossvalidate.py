@@ -1,8 +1,6 @@
 """Cross-validation uses the training subjects of the outer split only, and writes what calibration reads."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from edgehar.data import recordings
 from edgehar.metrics.out_of_fold import read_out_of_fold
 from edgehar.signals.clip import Clip, Dataset
 from edgehar.simulation.dataset import SimulatorConfig, simulate
+from tests.edgehar.experiments.in_process import Finished, edgehar
 
 SHORT = ("--preset", "tiny", "--update-share", "0.1")
 OUTER = ("--outer", "odd-even")
@@ -33,9 +32,8 @@ def scrambled(clip: Clip) -> Clip:
     return replace(clip, signals=drawn)
 
 
-def crossvalidate(data: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "edgehar", "crossvalidate", "--data", str(data), "--out", str(out), *more]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+def crossvalidate(data: Path, out: Path, *more: str) -> Finished:
+    return edgehar("crossvalidate", "--data", str(data), "--out", str(out), *more)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from edgehar.experiments.suite.plan import drawn_activities, plan_runs
 from edgehar.signals.clip import Dataset
 from edgehar.simulation.activities import ACTIVITIES
 from edgehar.simulation.dataset import SimulatorConfig, simulate
+from tests.edgehar.experiments.in_process import edgehar
 
 LABELS = ("walk", "wave", "squat", "clap")
 SIMULATOR = SimulatorConfig(subjects=4, trials=2, activities=LABELS)
@@ -36,12 +37,11 @@ def simulated() -> Dataset:
 
 
 def command(*arguments: str) -> list[str]:
-    words = [sys.executable, "-m", "edgehar", "evaluate", "--suite"]
-    return [*words, *arguments, "--data", "own", "--results", "results"]
+    return ["evaluate", "--suite", *arguments, "--data", "own", "--results", "results"]
 
 
 def suite(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False)
+    done = edgehar(*command(*arguments), folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -152,7 +152,7 @@ def test_finished_run_is_skipped_and_replace_repeats_only_the_collecting(
 
 
 def test_killed_suite_resumes_and_labels_are_counted(workspace: Path) -> None:
-    words = command("labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1")
+    words = [sys.executable, "-m", "edgehar", *command("labels", *SHORT, "--shares", "0.25,1.0", "--draws", "1")]
     with (workspace / "log").open("w") as log:
         victim = subprocess.Popen(words, cwd=workspace, stdout=log, stderr=log)
     while not list((workspace / "runs/suite").glob("*-labels-*/.finetune-0.25-0-scratch.lock")):

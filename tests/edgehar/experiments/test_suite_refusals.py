@@ -1,7 +1,6 @@
 """Suites refuse, before any training, what could not be measured or stored, or would replace other results."""
 
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from edgehar.experiments.recipe import Recipe
 from edgehar.experiments.suite.command import check_runs
 from edgehar.experiments.suite.options import SuiteOptions
 from edgehar.experiments.suite.plan import plan_runs
+from tests.edgehar.experiments.in_process import edgehar
 from tests.edgehar.experiments.test_suite import SHORT, command, simulated, write_out_of_fold
 
 
@@ -27,8 +27,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def refused(workspace: Path, *arguments: str) -> str:
     """The message of a suite that starts no training."""
-    words = [*command("accuracy", "--seeds", "4", *SHORT), *arguments]
-    done = subprocess.run(words, cwd=workspace, capture_output=True, text=True, check=False)
+    done = edgehar(*command("accuracy", "--seeds", "4", *SHORT), *arguments, folder=workspace)
     assert done.returncode == 2
     assert not (workspace / "runs").exists()
     return done.stderr
