@@ -24,7 +24,9 @@ class ScoredOptions(Options):
     root: str | None = option(None, "folder with the recordings of a named data set")
     split: str | None = option(None, "split whose test subjects are scored, or all; default: the split of training")
     precision: str | None = option(None, "precision to run; default: as chosen by bench --tune, or the package's")
-    modalities: tuple[str, ...] = option((), "sensors to use; the others count as missing; default: all sensors of the package")
+    modalities: tuple[str, ...] = option(
+        (), "sensors to use; the others count as missing; default: all sensors of the package"
+    )
     threads: int | None = option(
         None, "onnxruntime's threads; default: as chosen by bench --tune, or 1", at_least=1, at_most=MAX_THREADS
     )

@@ -101,7 +101,9 @@ def percentages(windows: dict[str, Any], segments: dict[str, Any]) -> dict[str, 
     return {name: 100 * value for name, value in scores.items()}
 
 
-def recording_row(entry: Replay, compared: AlignedSegments, found: list[Detection], labels: tuple[str, ...]) -> dict[str, Any]:
+def recording_row(
+    entry: Replay, compared: AlignedSegments, found: list[Detection], labels: tuple[str, ...]
+) -> dict[str, Any]:
     """The scores of one recording, for JSON."""
     scores = segment_scores([compared], labels) if compared.truth else {}
     delay = delay_scores(found, labels)

@@ -1,4 +1,4 @@
-"""Programs that a test starts and ends: `edgehar run`, and a broker; what they say is waited for, never slept for."""
+"""Runs `edgehar run` in this process or another one, and an MQTT broker; tests wait for output, never for a time."""
 
 import contextlib
 import io
@@ -11,44 +11,50 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import edgehar
+from edgehar import cli
 from edgehar.deploy.live.inbox import Inbox, MessageSource
 from edgehar.deploy.live.json_lines import stream_predictions
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.signals.clip import Prediction
-from tests.deploy.test_stream import Recording, sample_by_sample
+from tests.deploy.streams import Recording, sample_by_sample
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_S = 30.0
-"""Nothing here takes a tenth of it; who waits for longer has found a fault."""
+"""Time limit of every wait, at least ten times longer than needed."""
 
 
 def lines_of(recording: Recording) -> list[bytes]:
+    """The samples of a recording as lines of a stream; every second line has a list of times."""
     return [
         json.dumps(
-            {"modality": name, "time_s": list(times) if place % 2 else times[0], "samples": samples.tolist()}
+            {"modality": name, "time_s": list(times) if index % 2 else times[0], "samples": samples.tolist()}
         ).encode()
         + b"\n"
-        for place, (name, samples, times) in enumerate(sample_by_sample(recording))
+        for index, (name, samples, times) in enumerate(sample_by_sample(recording))
     ]
 
 
-def assert_same_answers(found: list[bytes], expected: list[Prediction]) -> None:
-    entries = [json.loads(line) for line in found]
-    assert [entry["start_s"] for entry in entries] == pytest.approx([one.start_s for one in expected], abs=1e-6)
-    for entry, one in zip(entries, expected, strict=True):
-        np.testing.assert_allclose(list(entry["probabilities"].values()), one.probabilities, atol=1e-5)
+def probabilities(lines: Iterable[bytes | str]) -> list[list[float]]:
+    """The probabilities in lines of predictions."""
+    return [list(json.loads(line)["probabilities"].values()) for line in lines]
+
+
+def assert_same_predictions(lines: list[bytes], expected: list[Prediction]) -> None:
+    """The same windows, with probabilities within 1e-5."""
+    assert [json.loads(line)["start_s"] for line in lines] == pytest.approx([one.start_s for one in expected], abs=1e-6)
+    np.testing.assert_allclose(probabilities(lines), [one.probabilities for one in expected], atol=1e-5)
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
-    """What the condition returns once that is true; fails after LONG_S."""
+    """The first true value of the condition; fails after LONG_S."""
     end_s = time.monotonic() + LONG_S
     while not (found := condition()):
         assert time.monotonic() < end_s, f"waited in vain for {what}"
@@ -56,8 +62,35 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     return found
 
 
+class Result(NamedTuple):
+    """Exit code, and the lines of standard output and standard error."""
+
+    code: int
+    output: list[str]
+    log: list[str]
+
+
+def run_stream(package: Path, lines: Iterable[bytes], *options: str) -> Result:
+    """`edgehar run --stdin` in this process, with these lines on standard input."""
+    output, log = io.StringIO(), io.StringIO()
+    read, write = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(write, "wb") as pipe, contextlib.suppress(BrokenPipeError):
+            pipe.write(b"".join(lines))
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    with os.fdopen(read) as stdin, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(log):
+            feeder.start()
+            code = cli.main(["run", str(package), "--stdin", *options])
+    feeder.join(LONG_S)
+    return Result(code, output.getvalue().splitlines(), log.getvalue().splitlines())
+
+
 class Log(io.StringIO):
-    """What this process says on standard error, to be waited for."""
+    """Standard error of this process, to be waited for."""
 
     def port(self) -> int:
         return int(self.wait("listening on").rpartition(":")[2])
@@ -72,39 +105,39 @@ class Log(io.StringIO):
 def predictions_from(
     recognizer: Recognizer, source: MessageSource, feed: Callable[[Inbox, Log], None]
 ) -> tuple[list[Prediction], Log]:
-    """Predictions of a source while another thread feeds it; both sensors are waited for however long it takes."""
-    fed: list[BaseException] = []
+    """Predictions of a source that another thread feeds; the stream waits for both sensors without limit."""
+    errors: list[BaseException] = []
     stream = edgehar.StreamRecognizer(recognizer, lateness_s=float("inf"))
     with contextlib.redirect_stderr(Log()) as log, Inbox(source) as inbox:
 
-        def feeding() -> None:
+        def run() -> None:
             try:
                 feed(inbox, log)
-            except BaseException as problem:
-                fed.append(problem)
+            except BaseException as error:
+                errors.append(error)
                 inbox.stop()
 
-        feeder = threading.Thread(target=feeding, daemon=True)
+        feeder = threading.Thread(target=run, daemon=True)
         feeder.start()
         found = [prediction for prediction, _ in stream_predictions(stream, inbox.messages(), skip_bad=True)]
         feeder.join(LONG_S)
-    for problem in fed:
-        raise problem
+    for error in errors:
+        raise error
     return found, log
 
 
 class LineReader:
-    """The lines of a pipe or of a socket's file as they come."""
+    """The lines of a pipe or of a socket's file as they arrive."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.lines: list[bytes] = []
         self._changed = threading.Condition()
         self._ended = False
-        self._thread = threading.Thread(target=self._listen, args=(file,), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(file,), daemon=True)
         self._thread.start()
 
-    def _listen(self, file: IO[bytes]) -> None:
-        with contextlib.suppress(OSError, ValueError):  # closed under the reader: the end
+    def _read(self, file: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the file is closed meanwhile
             for line in file:
                 with self._changed:
                     self.lines.append(line)
@@ -114,6 +147,8 @@ class LineReader:
             self._changed.notify_all()
 
     def line_with(self, text: str) -> str:
+        """Wait for a line with this text."""
+
         def found() -> list[str]:
             return [line.decode() for line in self.lines if text in line.decode()]
 
@@ -123,23 +158,25 @@ class LineReader:
             return found()[0]
 
     def count(self, lines: int) -> list[bytes]:
+        """Wait for this many lines."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.lines) >= lines or self._ended, LONG_S)
             assert len(self.lines) >= lines, self.lines
             return list(self.lines)
 
     def all(self) -> list[bytes]:
+        """Wait for the end of the file."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._ended, LONG_S), "no end"
         return self.lines
 
 
 class Running:
-    """`edgehar run` with these options."""
+    """A process of `edgehar run`; `output` and `log` are its standard output and standard error."""
 
     def __init__(self, package: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "edgehar.cli", "run", str(package), *options],
+            [sys.executable, "-m", "edgehar", "run", str(package), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -150,7 +187,7 @@ class Running:
         assert self.process.stdout
         assert self.process.stderr
         self.stdin = self.process.stdin
-        self.answers, self.log = LineReader(self.process.stdout), LineReader(self.process.stderr)
+        self.output, self.log = LineReader(self.process.stdout), LineReader(self.process.stderr)
 
     def send(self, *lines: bytes) -> None:
         self.stdin.write(b"".join(lines))
@@ -168,8 +205,8 @@ class Running:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        for heard in (self.answers, self.log):
-            heard.all()
+        for reader in (self.output, self.log):
+            reader.all()
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe
             pipe.close()
@@ -190,7 +227,7 @@ def client(port: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def served(port: int = 0) -> socket.socket:
+def open_server(port: int = 0) -> socket.socket:
     server = socket.create_server(("127.0.0.1", port))
     server.settimeout(LONG_S)
     return server
@@ -211,7 +248,7 @@ class Broker:
         pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed: pip install 'edgehar[mqtt]'")
         self._program, self.port = program, free_port()
         self._configuration = folder / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""  # else it could not read files of the test's folder
+        user = "user root\n" if os.geteuid() == 0 else ""  # otherwise it cannot read the test's files
         self._configuration.write_text(f"{user}listener {self.port} 127.0.0.1\n{security}\n{extra}\n")
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -220,14 +257,14 @@ class Broker:
         command = [self._program, "-c", str(self._configuration)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert self._process.stderr
-        self.said = LineReader(self._process.stderr)
-        self.said.line_with(" running")
+        self.log = LineReader(self._process.stderr)
+        self.log.line_with(" running")
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self.said.all()
+            self.log.all()
             assert self._process.stderr
             self._process.stderr.close()
             self._process = None

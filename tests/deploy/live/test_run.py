@@ -1,4 +1,4 @@
-"""`edgehar run` turns a recording or a live stream into JSON lines, and says which line is wrong."""
+"""`edgehar run` on recordings and live streams."""
 
 import json
 import subprocess
@@ -14,34 +14,16 @@ from edgehar.deploy.live import run
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.segments import Segmenter
 from edgehar.errors import ConfigError, DataError
-from tests.deploy.running import LONG_S, running
-from tests.deploy.running import lines_of as byte_lines_of
-from tests.deploy.test_stream import Recording, sample_by_sample, steady
+from tests.deploy.running import LONG_S, ROOT, lines_of, probabilities, run_stream, running
+from tests.deploy.streams import Recording, sample_by_sample, steady
 from tests.deploy.tiny_package import INERTIAL, LABELS, SKELETON
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def lines_of(recording: Recording) -> list[str]:
-    return [line.decode().strip() for line in byte_lines_of(recording)]
-
-
-def run_stream(package: Path, text: str | bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "edgehar.cli", "run", str(package), "--stdin", *options]
-    data = text if isinstance(text, bytes) else text.encode()
-    return subprocess.run(command, input=data, capture_output=True, check=False, cwd=ROOT)
-
-
-def probabilities(lines: list[str]) -> list[list[float]]:
-    return [list(json.loads(line)["probabilities"].values()) for line in lines]
-
-
-def test_a_live_stream_says_what_the_recording_says(sliding_package: Path, recognizer: Recognizer) -> None:
+def test_stream_equals_recording(sliding_package: Path, recognizer: Recognizer) -> None:
     recording = steady(2.0)
-    answer = run_stream(sliding_package, "\n".join([*lines_of(recording), "", ""]))
-    assert answer.returncode == 0
-    assert answer.stderr == b"edgehar: skeleton: 61 samples, all used\nedgehar: inertial: 101 samples, all used\n"
-    found = answer.stdout.decode().splitlines()
+    code, found, log = run_stream(sliding_package, [*lines_of(recording), b"\n", b"\n"])
+    assert code == 0
+    assert log == ["edgehar: skeleton: 61 samples, all used", "edgehar: inertial: 101 samples, all used"]
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     np.testing.assert_allclose(probabilities(found), [one.probabilities for one in expected], atol=1e-5)
     first = json.loads(found[0])
@@ -50,19 +32,19 @@ def test_a_live_stream_says_what_the_recording_says(sliding_package: Path, recog
     assert first["label"] == expected[0].label
 
 
-def test_the_command_ends_at_a_bad_line_after_what_it_knew(sliding_package: Path) -> None:
-    answer = run_stream(sliding_package, "\n".join([*lines_of(steady(1.0)), "oops"]))
-    assert answer.returncode == 2
-    assert answer.stdout.count(b"\n") > 0
-    assert answer.stderr.count(b"\n") == 1
-    assert b"line 83: not JSON" in answer.stderr
+def test_invalid_line_ends_the_run(sliding_package: Path) -> None:
+    code, output, log = run_stream(sliding_package, [*lines_of(steady(1.0)), b"oops"])
+    assert code == 2
+    assert len(output) > 0
+    assert len(log) == 1
+    assert "line 83: not JSON" in log[0]
 
 
-def test_activities_in_place_of_predictions(sliding_package: Path, recognizer: Recognizer) -> None:
+def test_activities_instead_of_predictions(sliding_package: Path, recognizer: Recognizer) -> None:
     recording = steady(4.0)
-    answer = run_stream(sliding_package, "\n".join(lines_of(recording)), "--activities", "0.2")
-    assert answer.returncode == 0
-    found = [json.loads(line) for line in answer.stdout.decode().splitlines()]
+    result = run_stream(sliding_package, lines_of(recording), "--activities", "0.2")
+    assert result.code == 0
+    found = [json.loads(line) for line in result.output]
     segmenter = Segmenter(0.2)
     stream = edgehar.StreamRecognizer(recognizer)
     predictions = [one for push in sample_by_sample(recording) for one in stream.push(*push)] + stream.flush()
@@ -80,7 +62,7 @@ def write_csv(path: Path, values: Any, times: Any = None) -> None:
     np.savetxt(path, table, delimiter=",", header=header, comments="", fmt="%.9g")
 
 
-def test_a_recording_in_files(
+def test_recording_in_files(
     sliding_package: Path, recognizer: Recognizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording = steady(2.0)
@@ -94,30 +76,30 @@ def test_a_recording_in_files(
     np.testing.assert_allclose(found, [one.probabilities for one in expected], atol=1e-4)
 
 
-def test_a_clip_is_stretched_whatever_its_times(clip_package: Path, tmp_path: Path, capsys: Any) -> None:
+def test_clip_package_ignores_timestamps(clip_package: Path, tmp_path: Path, capsys: Any) -> None:
     recording = steady(2.0)
     write_csv(tmp_path / "timed.csv", recording.signals["inertial"], recording.times_s["inertial"])
     write_csv(tmp_path / "plain.csv", recording.signals["inertial"])
-    said: list[str] = []
+    outputs: list[str] = []
     for name in ("timed.csv", "plain.csv"):
         assert run.main([str(clip_package), "--input", f"inertial={tmp_path / name}"]) == 0
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
-    assert said[0].count("\n") == 1
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("\n") == 1
 
 
-def test_a_sensor_has_one_file(sliding_package: Path, tmp_path: Path) -> None:
+def test_sensor_given_twice_is_rejected(sliding_package: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "i.npy", np.zeros((100, 6)))
     entry = f"inertial={tmp_path / 'i.npy'}"
     with pytest.raises(ConfigError, match=r"--input .*inertial.* twice"):
         run.main([str(sliding_package), "--input", f"{entry},{entry}"])
 
 
-def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> None:
+def test_invalid_sources_are_rejected(sliding_package: Path, tmp_path: Path) -> None:
     package = str(sliding_package)
     (tmp_path / "bad.csv").write_text("a,b,c,d,e,f\n1,2,3,4,5,x\n")
     (tmp_path / "note.txt").write_text("hello")
-    refused: list[tuple[list[str], type[Exception], str]] = [
+    rejected: list[tuple[list[str], type[Exception], str]] = [
         ([], ConfigError, "no source"),
         (["--stdin", "--input", "inertial=a.csv"], ConfigError, "--input and --stdin"),
         (["--data", "utd-mhad"], ConfigError, "--clip"),
@@ -149,14 +131,14 @@ def test_unusable_sources_are_refused(sliding_package: Path, tmp_path: Path) -> 
         (["--input", f"inertial={tmp_path / 'bad.csv'}"], DataError, r"bad.csv:2: column 6 is 'x'"),
         (["--data", str(tmp_path), "--clip", "x"], DataError, str(tmp_path)),
     ]
-    for options, kind, message in refused:
+    for options, kind, message in rejected:
         with pytest.raises(kind, match=message):
             run.main([package, *options])
 
 
-def write_recordings(folder: Path) -> Recording:
-    """A data set with one continuous recording of both sensors, and one without the skeleton."""
-    recording = steady(2.0)
+def write_recordings(folder: Path, seconds: float = 2.0) -> Recording:
+    """A data set with a continuous recording of both sensors, and one without the skeleton."""
+    recording = steady(seconds)
     window = {"steps": 6, "step_s": 0.08, "hop": 2}
     header = {"format": "edgehar-recordings", "format_version": 1, "name": "lab", "kind": "continuous"}
     header |= {"window": window, "modalities": [INERTIAL.to_json(), SKELETON.to_json()], "labels": list(LABELS)}
@@ -172,17 +154,18 @@ def write_recordings(folder: Path) -> Recording:
     return recording
 
 
-@pytest.mark.parametrize("source", ["--data", "--replay"])
-def test_recordings_of_other_sensors_are_refused_at_once(
-    sliding_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+@pytest.mark.parametrize("source", [["--data"], ["--speed", "inf", "--replay"]], ids=["data", "replay"])
+def test_recordings_of_other_sensors_are_rejected(
+    sliding_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: list[str]
 ) -> None:
     write_recordings(tmp_path)
+    options = [*source, str(tmp_path)]
     header = json.loads((tmp_path / "recordings.json").read_text())
 
-    def rename(**facts: Any) -> list[str]:
-        others = [header["modalities"][0] | facts, *header["modalities"][1:]]
+    def rename(**changes: Any) -> list[str]:
+        others = [header["modalities"][0] | changes, *header["modalities"][1:]]
         (tmp_path / "recordings.json").write_text(json.dumps(header | {"modalities": others}))
-        return [str(sliding_package), source, str(tmp_path), "--clip", "wrist"]
+        return [str(sliding_package), *options, "--clip", "wrist"]
 
     with pytest.raises(DataError, match="inertial has 6 channels in m/s2 and rad/s"):
         run.main(rename(unit="m/s2 and rad/s"))
@@ -202,7 +185,7 @@ class Interrupt:
         if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore SIGINT
 sys.meta_path.insert(0, Interrupt())
 from edgehar.cli import main
 sys.exit(main(sys.argv[2:]))
@@ -210,23 +193,23 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "message"),
     [
         ("numpy.linalg", "interrupted"),
         ("onnxruntime.capi.onnxruntime_pybind11_state", "interrupted"),
         ("cryptography.exceptions", "interrupted after 0 lines"),
     ],
 )
-def test_ctrl_c_while_a_package_is_opened_ends_in_one_line(sliding_package: Path, module: str, said: str) -> None:
+def test_interrupt_while_a_package_is_opened_gives_one_line(sliding_package: Path, module: str, message: str) -> None:
     words = ["run", str(sliding_package), "--stdin", "--key", "maker.public.pem"]
-    answer = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, module, *words], capture_output=True, check=False, cwd=ROOT, input=b""
     )
-    assert answer.returncode == 130
-    assert answer.stderr.decode().strip() == f"edgehar: {said}"
+    assert process.returncode == 130
+    assert process.stderr.decode().strip() == f"edgehar: {message}"
 
 
-def test_a_replay_says_what_the_recording_says(
+def test_replay_equals_recording(
     sliding_package: Path, recognizer: Recognizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recording = write_recordings(tmp_path)
@@ -252,21 +235,21 @@ def test_a_replay_says_what_the_recording_says(
         run.main([str(sliding_package), "--replay", str(tmp_path), "--clip", "wrist", "--modalities", "skeleton"])
 
 
-def test_a_replay_ends_at_a_signal_with_what_it_heard(sliding_package: Path, tmp_path: Path) -> None:
-    write_recordings(tmp_path)
-    options = ("--replay", str(tmp_path), "--clip", "both", "--speed", "0.5")
+def test_signal_ends_a_replay(sliding_package: Path, tmp_path: Path) -> None:
+    write_recordings(tmp_path, seconds=6.0)
+    options = ("--replay", str(tmp_path), "--clip", "both", "--speed", "2")
     with running(sliding_package, *options) as program:
-        program.answers.count(1)
+        program.output.count(1)
         program.end()
         assert program.code() == 0
-        assert len(program.answers.all()) < 10
+        assert len(program.output.all()) < 30  # of 35
         assert all(line.endswith(b" samples, all used\n") for line in program.log.all())
 
 
-def test_the_reader_of_the_answers_may_leave(sliding_package: Path, tmp_path: Path) -> None:
+def test_closed_output_ends_the_run(sliding_package: Path, tmp_path: Path) -> None:
     write_recordings(tmp_path)
     options = ("--replay", str(tmp_path), "--clip", "both", "--speed", "20")
-    command = [sys.executable, "-m", "edgehar.cli", "run", str(sliding_package), *options]
+    command = [sys.executable, "-m", "edgehar", "run", str(sliding_package), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout
         assert process.stderr

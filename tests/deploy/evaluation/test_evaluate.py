@@ -1,39 +1,28 @@
-"""An evaluation counts the test subjects' labelled windows, right by right, with what the board runs."""
+"""`edgehar evaluate`: scores of the labelled windows of the test subjects."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import edgehar
-from edgehar.data import registry
+from edgehar.data import utd_mhad
 from edgehar.deploy.bench import benchmark
 from edgehar.deploy.evaluation import evaluate, stream_evaluate
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError, SplitError
 from edgehar.signals.clip import Clip, Dataset, Segment
+from tests.deploy.streams import random_clip
 from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
 
 
-def make_clip(name: str, subject: str, seed: int, label: int | None) -> Clip:
-    generator = np.random.default_rng(seed)
-    signals = {
-        spec.name: (generator.standard_normal((int(2 * spec.rate_hz), spec.channels)).cumsum(0) / 10).astype(np.float32)
-        for spec in (SKELETON, INERTIAL)
-    }
-    times_s = {spec.name: np.arange(len(signals[spec.name])) / spec.rate_hz for spec in (SKELETON, INERTIAL)}
-    valid = {key: np.ones(len(values), bool) for key, values in signals.items()}
-    return Clip(name, subject, "1", signals, valid, label, times_s)
-
-
-def answered_dataset(recognizer: Recognizer, wrong: int) -> Dataset:
-    """Clips of four subjects labelled with what the package says, but for the first `wrong` ones of subject s2."""
+def labelled_dataset(recognizer: Recognizer, wrong: int) -> Dataset:
+    """Clips of four subjects with the labels that the package predicts, except for the first `wrong` ones of s2."""
     clips: list[Clip] = []
     for subject in ("s1", "s2", "s3", "s4"):
         for take in range(4):
-            clip = make_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
+            clip = random_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
             label = recognizer.manifest.labels.index(recognizer.predict_clip(clip)[0].label)
             if subject == "s2" and take < wrong:
                 label = (label + 1) % len(recognizer.manifest.labels)
@@ -46,18 +35,18 @@ def recognizer(clip_package: Path) -> Recognizer:
     return edgehar.load(clip_package)
 
 
-def test_right_answers_of_test_subjects_are_counted(recognizer: Recognizer) -> None:
-    result = evaluate.evaluate(recognizer, answered_dataset(recognizer, wrong=3), "odd-even")
+def test_correct_windows_of_test_subjects_are_counted(recognizer: Recognizer) -> None:
+    result = evaluate.evaluate(recognizer, labelled_dataset(recognizer, wrong=3), "odd-even")
     assert (result["correct"], result["total"]) == (5, 8)
     assert result["per_subject"] == {"s2": {"correct": 1, "total": 4}, "s4": {"correct": 4, "total": 4}}
     assert result["wilson95"][0] < 5 / 8 < result["wilson95"][1]
-    everyone = evaluate.evaluate(recognizer, answered_dataset(recognizer, wrong=3), "all")
+    everyone = evaluate.evaluate(recognizer, labelled_dataset(recognizer, wrong=3), "all")
     assert (everyone["correct"], everyone["total"]) == (13, 16)
     assert "5 of 8 " in evaluate.summary(result)
 
 
-def test_a_sensor_that_is_not_fed_counts_as_missing(recognizer: Recognizer) -> None:
-    dataset = answered_dataset(recognizer, wrong=0)
+def test_unused_sensor_counts_as_missing(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer, wrong=0)
     without = Dataset(
         dataset.info,
         tuple(
@@ -67,24 +56,24 @@ def test_a_sensor_that_is_not_fed_counts_as_missing(recognizer: Recognizer) -> N
             for clip in dataset.clips
         ),
     )
-    fed = evaluate.evaluate(recognizer, dataset, "odd-even", ("inertial",))
-    assert fed == evaluate.evaluate(recognizer, without, "odd-even", ("inertial",))
-    assert fed["modalities"] == ["inertial"]
-    assert fed["correct"] < 8
+    result = evaluate.evaluate(recognizer, dataset, "odd-even", ("inertial",))
+    assert result == evaluate.evaluate(recognizer, without, "odd-even", ("inertial",))
+    assert result["modalities"] == ["inertial"]
+    assert result["correct"] < 8
 
 
-def test_unlabelled_windows_are_left_out(sliding_package: Path) -> None:
+def test_unlabelled_windows_are_not_scored(sliding_package: Path) -> None:
     recognizer = edgehar.load(sliding_package)
-    clip = replace(make_clip("long", "s2", 1, None), segments=(Segment(0.0, 1.0, 2),))
-    other = replace(make_clip("other", "s1", 2, None), segments=(Segment(0.0, 1.0, 2),))
+    clip = replace(random_clip("long", "s2", 1, None), segments=(Segment(0.0, 1.0, 2),))
+    other = replace(random_clip("other", "s1", 2, None), segments=(Segment(0.0, 1.0, 2),))
     result = evaluate.evaluate(recognizer, Dataset(recognizer.manifest.info, (clip, other)), "odd-even")
     windows = recognizer.predict_clip(clip)
     assert result["total"] == sum(window.end_s <= 1.25 for window in windows)
     assert result["per_class"]["throw"]["total"] == result["total"]
 
 
-def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
-    dataset = answered_dataset(recognizer, wrong=0)
+def test_data_of_another_kind_is_rejected(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer, wrong=0)
     with pytest.raises(DataError, match="labels"):
         evaluate.evaluate(recognizer, replace(dataset, info=replace(dataset.info, labels=("a", "b"))), "all")
     slow = replace(dataset.info, modalities=(SKELETON, replace(INERTIAL, rate_hz=10.0)))
@@ -97,23 +86,23 @@ def test_data_that_does_not_fit_is_refused(recognizer: Recognizer) -> None:
 
 
 @pytest.mark.parametrize(("data", "split"), [(None, "loso:s1"), ("{}", "all")])
-def test_people_who_trained_the_package_are_no_test(data: str | None, split: str, tmp_path: Path) -> None:
-    about = {"train_subjects": ["s1", "s3"], "test_subjects": ["s2", "s4"]}
-    write_tiny_package(tmp_path / "package", provenance=about | {"data": data})
+def test_training_subjects_are_rejected(data: str | None, split: str, tmp_path: Path) -> None:
+    provenance = {"train_subjects": ["s1", "s3"], "test_subjects": ["s2", "s4"]}
+    write_tiny_package(tmp_path / "package", provenance=provenance | {"data": data})
     package = edgehar.load(tmp_path / "package")
     own = package.manifest.info.name
-    write_tiny_package(tmp_path / "package", provenance=about | {"data": data and data.format(own)})
+    write_tiny_package(tmp_path / "package", provenance=provenance | {"data": data and data.format(own)})
     package = edgehar.load(tmp_path / "package")
-    dataset = answered_dataset(package, wrong=0)
+    dataset = labelled_dataset(package, wrong=0)
     with pytest.raises(DataError, match=r"subject s1.* trained"):
         evaluate.evaluate(package, dataset, split)
     assert evaluate.evaluate(package, dataset, "odd-even")["total"] == 8
     others = replace(dataset, info=replace(dataset.info, name="others"))
-    if data is not None:  # the package tells that these are other people
+    if data is not None:  # the provenance names another data set
         assert evaluate.evaluate(package, others, split)["total"] == 16
 
 
-def test_a_result_is_not_written_into_the_package(clip_package: Path) -> None:
+def test_result_within_the_package_is_rejected(clip_package: Path) -> None:
     manifest = clip_package / "manifest.json"
     before = manifest.read_bytes()
     for command in (evaluate.main, benchmark.main, stream_evaluate.main):
@@ -122,14 +111,14 @@ def test_a_result_is_not_written_into_the_package(clip_package: Path) -> None:
     assert manifest.read_bytes() == before
 
 
-def test_a_package_that_names_no_data_asks_for_it(tmp_path: Path) -> None:
+def test_package_without_data_needs_options(tmp_path: Path) -> None:
     write_tiny_package(tmp_path / "package", provenance={"seed": 1})
     with pytest.raises(ConfigError, match="--data and --split"):
         evaluate.main([str(tmp_path / "package")])
 
 
-def test_real_clips_from_the_command_line(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    info = registry.load("utd-mhad", data_root).info
+def test_real_clips(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info = utd_mhad.INFO
     package = tmp_path / "package"
     write_tiny_package(
         package,

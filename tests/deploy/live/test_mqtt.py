@@ -1,4 +1,4 @@
-"""The same samples give the same answers through a real broker, whatever becomes of it."""
+"""MQTT sources and sinks with a real broker, which is killed and restarted meanwhile."""
 
 import contextlib
 import shutil
@@ -21,14 +21,14 @@ from edgehar.signals.clip import Prediction
 from tests.deploy.running import (
     LONG_S,
     Log,
-    assert_same_answers,
+    assert_same_predictions,
     broker,
     free_port,
     predictions_from,
     running,
     until,
 )
-from tests.deploy.test_stream import assert_same
+from tests.deploy.streams import assert_same
 
 
 def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
@@ -49,7 +49,7 @@ def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, 
     publisher.loop_stop()
 
 
-def test_a_topic_says_what_the_recording_says(
+def test_topic_equals_recording(
     recognizer: Recognizer, lines: list[bytes], expected: list[Prediction], tmp_path: Path
 ) -> None:
     with broker(tmp_path) as one:
@@ -61,7 +61,7 @@ def test_a_topic_says_what_the_recording_says(
             publish(one.port, "edgehar/in/belt", payloads)
             log.wait("edgehar/in/belt message 51 line 1: not JSON")
             log.wait(f"message 53: longer than {MAX_LINE_BYTES} bytes")
-            log.wait("message 74 line 1: not JSON")  # what a broker holds when it is killed is lost
+            log.wait("message 74 line 1: not JSON")  # messages in a broker that is killed are lost
             one.kill()
             log.wait("the connection ended")
             one.start()
@@ -74,7 +74,7 @@ def test_a_topic_says_what_the_recording_says(
         assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
-def test_a_broker_that_asks_who_is_there(
+def test_user_and_password(
     recognizer: Recognizer,
     lines: list[bytes],
     expected: list[Prediction],
@@ -128,7 +128,7 @@ def test_tls(
             log.wait("not JSON")
             inbox.stop()
 
-        # In a process of its own: after a failed handshake paho leaves its socket to the garbage collector.
+        # In another process: after a failed handshake paho leaves its socket to the garbage collector.
         with running(sliding_package, "--mqtt", str(source.args[0])) as program:
             program.log.line_with("CERTIFICATE_VERIFY_FAILED")
             program.end()
@@ -138,7 +138,7 @@ def test_tls(
 
 
 class Subscriber:
-    """Another program that reads a topic."""
+    """A client that reads a topic."""
 
     def __init__(self, port: int, topic: str) -> None:
         from paho.mqtt import client as paho
@@ -160,7 +160,7 @@ class Subscriber:
         self._client.loop_stop()
 
 
-def test_predictions_go_to_a_topic(
+def test_predictions_are_published(
     sliding_package: Path, lines: list[bytes], expected: list[Prediction], tmp_path: Path
 ) -> None:
     with broker(tmp_path) as one, contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
@@ -168,15 +168,15 @@ def test_predictions_go_to_a_topic(
         with running(sliding_package, *options) as program:
             program.log.line_with("edgehar/in: connected")
             publish(one.port, "edgehar/in", [b"".join(lines)])
-            program.answers.count(len(expected) - 2)
+            program.output.count(len(expected) - 2)
             program.end()
             assert program.code() == 0
-            assert_same_answers(program.answers.all(), expected)
+            assert_same_predictions(program.output.all(), expected)
             until(lambda: len(subscriber.lines) == len(expected), "every line at the other end")
-            assert subscriber.lines == program.answers.all()
+            assert subscriber.lines == program.output.all()
 
 
-def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
+def test_restarted_broker_gets_the_buffered_lines(tmp_path: Path) -> None:
     with (
         broker(tmp_path, extra="log_type all") as one,
         contextlib.redirect_stderr(Log()) as log,
@@ -184,7 +184,7 @@ def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
     ):
 
         def published() -> int:
-            return sum(b"Received PUBLISH" in line and b"'edgehar/out'" in line for line in one.said.lines)
+            return sum(b"Received PUBLISH" in line and b"'edgehar/out'" in line for line in one.log.lines)
 
         log.wait(": connected")
         for number in range(10):
@@ -195,14 +195,14 @@ def test_a_broker_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
         for number in range(10, 90):
             write(f"line {number}")
         one.start()
-        until(lambda: published() >= 80, "the lines that it missed")
+        until(lambda: published() >= 80, "the buffered lines")
         with contextlib.closing(Subscriber(one.port, "edgehar/out")) as subscriber:
             write("line 90")
             until(lambda: subscriber.lines == [b"line 90\n"], "the next line")
     assert "not delivered" not in log.getvalue()
 
 
-def test_a_missing_library_is_named(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("paho.mqtt.enums", "paho.mqtt.client"):
         monkeypatch.setitem(sys.modules, module, None)
         for options in (["--mqtt", "mqtt://127.0.0.1/x"], ["--stdin", "--to", "mqtt://127.0.0.1/x"]):
@@ -220,7 +220,7 @@ def test_urls() -> None:
         False,
     )
     assert str(mqtt.parse_url("mqtts://[::1]/x")) == "mqtts://[::1]:8883/x"
-    refused = {
+    rejected = {
         "http://broker/x": "mqtt://",
         "mqtt://@broker/x": "mqtt://",
         "mqtt://broker": "topic ''",
@@ -229,11 +229,11 @@ def test_urls() -> None:
         "mqtt://broker/a/#/b": "topic",
         "mqtt://broker/a+": "topic",
     }
-    for text, message in refused.items():
+    for text, message in rejected.items():
         with pytest.raises(ConfigError, match=message):
             mqtt.parse_url(text, wildcards=True)
     with pytest.raises(ConfigError, match="without"):
         mqtt.parse_url("mqtt://broker/a/#")
-    with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD") as told:
+    with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD") as raised:
         mqtt.parse_url("mqtt://belt:secret@broker/x")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The same samples give the same answers through every source, and no client can spoil it for the others."""
+"""Sources: the same samples give the same predictions through each; no client can disturb the others."""
 
 import contextlib
 import json
@@ -24,34 +24,34 @@ from tests.deploy.running import (
     LONG_S,
     ROOT,
     Log,
-    assert_same_answers,
+    assert_same_predictions,
     client,
     free_port,
+    open_server,
     predictions_from,
     running,
-    served,
     until,
 )
-from tests.deploy.test_stream import assert_same, steady
+from tests.deploy.streams import assert_same, steady
 from tests.deploy.tiny_package import INERTIAL, SKELETON
 
-HERE = Address("127.0.0.1", 0)
+LOCALHOST = Address("127.0.0.1", 0)
 
 
-def test_standard_input_ended_by_a_signal_says_what_it_heard(
+def test_standard_input_ended_by_a_signal(
     sliding_package: Path, lines: list[bytes], expected: list[Prediction]
 ) -> None:
     with running(sliding_package, "--stdin") as program:
         program.send(*lines)
-        program.answers.count(1)
-        until(lambda: len(program.answers.lines) >= len(expected) - 2, "all but what only the end settles")
+        program.output.count(1)
+        until(lambda: len(program.output.lines) >= len(expected) - 2, "all predictions before the end")
         program.end(signal.SIGINT)
         assert program.code() == 0
-        assert_same_answers(program.answers.all(), expected)
+        assert_same_predictions(program.output.all(), expected)
         assert [line.partition(b", ")[2] for line in program.log.all()] == [b"all used\n"] * 2
 
 
-def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
+def test_listening_socket_with_invalid_and_incomplete_lines(
     sliding_package: Path, lines: list[bytes], expected: list[Prediction]
 ) -> None:
     with running(sliding_package, "--listen", "127.0.0.1:0") as program:
@@ -69,34 +69,34 @@ def test_a_socket_says_what_the_recording_says_whatever_else_is_sent(
                     for _ in range(160):
                         flood.sendall(b"[" * 65536)
                 except OSError:
-                    pass  # the connection was closed, as it should
+                    pass  # the connection was closed, as expected
                 else:
-                    pytest.fail("ten megabytes of one line were taken")
+                    pytest.fail("ten megabytes of one line were accepted")
             program.log.line_with(f"line longer than {MAX_LINE_BYTES} bytes")
             data = b"".join(lines[50:])
             for first in range(0, len(data), 777):
                 sensors.sendall(data[first : first + 777])
-            program.answers.count(len(expected) - 2)
+            program.output.count(len(expected) - 2)
             program.end(signal.SIGTERM)
             assert program.code() == 0
-        assert_same_answers(program.answers.all(), expected)
+        assert_same_predictions(program.output.all(), expected)
         assert all(b"\x1b" not in line for line in program.log.all())
 
 
-def test_two_clients_at_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
+def test_two_clients(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
     def feed(inbox: Inbox, log: Log) -> None:
         port = log.port()
         with client(port) as skeleton, client(port) as inertial:
             for line in lines:
                 (skeleton if b'"skeleton"' in line else inertial).sendall(line)
 
-    assert_same(predictions_from(recognizer, partial(sources.listen, HERE, True), feed)[0], expected)
+    assert_same(predictions_from(recognizer, partial(sources.listen, LOCALHOST, True), feed)[0], expected)
 
 
-def test_more_clients_than_can_be() -> None:
+def test_maximum_of_clients() -> None:
     with (
         contextlib.redirect_stderr(Log()) as log,
-        Inbox(partial(sources.listen, HERE, False)),
+        Inbox(partial(sources.listen, LOCALHOST, False)),
         contextlib.ExitStack() as stack,
     ):
         port = log.port()
@@ -107,7 +107,7 @@ def test_more_clients_than_can_be() -> None:
         log.wait("32 clients")
 
 
-def test_one_bad_line_ends_the_run_if_asked(sliding_package: Path) -> None:
+def test_invalid_line_ends_the_run_with_no_skip_bad(sliding_package: Path) -> None:
     def feed() -> None:
         with client(log.port()) as sensors:
             sensors.sendall(b"oops\n")
@@ -121,30 +121,30 @@ def test_one_bad_line_ends_the_run_if_asked(sliding_package: Path) -> None:
         feeder.join(LONG_S)
 
 
-def test_a_port_that_is_taken(sliding_package: Path) -> None:
-    with served() as server:
+def test_port_in_use(sliding_package: Path) -> None:
+    with open_server() as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"--listen {address}"):
             run.main([str(sliding_package), "--listen", address])
 
 
-def test_a_client_waits_for_a_recogniser_that_is_slower() -> None:
-    """What the recogniser has not taken stays in the sender's and the kernel's buffers: memory does not grow."""
+def test_client_waits_for_a_slow_recogniser() -> None:
+    """Samples that the recogniser has not read stay in the buffers of sender and kernel: memory does not grow."""
     line = json.dumps({"filler": "x" * 60_000}).encode() + b"\n"
-    source = partial(sources.listen, HERE, True)
+    source = partial(sources.listen, LOCALHOST, True)
     with contextlib.redirect_stderr(Log()) as log, Inbox(source, capacity=4) as inbox:
         with client(log.port()) as sensors:
-            sensors.settimeout(0.5)
+            sensors.settimeout(0.2)
             sent_bytes = 0
             with contextlib.suppress(TimeoutError):
                 while sent_bytes < 30e6:
                     sent_bytes += sensors.send(line[sent_bytes % len(line) :])
         assert sent_bytes < 30e6
-        taken = [message.line for message in inbox.messages()]
-        assert taken == [line[:-1]] * (sent_bytes // len(line))
+        received = [message.line for message in inbox.messages()]
+        assert received == [line[:-1]] * (sent_bytes // len(line))
 
 
-def test_a_server_that_goes_away_and_comes_back(
+def test_server_that_disconnects_and_returns(
     recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]
 ) -> None:
     port = free_port()
@@ -152,7 +152,7 @@ def test_a_server_that_goes_away_and_comes_back(
     def feed(inbox: Inbox, log: Log) -> None:
         log.wait("Connection refused")
         for some in (b"".join(lines[:60]) + lines[60][:30], b"".join(lines[60:])):
-            with served(port) as server:
+            with open_server(port) as server:
                 connection, _ = server.accept()
                 with connection:
                     connection.sendall(some)
@@ -164,8 +164,8 @@ def test_a_server_that_goes_away_and_comes_back(
     assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
-def test_connected_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
-    with served() as server:
+def test_connect_once(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
+    with open_server() as server:
 
         def feed(inbox: Inbox, log: Log) -> None:
             connection, _ = server.accept()
@@ -178,14 +178,14 @@ def test_connected_once(recognizer: Recognizer, lines: list[bytes], expected: li
     assert log.getvalue().count("\n") == 1
 
 
-def test_the_sensor_program_of_the_page_is_understood(sliding_package: Path, tmp_path: Path) -> None:
+def test_sensor_program_of_the_documentation(sliding_package: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "board-inputs.md").read_text()
     (tmp_path / "sensor.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     options = ("--listen", "127.0.0.1:0", "--once", "--modalities", "inertial")
     with running(sliding_package, *options) as program:
         command = [sys.executable, "sensor.py", "inertial", "127.0.0.1", str(program.port())]
         with subprocess.Popen(command, cwd=tmp_path) as sensor:
-            program.answers.count(2)
+            program.output.count(2)
             sensor.kill()
         assert program.code() == 0
         assert all(b"skipped" not in line for line in program.log.all())
@@ -203,7 +203,7 @@ def clip_of(seconds: float) -> Clip:
     )
 
 
-def test_a_replay_comes_in_the_order_of_time_and_keeps_time() -> None:
+def test_replay_is_in_order_and_in_time() -> None:
     clip = clip_of(0.5)
     clip.valid["inertial"][3] = False
     messages = list(sources.play_clip(clip, (SKELETON, INERTIAL), 5.0, threading.Event()))
@@ -220,7 +220,7 @@ def test_a_replay_comes_in_the_order_of_time_and_keeps_time() -> None:
     )
 
 
-def test_a_stopped_replay_ends() -> None:
+def test_stopped_replay_ends() -> None:
     stop = threading.Event()
     messages = sources.play_clip(clip_of(1.0), (INERTIAL,), 1e-6, stop)
     assert next(messages).origin == "walk sample 1"
@@ -228,7 +228,7 @@ def test_a_stopped_replay_ends() -> None:
     assert list(messages) == []
 
 
-def test_lines_are_cut_wherever_the_chunks_end() -> None:
+def test_lines_do_not_depend_on_chunks() -> None:
     data = b"one\n\ntwo\r\nthree\n" + b"x" * (3 * MAX_LINE_BYTES) + b"\nlast\nhalf"
     for size in (1000, 65536, len(data)):
         rest = bytearray()
@@ -239,7 +239,7 @@ def test_lines_are_cut_wherever_the_chunks_end() -> None:
         assert rest == b"half"
 
 
-def test_what_a_source_raises_is_raised_where_its_messages_are_read() -> None:
+def test_exception_of_a_source_is_raised_to_the_reader() -> None:
     def broken(stop: threading.Event) -> Any:
         yield StreamMessage("line 1", b"")
         raise ConfigError("broken")
@@ -260,7 +260,7 @@ def test_addresses() -> None:
             parse_address(text)
 
 
-def test_a_source_ends_when_it_is_told_to_with_nobody_connected() -> None:
+def test_stopped_source_ends_without_a_connection() -> None:
     port = free_port()
     for source in (
         partial(sources.listen, Address("127.0.0.1", port), False),

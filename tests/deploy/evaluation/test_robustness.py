@@ -1,4 +1,4 @@
-"""The suite asks a real package the same windows in every scenario, and counts what it gets right."""
+"""The robustness suite: the same windows in every scenario."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.deploy.tiny_package import INERTIAL, SKELETON, write_tiny_package
 
 
 def make_clip(recognizer: Recognizer, subject: str, take: int, steady: bool = False) -> Clip:
-    """Two seconds and a bit of every sensor of the package; a steady one is all ones."""
+    """2.1 seconds of every sensor of the package; all ones if `steady`."""
     generator = np.random.default_rng([int(subject[1]), take])
     specs, sliding = recognizer.manifest.modalities, recognizer.manifest.window.kind == "sliding"
     signals = {
@@ -35,8 +35,8 @@ def make_clip(recognizer: Recognizer, subject: str, take: int, steady: bool = Fa
     return Clip(f"{subject}_{take}", subject, "1", signals, valid, 0, times_s)
 
 
-def answered(recognizer: Recognizer, wrong: int = 0, steady_training: bool = False) -> Dataset:
-    """Clips labelled with what the package says of their first window, but for `wrong` ones of subject s2."""
+def labelled_dataset(recognizer: Recognizer, wrong: int = 0, steady_training: bool = False) -> Dataset:
+    """Clips with the label that the package predicts for their first window, except for `wrong` ones of s2."""
     clips: list[Clip] = []
     for subject in ("s1", "s2", "s3", "s4"):
         for take in range(6):
@@ -53,8 +53,8 @@ def recognizer(clip_package: Path) -> Recognizer:
     return edgehar.load(clip_package)
 
 
-def test_every_scenario_is_counted_and_averaged_by_category(recognizer: Recognizer) -> None:
-    dataset = answered(recognizer, wrong=3)
+def test_scenarios_are_averaged_by_category(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer, wrong=3)
     result = robustness(recognizer, dataset, "odd-even")
     rows = result["scenarios"]
     assert len(rows) == 25
@@ -68,8 +68,8 @@ def test_every_scenario_is_counted_and_averaged_by_category(recognizer: Recogniz
     assert json.loads(json.dumps(result)) == result
 
 
-def test_faults_make_a_package_worse_and_the_summary_says_where(recognizer: Recognizer) -> None:
-    result = robustness(recognizer, answered(recognizer), "odd-even")
+def test_faults_lower_the_accuracy(recognizer: Recognizer) -> None:
+    result = robustness(recognizer, labelled_dataset(recognizer), "odd-even")
     assert result["categories"]["clean"] == 1
     assert result["overall"] < 1
     text = summary(result)
@@ -78,8 +78,8 @@ def test_faults_make_a_package_worse_and_the_summary_says_where(recognizer: Reco
     assert f"{result['overall']:.2%}" in text
 
 
-def test_the_seed_fixes_the_result_and_the_recordings_stay(recognizer: Recognizer) -> None:
-    dataset = answered(recognizer)
+def test_seed_reproduces_the_result_without_changing_recordings(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer)
     before = [clip.signals["skeleton"].copy() for clip in dataset.clips]
     first = robustness(recognizer, dataset, "odd-even", seed=5)
     assert first == robustness(recognizer, dataset, "odd-even", seed=5)
@@ -88,32 +88,32 @@ def test_the_seed_fixes_the_result_and_the_recordings_stay(recognizer: Recognize
         np.testing.assert_array_equal(clip.signals["skeleton"], values)
 
 
-def test_a_missing_sensor_is_the_same_as_one_that_is_not_fed(recognizer: Recognizer) -> None:
-    dataset = answered(recognizer, wrong=2)
+def test_missing_sensor_equals_an_unused_one(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer, wrong=2)
     rows = {row["name"]: row["correct"] for row in robustness(recognizer, dataset, "odd-even")["scenarios"]}
     for name, other in (("skeleton", "inertial"), ("inertial", "skeleton")):
         assert rows[f"missing {name}"] == evaluate.evaluate(recognizer, dataset, "odd-even", (other,))["correct"]
 
 
-def test_with_nothing_at_all_one_class_is_answered(recognizer: Recognizer) -> None:
-    dataset = answered(recognizer)
+def test_without_sensors_one_class_is_predicted(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer)
     rows = {row["name"]: row["correct"] for row in robustness(recognizer, dataset, "odd-even")["scenarios"]}
     labels = [clip.label for clip in dataset.clips if clip.subject in ("s2", "s4")]
     assert rows["missing both"] in {labels.count(label) for label in range(len(recognizer.manifest.labels))}
 
 
 def test_noise_is_relative_to_the_training_subjects(recognizer: Recognizer) -> None:
-    still = robustness(recognizer, answered(recognizer, steady_training=True), "list:s1:s2,s4")
-    noisy = robustness(recognizer, answered(recognizer, steady_training=False), "list:s1:s2,s4")
+    still = robustness(recognizer, labelled_dataset(recognizer, steady_training=True), "list:s1:s2,s4")
+    noisy = robustness(recognizer, labelled_dataset(recognizer, steady_training=False), "list:s1:s2,s4")
     assert still["categories"]["noise"] == 1
     assert noisy["categories"]["noise"] < 1
 
 
 @pytest.mark.parametrize("spec", [SKELETON, INERTIAL], ids=["skeleton", "inertial"])
-def test_a_package_of_one_sensor_misses_it_once(spec: ModalitySpec, tmp_path: Path) -> None:
+def test_package_with_one_sensor(spec: ModalitySpec, tmp_path: Path) -> None:
     write_tiny_package(tmp_path / "package", specs=(spec,))
     recognizer = edgehar.load(tmp_path / "package")
-    result = robustness(recognizer, answered(recognizer), "odd-even")
+    result = robustness(recognizer, labelled_dataset(recognizer), "odd-even")
     assert len(result["scenarios"]) == 13
     assert [row["name"] for row in result["scenarios"] if row["category"] == "missing"] == [
         f"missing {recognizer.manifest.modalities[0].name}"
@@ -121,9 +121,9 @@ def test_a_package_of_one_sensor_misses_it_once(spec: ModalitySpec, tmp_path: Pa
     assert result["categories"]["clean"] == 1
 
 
-def test_continuous_recordings_keep_their_windows_whatever_is_missing(sliding_package: Path) -> None:
+def test_windows_of_continuous_recordings_are_the_same_in_all_scenarios(sliding_package: Path) -> None:
     recognizer = edgehar.load(sliding_package)
-    dataset = answered(recognizer)
+    dataset = labelled_dataset(recognizer)
     result = robustness(recognizer, dataset, "odd-even")
     plain = evaluate.evaluate(recognizer, dataset, "odd-even")
     assert plain["total"] > 12
@@ -131,27 +131,27 @@ def test_continuous_recordings_keep_their_windows_whatever_is_missing(sliding_pa
     assert result["scenarios"][0]["correct"] == plain["correct"]
 
 
-def test_what_cannot_be_measured_is_refused(recognizer: Recognizer) -> None:
-    dataset = answered(recognizer)
+def test_invalid_inputs_are_rejected(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer)
     with pytest.raises(SplitError, match="split all"):
         robustness(recognizer, dataset, "all")
     with pytest.raises(DataError, match="inertial"):
         robustness(recognizer, replace(dataset, info=replace(dataset.info, modalities=(SKELETON,))), "odd-even")
 
 
-def test_the_suite_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tiny_package(tmp_path / "package", provenance={"data": "elsewhere", "split": "odd-even"})
     recognizer = edgehar.load(tmp_path / "package")
-    recordings.write(answered(recognizer, wrong=1), tmp_path / "recordings")
-    asked = [str(tmp_path / "package"), "--data", str(tmp_path / "recordings")]
-    assert evaluate.main(asked) == 0
+    recordings.write(labelled_dataset(recognizer, wrong=1), tmp_path / "recordings")
+    arguments = [str(tmp_path / "package"), "--data", str(tmp_path / "recordings")]
+    assert evaluate.main(arguments) == 0
     plain = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert "faults" not in plain
-    assert evaluate.main([*asked, "--faults", "--json", str(tmp_path / "result.json")]) == 0
+    assert evaluate.main([*arguments, "--faults", "--json", str(tmp_path / "result.json")]) == 0
     *text, last = capsys.readouterr().out.splitlines()
     result = json.loads(last)
     assert result["faults"] == json.loads((tmp_path / "result.json").read_text())["faults"]
     assert result["faults"]["scenarios"][0]["correct"] == result["correct"] == plain["correct"]
     assert any(line.strip().startswith("overall") for line in text)
     with pytest.raises(ConfigError, match="--faults with --modalities"):
-        evaluate.main([*asked, "--faults", "--modalities", "inertial"])
+        evaluate.main([*arguments, "--faults", "--modalities", "inertial"])

@@ -1,8 +1,6 @@
-"""A stream tells what became of the samples it was given, also over a restart, and what is wrong if no answer came."""
+"""Counts of received and unused samples, and their summary in the log of `edgehar run`."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +8,8 @@ import pytest
 import edgehar
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.sample_counts import SampleCounts
-from tests.deploy.test_run import lines_of, run_stream
-from tests.deploy.test_stream import Recording, sample_by_sample, steady
-
-
-def in_milliseconds(recording: Recording) -> Recording:
-    return replace(recording, times_s={name: 1000 * times for name, times in recording.times_s.items()})
+from tests.deploy.running import lines_of, run_stream
+from tests.deploy.streams import Pushes, sample_by_sample, scaled, steady
 
 
 def unused(counts: SampleCounts) -> dict[str, int]:
@@ -28,11 +22,11 @@ def unused(counts: SampleCounts) -> dict[str, int]:
     return {reason: count for reason, count in reasons.items() if count}
 
 
-def pushed(stream: edgehar.StreamRecognizer, pushes: list[tuple[str, Any, Any]]) -> int:
+def pushed(stream: edgehar.StreamRecognizer, pushes: Pushes) -> int:
     return sum(len(stream.push(*push)) for push in pushes)
 
 
-def test_what_came_twice_or_was_lost_is_counted(recognizer: Recognizer) -> None:
+def test_duplicated_and_invalid_samples_are_counted(recognizer: Recognizer) -> None:
     recording = steady(2.0)
     recording.signals["inertial"][[5, 6, 7]] = np.nan
     pushes = sample_by_sample(recording)
@@ -47,13 +41,13 @@ def test_what_came_twice_or_was_lost_is_counted(recognizer: Recognizer) -> None:
     assert stream.lost == {"skeleton": 0, "inertial": 0}
 
 
-def test_counts_are_not_the_stream_s_own(recognizer: Recognizer) -> None:
+def test_counts_are_a_copy(recognizer: Recognizer) -> None:
     stream = edgehar.StreamRecognizer(recognizer)
     stream.counts["inertial"].received = 7
     assert stream.counts["inertial"].received == 0
 
 
-def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recognizer) -> None:
+def test_sensor_before_the_start_of_the_stream_is_late(recognizer: Recognizer) -> None:
     recording = steady(2.0)
     stream = edgehar.StreamRecognizer(recognizer)
     for name, samples, times in sample_by_sample(recording):
@@ -64,7 +58,7 @@ def test_a_sensor_that_begins_before_the_stream_is_too_late(recognizer: Recogniz
     assert counts["inertial"].unused == counts["inertial"].received == 101
 
 
-def test_counts_go_on_when_all_clocks_are_set_back_and_after_the_end(recognizer: Recognizer) -> None:
+def test_counts_continue_after_a_restart_and_a_flush(recognizer: Recognizer) -> None:
     first, second = steady(2.0, start_s=1000.0), steady(2.0, seed=1)
     stream = edgehar.StreamRecognizer(recognizer)
     assert pushed(stream, sample_by_sample(first))
@@ -85,13 +79,10 @@ def test_counts_go_on_when_all_clocks_are_set_back_and_after_the_end(recognizer:
 
 
 @pytest.mark.parametrize("unit", [1e3, 1e6, 1e-3], ids=["milliseconds", "microseconds", "kiloseconds"])
-def test_times_that_are_no_seconds_are_told_of(sliding_package: Path, unit: float) -> None:
-    recording = steady(2.0)
-    scaled = replace(recording, times_s={name: unit * times for name, times in recording.times_s.items()})
-    answer = run_stream(sliding_package, "\n".join(lines_of(scaled)))
-    assert (answer.returncode, answer.stdout.count(b"\n") < 2) == (0, True)
-    log = answer.stderr.decode().splitlines()
-    assert [remark.split(",")[0] for remark in log[:2]] == [
+def test_wrong_unit_of_timestamps_is_logged(sliding_package: Path, unit: float) -> None:
+    code, output, log = run_stream(sliding_package, lines_of(scaled(steady(2.0), unit)))
+    assert (code, len(output) < 2) == (0, True)
+    assert [line.split(",")[0] for line in log[:2]] == [
         "edgehar: skeleton: 61 samples",
         "edgehar: inertial: 101 samples",
     ]
@@ -100,8 +91,7 @@ def test_times_that_are_no_seconds_are_told_of(sliding_package: Path, unit: floa
     assert "check the unit" in log[2]
 
 
-def test_a_sensor_that_is_not_there_is_told_of(sliding_package: Path) -> None:
-    lines = [line for line in lines_of(steady(2.0)) if "inertial" in line]
-    answer = run_stream(sliding_package, "\n".join(lines))
-    assert answer.stdout
-    assert answer.stderr == b"edgehar: skeleton: no samples received\nedgehar: inertial: 101 samples, all used\n"
+def test_missing_sensor_is_logged(sliding_package: Path) -> None:
+    result = run_stream(sliding_package, [line for line in lines_of(steady(2.0)) if b"inertial" in line])
+    assert result.output
+    assert result.log == ["edgehar: skeleton: no samples received", "edgehar: inertial: 101 samples, all used"]

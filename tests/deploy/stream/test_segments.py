@@ -1,4 +1,4 @@
-"""Predictions become activities with a beginning and an end."""
+"""Joining predictions to activities."""
 
 import numpy as np
 import pytest
@@ -20,10 +20,10 @@ def predictions(labels: str, start_s: float = 0.0) -> list[Prediction]:
             names[letter],
             0.8,
             np.full(3, 1 / 3, np.float32),
-            start_s + place * HOP_S,
-            start_s + place * HOP_S + WINDOW_S,
+            start_s + index * HOP_S,
+            start_s + index * HOP_S + WINDOW_S,
         )
-        for place, letter in enumerate(labels)
+        for index, letter in enumerate(labels)
         if letter != " "
     ]
 
@@ -37,16 +37,16 @@ def segmented(labels: str, shortest_s: float = 0.0) -> list[Activity]:
     return segmenter.push(predictions(labels)) + segmenter.flush()
 
 
-def test_an_activity_changes_half_way_between_the_middles_of_two_windows() -> None:
+def test_activity_changes_half_way_between_window_centres() -> None:
     assert spans(segmented("wwwwss")) == [("walk", 0.0, 2.75), ("sit", 2.75, 4.5)]
     assert spans(segmented("w")) == [("walk", 0.0, WINDOW_S)]
     assert segmented("") == []
 
 
-def test_a_slip_belongs_to_the_activity_around_it() -> None:
+def test_short_label_belongs_to_the_activity_before_it() -> None:
     assert [one[0] for one in spans(segmented("wwwwswwww"))] == ["walk", "sit", "walk"]
     assert spans(segmented("wwwwswwww", shortest_s=2.0)) == [("walk", 0.0, 6.0)]
-    # The time of a slip goes to what was before it, and a slip at the end is no activity either.
+    # A short label extends the activity before it, and is dropped at the end.
     assert spans(segmented("wwwwsjjjjjj", shortest_s=2.0)) == [("walk", 0.0, 3.25), ("jog", 3.25, 7.0)]
     assert spans(segmented("wwwws", shortest_s=2.0)) == [("walk", 0.0, 4.0)]
 
@@ -56,14 +56,14 @@ def test_unknown_time_belongs_to_no_activity() -> None:
     assert segmented("????") == []
 
 
-def test_a_pause_ends_an_activity_where_its_last_window_ends() -> None:
+def test_pause_ends_an_activity_with_its_last_window() -> None:
     assert spans(segmented("ww        ww")) == [("walk", 0.0, 2.5), ("walk", 5.0, 7.5)]
 
 
-def test_an_activity_comes_as_soon_as_the_next_has_lasted() -> None:
+def test_activity_is_returned_once_the_next_one_lasted() -> None:
     segmenter = Segmenter(1.5)
-    came = [place for place, one in enumerate(predictions("wwwwssss")) if segmenter.push([one])]
-    assert came == [5]  # the first window that reaches 1.5 s beyond the change at 2.75 s ends at 4.5 s
+    ended = [index for index, one in enumerate(predictions("wwwwssss")) if segmenter.push([one])]
+    assert ended == [5]  # the first window that reaches 1.5 s beyond the change at 2.75 s ends at 4.5 s
     assert segmenter.current is not None
     assert segmenter.current.label == "sit"
     segmenter.flush()
@@ -71,7 +71,7 @@ def test_an_activity_comes_as_soon_as_the_next_has_lasted() -> None:
 
 
 @given(st.text("wsj? ", max_size=40), st.sampled_from([0.0, 1.0, 3.0]))
-def test_activities_are_in_order_and_inside_the_recording(labels: str, shortest_s: float) -> None:
+def test_activities_are_in_order_and_within_the_recording(labels: str, shortest_s: float) -> None:
     given_predictions = predictions(labels)
     found = segmented(labels, shortest_s)
     edges = [edge for one in found for edge in (one.start_s, one.end_s)]
@@ -82,6 +82,6 @@ def test_activities_are_in_order_and_inside_the_recording(labels: str, shortest_
 
 
 @pytest.mark.parametrize("shortest_s", [-1.0, float("inf"), float("nan")])
-def test_a_duration_that_is_none_is_refused(shortest_s: float) -> None:
+def test_invalid_duration_is_rejected(shortest_s: float) -> None:
     with pytest.raises(ConfigError, match="shortest_s"):
         Segmenter(shortest_s)

@@ -1,4 +1,4 @@
-"""A line of a stream is one JSON object of samples: anything else is named by its number, and skipped if so wished."""
+"""Lines of a stream: JSON objects of samples; invalid lines are rejected with their number, or skipped."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
 from tests.deploy.running import lines_of
-from tests.deploy.test_stream import Recording, steady
+from tests.deploy.streams import Recording, steady
 
 
 def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
@@ -18,7 +18,7 @@ def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False)
     return [prediction for prediction, _ in stream_predictions(stream, messages, skip_bad)]
 
 
-BAD_LINES = [
+INVALID_LINES = [
     b"not json",
     b"[1, 2]",
     b"{}",
@@ -48,24 +48,26 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize("bad", BAD_LINES, ids=lambda line: line[:60].decode("latin-1"))
-def test_a_bad_line_is_named_or_skipped(recognizer: Recognizer, bad: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("invalid", INVALID_LINES, ids=lambda line: line[:60].decode("latin-1"))
+def test_invalid_line_is_rejected_or_skipped(
+    recognizer: Recognizer, invalid: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     recording = steady(1.5)
     good = [line.strip() for line in lines_of(recording)]
-    lines = [*good[:40], bad, *good[40:]]
+    lines = [*good[:40], invalid, *good[40:]]
     with pytest.raises(DataError, match="line 41: "):
         streamed(recognizer, lines)
     found = streamed(recognizer, lines, skip_bad=True)
-    said = capsys.readouterr().err
-    assert said.startswith("edgehar: line 41: ")
-    assert said.count("\n") == 1
-    assert len(said) <= 401
+    log = capsys.readouterr().err
+    assert log.startswith("edgehar: line 41: ")
+    assert log.count("\n") == 1
+    assert len(log) <= 401
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason"),
+    ("invalid", "reason"),
     [
         (
             b'{"modality": "inertial", "time_s": 9.0, "samples": [["1.5",0,0,0,0,0]]}',
@@ -76,27 +78,25 @@ def test_a_bad_line_is_named_or_skipped(recognizer: Recognizer, bad: bytes, caps
         (b'{"modality": "a", "modality": "inertial", "time_s": 9.0, "samples": []}', "'modality' twice"),
     ],
 )
-def test_what_is_wrong_with_a_line_is_said(recognizer: Recognizer, bad: bytes, reason: str) -> None:
+def test_error_names_the_cause(recognizer: Recognizer, invalid: bytes, reason: str) -> None:
     with pytest.raises(DataError, match=f"^line 1: .*{reason}"):
-        streamed(recognizer, [bad])
+        streamed(recognizer, [invalid])
 
 
-def test_a_byte_order_mark_is_no_part_of_a_line(
-    recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]
-) -> None:
+def test_byte_order_mark_is_skipped(recognizer: Recognizer, lines: list[bytes], expected: list[Prediction]) -> None:
     found = streamed(recognizer, [b"\xef\xbb\xbf" + lines[0], *lines[1:], b"\xef\xbb\xbf\n"])
     assert [one.label for one in found] == [one.label for one in expected]
 
 
-def test_nan_and_null_are_lost_samples(recognizer: Recognizer) -> None:
+def test_nan_and_null_are_missing_samples(recognizer: Recognizer) -> None:
     recording = steady(1.5)
     inertial = recording.signals["inertial"].copy()
     inertial[10] = np.nan
-    lost = Recording(recording.signals | {"inertial": inertial}, recording.times_s)
-    nan_lines = lines_of(lost)
+    with_missing = Recording(recording.signals | {"inertial": inertial}, recording.times_s)
+    nan_lines = lines_of(with_missing)
     null_lines = [line.replace(b"NaN", b"null") for line in nan_lines]
     assert nan_lines != null_lines
-    expected = recognizer.predict_windows(lost.signals, lost.times_s)
+    expected = recognizer.predict_windows(with_missing.signals, with_missing.times_s)
     for lines in (nan_lines, null_lines):
         found = streamed(recognizer, lines)
         np.testing.assert_allclose(

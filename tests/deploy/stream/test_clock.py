@@ -1,4 +1,4 @@
-"""A stream goes on whatever its sensors do: late, out of order, twice, or with a clock that leaps."""
+"""Streams of faulty sensors: late, reordered and duplicated samples, and clocks that jump."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from edgehar.deploy.stream.clock import MAX_PENDING_SAMPLES, Clock
 from edgehar.deploy.stream.pending import SampleBlock
 from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
-from tests.deploy.test_stream import (
+from tests.deploy.streams import (
     LATENESS_S,
     Recording,
     assert_same,
@@ -29,21 +29,21 @@ from tools.stress.chaos import ChaosConfig, violated_invariant
 
 @settings(max_examples=20, deadline=None)
 @given(recordings(), st.sampled_from([0.02, 0.1, 0.3]), st.integers(0, 2**32))
-def test_samples_in_another_order_and_twice_change_nothing(
+def test_reordered_and_duplicated_samples_have_no_effect(
     recognizer: Recognizer, recording: Recording, reorder_s: float, seed: int
 ) -> None:
     start_s = min(float(times[0]) for times in recording.times_s.values())
     generator = np.random.default_rng(seed)
     events = [
-        (time_s + delay_s, name, place)
+        (time_s + delay_s, name, index)
         for name, times in recording.times_s.items()
-        for place, time_s in enumerate(times)
-        # Of samples with the same time the last to come counts, so these keep their order.
+        for index, time_s in enumerate(times)
+        # Of equal timestamps the last to arrive is used, so these keep their order.
         for delay_s in ([0.0] if (times == time_s).sum() > 1 else generator.uniform(0, reorder_s, 2))
     ]
     pushes = [
-        (name, recording.signals[name][place : place + 1], recording.times_s[name][place : place + 1])
-        for _, name, place in sorted(events)
+        (name, recording.signals[name][index : index + 1], recording.times_s[name][index : index + 1])
+        for _, name, index in sorted(events)
     ]
     stream = StreamRecognizer(recognizer, lateness_s=LATENESS_S + reorder_s, reorder_s=reorder_s, start_s=start_s)
     assert_same(streamed(stream, pushes), offline(recognizer, recording))
@@ -53,92 +53,88 @@ def test_samples_in_another_order_and_twice_change_nothing(
         assert_same(streamed(stream, backwards), offline(recognizer, recording))
 
 
-def test_a_sample_too_late_for_its_step_is_counted_and_lost(recognizer: Recognizer) -> None:
+def test_sample_too_late_for_its_step_is_lost_and_counted(recognizer: Recognizer) -> None:
     recording = steady(2.0)
     pushes = sample_by_sample(recording)
-    held = pushes.pop(next(place for place, push in enumerate(pushes) if push[2][0] > 0.5))
+    late = pushes.pop(next(index for index, push in enumerate(pushes) if push[2][0] > 0.5))
     expected = streamed(StreamRecognizer(recognizer, start_s=0.0), pushes)
-    for come_s in (0.9, 1.9):  # after its step was computed; so late that it looks like a clock set back
-        place = next(place for place, push in enumerate(pushes) if push[2][0] > come_s)
+    for arrival_s in (0.9, 1.9):  # after its step was computed; so late that it looks like a clock reset
+        index = next(index for index, push in enumerate(pushes) if push[2][0] > arrival_s)
         stream = StreamRecognizer(recognizer, start_s=0.0)
-        found = [one for push in [*pushes[:place], held, *pushes[place:]] for one in stream.push(*push)]
-        assert {name: count for name, count in stream.lost.items() if count} == {held[0]: 1}
+        found = [one for push in [*pushes[:index], late, *pushes[index:]] for one in stream.push(*push)]
+        assert {name: count for name, count in stream.lost.items() if count} == {late[0]: 1}
         assert_same(found + stream.flush(), expected)
 
 
-def leaping(
-    recording: Recording, name: str, leap_s: float, first_s: float, last_s: float
+def with_jump(
+    recording: Recording, name: str, jump_s: float, first_s: float, last_s: float
 ) -> list[tuple[str, Any, Any]]:
-    """Pushes, sample by sample, of a recording in which one sensor's clock is wrong for a while."""
+    """One push per sample of a recording in which one sensor's clock is wrong for a while."""
     return [
-        (one, samples, [times[0] + leap_s] if one == name and first_s <= times[0] < last_s else times)
-        for one, samples, times in sample_by_sample(recording)
+        (modality, samples, [times[0] + jump_s] if modality == name and first_s <= times[0] < last_s else times)
+        for modality, samples, times in sample_by_sample(recording)
     ]
 
 
-@pytest.mark.parametrize("leap_s", [-1000.0, -3.0, 0.7, 30.0, 1e9])
+@pytest.mark.parametrize("jump_s", [-1000.0, -3.0, 0.7, 30.0, 1e9])
 @pytest.mark.parametrize("name", ["skeleton", "inertial"])
-def test_a_clock_that_is_wrong_for_a_while_harms_no_longer_than_that(
-    recognizer: Recognizer, name: str, leap_s: float
-) -> None:
+def test_wrong_clock_has_no_effect_afterwards(recognizer: Recognizer, name: str, jump_s: float) -> None:
     recording, window = steady(9.0), recognizer.manifest.window
     clean = streamed(StreamRecognizer(recognizer, start_s=0.0), sample_by_sample(recording))
     stream = StreamRecognizer(recognizer, start_s=0.0, lateness_s=LATENESS_S)
-    found = streamed(stream, leaping(recording, name, leap_s, 3.0, 4.5))
+    found = streamed(stream, with_jump(recording, name, jump_s, 3.0, 4.5))
     assert [one.start_s for one in found] == pytest.approx([one.start_s for one in clean])
     for one, other in zip(found, clean, strict=True):
         if one.end_s < 3.0 - LATENESS_S or one.start_s > 4.5 + 2 * LATENESS_S + window.length_s:
             np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
 
 
-@pytest.mark.parametrize("leap_s", [-1000.0, 30.0])
-def test_a_clock_set_anew_for_good_is_followed(recognizer: Recognizer, leap_s: float) -> None:
+@pytest.mark.parametrize("jump_s", [-1000.0, 30.0])
+def test_reset_clock_is_tracked(recognizer: Recognizer, jump_s: float) -> None:
     recording = steady(12.0)
     stream = StreamRecognizer(recognizer, start_s=0.0, lateness_s=LATENESS_S)
-    found = streamed(stream, leaping(recording, "inertial", leap_s, 3.0, np.inf))
+    found = streamed(stream, with_jump(recording, "inertial", jump_s, 3.0, np.inf))
     clean = streamed(StreamRecognizer(recognizer, start_s=0.0), sample_by_sample(recording))
     assert found[-1].end_s == pytest.approx(clean[-1].end_s, abs=0.3)
-    # The clock is off by no more than one sample of the other sensor from then on, so the answers are close.
-    after = [place for place, one in enumerate(clean[: len(found)]) if one.start_s > 5.0]
+    # From then on the clock is off by at most one sample of the other sensor, so the predictions are close.
+    after = [index for index, one in enumerate(clean[: len(found)]) if one.start_s > 5.0]
     assert after
-    for place in after:
-        assert np.abs(found[place].probabilities - clean[place].probabilities).max() < 0.2
+    for index in after:
+        assert np.abs(found[index].probabilities - clean[index].probabilities).max() < 0.2
 
 
 @pytest.mark.parametrize("back_s", [60.0, 3600.0])
-def test_clocks_that_are_all_set_back_to_before_the_stream_begin_another(recognizer: Recognizer, back_s: float) -> None:
+def test_resetting_all_clocks_restarts_the_stream(recognizer: Recognizer, back_s: float) -> None:
     pushes = sample_by_sample(steady(8.0))
     stream = StreamRecognizer(recognizer)
-    said: list[tuple[Prediction, bool]] = []
+    emitted: list[tuple[Prediction, bool]] = []
     for name, rows, times_s in pushes:
         after = times_s[0] > 4.0
-        told_s = [time_s + 100.0 - (back_s if after else 0.0) for time_s in times_s]
-        said += [(one, after) for one in stream.push(name, rows, told_s)]
+        shifted_s = [time_s + 100.0 - (back_s if after else 0.0) for time_s in times_s]
+        emitted += [(one, after) for one in stream.push(name, rows, shifted_s)]
     window = recognizer.manifest.window
-    later = [one for one, after in said if after]
+    later = [one for one, after in emitted if after]
     assert len(later) > (8.0 - 4.0 - window.length_s - 4 * LATENESS_S) / (window.hop * window.step_s)
     assert all(104.0 - back_s - LATENESS_S <= one.start_s <= 108.0 - back_s for one in later)
-    assert all(one.start_s >= 100.0 for one, after in said if not after)
+    assert all(one.start_s >= 100.0 for one, after in emitted if not after)
 
 
 @pytest.mark.parametrize("lateness_s", [0.0, 1e-9, 0.01])
-def test_a_lateness_shorter_than_a_sample_loses_nothing_of_steady_sensors(
-    recognizer: Recognizer, lateness_s: float
-) -> None:
+def test_lateness_shorter_than_a_sample_loses_no_regular_sample(recognizer: Recognizer, lateness_s: float) -> None:
     pushes = sample_by_sample(steady(2.0))
     expected = streamed(StreamRecognizer(recognizer, start_s=0.0), pushes)
     assert_same(streamed(StreamRecognizer(recognizer, lateness_s=lateness_s, start_s=0.0), pushes), expected)
 
 
-@pytest.mark.parametrize("leap_s", [-1000.0, 5.0])
-def test_a_lone_sensor_whose_clock_leaps_goes_on(recognizer: Recognizer, leap_s: float) -> None:
+@pytest.mark.parametrize("jump_s", [-1000.0, 5.0])
+def test_jump_of_a_single_sensor(recognizer: Recognizer, jump_s: float) -> None:
     times = np.arange(600) / INERTIAL.rate_hz
     values = np.random.default_rng(0).standard_normal((600, 6)).cumsum(0) / 5
-    moved = np.where(times >= 3.0, times + leap_s, times)
+    moved = np.where(times >= 3.0, times + jump_s, times)
     stream = StreamRecognizer(recognizer, modalities=["inertial"], start_s=0.0, lateness_s=LATENESS_S)
-    found = [one for place in range(600) for one in stream.push("inertial", values[place][None], [moved[place]])]
+    found = [one for index in range(600) for one in stream.push("inertial", values[index][None], [moved[index]])]
     found += stream.flush()
-    ahead = leap_s if leap_s > 0 else 0.0
+    ahead = jump_s if jump_s > 0 else 0.0
     assert found[-1].end_s == pytest.approx(times[-1] + ahead, abs=0.3)
 
 
@@ -147,15 +143,15 @@ def at(time_s: float) -> SampleBlock:
     return SampleBlock(np.zeros((1, 6)), np.array([time_s]))
 
 
-def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_pause() -> None:
+def test_clock_that_is_correct_again_has_not_paused() -> None:
     clock, newest_s = Clock(0.5), 0.0
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
         clock.accept(at(time_s), time_s, [time_s])
-    for time_s in np.arange(
-        3.0, 4.0, 0.1
-    ).tolist():  # set back by 50 s while the other sensor, 1000 s ahead, is believed
+    # Reset by 50 s while the other sensor, 1000 s ahead, is accepted.
+    for time_s in np.arange(3.0, 4.0, 0.1).tolist():
         clock.accept(at(time_s - 50), time_s + 1000, [time_s + 1000])
-    for time_s in np.arange(4.0, 6.0, 0.1).tolist():  # both right again, the other one a little later
+    # Both are correct again, the other one a little later.
+    for time_s in np.arange(4.0, 6.0, 0.1).tolist():
         other_s = time_s if time_s >= 4.2 else 1004.0
         for accepted in clock.accept(at(time_s), 1004.0, [other_s]):
             newest_s = float(accepted.times_s[-1])
@@ -166,29 +162,27 @@ def test_a_clock_set_anew_that_is_right_again_is_not_taken_for_one_after_a_long_
 @pytest.mark.parametrize(
     ("away_s", "back_s", "first_s"),
     [(2.0, 5.1, 5.1), (2.0, 3.4, 3.4), (30.0, 20.0, 33.0)],
-    ids=["after a pause", "held up on the way", "after so long that it was set anew again"],
+    ids=["after a pause", "delayed", "reset again"],
 )
-def test_a_clock_that_leaps_ahead_from_where_it_was_set_tells_no_time_that_was_never_there(
-    away_s: float, back_s: float, first_s: float
-) -> None:
-    clock, told = Clock(0.5), list[float]()
+def test_jump_ahead_of_a_reset_clock_creates_no_new_time(away_s: float, back_s: float, first_s: float) -> None:
+    clock, accepted_s = Clock(0.5), list[float]()
     for time_s in np.arange(0.0, 3.0, 0.1).tolist():
         clock.accept(at(time_s), 3.0, [3.0])
     for time_s in np.arange(3.0, 3.0 + away_s, 0.1).tolist():
-        told += [float(one.times_s[-1]) for one in clock.accept(at(time_s - 1000), 3.0, [3.0])]
+        accepted_s += [float(one.times_s[-1]) for one in clock.accept(at(time_s - 1000), 3.0, [3.0])]
     for time_s in np.arange(back_s, back_s + 2.0, 0.1).tolist():
-        told += [float(one.times_s[-1]) for one in clock.accept(at(time_s), 3.0, [3.0])]
-    assert told[-1] == pytest.approx(first_s + 1.9, abs=0.3)
-    assert max(told) < 3.0 + away_s + 2.5
+        accepted_s += [float(one.times_s[-1]) for one in clock.accept(at(time_s), 3.0, [3.0])]
+    assert accepted_s[-1] == pytest.approx(first_s + 1.9, abs=0.3)
+    assert max(accepted_s) < 3.0 + away_s + 2.5
 
 
-def test_random_schedules_of_faults_break_no_promise(recognizer: Recognizer) -> None:
+def test_random_schedules_of_faults(recognizer: Recognizer) -> None:
     config = ChaosConfig("", count=20, seed=1)
     for number in range(config.count):
         assert violated_invariant(recognizer, number, config)[0] is None, number
 
 
-def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recognizer: Recognizer) -> None:
+def test_buffered_samples_of_a_stopped_clock_are_bounded(recognizer: Recognizer) -> None:
     stream = StreamRecognizer(recognizer, start_s=0.0)
     stream.push("inertial", np.zeros((50, 6)), np.arange(50) / 50)
     stream.push("skeleton", np.zeros((30, 60)), np.arange(30) / 30)
@@ -201,7 +195,7 @@ def test_a_clock_that_stands_still_after_a_leap_does_not_fill_the_memory(recogni
     assert stream._clocks["inertial"]._pending is None
 
 
-def test_a_clock_far_from_0_and_a_pause_of_years_cost_nothing(recognizer: Recognizer) -> None:
+def test_pause_of_years_is_skipped(recognizer: Recognizer) -> None:
     first, second = steady(2.0), steady(2.0, seed=1, start_s=1.5e9)
     stream = StreamRecognizer(recognizer, start_s=0.0)
     found = [one for push in sample_by_sample(first) for one in stream.push(*push)]
@@ -212,7 +206,7 @@ def test_a_clock_far_from_0_and_a_pause_of_years_cost_nothing(recognizer: Recogn
 
 
 @pytest.mark.parametrize("times_s", [[1e300], [0.0, 1e12]])
-def test_a_clock_gone_wrong_is_an_error_and_not_an_endless_wait(recognizer: Recognizer, times_s: list[float]) -> None:
+def test_timestamp_beyond_the_limit_is_an_error(recognizer: Recognizer, times_s: list[float]) -> None:
     stream = StreamRecognizer(recognizer)
     with pytest.raises(DataError, match=r"timestamp .* s from the stream's start"):
         stream.push("inertial", np.zeros((len(times_s), 6)), np.array(times_s))

@@ -1,4 +1,4 @@
-"""A calibrated package divides its logits, says when it does not know, and tells what it never learned."""
+"""Calibrated packages: temperature, threshold, calibration scores and detection of unknown activities."""
 
 import json
 from dataclasses import replace
@@ -17,10 +17,8 @@ from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
 from edgehar.metrics.calibration import expected_calibration_error
 from edgehar.signals.clip import Clip, Dataset, Segment
-from tests.deploy.test_calibrate import PROVENANCE, calibrated
-from tests.deploy.test_evaluate import make_clip
-from tests.deploy.test_stream import sample_by_sample, steady, streamed
-from tests.deploy.tiny_package import LABELS, write_tiny_package
+from tests.deploy.streams import random_clip, sample_by_sample, steady, streamed
+from tests.deploy.tiny_package import LABELS, PROVENANCE, calibrated, write_tiny_package
 
 
 @pytest.fixture
@@ -29,20 +27,20 @@ def package(tmp_path: Path) -> Path:
     return tmp_path / "package"
 
 
-def test_a_clip_gets_calibrated_probabilities_and_unknown_below_the_threshold(package: Path, tmp_path: Path) -> None:
+def test_calibrated_clip(package: Path, tmp_path: Path) -> None:
     plain = edgehar.load(package)
     soft = calibrated(package, tmp_path / "soft", None)
-    clips = [make_clip(f"c{seed}", "s1", seed, None) for seed in range(12)]
+    clips = [random_clip(f"c{seed}", "s1", seed, None) for seed in range(12)]
     raw = [plain.predict_clip(clip)[0] for clip in clips]
-    answers = [soft.predict_clip(clip)[0] for clip in clips]
-    for one, other in zip(raw, answers, strict=True):
+    predictions = [soft.predict_clip(clip)[0] for clip in clips]
+    for one, other in zip(raw, predictions, strict=True):
         expected = one.probabilities.astype(np.float64) ** (1 / 2.5)  # softmax(logits / 2.5), from softmax(logits)
         np.testing.assert_allclose(other.probabilities, expected / expected.sum(), rtol=1e-3, atol=1e-5)
         assert one.label == other.label
-    # The score of one of them: this one and those above are answered.
-    threshold = float(np.sort([one.score for one in answers])[6])
+    # The score of one of them: this one and those above get a label.
+    threshold = float(np.sort([one.score for one in predictions])[6])
     careful = calibrated(package, tmp_path / "careful", threshold)
-    for clip, one in zip(clips, answers, strict=True):
+    for clip, one in zip(clips, predictions, strict=True):
         found = careful.predict_clip(clip)[0]
         assert found.label == (one.label if one.score >= threshold else "unknown")
         assert found.score == one.score
@@ -53,17 +51,17 @@ def test_a_clip_gets_calibrated_probabilities_and_unknown_below_the_threshold(pa
 
 @pytest.fixture(scope="module")
 def careful_stream(sliding_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
-    """A sliding package that does not answer about half of the windows of `steady(6.0, seed=3)`."""
+    """A sliding package whose threshold rejects about half of the windows of `steady(6.0, seed=3)`."""
     path = tmp_path_factory.mktemp("calibrated")
     soft = calibrated(sliding_package, path / "soft", None)
     recording = steady(6.0, seed=3)
     scores = sorted(one.score for one in soft.predict_windows(recording.signals, recording.times_s))
     middle = len(scores) // 2
-    # Halfway between two scores, so that a rounding decides nothing.
+    # Half-way between two scores, so that rounding does not matter.
     return calibrated(sliding_package, path / "careful", (scores[middle - 1] + scores[middle]) / 2)
 
 
-def test_clip_and_stream_say_unknown_of_the_same_windows(careful_stream: Recognizer) -> None:
+def test_clip_and_stream_have_the_same_unknown_windows(careful_stream: Recognizer) -> None:
     recording = steady(6.0, seed=3)
     expected = careful_stream.predict_windows(recording.signals, recording.times_s)
     found = streamed(StreamRecognizer(careful_stream, start_s=0.0), sample_by_sample(recording))
@@ -73,24 +71,24 @@ def test_clip_and_stream_say_unknown_of_the_same_windows(careful_stream: Recogni
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
 
 
-def test_a_held_class_may_be_unknown_for_a_while(careful_stream: Recognizer) -> None:
+def test_threshold_applies_after_margin_and_smoothing(careful_stream: Recognizer) -> None:
     recording = steady(6.0, seed=3)
     plain = streamed(StreamRecognizer(careful_stream, start_s=0.0), sample_by_sample(recording))
     held = streamed(StreamRecognizer(careful_stream, start_s=0.0, margin=2.0), sample_by_sample(recording))
-    place = int(plain[0].probabilities.argmax())
-    assert [one.score for one in held] == pytest.approx([float(one.probabilities[place]) for one in plain])
+    index = int(plain[0].probabilities.argmax())
+    assert [one.score for one in held] == pytest.approx([float(one.probabilities[index]) for one in plain])
     threshold = careful_stream.manifest.calibration
     assert threshold is not None
     assert threshold.threshold is not None
     assert [one.label == "unknown" for one in held] == [one.score < threshold.threshold for one in held]
-    assert {one.label for one in held} <= {careful_stream.manifest.labels[place], "unknown"}
+    assert {one.label for one in held} <= {careful_stream.manifest.labels[index], "unknown"}
     smooth = streamed(StreamRecognizer(careful_stream, start_s=0.0, smoothing=0.8), sample_by_sample(recording))
     assert [one.label == "unknown" for one in smooth] == [one.score < threshold.threshold for one in smooth]
 
 
-def test_unknown_in_a_line_of_output(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_in_the_output(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibrated(package, tmp_path / "careful", 1.0)
-    np.save(tmp_path / "inertial.npy", make_clip("c", "s1", 0, None).signals["inertial"])
+    np.save(tmp_path / "inertial.npy", random_clip("c", "s1", 0, None).signals["inertial"])
     capsys.readouterr()
     assert run.main([str(tmp_path / "careful"), "--input", f"inertial={tmp_path / 'inertial.npy'}"]) == 0
     line = json.loads(capsys.readouterr().out)
@@ -100,19 +98,19 @@ def test_unknown_in_a_line_of_output(package: Path, tmp_path: Path, capsys: pyte
 
 
 def wider_dataset(recognizer: Recognizer, wrong: int = 2) -> Dataset:
-    """Clips labelled with what the package says, but for `wrong` of s2, and two of "jump" by each subject."""
+    """Clips with the labels that the package predicts, except for `wrong` of s2, and two of "jump" by each subject."""
     info = replace(recognizer.manifest.info, labels=("jump", *recognizer.manifest.labels))
     clips: list[Clip] = []
     for subject in ("s1", "s2", "s3", "s4"):
         for take in range(6):
-            clip = make_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
-            answer = int(recognizer.predict_clip(clip)[0].probabilities.argmax())
-            label = (answer + (subject == "s2" and take < wrong)) % len(recognizer.manifest.labels)
+            clip = random_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
+            best = int(recognizer.predict_clip(clip)[0].probabilities.argmax())
+            label = (best + (subject == "s2" and take < wrong)) % len(recognizer.manifest.labels)
             clips.append(replace(clip, label=1 + label if take < 4 else 0, times_s={}))
     return Dataset(info, tuple(clips))
 
 
-def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: Path, tmp_path: Path) -> None:
+def test_calibration_scores(package: Path, tmp_path: Path) -> None:
     plain = edgehar.load(package)
     dataset = exclude_activities(wider_dataset(plain), ("jump",))
     result = evaluate.evaluate(plain, dataset, "odd-even")
@@ -133,8 +131,8 @@ def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: P
     assert (found["correct"], found["total"]) == (result["correct"], result["total"]) == (6, 8)
     assert found["temperature"] == 2.5
     assert found["coverage"] == 5 / 8
-    answered = [row for row in found["predictions"] if row["score"] >= threshold]
-    right = sum(row["label"] == row["predicted"] for row in answered)
+    labelled = [row for row in found["predictions"] if row["score"] >= threshold]
+    right = sum(row["label"] == row["predicted"] for row in labelled)
     assert found["selective_accuracy"] == pytest.approx(right / 5)
     assert "62.50%" in evaluate.summary(found)
     silent = calibrated(package, tmp_path / "silent", 1.0, temperature=20)
@@ -143,7 +141,7 @@ def test_an_evaluation_says_how_far_the_probabilities_can_be_believed(package: P
     assert "0.00%" in evaluate.summary(nothing)
 
 
-def test_activities_never_trained_on_are_left_out_or_detected(package: Path) -> None:
+def test_unknown_activities_are_excluded_or_detected(package: Path) -> None:
     recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
     result = evaluate.evaluate(recognizer, dataset, "odd-even")
@@ -166,11 +164,11 @@ def auroc_by_pairs(recognizer: Recognizer, dataset: Dataset) -> float:
     return float(np.mean([low < high for low in scores[True] for high in scores[False]]))
 
 
-def test_unknown_segments_of_a_continuous_recording_are_detected(sliding_package: Path) -> None:
+def test_unknown_segments_are_detected(sliding_package: Path) -> None:
     recognizer = edgehar.load(sliding_package)
     info = replace(recognizer.manifest.info, labels=(*LABELS, "jump"))
     clips = tuple(
-        replace(make_clip(subject, subject, place, None), segments=(Segment(0, 0.9, 2), Segment(0.9, 1.9, 5)))
+        replace(random_clip(subject, subject, place, None), segments=(Segment(0, 0.9, 2), Segment(0.9, 1.9, 5)))
         for place, subject in enumerate(("s1", "s2"))
     )
     found = evaluate.evaluate(recognizer, Dataset(info, clips), "odd-even", unknown=True)
@@ -181,7 +179,7 @@ def test_unknown_segments_of_a_continuous_recording_are_detected(sliding_package
     assert found["per_class"]["throw"]["total"] == found["total"]
 
 
-def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> None:
+def test_missing_unknown_activities_and_other_labels_are_rejected(package: Path) -> None:
     recognizer = edgehar.load(package)
     dataset = wider_dataset(recognizer)
     with pytest.raises(ConfigError, match="--unknown"):
@@ -197,12 +195,10 @@ def test_where_nothing_is_unknown_or_the_labels_do_not_fit(package: Path) -> Non
         evaluate.evaluate(recognizer, turned, "odd-even")
 
 
-def test_detection_and_faults_from_the_command_line(
-    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_and_faults_options(package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recordings.write(wider_dataset(edgehar.load(package)), tmp_path / "recordings")
-    asked = [str(package), "--data", str(tmp_path / "recordings")]
-    assert evaluate.main([*asked, "--unknown", "--faults"]) == 0
+    arguments = [str(package), "--data", str(tmp_path / "recordings")]
+    assert evaluate.main([*arguments, "--unknown", "--faults"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["unknown"]["unknown_windows"] == 4
     assert result["faults"]["scenarios"][0]["correct"] == result["correct"] == 6

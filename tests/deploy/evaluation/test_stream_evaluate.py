@@ -1,4 +1,4 @@
-"""A recording that is streamed chunk by chunk scores what the whole recording scores."""
+"""`edgehar evaluate --stream`: a stream scores the same as the whole recording."""
 
 import json
 from dataclasses import replace
@@ -9,19 +9,19 @@ import pytest
 
 import edgehar
 from edgehar import verbs
-from edgehar.data import registry
+from edgehar.data import sp_sw_har
 from edgehar.deploy.evaluation import evaluate
 from edgehar.deploy.evaluation.replay import ReplayOptions, chunks, predicted_segments, replay
 from edgehar.deploy.evaluation.stream_evaluate import evaluate_stream, summary
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
-from edgehar.signals.clip import Clip, Segment
-from tests.deploy.test_stream import steady
+from edgehar.signals.clip import Clip, Dataset, Segment
+from tests.deploy.streams import steady
 from tests.deploy.tiny_package import write_tiny_package
 
 
 def make_clip(recognizer: Recognizer, seed: int, seconds: float = 12.0) -> Clip:
-    """A recording labelled with what the package says of it."""
+    """A recording with the segments that the package predicts."""
     recording = steady(seconds, seed)
     signals = {name: values.astype(np.float32) for name, values in recording.signals.items()}
     valid = {name: np.ones(len(values), bool) for name, values in signals.items()}
@@ -36,7 +36,7 @@ def clip(recognizer: Recognizer) -> Clip:
     return make_clip(recognizer, seed=1)
 
 
-def test_stream_and_offline_agree_and_find_what_the_labels_say(recognizer: Recognizer, clip: Clip) -> None:
+def test_stream_and_offline_agree(recognizer: Recognizer, clip: Clip) -> None:
     result = evaluate_stream(recognizer, [clip, make_clip(recognizer, seed=2)], ReplayOptions())
     assert result["agreement"]["largest_probability_difference"] < 1e-5
     assert result["agreement"]["unmatched_windows"] == 0
@@ -49,9 +49,9 @@ def test_stream_and_offline_agree_and_find_what_the_labels_say(recognizer: Recog
     assert json.loads(json.dumps(result)) == result
 
 
-def test_windows_are_counted_as_evaluate_counts_them(recognizer: Recognizer, clip: Clip) -> None:
+def test_window_scores_equal_those_of_evaluate(recognizer: Recognizer, clip: Clip) -> None:
     shifted = replace(clip, segments=tuple(replace(one, label=(one.label + 1) % 5) for one in clip.segments[::2]))
-    dataset = registry.Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
+    dataset = Dataset(recognizer.manifest.info, (shifted, replace(clip, subject="s2")))
     expected = evaluate.evaluate(recognizer, dataset, "all")
     result = evaluate_stream(recognizer, list(dataset.clips), ReplayOptions(chunk=3, seed=5))
     for kind in ("offline", "stream"):
@@ -59,26 +59,26 @@ def test_windows_are_counted_as_evaluate_counts_them(recognizer: Recognizer, cli
         assert result["windows"][kind]["macro_f1"] == expected["macro_f1"]
 
 
-def test_every_sample_is_pushed_once_and_none_before_it_is_recorded(clip: Clip) -> None:
+def test_every_sample_is_pushed_once_after_it_was_recorded(clip: Clip) -> None:
     pushes = chunks(clip, 7, np.random.default_rng(0))
     for name, times_s in clip.times_s.items():
-        mine = [push for push in pushes if push.modality == name]
-        assert [place for push in mine for place in range(push.first, push.end)] == list(range(len(times_s)))
-        assert all(push.arrives_s == times_s[push.end - 1] for push in mine)
-        assert {push.end - push.first for push in mine[:-1]} == set(range(1, 8))
+        own = [push for push in pushes if push.modality == name]
+        assert [index for push in own for index in range(push.first, push.end)] == list(range(len(times_s)))
+        assert all(push.arrives_s == times_s[push.end - 1] for push in own)
+        assert {push.end - push.first for push in own[:-1]} == set(range(1, 8))
     assert [push.arrives_s for push in pushes] == sorted(push.arrives_s for push in pushes)
 
 
-def test_an_answer_comes_after_its_window_and_larger_chunks_make_it_later(recognizer: Recognizer, clip: Clip) -> None:
+def test_larger_chunks_delay_the_predictions(recognizer: Recognizer, clip: Clip) -> None:
     waits: list[float] = []
     for most in (1, 20):
-        said = replay(recognizer, clip, ReplayOptions(chunk=most)).timed[:-5]  # without those of the end
-        assert all(one.emitted_s >= one.prediction.end_s for one in said)
-        waits.append(float(np.mean([one.emitted_s - one.prediction.end_s for one in said])))
+        timed = replay(recognizer, clip, ReplayOptions(chunk=most)).timed[:-5]  # without those of the flush
+        assert all(one.emitted_s >= one.prediction.end_s for one in timed)
+        waits.append(float(np.mean([one.emitted_s - one.prediction.end_s for one in timed])))
     assert waits[0] < 0.1 < waits[1]
 
 
-def test_a_short_label_is_no_activity_if_that_is_asked_for(recognizer: Recognizer, clip: Clip) -> None:
+def test_shortest_s_removes_short_activities(recognizer: Recognizer, clip: Clip) -> None:
     plain = evaluate_stream(recognizer, [clip], ReplayOptions())
     long = evaluate_stream(recognizer, [clip], ReplayOptions(shortest_s=2.0))
     for kind in ("offline", "stream"):
@@ -86,16 +86,14 @@ def test_a_short_label_is_no_activity_if_that_is_asked_for(recognizer: Recognize
     assert long["agreement"] == plain["agreement"]
 
 
-def test_with_smoothing_the_stream_may_differ_and_says_so(recognizer: Recognizer, clip: Clip) -> None:
+def test_smoothed_stream_may_differ(recognizer: Recognizer, clip: Clip) -> None:
     result = evaluate_stream(recognizer, [clip], ReplayOptions(smoothing=0.9))
     assert result["agreement"] is None
     assert result["most_points"] > 0
     assert result["segments"]["stream"]["predicted"] < result["segments"]["offline"]["predicted"]
 
 
-def test_a_recording_without_a_label_or_shorter_than_a_window_counts_for_nothing(
-    recognizer: Recognizer, clip: Clip
-) -> None:
+def test_unlabelled_and_short_recordings_are_not_scored(recognizer: Recognizer, clip: Clip) -> None:
     unlabelled = replace(make_clip(recognizer, seed=3), name="unlabelled", segments=())
     short = {name: times[:3] for name, times in clip.times_s.items()}
     tiny = Clip(
@@ -117,12 +115,12 @@ def test_a_recording_without_a_label_or_shorter_than_a_window_counts_for_nothing
         evaluate_stream(recognizer, [unlabelled], ReplayOptions())
 
 
-def test_a_recording_with_one_label_is_one_segment(recognizer: Recognizer, clip: Clip) -> None:
+def test_recording_with_one_label_is_one_segment(recognizer: Recognizer, clip: Clip) -> None:
     whole = replace(clip, segments=(), label=0)
     assert evaluate_stream(recognizer, [whole], ReplayOptions())["segments"]["stream"]["true"] == 1
 
 
-def test_what_cannot_be_streamed_is_refused(clip_package: Path, recognizer: Recognizer, clip: Clip) -> None:
+def test_invalid_package_and_options_are_rejected(clip_package: Path, recognizer: Recognizer, clip: Clip) -> None:
     with pytest.raises(ConfigError, match="sliding"):
         evaluate_stream(edgehar.load(clip_package), [clip], ReplayOptions())
     with pytest.raises(ConfigError, match="--chunk 0"):
@@ -131,22 +129,20 @@ def test_what_cannot_be_streamed_is_refused(clip_package: Path, recognizer: Reco
         evaluate_stream(recognizer, [clip], ReplayOptions(smoothing=1.0))
 
 
-def test_the_summary_shows_both_and_every_label(recognizer: Recognizer, clip: Clip) -> None:
-    about = {"data": "mine", "split": "all", "precision": "fp32", "modalities": ["skeleton"]}
-    text = summary(about | evaluate_stream(recognizer, [clip], ReplayOptions()))
+def test_summary(recognizer: Recognizer, clip: Clip) -> None:
+    inputs = {"data": "mine", "split": "all", "precision": "fp32", "modalities": ["skeleton"]}
+    text = summary(inputs | evaluate_stream(recognizer, [clip], ReplayOptions()))
     assert "windows with equal labels" in text
     assert all(name in text for name in (*recognizer.manifest.labels, "f1_25", "false alarms", "never"))
 
 
-def test_real_recordings_from_the_command_line(
-    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for execution in ("s01_01", "s01_02", "s02_01"):  # some are enough
+def test_real_recordings(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for execution in ("s01_01", "s01_02", "s02_01"):  # a few suffice
         for sensor in ("sp", "sw"):
-            place = Path("DATA") / execution[:3] / f"{execution}_{sensor}.csv"
-            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / place).symlink_to((data_root / "sp-sw-har" / place).resolve())
-    info = registry.load("sp-sw-har", tmp_path).info
+            path = Path("DATA") / execution[:3] / f"{execution}_{sensor}.csv"
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).symlink_to((data_root / "sp-sw-har" / path).resolve())
+    info = sp_sw_har.INFO
     package, file = tmp_path / "package", tmp_path / "result.json"
     write_tiny_package(
         package,
