@@ -60,10 +60,10 @@ class Bounds:
         """What a message says was expected."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        low = f"above {self.above:g}" if self.above is not None else ""
-        low = f"from {self.at_least:g}" if self.at_least is not None else low
-        high = f"below {self.below:g}" if self.below is not None else ""
-        high = f"up to {self.at_most:g}" if self.at_most is not None else high
+        low = f"above {self.above:.10g}" if self.above is not None else ""
+        low = f"from {self.at_least:.10g}" if self.at_least is not None else low
+        high = f"below {self.below:.10g}" if self.below is not None else ""
+        high = f"up to {self.at_most:.10g}" if self.at_most is not None else high
         return " ".join(("a whole number" if whole else "a number", *filter(None, (low, high))))
 
 
