@@ -1,49 +1,19 @@
-"""The simulated data set: geometry of the motion, physics of the sensors, reproducibility."""
+"""The simulated data set: contents, reproducibility, continuous recordings, options."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from edgehar.errors import ConfigError, DataError
+from edgehar.errors import ConfigError
 from edgehar.signals.clip import Clip, Dataset
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
 from edgehar.signals.windows import Normalisation, cut
-from edgehar.simulation.activities import ACTIVITIES
-from edgehar.simulation.body import JOINTS, REST_OFFSETS_M, Motion, bone_offsets, rotation_matrix
-from edgehar.simulation.curves import GRAVITY_MPS2, keyframe_curves
+from edgehar.simulation.body import JOINTS
 from edgehar.simulation.dataset import SimulatorConfig, continuous, simulate
-from edgehar.simulation.perform import gaussian_smooth, simulate_motion
-from edgehar.simulation.subjects import Subject, draw_subject
-from edgehar.simulation.wearables import (
-    THIGH,
-    WRIST,
-    InertialUnit,
-    add_sensor_errors,
-    draw_rig,
-    ideal_readings,
-    worn_readings,
-)
+from edgehar.simulation.subjects import draw_subject
 
-RATE_HZ = 150.0
-FEET = [KINECT_JOINTS.index(name) for name in ("left_foot", "right_foot", "left_ankle", "right_ankle")]
-HEAD, PELVIS, KNEE = (KINECT_JOINTS.index(name) for name in ("head", "hip_centre", "right_knee"))
-
-
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return simulate(SimulatorConfig(subjects=2, trials=1))
-
-
-@pytest.fixture(scope="module")
-def subject() -> Subject:
-    return replace(draw_subject(0, 2), left_handed=False, heading_deg=0.0)
-
-
-def moved(activity: str, subject: Subject, trial: int = 1) -> Motion:
-    return simulate_motion(activity, subject, 2.7, RATE_HZ, np.random.default_rng(trial))
+PELVIS = KINECT_JOINTS.index("hip_centre")
 
 
 def assert_same_clips(one: tuple[Clip, ...], other: tuple[Clip, ...]) -> None:
@@ -95,127 +65,6 @@ def test_window_of_a_clip_is_sixteen_steps_of_the_median_duration(dataset: Datas
     median_s = np.median([len(clip.signals["thigh"]) / 100 for clip in dataset.clips])
     assert dataset.info.window.steps == 16
     assert dataset.info.window.length_s == pytest.approx(median_s)
-
-
-@pytest.mark.parametrize("activity", ACTIVITIES)
-def test_feet_stand_on_the_floor_and_bones_keep_their_length(activity: str, subject: Subject) -> None:
-    motion = moved(activity, subject)
-    lowest = motion.positions[:, FEET, 1].min(axis=1)
-    assert lowest.min() > -0.03
-    assert np.median(lowest) < 0.07
-    bones = np.linalg.norm(motion.positions - motion.positions[:, KINECT_PARENTS], axis=2)
-    np.testing.assert_allclose(
-        bones, np.broadcast_to(np.linalg.norm(subject.offsets_m, axis=1), bones.shape), atol=1e-9
-    )
-
-
-def test_every_activity_differs_from_every_other(subject: Subject) -> None:
-    motions = {name: moved(name, subject).positions for name in ACTIVITIES}
-    bodies = {name: joints - joints[:, [PELVIS]] for name, joints in motions.items()}
-    for one in bodies:
-        for other in bodies:
-            if one < other:
-                assert np.abs(bodies[one] - bodies[other]).max() > 0.15, (one, other)
-
-
-def test_motions_match_their_activity(subject: Subject) -> None:
-    head = {name: moved(name, subject).positions[:, HEAD, 1] for name in ACTIVITIES}
-    upright = head["stand"].mean()
-    assert np.ptp(head["stand"]) < 0.05
-    assert head["sit_down"][-1] < upright - 0.25 < head["sit_down"][0]
-    assert head["stand_up"][0] < upright - 0.25 < head["stand_up"][-1]
-    assert head["squat"].min() < upright - 0.3
-    assert head["bend"].min() < upright - 0.3
-    assert head["jump"].max() > upright + 0.08
-    walk, jog = (moved(name, subject).positions[:, PELVIS] for name in ("walk", "jog"))
-    assert 0.5 < (walk[0, 2] - walk[-1, 2]) / 2.7 < 1.8
-    assert (jog[0, 2] - jog[-1, 2]) > 1.3 * (walk[0, 2] - walk[-1, 2])
-    hands = {name: moved(name, subject).positions[:, KINECT_JOINTS.index("right_hand")] for name in ACTIVITIES}
-    for name in ("throw", "wave", "draw_circle", "punch"):
-        assert hands[name][:, 1].max() > 1.1, name
-
-
-def test_left_handed_subjects_use_the_left_hand(subject: Subject) -> None:
-    lefty = moved("wave", replace(subject, left_handed=True)).positions
-    left, right = (lefty[:, KINECT_JOINTS.index(f"{side}_hand"), 1] for side in ("left", "right"))
-    assert left.max() > right.max() + 0.3
-
-
-def test_motion_with_other_bone_lengths(subject: Subject) -> None:
-    lengths = np.linalg.norm(REST_OFFSETS_M, axis=1) * 0.6
-    small = simulate_motion(
-        "squat", replace(subject, offsets_m=bone_offsets(lengths)), 2.0, 60.0, np.random.default_rng(0)
-    )
-    assert small.positions.shape == (120, JOINTS, 3)
-    assert small.orientations.shape == (120, JOINTS, 3, 3)
-    assert 0.8 < small.positions[0, HEAD, 1] < 1.1
-
-
-def test_unknown_activity_is_refused(subject: Subject) -> None:
-    with pytest.raises(DataError, match="activity 'fly'"):
-        moved("fly", subject)
-
-
-@given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
-def test_unit_at_rest_reads_one_g_upwards_in_any_mounting(vector: list[float]) -> None:
-    mounting = np.broadcast_to(rotation_matrix(np.array(vector)), (5, 3, 3))
-    readings = ideal_readings(np.ones((5, 3)), mounting, RATE_HZ)
-    np.testing.assert_allclose(np.linalg.norm(readings[:, :3], axis=1), 1, atol=1e-12)
-    np.testing.assert_allclose(mounting[0] @ readings[0, :3], [0, 1, 0], atol=1e-12)
-    np.testing.assert_allclose(readings[:, 3:], 0, atol=1e-9)
-
-
-def test_accelerometer_matches_a_circular_motion() -> None:
-    time_s = np.arange(400) / 1000
-    radius_m, rate = 0.4, 2 * np.pi * 1.5
-    turn = rotation_matrix(np.stack([0 * time_s, rate * time_s, 0 * time_s], axis=1))
-    readings = ideal_readings(turn @ np.array([radius_m, 1.0, 0.0]), turn, 1000.0)
-    expected = np.array([-radius_m * rate**2 / GRAVITY_MPS2, 1, 0, 0, np.degrees(rate), 0])
-    np.testing.assert_allclose(readings, np.tile(expected, (400, 1)), atol=0.02)
-
-
-@pytest.mark.parametrize("activity", ["walk", "throw", "sit_down"])
-def test_integrated_acceleration_is_the_path_of_the_wrist(activity: str, subject: Subject) -> None:
-    motion = moved(activity, subject)
-    rig = draw_rig(0, 2, "right", 1.0, 1.0)
-    force = worn_readings(motion, WRIST, rig, RATE_HZ)[:, :3]
-    elbow, wrist = (KINECT_JOINTS.index(f"right_{part}") for part in ("elbow", "wrist"))
-    forearm = motion.orientations[:, elbow]
-    path = motion.positions[:, elbow] + 0.88 * (motion.positions[:, wrist] - motion.positions[:, elbow])
-    path = path + forearm @ np.array([0, 0, -0.03])
-    to_world = forearm @ rig.mounting["wrist"]
-    acceleration = (np.einsum("tij,tj->ti", to_world, force) - [0, 1, 0]) * GRAVITY_MPS2
-    velocity = (path[1] - path[0]) * RATE_HZ + np.cumsum(acceleration[1:-1], axis=0) / RATE_HZ
-    again = path[1] + np.cumsum(velocity, axis=0) / RATE_HZ
-    np.testing.assert_allclose(again, path[2:], atol=1e-6)
-
-
-@pytest.mark.parametrize("unit", [WRIST, THIGH], ids=["wrist", "thigh"])
-@pytest.mark.parametrize("activity", ["jog", "throw", "kick"])
-def test_integrated_angular_rate_is_the_change_of_orientation(
-    activity: str, unit: InertialUnit, subject: Subject
-) -> None:
-    motion = moved(activity, subject)
-    rig = draw_rig(0, 2, "right", 1.0, 1.0)
-    rate_dps = worn_readings(motion, unit, rig, RATE_HZ)[:, 3:]
-    start = KINECT_JOINTS.index(f"right_{unit.placement.segment}")
-    truth = motion.orientations[:, start] @ rig.mounting[unit.spec.name]
-    turned = truth[1]
-    for middle in 0.5 * (rate_dps[1:-2] + rate_dps[2:-1]):
-        turned = turned @ rotation_matrix(np.radians(middle) / RATE_HZ)
-    error = np.degrees(np.arccos(np.clip((np.trace(turned.T @ truth[-2]) - 1) / 2, -1, 1)))
-    assert error < 2.0
-
-
-def test_readings_are_clipped_to_the_range(dataset: Dataset) -> None:
-    rig = draw_rig(0, 1, "right", 1.0, 1.0)
-    wild = np.full((50, 6), 1e5) * np.array([1, -1, 1, -1, 1, -1])
-    readings = add_sensor_errors(wild, WRIST, rig, 1.0, np.random.default_rng(0))
-    np.testing.assert_array_equal(np.abs(readings), np.tile([4, 4, 4, 1000, 1000, 1000], (50, 1)))
-    for clip in dataset.clips:
-        for name in ("wrist", "thigh"):
-            assert np.abs(clip.signals[name][:, :3]).max() <= 4
-            assert np.abs(clip.signals[name][:, 3:]).max() <= 1000
 
 
 def test_standing_reads_about_one_g(dataset: Dataset) -> None:
@@ -292,21 +141,3 @@ def test_settings_out_of_bounds_are_refused(given: dict[str, object]) -> None:
 def test_recordings_without_activities_are_refused() -> None:
     with pytest.raises(ConfigError, match="bouts 0"):
         continuous(SimulatorConfig(subjects=1, trials=1), bouts=0)
-
-
-@settings(max_examples=40)
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=7))
-def test_keyframe_curves_reach_their_targets_without_overshoot(targets: list[float]) -> None:
-    times = tuple(np.linspace(0, 1, len(targets)))
-    curve = keyframe_curves(np.linspace(-0.5, 1.5, 301), times, angle=tuple(targets))["angle"]
-    at_targets = keyframe_curves(np.asarray(times), times, angle=tuple(targets))["angle"]
-    np.testing.assert_allclose(at_targets, targets, atol=1e-9)
-    assert curve.min() >= min(targets) - 1e-9
-    assert curve.max() <= max(targets) + 1e-9
-    assert curve[0] == pytest.approx(targets[0])
-    assert curve[-1] == pytest.approx(targets[-1])
-
-
-@given(st.floats(-50, 50), st.floats(0.5, 12))
-def test_smoothing_a_constant_changes_nothing(value: float, width: float) -> None:
-    np.testing.assert_allclose(gaussian_smooth(np.full((40, 2), value), width), value, atol=1e-9)
