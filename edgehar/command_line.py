@@ -196,11 +196,6 @@ class Action(Generic[T]):
         return self.run(self.parser.parse(argv))
 
 
-def parse(config_type: type[T], argv: list[str] | None, prog: str, description: str) -> T:
-    """The options of a command line without presets; see `Parser`."""
-    return Parser(config_type, prog, description).parse(argv)
-
-
 def words_of(settings: Mapping[str, Any]) -> list[str]:
     """Settings as a command line shows them.
 
