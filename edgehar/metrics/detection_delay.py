@@ -22,10 +22,10 @@ class EmittedLabel:
     """The label that a stream emitted for a window, and the time of emission.
 
     Attributes:
-        said_s: time of the newest sample that the stream had by then, on the recording's clock.
+        emitted_s: time of the newest sample at the emission, on the recording's clock.
         start_s: start of the window.
-        end_s: its end.
-        label: class that was named, or None for "unknown".
+        end_s: end of the window.
+        label: index of the class, or None for "unknown".
     """
 
     emitted_s: float

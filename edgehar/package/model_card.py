@@ -48,10 +48,10 @@ def flatten(entry: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 def _calibration(calibration: TemperatureScaling) -> list[str]:
     """Temperature, threshold and calibration error."""
-    people = len(calibration.subjects)
+    subjects = len(calibration.subjects)
     lines = [
         f"Probabilities are of logits divided by {calibration.temperature:.6g}, fitted on {calibration.windows} "
-        f"windows of {people} training subject{'s' * (people != 1)}, each answered by a network not trained on "
+        f"windows of {subjects} training subject{'s' * (subjects != 1)}, each answered by a network not trained on "
         "them.",
         "",
     ]

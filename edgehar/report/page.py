@@ -37,7 +37,7 @@ def escaped(value: object) -> str:
     return html.escape(str(value))
 
 
-def whole(value: float) -> str:
+def integer(value: float) -> str:
     """A count with a thousands separator: 97,416."""
     return f"{value:,.0f}"
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgehar.errors import DataError
 from edgehar.report import plots
-from edgehar.report.page import decimal, definitions, duration, escaped, image, percent, table, whole
+from edgehar.report.page import decimal, definitions, duration, escaped, image, integer, percent, table
 
 Entry: TypeAlias = dict[str, Any]
 MODELS = {
@@ -48,7 +48,7 @@ def title_of(model: str) -> str:
 
 def counted(score: Entry) -> str:
     """Correct and total windows: 421 / 430."""
-    return f"{whole(score['correct'])} / {whole(score['total'])}" if score else ""
+    return f"{integer(score['correct'])} / {integer(score['total'])}" if score else ""
 
 
 def share_of(score: Entry) -> str:
@@ -73,8 +73,8 @@ def headline(results: Entry, folder: Path) -> str:
         if name == delivered:
             text += (
                 f'<p class="figure">{percent(score["accuracy"])}</p>\n<p>accuracy of the delivered model '
-                f"({escaped(title_of(name))}) on subjects not in training: {whole(score['correct'])} of "
-                f"{whole(score['total'])} windows; 95 % interval {interval}.</p>\n"
+                f"({escaped(title_of(name))}) on subjects not in training: {integer(score['correct'])} of "
+                f"{integer(score['total'])} windows; 95 % interval {interval}.</p>\n"
             )
         macro_f1 = percent(score["macro_f1"]) if "macro_f1" in score else ""
         rows.append([title_of(name), percent(score["accuracy"]), counted(score), interval, macro_f1])
@@ -88,7 +88,7 @@ def stages(results: Entry, folder: Path) -> str:
     scores = entry_of(results, "evaluation")
     rows: list[list[str]] = []
     for stage in list_of(results, "stages"):
-        costs = [whole(stage[key]) if stage.get(key) is not None else "" for key in ("parameters", "macs", "bytes")]
+        costs = [integer(stage[key]) if stage.get(key) is not None else "" for key in ("parameters", "macs", "bytes")]
         time = duration(stage["seconds"]) + (", from an earlier run" if stage.get("skipped") else "")
         rows.append([str(stage["name"]), time, *costs, counted(entry_of(scores, str(stage.get("model"))))])
     head = ("stage", "time", "parameters", "multiply-adds per window", "bytes", "correct / windows")
@@ -108,7 +108,7 @@ def curves(results: Entry, folder: Path) -> str:
         for name, points in series.items():
             updates, values = zip(*points, strict=True)
             quantity = name.replace("_", " ")
-            caption = f"{quantity}: {decimal(values[0])} to {decimal(values[-1])} at update {whole(updates[-1])}"
+            caption = f"{quantity}: {decimal(values[0])} to {decimal(values[-1])} at update {integer(updates[-1])}"
             plotted.append(image(plots.curve(updates, values, quantity), f"{stage['name']}, {caption}", caption))
         if plotted:
             parts.append(f'<h3>{escaped(stage["name"])}</h3>\n<div class="grid">\n{"".join(plotted)}</div>\n')
@@ -212,7 +212,7 @@ def example(results: Entry, folder: Path) -> str:
 def provenance(results: Entry, folder: Path) -> str:
     """Command, data, versions and commit: what reproduces the results."""
     data = entry_of(results, "dataset")
-    windows = [f"{whole(data[f'{side}_windows'])} {side}" for side in ("train", "test") if f"{side}_windows" in data]
+    windows = [f"{integer(data[f'{side}_windows'])} {side}" for side in ("train", "test") if f"{side}_windows" in data]
     text = definitions(
         [
             *((name, plain(results.get(name))) for name in ("command", "preset", "seed", "date")),

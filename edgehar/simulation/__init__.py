@@ -1,1 +1,1 @@
-"""Simulated people, their motion and their sensors."""
+"""Simulated subjects, their motion and their sensors."""

@@ -13,10 +13,10 @@ def test_subset_is_stratified(labels: list[int], share: float, draw: int) -> Non
     rows = stratified(label, share, draw)
     assert len(set(rows.tolist())) == len(rows)
     classes, counts = np.unique(label, return_counts=True)
-    kept = np.array([(label[rows] == name).sum() for name in classes])
-    assert (kept >= 1).all()
-    assert (kept <= np.maximum(np.ceil(share * counts), 1)).all()
-    assert (kept >= np.floor(share * counts)).all()
+    selected = np.array([(label[rows] == name).sum() for name in classes])
+    assert (selected >= 1).all()
+    assert (selected <= np.maximum(np.ceil(share * counts), 1)).all()
+    assert (selected >= np.floor(share * counts)).all()
     assert len(rows) >= min(round(share * len(label)), len(label))
 
 
