@@ -1,6 +1,7 @@
 # make quickstart   everything on simulated sensors, in a few minutes
 # make test         every check: format, lint, layers, types, tests (recordings: EDGEHAR_DATA, optional)
 # make check        the same without the tests
+# make stress       minutes of endless streams, sensor faults and damaged packages
 # make docs         the documentation site in site/, every link checked
 # make test-aarch64 the board's wheels in an emulator, compared with x86-64; make test-py310: with Python 3.10 (docs/aarch64.md)
 # All make their own environment in $(VENV) on the first call and reuse it until pyproject.toml or constraints.txt change.
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 # Small networks gain nothing from more threads, and the tests should take as long everywhere.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: quickstart test check docs format clean test-aarch64 test-py310
+.PHONY: quickstart test stress check docs format clean test-aarch64 test-py310
 
 quickstart: $(STAMP)
 	$(BIN)/edgehar quickstart
@@ -20,6 +21,9 @@ quickstart: $(STAMP)
 test: export OMP_NUM_THREADS = 1 # the tests run side by side instead
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+stress: $(STAMP)
+	$(BIN)/python -m pytest -m slow tests/stress
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -32,7 +36,7 @@ docs: $(STAMP)
 	$(BIN)/mkdocs build
 
 PACKAGE ?= runs/quickstart/package
-COMPARE_BOARDS = $(BIN)/python tools/aarch64.py '$(PACKAGE)' $(if $(PYTHON310),--python310 '$(PYTHON310)')
+COMPARE_BOARDS = $(BIN)/python tools/aarch64/compare.py '$(PACKAGE)' $(if $(PYTHON310),--python310 '$(PYTHON310)')
 
 test-aarch64: $(STAMP)
 	$(COMPARE_BOARDS) $(if $(BOARD_ROOT),--root '$(BOARD_ROOT)') $(if $(MIRROR),--mirror '$(MIRROR)')

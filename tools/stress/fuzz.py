@@ -1,12 +1,12 @@
-"""Damage a package in a thousand ways and see that each is refused by name, at once, without a crash.
+"""Fuzzing of the package loader: randomly damaged packages must be refused with a named error, without a crash.
 
-    python tools/fuzz_packages.py runs/quickstart/package --count 200 --json fuzz.json
+    python tools/stress/fuzz.py runs/quickstart/package --count 200 --json fuzz.json
 
-Half of the packages are only damaged: their checksums must tell. In the other half the checksums are made right again,
-so that the damage reaches what comes after them, up to onnxruntime itself. Each package is opened, its arrays are read
-and it is asked for a prediction, in a child process. With `cryptography` installed the package is signed, and half of
-the first kind are opened with the key. The exit code is 2 if one damage was accepted that matters, ended with an error
-without a name, took longer than two seconds, or crashed.
+In half of the packages the checksums must detect the damage. In the other half the checksums are recomputed, so that
+the damage reaches the checks behind them, up to onnxruntime itself. A child process opens each package, reads its
+arrays and computes a prediction. With `cryptography` installed the package is signed, and half of those with outdated
+checksums are opened with the key. The exit code is 2 if a package with damage that matters was accepted, ended with
+an unnamed error, took longer than two seconds, or crashed.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.command_line import parse
-from edgehar.config import option, positional
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional, seed_option
 from edgehar.deploy.bench.random_signals import random_recording
 from edgehar.deploy.recognizer import load
-from edgehar.deploy.runtime.onnx_format.protobuf import fields
+from edgehar.deploy.runtime.onnx_format.protobuf import decode_fields
 from edgehar.deploy.runtime.signature import make_keys, sign_package
 from edgehar.entry import guarded
 from edgehar.errors import EdgeharError
@@ -38,32 +38,34 @@ from edgehar.files.atomic import write_json
 from edgehar.package.folder import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
 from edgehar.provenance import portable, stamp
 
-GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "package_v1"
-SLOWEST_S, LOST_S = 2.0, 60.0
-"""The longest a package may take, and after how long a child without an answer is ended and counted as a crash."""
+GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden" / "package_v1"
+SLOWEST_S, TIMEOUT_S = 2.0, 60.0
+"""Limit of the time for a package, and the timeout after which a child is killed and counted as crashed."""
 MOST_MEMORY_BYTES = 8 << 30
-"""Address space of the child; beyond it an allocation fails instead of harming the machine."""
+"""Limit of the child's address space, so that a large allocation fails."""
 LONG_BYTES = 64
-"""Constants of a graph from this size on are its flesh; the bytes between them are its bones."""
+"""Size from which a constant of a graph counts as data; the bytes between such constants are its structure."""
 
 
 @dataclass(frozen=True)
-class FuzzConfig:
-    """Options of the tool."""
+class FuzzConfig(Options):
+    """Fuzzing."""
 
-    package: str = positional("folder of an edge package; the one of the tests if none is given", str(GOLDEN))
-    count: int = option(1000, "damaged packages")
-    seed: int = option(0, "reproduces the damages")
+    package: str = positional("folder of an edge package; default: the one of the tests", str(GOLDEN))
+    count: int = option(1000, "number of damaged packages", at_least=1)
+    seed: int = seed_option()
     json: str | None = option(None, "also write the result to this file")
 
 
+PARSER = Parser(FuzzConfig, "python tools/stress/fuzz.py", __doc__ or "")
+
 Outcome = tuple[str, str, str, float, float]
-"""Result, error, message, seconds on the clock, and seconds of the processor (fewer if others keep it busy)."""
+"""Result, error, message, wall time and CPU time in seconds."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One damaged package, and how it ended."""
+    """One damaged package and its outcome."""
 
     file: str
     damage: str
@@ -78,47 +80,48 @@ class Case:
 
     @property
     def good(self) -> bool:
-        """Refused by name, or accepted where nothing depends on the damage, in time."""
+        """Whether it was refused with a named error, or accepted with harmless damage, within the time limit."""
         harmless = self.file == CARD or (self.file == SIGNATURE and not self.key) or self.resealed
         return (self.result == "refused" or (self.result == "accepted" and harmless)) and self.seconds < SLOWEST_S
 
 
-def bones(data: bytes) -> list[tuple[int, int]]:
+def structure_spans(data: bytes) -> list[tuple[int, int]]:
     """Spans of an ONNX file between its long constants: names, operators, shapes."""
     long = [
         content
-        for number, graph in fields(data) if number == 7 and isinstance(graph, bytes)
-        for part, tensor in fields(graph) if part == 5 and isinstance(tensor, bytes)
-        for place, content in fields(tensor) if place == 9 and isinstance(content, bytes) and len(content) >= LONG_BYTES
+        for number, graph in decode_fields(data) if number == 7 and isinstance(graph, bytes)
+        for part, tensor in decode_fields(graph) if part == 5 and isinstance(tensor, bytes)
+        for entry, content in decode_fields(tensor) if entry == 9 and isinstance(content, bytes)
+        and len(content) >= LONG_BYTES
     ]  # fmt: skip
     spans: list[tuple[int, int]] = []
     start = 0
     for content in long:
-        place = data.find(content, start)
-        if place > start:
-            spans.append((start, place))
-            start = place + len(content)
+        position = data.find(content, start)
+        if position > start:
+            spans.append((start, position))
+            start = position + len(content)
     return [*spans, (start, len(data))]
 
 
 def damaged(data: bytes, generator: np.random.Generator, spans: list[tuple[int, int]]) -> tuple[bytes, str]:
-    """The bytes with one kind of damage somewhere in the spans, and what it is called."""
+    """A copy with one kind of damage at a random position in the spans, and the name of the damage."""
     weights = np.asarray([end - start for start, end in spans], float)
 
-    def place() -> int:
+    def position() -> int:
         start, end = spans[int(generator.choice(len(spans), p=weights / weights.sum()))]
         return int(generator.integers(start, end))
 
     changed = bytearray(data)
     kind = str(generator.choice(["flips", "bytes", "cut", "gap", "repeat", "insert", "zeros"]))
-    first, length = place(), int(generator.integers(1, 64))
+    first, length = position(), int(generator.integers(1, 64))
     match kind:
         case "flips":
             for _ in range(int(generator.integers(1, 9))):
-                changed[place()] ^= 1 << int(generator.integers(8))
+                changed[position()] ^= 1 << int(generator.integers(8))
         case "bytes":
             for _ in range(int(generator.integers(1, 9))):
-                changed[place()] = int(generator.integers(256))
+                changed[position()] = int(generator.integers(256))
         case "cut":
             del changed[first:]
         case "gap":
@@ -133,7 +136,7 @@ def damaged(data: bytes, generator: np.random.Generator, spans: list[tuple[int, 
 
 
 def reseal(folder: Path) -> None:
-    """Make the checksums of a package right again, as who damages it on purpose would."""
+    """Recompute the checksums of a package, as an attacker would."""
     path = folder / MANIFEST
     try:
         entry = json.loads(path.read_bytes())
@@ -147,7 +150,7 @@ def reseal(folder: Path) -> None:
 
 
 def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
-    """Open a package and use all of it: the result is "refused", "accepted" or "unnamed" (error)."""
+    """Open a package and use all of its files: the result is "refused", "accepted" or "unnamed" (error)."""
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
     try:
         recognizer = load(folder, precision, key=key)
@@ -159,10 +162,10 @@ def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
         )
         found = recognizer.predict(signals).probabilities
         usable = found.shape == (len(recognizer.manifest.labels),) and bool(np.isfinite(found).all())
-        result, error, message = ("accepted" if usable else "unnamed"), "", "" if usable else f"answered {found}"
+        result, error, message = ("accepted" if usable else "unnamed"), "", "" if usable else f"probabilities {found}"
     except EdgeharError as problem:
         result, error, message = "refused", type(problem).__name__, str(problem)
-    except Exception as problem:  # what must not happen, and is counted
+    except Exception as problem:  # a failure that is counted
         result, error, message = "unnamed", type(problem).__name__, str(problem)
     return result, error, message[:400], time.perf_counter() - start_s, time.process_time() - start_cpu_s
 
@@ -170,16 +173,16 @@ def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
 def _child(pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    attempt(GOLDEN, "fp32", None)  # the first one loads libraries
+    attempt(GOLDEN, "fp32", None)  # loads the libraries
     while True:
         pipe.send(attempt(*pipe.recv()))
 
 
 class Opener:
-    """A child process that opens packages, replaced whenever it dies."""
+    """A child process that opens packages; a new one replaces it when it dies."""
 
     def __init__(self) -> None:
-        """Start the first one."""
+        """Start the child."""
         self._context = multiprocessing.get_context("spawn")
         self._start()
 
@@ -190,15 +193,15 @@ class Opener:
         theirs.close()
 
     def open(self, folder: Path, precision: str, key: Path | None) -> Outcome:
-        """As `attempt`; the result is "crashed" if the child died or never answered."""
+        """As `attempt`; the result is "crashed" if the child died or timed out."""
         start_s = time.perf_counter()
         try:
             self._pipe.send((folder, precision, key))
-            if self._pipe.poll(LOST_S):
+            if self._pipe.poll(TIMEOUT_S):
                 return self._pipe.recv()
-            reason = f"no answer within {LOST_S:g} s"
+            reason = f"no result within {TIMEOUT_S:g} s"
         except (EOFError, OSError):
-            self._process.join(LOST_S)
+            self._process.join(TIMEOUT_S)
             reason = f"exit code {self._process.exitcode}"
         self.close()
         self._start()
@@ -212,28 +215,28 @@ class Opener:
 
 
 def cases(source: Path, work: Path, count: int, seed: int) -> Iterator[Case]:
-    """Damage copies of a package, one after the other, and open each."""
+    """Damage copies of a package and open each."""
     whole = work / "whole"
     shutil.copytree(source, whole)
-    amend_package(whole, {})  # an older one gets the checksum of its manifest
+    amend_package(whole, {})  # older packages lack the checksum of the manifest
     key = None
     try:
-        private, key, _ = make_keys(work / "maker")
+        private, key, _ = make_keys(work / "keys")
         sign_package(whole, private)
     except ModuleNotFoundError:
-        sys.stderr.write("no signatures: pip install 'edgehar[sign]' for them\n")
+        sys.stderr.write("packages are not signed: signatures need pip install 'edgehar[sign]'\n")
     content = {path.name: path.read_bytes() for path in sorted(whole.iterdir())}
     precisions = list(EdgePackage.open(whole).manifest.graphs)
     opener = Opener()
     for number in range(count):
         generator = np.random.default_rng([seed, number])
         resealed = bool(generator.random() < 0.5)
-        # What lies behind the checksums is mostly in the graphs and the manifest.
+        # Damage behind the checksums is tested in graphs, arrays and the manifest only.
         names = [name for name in content if not resealed or name not in (CARD, CHECKSUM, SIGNATURE)]
         name = str(generator.choice(names))
         data = content[name]
         structure = name.endswith(".onnx") and generator.random() < 0.5
-        changed, damage = damaged(data, generator, bones(data) if structure else [(0, len(data))])
+        changed, damage = damaged(data, generator, structure_spans(data) if structure else [(0, len(data))])
         if changed == data:
             changed, damage = data[:-1], "cut"
         folder = work / "damaged"
@@ -241,20 +244,20 @@ def cases(source: Path, work: Path, count: int, seed: int) -> Iterator[Case]:
         (folder / name).write_bytes(changed)
         if resealed:
             reseal(folder)
-        asked = None if resealed or generator.random() < 0.5 else key
+        used_key = None if resealed or generator.random() < 0.5 else key
         graphs = EdgePackage.open(whole).manifest.graphs
         used = [precision for precision in precisions if name in graphs[precision].values()]
         precision = used[0] if used else precisions[number % len(precisions)]
-        result, error, message, seconds, cpu_seconds = opener.open(folder, precision, asked)
+        result, error, message, seconds, cpu_seconds = opener.open(folder, precision, used_key)
         message = message.replace(str(folder), "PACKAGE")
-        where = f"{damage}, bones" if structure else damage
-        yield Case(name, where, resealed, asked is not None, precision, result, error, message, seconds, cpu_seconds)
+        where = f"{damage}, structure" if structure else damage
+        yield Case(name, where, resealed, used_key is not None, precision, result, error, message, seconds, cpu_seconds)
         shutil.rmtree(folder)
     opener.close()
 
 
 def table(found: list[Case]) -> str:
-    """Counts by file and by whether the checksums were made right again."""
+    """Counts by file and by whether the checksums were recomputed."""
     columns = ("refused", "accepted", "unnamed", "crashed")
     heads = "".join(f"{name:>10}" for name in columns)
     lines = [f"{'file':<24}{'checksums':<12}{heads}{'slowest s':>11}{'CPU s':>8}"]
@@ -264,17 +267,17 @@ def table(found: list[Case]) -> str:
             counts = Counter(case.result for case in these)
             shown = "".join(f"{counts[column]:>10}" for column in columns)
             slowest, cpu = max(case.seconds for case in these), max(case.cpu_seconds for case in these)
-            right = "made right" if resealed else "as they were"
-            lines.append(f"{name:<24}{right:<13}{shown[1:]}{slowest:>11.3f}{cpu:>8.3f}")
+            checksums = "recomputed" if resealed else "outdated"
+            lines.append(f"{name:<24}{checksums:<13}{shown[1:]}{slowest:>11.3f}{cpu:>8.3f}")
     errors = Counter(case.error for case in found if case.result == "refused")
     bad = [case for case in found if not case.good]
-    lines.append(f"{len(found)} packages, refused with {dict(errors)}, {len(bad)} not as they should")
+    lines.append(f"{len(found)} packages, refused with {dict(errors)}, {len(bad)} unexpected results")
     return "\n".join(lines + [f"  {case}" for case in bad[:20]])
 
 
 def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
-    """The counts, and every case that did not end as it should."""
-    words = ["tools/fuzz_packages.py", config.package, "--count", str(config.count), "--seed", str(config.seed)]
+    """The counts, and every case with an unexpected result."""
+    words = ["tools/stress/fuzz.py", config.package, "--count", str(config.count), "--seed", str(config.seed)]
     return {
         "format": "edgehar-fuzz",
         "command": portable(["python", *words]),
@@ -287,8 +290,8 @@ def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; exit code 2 if one case is not as it should be."""
-    config = parse(FuzzConfig, argv, "python tools/fuzz_packages.py", (__doc__ or "").partition("\n")[0])
+    """Print the table; exit code 2 if a case has an unexpected result."""
+    config = PARSER.parse(argv)
     with tempfile.TemporaryDirectory() as folder:
         found = list(cases(Path(config.package), Path(folder), config.count, config.seed))
     if config.json is not None:

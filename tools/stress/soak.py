@@ -1,12 +1,12 @@
-"""A stream that does not end: whether its memory grows, and whether it becomes slower.
+"""Soak test of a stream: memory growth and latency drift over many hops.
 
-    python tools/soak_stream.py PACKAGE --hops 1000000 --json docs/results/soak-stream.json
+    python tools/stress/soak.py runs/quickstart/package --hops 1000000 --json soak.json
 
-One process is fed made-up samples of every sensor, with jitter and now and then with everything that sensors do wrong,
-with stretches in which nothing moves at all, on a clock that counts from 1970; predictions become activities. After the
-first 1,000 hops memory may grow by less than 1 MB, measured a hundred times, and the median latency of the last tenth
-of the hops may be within 10 % of the first; the exit code is 1 otherwise. Ctrl-C ends the run early and tells what was
-measured until then, with exit code 130. Needs Linux and no torch. The last line is one JSON document.
+One process receives random samples of every sensor with jitter, every kind of sensor fault and stretches without
+motion, with timestamps in seconds since 1970; predictions are merged into activities. After the first 1,000 hops,
+memory may grow by less than 1 MB (100 readings), and the median latency of the last tenth of the hops may differ from
+the first tenth's by 10 %; the exit code is 1 otherwise. Ctrl-C ends the run with exit code 130 and the figures
+measured so far. Needs Linux, not torch. The last line is one JSON document.
 """
 
 import importlib.util
@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgehar
-from edgehar.checks import check_seed
-from edgehar.command_line import parse
-from edgehar.config import option, positional
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional, seed_option
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, status_bytes
 from edgehar.entry import guarded
@@ -41,53 +40,50 @@ FEWEST_HOPS = 3 * WARM_UP_HOPS
 MOST_GROWTH_BYTES = 1_000_000
 MOST_DRIFT = 0.1
 READINGS = 100
-"""How often memory is read."""
+"""Number of readings of the memory after the first."""
 START_S = 1.7e9
-"""Where the sensors' clocks begin, in seconds since 1970, as a board's do."""
+"""First timestamp of the sensors, in seconds since 1970."""
 LATENESS_S, REORDER_S, SMOOTHING, MARGIN, SHORTEST_S = 0.5, 0.1, 0.5, 0.05, 1.0
-SPELL_S, FAULT_SHARE = 2.0, 0.1
-"""A tenth of a sensor's spells has a fault."""
+SEGMENT_S, FAULT_SHARE = 2.0, 0.1
+"""Length of a segment of the signal, and share of a sensor's segments that have a fault."""
 STILL_PART = 10
-"""One tenth of the hops, in one stretch, goes by without a movement or a fault, as a night does."""
+"""One tenth of the hops, in one stretch, has no motion and no fault, like a night."""
 FAULTS = ("lost", "gone", "twice", "reordered", "late", "nan", "leap")
 LEAPS_S = (-1e6, -3600.0, -5.0, -0.7, 0.7, 5.0, 3600.0, 1e6)
 BANK_SAMPLES = 4096
 
 
 @dataclass(frozen=True)
-class SoakConfig:
-    """Options of the command."""
+class SoakConfig(Options):
+    """Soak test."""
 
     package: str = positional("folder of an edge package")
-    hops: int = option(1_000_000, "predictions to wait for")
-    precision: str | None = option(None, "precision to run; if none is given, as bench --tune chose, or the default")
-    seed: int = option(0, "of the signals and faults")
+    hops: int = option(1_000_000, "number of predictions", at_least=FEWEST_HOPS)
+    precision: str | None = option(None, "precision to run; default: the one tuned for this board, or the package's")
+    seed: int = seed_option("random seed of the signals and faults")
     json: str | None = option(None, "also write the result to this file")
 
-    def __post_init__(self) -> None:
-        """Refuse a run too short to compare its tenths."""
-        check_seed(self.seed)
-        if self.hops < FEWEST_HOPS:
-            raise ConfigError(f"--hops {self.hops}: expected {FEWEST_HOPS} or more, so that tenths can be compared")
+
+PARSER = Parser(SoakConfig, "python tools/stress/soak.py", __doc__ or "")
 
 
-class Source:
-    """One sensor's endless samples, spell by spell, in constant memory."""
+class EndlessSignal:
+    """One sensor's samples without end, in constant memory."""
 
     def __init__(self, spec: ModalitySpec, generator: np.random.Generator) -> None:
-        """Make up a signal to go round."""
-        self.spec, self._generator, self._place = spec, generator, 0
+        """Generate a random signal to repeat."""
+        self.spec, self._generator, self._position = spec, generator, 0
         walk = generator.standard_normal((BANK_SAMPLES, spec.channels)).cumsum(axis=0) / 5
-        # The way back as well, so that nothing leaps where it begins anew.
+        # Forwards and backwards, so that repeating it causes no jump.
         self._bank = np.concatenate([walk, walk[::-1]]).astype(np.float32)  # (2 * BANK_SAMPLES, C)
 
-    def spell(self, first_s: float, still: bool, fault: str | None) -> tuple[Array, Array, Array]:
-        """When samples arrive, their times and values (n,), (n,), (n, C), of `SPELL_S` seconds."""
-        count, generator = round(SPELL_S * self.spec.rate_hz), self._generator
+    def segment(self, first_s: float, still: bool, fault: str | None) -> tuple[Array, Array, Array]:
+        """Arrival times (n,), timestamps (n,) and values (n, C) of the next `SEGMENT_S` seconds."""
+        count, generator = round(SEGMENT_S * self.spec.rate_hz), self._generator
         times_s = first_s + (np.arange(count) + 0.8 * generator.random(count)) / self.spec.rate_hz
-        places = (self._place + np.arange(count)) % len(self._bank)
-        self._place = self._place if still else int(places[-1]) + 1
-        values = self._bank[np.full(count, self._place % len(self._bank)) if still else places]  # (n, C), a copy
+        index = (self._position + np.arange(count)) % len(self._bank)
+        self._position = self._position if still else int(index[-1]) + 1
+        values = self._bank[np.full(count, self._position % len(self._bank)) if still else index]  # (n, C), a copy
         arrives_s, some = times_s.copy(), generator.random(count) < 0.3
         match fault:
             case "lost":
@@ -110,12 +106,12 @@ class Source:
 
 @dataclass
 class Measured:
-    """What a run left, complete or not.
+    """Measurements of a run, complete or interrupted.
 
     Attributes:
-        latency_s: (hops,) how long the push took that completed each prediction; filled up to `hops`.
-        memory_bytes: resident memory after so many hops, and what of it is no file's.
-        cpu_s: processor time after so many hops.
+        latency_s: (hops,) duration of the push that completed each prediction; filled up to `hops`.
+        memory_bytes: number of hops -> resident memory, and the anonymous part of it.
+        cpu_s: number of hops -> CPU time.
     """
 
     latency_s: Array
@@ -132,40 +128,40 @@ class Measured:
 
 
 def resident() -> tuple[int, int]:
-    """Resident memory in bytes, and what of it is no file's; raises ConfigError where the system does not tell."""
+    """Resident memory in bytes and its anonymous part; raises ConfigError where the system does not report them."""
     whole, own = status_bytes("VmRSS"), status_bytes("RssAnon")
     if whole is None or own is None:
-        raise ConfigError("/proc/self/status tells no memory; expected Linux 4.5 or later; soak there")
+        raise ConfigError("/proc/self/status lacks VmRSS or RssAnon; expected Linux 4.5 or later; run the test there")
     return whole, own
 
 
 def pushes(recognizer: Recognizer, measured: Measured, config: SoakConfig) -> Iterator[tuple[str, Array, Array]]:
-    """Samples for ever, in chunks of one sensor, in order of arrival."""
+    """Endless chunks of samples of one sensor each, in order of arrival."""
     generator = np.random.default_rng(config.seed)
-    sources = [Source(spec, generator) for spec in recognizer.manifest.modalities]
-    spells = 0
+    signals = [EndlessSignal(spec, generator) for spec in recognizer.manifest.modalities]
+    segments = 0
     while True:
         share = measured.hops / config.hops
         still = 0.5 <= share < 0.5 + 1 / STILL_PART
         chunks: list[tuple[float, str, Array, Array]] = []
         pause = not still and generator.random() < FAULT_SHARE / 10
         measured.faults.update(["pause"] if pause else [])
-        for source in [] if pause else sources:
+        for signal in [] if pause else signals:
             fault = str(generator.choice(FAULTS)) if not still and generator.random() < FAULT_SHARE else None
             measured.faults.update([fault] if fault else [])
-            arrives_s, times_s, values = source.spell(START_S + spells * SPELL_S, still, fault)
+            arrives_s, times_s, values = signal.segment(START_S + segments * SEGMENT_S, still, fault)
             order = np.argsort(arrives_s, kind="stable")
             while len(order):
-                some, order = np.split(order, [int(generator.integers(1, 11))])
-                chunks.append((float(arrives_s[some[-1]]), source.spec.name, values[some], times_s[some]))
+                chunk, order = np.split(order, [int(generator.integers(1, 11))])
+                chunks.append((float(arrives_s[chunk[-1]]), signal.spec.name, values[chunk], times_s[chunk]))
         for chunk in sorted(chunks, key=lambda chunk: chunk[0]):
             yield chunk[1:]
-        spells += 1
-        measured.stream_s = spells * SPELL_S
+        segments += 1
+        measured.stream_s = segments * SEGMENT_S
 
 
-def soak(recognizer: Recognizer, config: SoakConfig, measured: Measured, tell: Callable[[], None]) -> None:
-    """Feed a stream until it has made its predictions; what was measured is in `measured`, also when interrupted."""
+def soak(recognizer: Recognizer, config: SoakConfig, measured: Measured, report: Callable[[], None]) -> None:
+    """Feed a stream until it has made `hops` predictions; `measured` is valid after an interruption, too."""
     stream = edgehar.StreamRecognizer(
         recognizer, smoothing=SMOOTHING, margin=MARGIN, lateness_s=LATENESS_S, reorder_s=REORDER_S
     )
@@ -173,10 +169,10 @@ def soak(recognizer: Recognizer, config: SoakConfig, measured: Measured, tell: C
     readings = [WARM_UP_HOPS + (config.hops - WARM_UP_HOPS) * part // READINGS for part in range(READINGS + 1)]
     due = 0
     for name, samples, times_s in pushes(recognizer, measured, config):
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         predictions = stream.push(name, samples, times_s)
         activities = segmenter.push(predictions)
-        took_s = time.perf_counter() - began_s
+        took_s = time.perf_counter() - started_s
         measured.busy_s += took_s
         measured.pushes += 1
         measured.samples += len(times_s)
@@ -188,14 +184,14 @@ def soak(recognizer: Recognizer, config: SoakConfig, measured: Measured, tell: C
         measured.activities += len(activities)
         if last >= readings[due]:
             measured.memory_bytes[last], measured.cpu_s[last] = resident(), time.process_time()
-            tell()
+            report()
             due += 1
         if last >= config.hops:
             return
 
 
 def tenths_ms(measured: Measured) -> list[float]:
-    """Median latency of each tenth of the hops after the warm-up, in ms; empty if there are too few."""
+    """Median latency of each tenth of the hops after the warm-up, in ms; empty if there are too few hops."""
     if measured.hops < FEWEST_HOPS:
         return []
     parts = np.array_split(measured.latency_s[WARM_UP_HOPS : measured.hops], 10)
@@ -203,7 +199,7 @@ def tenths_ms(measured: Measured) -> list[float]:
 
 
 def cpu_ms(measured: Measured) -> list[float]:
-    """Processor time per hop between every tenth of the readings, in ms, the making up of the samples included."""
+    """CPU time per hop between every tenth of the readings, in ms, including the generation of samples."""
     at = list(measured.cpu_s)[:: READINGS // 10]
     return [
         (measured.cpu_s[last] - measured.cpu_s[first]) / (last - first) * 1000 for first, last in itertools.pairwise(at)
@@ -211,7 +207,7 @@ def cpu_ms(measured: Measured) -> list[float]:
 
 
 def outcome(measured: Measured, config: SoakConfig) -> dict[str, Any]:
-    """The figures, and whether they are what they should be; None where the run was too short to tell."""
+    """The figures and whether they are within the limits; None where the run was too short."""
     tenths, memory = tenths_ms(measured), np.asarray([*measured.memory_bytes.values()]).reshape(-1, 2)
     growth, own_growth = (memory[1:].max(axis=0) - memory[0]).tolist() if len(memory) > 1 else (None, None)
     drift = tenths[-1] / tenths[0] - 1 if tenths else None
@@ -238,41 +234,41 @@ def outcome(measured: Measured, config: SoakConfig) -> dict[str, Any]:
 
 
 def progress(measured: Measured, config: SoakConfig) -> Callable[[], None]:
-    """What tells how far the run is: a bar on a terminal that has tqdm, else a line at every tenth reading."""
-    began_s = time.perf_counter()
+    """A function that reports progress: a bar on a terminal with tqdm, otherwise a line at every tenth reading."""
+    started_s = time.perf_counter()
     if sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None:
         from tqdm import tqdm
 
         bar = tqdm(total=config.hops, unit="hop")
 
-        def draw() -> None:
+        def update_bar() -> None:
             bar.update(measured.hops - bar.n)
 
-        return draw
+        return update_bar
 
-    def line() -> None:
+    def write_line() -> None:
         if len(measured.memory_bytes) % (READINGS // 10) == 1:
-            left_s = (time.perf_counter() - began_s) * (config.hops / measured.hops - 1)
+            left_s = (time.perf_counter() - started_s) * (config.hops / measured.hops - 1)
             last = list(measured.memory_bytes.values())[-1][0]
             sys.stderr.write(f"{measured.hops} hops, {last / 1e6:.2f} MB, about {left_s:.0f} s left\n")
             sys.stderr.flush()
 
-    return line
+    return write_line
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Soak, print the figures as JSON; exit code 1 if something grew, 130 if the run was interrupted."""
-    config = parse(SoakConfig, argv, "python tools/soak_stream.py", __doc__ or "")
+    """Run the test and print the figures as JSON; exit code 1 above a limit, 130 if interrupted."""
+    config = PARSER.parse(argv)
     recognizer = edgehar.load(config.package, config.precision)
-    resident()  # better now than after a thousand hops
-    # Every page of it is touched now, so that it does not count as growth.
+    resident()  # raises here instead of after 1,000 hops
+    # Allocated and touched in advance, so that it does not count as growth.
     measured = Measured(np.full(config.hops, np.nan, np.float32))
     try:
         soak(recognizer, config, measured, progress(measured, config))
         interrupted = False
     except KeyboardInterrupt:
         interrupted = True
-    words = ["python", "tools/soak_stream.py", config.package, "--hops", str(config.hops), "--seed", str(config.seed)]
+    words = ["python", "tools/stress/soak.py", config.package, "--hops", str(config.hops), "--seed", str(config.seed)]
     words += [] if config.precision is None else ["--precision", config.precision]
     result = {
         "format": "edgehar-soak",
@@ -286,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
         write_json(Path(config.json), result)
     sys.stdout.write(json.dumps(result) + "\n")
     if interrupted:
-        sys.stderr.write(f"interrupted after {measured.hops} of {config.hops} hops: the figures are incomplete\n")
+        sys.stderr.write(f"interrupted after {measured.hops} of {config.hops} hops: figures are incomplete\n")
         return 130
     return 0 if result["memory_steady"] and result["latency_steady"] else 1
 

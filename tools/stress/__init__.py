@@ -1,0 +1,1 @@
+"""Endurance and robustness of streams and packages."""
