@@ -1,0 +1,1 @@
+"""Comparison of the aarch64 wheels with x86-64."""
