@@ -1,10 +1,10 @@
-"""Ratios are those of the fastest precision, and a floor counts as reached only if both clocks say so."""
+"""Ratios are of the fastest precision; a floor is reached only by both wall and CPU time."""
 
 from typing import Any
 
 import pytest
 
-from tools.speed_table import EAGER, PLAIN, PLAIN_OFF, PREPARE, floors, table
+from tools.speed.floors import EAGER, PLAIN, PLAIN_OFF, PREPARE, floors, table
 
 
 def times(wall: float, cpu: float | None = None) -> dict[str, float]:
@@ -38,21 +38,21 @@ def row(paths: dict[str, dict[str, float]], what: str) -> dict[str, Any]:
         ("real time / hop", 1400.0, True),
     ],
 )
-def test_the_fastest_precision_is_divided_by(what: str, ratio: float, reached: bool) -> None:
+def test_ratio_is_of_the_fastest_precision(what: str, ratio: float, reached: bool) -> None:
     found = row(PATHS, what)
     assert found["wall"] == found["cpu"] == pytest.approx(ratio)
     assert found["reached"] is reached
 
 
-def test_a_busy_machine_cannot_make_a_floor_reached() -> None:
+def test_floor_needs_cpu_time_too() -> None:
     found = row(PATHS | {EAGER: times(26.6, 1.2)}, "torch eager / window")
     assert found["wall"] > 100
     assert found["cpu"] == pytest.approx(6.0)
     assert not found["reached"]
 
 
-def test_the_table_shows_every_path_and_every_floor() -> None:
+def test_table_shows_every_implementation_floor_and_warning() -> None:
     rows = floors(PATHS, ["fp32", "int8"], KNOWN_MS)
     result = {"paths": PATHS, "floors": rows, "nodes": {"fp32": 81}, "torch_compile": None, "remarks": ["busy"]}
     shown = table(result)
-    assert all(name in shown for name in [*PATHS, *(row["what"] for row in rows), "fp32 81", "careful: busy"])
+    assert all(name in shown for name in [*PATHS, *(row["what"] for row in rows), "fp32 81", "warning: busy"])

@@ -1,11 +1,11 @@
-"""What pruning gains in time: packages beside the unpruned one, timed in turns.
+"""Speed-up of pruned packages beside their reduction of multiply-adds.
 
-    python tools/pruned_speed.py runs/demo/package --pruned runs/demo/package-pruned
+    python tools/speed/pruned.py runs/demo/package --pruned runs/demo/package-pruned
 
-One process, one thread, batch 1, a made-up window; the first package is the one the others are compared with. Time is
-that from the features of a window to logits, with onnxruntime and, if it is installed, LiteRT. The speed-up is set
-against that of the multiply-adds: of a small network what every node costs by itself stays, however little it computes.
-Written to docs/results/board/pruned-speed-NAME.json.
+One process, one thread, batch 1, a random window, all packages in turn; the first package is the reference. Times are
+from the features of a window to logits, with onnxruntime and, if it is installed, LiteRT. A small network's speed-up
+is smaller than its reduction of multiply-adds, since every node has a fixed cost. Writes
+docs/results/board/pruned-speed-NAME.json.
 """
 
 import json
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgehar.command_line import parse
-from edgehar.config import option, positional
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.benchmark import macs_of
 from edgehar.deploy.bench.stability import stability_warnings
 from edgehar.deploy.bench.timing import BenchmarkTarget, time_interleaved
@@ -30,46 +30,50 @@ from edgehar.package.folder import EdgePackage
 from edgehar.provenance import portable, stamp
 
 FORMAT = "edgehar-pruned-speed"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "board"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "board"
 FLOOR = 0.8
-"""Speed-up that is asked for, as a share of that of the multiply-adds."""
+"""Required speed-up, as a share of the reduction of multiply-adds."""
 
 
 @dataclass(frozen=True)
-class PrunedSpeedConfig:
-    """Options of the command."""
+class PrunedSpeedConfig(Options):
+    """Speed-up of pruned packages."""
 
     package: str = positional("folder of the unpruned package")
     pruned: tuple[str, ...] = option((), "folders of the pruned packages")
-    runs: int = option(2000, "timed runs of each")
-    litert: bool = option(True, "also through LiteRT, if it is installed")
-    json: str | None = option(None, "where the result goes; docs/results/board/pruned-speed-NAME.json if not given")
+    runs: int = option(2000, "timed runs of each package", at_least=100)
+    litert: bool = option(True, "also run LiteRT, if it is installed")
+    json: str | None = option(None, "file for the result; default: docs/results/board/pruned-speed-NAME.json")
 
     def __post_init__(self) -> None:
-        """Refuse nothing to compare with, and too few runs."""
-        if not self.pruned or self.runs < 100:
-            raise ConfigError(f"--pruned {self.pruned}, --runs {self.runs}: expected one or more, and 100 or more")
+        """Raise ConfigError without a package to compare."""
+        super().__post_init__()
+        if not self.pruned:
+            raise ConfigError("--pruned: found no folder; expected one or more, separated by commas")
+
+
+PARSER = Parser(PrunedSpeedConfig, "python tools/speed/pruned.py", __doc__ or "")
 
 
 def compared(packages: dict[str, EdgePackage], times: dict[tuple[str, str], dict[str, float]]) -> list[dict[str, Any]]:
-    """A row per way to run a package: its cost and time, and how both compare with the first package's.
+    """A row per package and runtime: multiply-adds and time, and both compared with the first package's.
 
     Args:
         packages: name -> package, the unpruned one first.
-        times: (name, way) -> milliseconds.
+        times: (name, runtime) -> milliseconds.
     """
     first = next(iter(packages))
     whole = macs_of(packages[first].manifest)["window"]
     rows: list[dict[str, Any]] = []
-    for (name, way), found in times.items():
+    for (name, runtime), found in times.items():
         macs = macs_of(packages[name].manifest)["window"]
-        before = times[first, way]
-        # Others at work on the machine can only take wall time away, so both have to reach it.
+        before = times[first, runtime]
+        # Load of other processes distorts wall time, so both wall and CPU time count.
         speed_up = min(before[key] / found[key] for key in ("median_ms", "cpu_median_ms"))
         rows.append(
             {
                 "package": name,
-                "way": way,
+                "way": runtime,
                 "macs": macs,
                 "parameters": packages[name].manifest.parameters,
                 **found,
@@ -82,12 +86,12 @@ def compared(packages: dict[str, EdgePackage], times: dict[tuple[str, str], dict
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Time every package in every way, print a line for each, write the result."""
-    config = parse(PrunedSpeedConfig, argv, "python tools/pruned_speed.py", __doc__ or "")
+    """Time every package with every runtime, print a line for each, write the result."""
+    config = PARSER.parse(argv)
     folders = [config.package, *config.pruned]
     packages = {Path(folder).name: EdgePackage.open(folder) for folder in folders}
     if len(packages) < len(folders):
-        raise ConfigError(f"{', '.join(folders)}: expected folders with different names, as they name the rows")
+        raise ConfigError(f"{', '.join(folders)}: expected folders with different names, which name the rows")
     before = device_state()
     subjects: dict[tuple[str, str], BenchmarkTarget] = {}
     for name, package in packages.items():
@@ -100,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     rows = compared(packages, {key: times.milliseconds() for key, times in turns.items()})
     device = device_facts()
     names = ",".join(list(packages)[1:])
-    words = ["python", "tools/pruned_speed.py", config.package, "--pruned", names, "--runs", str(config.runs)]
+    words = ["python", "tools/speed/pruned.py", config.package, "--pruned", names, "--runs", str(config.runs)]
     result: dict[str, Any] = {
         "format": FORMAT,
         "format_version": 1,
@@ -117,8 +121,8 @@ def main(argv: list[str] | None = None) -> int:
     }
     for row in rows:
         sys.stdout.write(
-            f"{row['package']:<40}{row['way']:<14}{row['median_ms']:.3f} ms  {row['speed_up']:.2f} times as fast, "
-            f"{row['macs_ratio']:.2f} times fewer multiply-adds\n"
+            f"{row['package']:<40}{row['way']:<14}{row['median_ms']:.3f} ms  speed-up {row['speed_up']:.2f}, "
+            f"multiply-adds reduced by {row['macs_ratio']:.2f}\n"
         )
     path = RESULTS / f"pruned-speed-{result['name']}.json" if config.json is None else Path(config.json)
     write_json(path, result)

@@ -1,15 +1,14 @@
-"""What the board side gains over running the trained network as it is: every way to an answer, timed in turns.
+"""Latency of edgehar beside torch and a plain ONNX export of the same network.
 
-    python tools/speed.py runs/demo/student runs/demo/package
+    python tools/speed/runtimes.py runs/demo/student runs/demo/package
 
-One process, one thread, batch 1, made-up signals: torch eager and torch.compile, onnxruntime on the unoptimised export
-of the whole network as one graph, and edgehar's whole window and stream hop in each precision of the package, and
-through LiteRT if it is installed. The table is in milliseconds; the ratios follow with the floors they should reach,
-and docs/results/speed-NAME.json gets it all. Wall time is what counts; the processors' time beside it says what a busy
-machine added.
+One process, one thread, batch 1, random signals, all implementations in turn: torch eager and torch.compile;
+onnxruntime on the unoptimised export of the whole network as one graph; edgehar's window and stream hop in each
+precision of the package, and with LiteRT if it is installed. Prints a table in milliseconds and the ratios with their
+floors, and writes docs/results/board/speed-NAME.json. Ratios are of wall time; CPU time shows other load.
 
-A window is compared with a window. A hop is what a live stream pays for each answer where the other ways compute the
-whole window anew, so that ratios to it are given apart and named so.
+A hop is the cost of a prediction in a stream, for which the other implementations compute the whole window; ratios to
+a hop are listed separately.
 """
 
 import json
@@ -24,8 +23,8 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from edgehar.command_line import parse
-from edgehar.config import option, positional
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.benchmark import macs_of, peak_macs_per_s
 from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
 from edgehar.deploy.bench.timing import Action, BenchmarkTarget, run_sustained, time_interleaved
@@ -34,7 +33,7 @@ from edgehar.deploy.runtime.device import device_facts, device_state
 from edgehar.deploy.runtime.providers import CPU, LITERT, LITERT_PRECISIONS, available_providers
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256
 from edgehar.entry import guarded
-from edgehar.errors import CheckpointError, ConfigError
+from edgehar.errors import CheckpointError
 from edgehar.files.atomic import write_json
 from edgehar.package.folder import EdgePackage
 from edgehar.provenance import portable, stamp
@@ -42,34 +41,32 @@ from edgehar.student.network.model import StudentNetwork
 from edgehar.student.network.onnx_export import OPSET, quiet_exporter
 from edgehar.student.network.rebuild import rebuild
 from edgehar.teacher.training.checkpoint import load_checkpoint
-from tools.speed_table import COMPILED, EAGER, PLAIN, PLAIN_OFF, PREPARE, floors, table
+from tools.speed.floors import COMPILED, EAGER, PLAIN, PLAIN_OFF, PREPARE, floors, table
 
 FORMAT = "edgehar-speed"
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "board"
 FEWEST_RUNS = 100
 SAME = 1e-4
-"""Largest difference of two paths' fp32 logits, relative to the largest logit; all must compute the same network."""
+"""Limit of the difference between two implementations' fp32 logits, relative to the largest logit."""
 SUSTAIN_S = 1.0
 
 
 @dataclass(frozen=True)
-class SpeedConfig:
-    """Options of the command."""
+class SpeedConfig(Options):
+    """Latency."""
 
     checkpoint: str = positional("folder of the student's checkpoint")
     package: str = positional("folder of the edge package exported from it")
-    runs: int = option(2000, f"timed runs of each path, {FEWEST_RUNS} or more")
-    compile: bool = option(True, "also try torch.compile")
-    json: str | None = option(None, "where the result goes; docs/results/speed-NAME.json if not given")
-
-    def __post_init__(self) -> None:
-        """Refuse too few runs."""
-        if self.runs < FEWEST_RUNS:
-            raise ConfigError(f"--runs {self.runs}: expected {FEWEST_RUNS} or more, so that the medians mean something")
+    runs: int = option(2000, "timed runs of each implementation", at_least=FEWEST_RUNS)
+    compile: bool = option(True, "also time torch.compile")
+    json: str | None = option(None, "file for the result; default: docs/results/board/speed-NAME.json")
 
 
-class Whole(nn.Module):
-    """The student as one network, from the features of a window to logits, with nothing else to do."""
+PARSER = Parser(SpeedConfig, "python tools/speed/runtimes.py", __doc__ or "")
+
+
+class WholeNetwork(nn.Module):
+    """The student as one network, from the features of a window to logits."""
 
     def __init__(self, student: StudentNetwork) -> None:
         """Wrap a student."""
@@ -83,24 +80,24 @@ class Whole(nn.Module):
 
 
 def window_inputs(subject: BenchmarkTarget) -> dict[str, np.ndarray[Any, Any]]:
-    """The made-up window of a subject as the whole network takes it: (1, S, P*G*F) per modality, and valid."""
+    """The random window of a subject as inputs of the whole network: (1, S, P*G*F) per modality, and valid."""
     windows, specs = subject.windows, subject.recognizer.manifest.modalities
     inputs = {spec.name: windows.features[spec.name].reshape(*windows.valid[spec.name].shape, -1) for spec in specs}
     return inputs | {"valid": np.stack([windows.valid[spec.name] for spec in specs], -1).astype(np.float32)}
 
 
-def plain_sessions(whole: Whole, inputs: dict[str, np.ndarray[Any, Any]]) -> tuple[dict[str, Any], int]:
-    """Sessions on the export of the whole network without any optimisation of the exporter's, and its nodes."""
+def plain_sessions(whole: WholeNetwork, inputs: dict[str, np.ndarray[Any, Any]]) -> tuple[dict[str, Any], int]:
+    """Sessions on an export of the whole network without the exporter's optimisations, and its number of nodes."""
     with quiet_exporter():
-        given = tuple(torch.as_tensor(array) for array in inputs.values())
+        tensors = tuple(torch.as_tensor(array) for array in inputs.values())
         program = torch.onnx.export(
-            whole, given, input_names=list(inputs), output_names=["logits"], opset_version=OPSET, dynamo=True,
+            whole, tensors, input_names=list(inputs), output_names=["logits"], opset_version=OPSET, dynamo=True,
             optimize=False, verbose=False,
         )  # fmt: skip
     assert program is not None
     data = program.model_proto.SerializeToString()
     levels = {
-        PLAIN: ort.GraphOptimizationLevel.ORT_ENABLE_ALL,  # what a session does if it is told nothing
+        PLAIN: ort.GraphOptimizationLevel.ORT_ENABLE_ALL,  # the default of a session
         PLAIN_OFF: ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     }
     sessions: dict[str, Any] = {}
@@ -113,7 +110,7 @@ def plain_sessions(whole: Whole, inputs: dict[str, np.ndarray[Any, Any]]) -> tup
 
 
 def node_count(package: EdgePackage, precision: str) -> int:
-    """Nodes of both graphs together, as they lie in the package."""
+    """Number of nodes of both graphs in the package."""
     names = package.manifest.graphs[precision].values()
     return sum(len(onnx.load_model_from_string(package.read(name)).graph.node) for name in names)
 
@@ -121,11 +118,11 @@ def node_count(package: EdgePackage, precision: str) -> int:
 def network_paths(
     student: StudentNetwork, reference: BenchmarkTarget, compiled: bool
 ) -> tuple[dict[str, Action], dict[str, int], str | None]:
-    """The other ways to the logits of a prepared window, nodes of the export, and why torch.compile is not among them.
+    """The other implementations by name, the number of nodes of the export, and why torch.compile is missing.
 
-    Raises CheckpointError if one computes something else than the package does.
+    Raises CheckpointError if the logits of one differ from the package's.
     """
-    whole, inputs = Whole(student).eval(), window_inputs(reference)
+    whole, inputs = WholeNetwork(student).eval(), window_inputs(reference)
     tensors = tuple(torch.as_tensor(array) for array in inputs.values())
 
     def eager() -> np.ndarray[Any, Any]:
@@ -144,7 +141,7 @@ def network_paths(
         try:
             compiled_run()
             paths[COMPILED] = compiled_run
-        except Exception as raised:  # whatever keeps the compiler from working here, the other figures stand
+        except Exception as raised:  # the other implementations are timed without the compiler
             problem = f"{type(raised).__name__}: {str(raised).strip().splitlines()[0][:200]}"
     sessions, nodes = plain_sessions(whole, inputs)
     for name, session in sessions.items():
@@ -154,13 +151,13 @@ def network_paths(
         error = float(np.abs(path() - expected).max() / np.abs(expected).max())
         if not error <= SAME:
             raise CheckpointError(
-                f"{name} and the package differ by {error:g}; expected the same network; export it again"
+                f"logits of {name} and the package differ by {error:g}; expected at most {SAME:g}; export it again"
             )
     return paths, {"plain export": nodes}, problem
 
 
 def edge_paths(subjects: dict[str, BenchmarkTarget]) -> dict[str, Action]:
-    """What edgehar does, each precision: with the samples' preprocessing and without."""
+    """Edgehar's window and hop in each precision, from features and from samples."""
     paths: dict[str, Action] = {}
     for precision, subject in subjects.items():
         encode, classify = subject.actions["hop_encoder"], subject.actions["head"]
@@ -174,12 +171,10 @@ def edge_paths(subjects: dict[str, BenchmarkTarget]) -> dict[str, Action]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Time every path, print the table, write the result, and print it as the last line."""
-    config = parse(SpeedConfig, argv, "python tools/speed.py", __doc__ or "")
-    checkpoint, package = (
-        load_checkpoint(Path(config.checkpoint), ("student", "pruned")),
-        EdgePackage.open(config.package),
-    )
+    """Time every implementation, print the table, write the result, and print it as the last line."""
+    config = PARSER.parse(argv)
+    checkpoint = load_checkpoint(Path(config.checkpoint), ("student", "pruned"))
+    package = EdgePackage.open(config.package)
     manifest = package.manifest
     torch.set_num_threads(1)
     before = device_state()
@@ -203,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
         "hop": manifest.window.hop * manifest.window.step_s * 1000,
     }
     waited = core_share_warning("all paths", sustained.core_share)
-    words = ["python", "tools/speed.py", config.checkpoint, config.package, "--runs", str(config.runs)]
+    words = ["python", "tools/speed/runtimes.py", config.checkpoint, config.package, "--runs", str(config.runs)]
     result: dict[str, Any] = {
         "format": FORMAT,
         "format_version": 1,

@@ -1,0 +1,1 @@
+"""Latency of the runtimes and of pruned packages."""
