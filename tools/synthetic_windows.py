@@ -1,10 +1,10 @@
-"""A picture of windows that nobody recorded beside one that somebody did.
+"""Picture of a recorded window beside a synthetic window of each source.
 
-    python tools/dream_pictures.py runs/demo/student --activity throw
+    python tools/synthetic_windows.py runs/demo/student --activity throw
 
-Every source of `edgehar prune` gives a row: the skeleton at eight moments of a window, seen from the front, and the
-first triaxial inertial sensor. Of sixty-four windows of a source the one is shown that the network takes for the
-activity with the most confidence. Written to docs/images/dreamed.svg.
+Every source of `edgehar prune` has a row: the skeleton at eight moments of a window, seen from the front, and the first
+triaxial inertial sensor. The picture shows, of 64 windows of a source, the one with the highest probability of the
+activity. Written to docs/images/synthetic-windows.svg.
 """
 
 import sys
@@ -16,40 +16,44 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgehar.command_line import parse
-from edgehar.config import group, option, positional
+from edgehar.choices import SOURCES
+from edgehar.command_line import Parser
+from edgehar.config import Options, group, option, positional, seed_option
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import atomic_file
 from edgehar.signals.clip import DatasetInfo, Floats
 from edgehar.signals.modality import ModalitySpec
 from edgehar.student.network.rebuild import network_of
-from edgehar.student.synthesis.sources import SOURCES, SourceConfig, create_sampler
+from edgehar.student.synthesis.sources import DATA_NEEDED, SourceConfig, create_sampler
 from edgehar.student.windows import Inputs
 from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
 
-POSES, DRAWN = 8, 64
+POSES, WINDOWS = 8, 64
 BONE, TRACES = "#1f77b4", ("#1f77b4", "#ff7f0e", "#2ca02c")
 
 
 @dataclass(frozen=True)
-class PictureOptions:
-    """Options of the command."""
+class PictureOptions(Options):
+    """Picture."""
 
     checkpoint: str = positional("folder of a student or teacher checkpoint")
-    activity: str = option("throw", "activity to look for")
-    out: str = option("docs/images/dreamed.svg", "file to write (.svg)")
-    seed: int = option(0, "reproduces the picture")
+    activity: str = option("throw", "activity of the windows")
+    out: str = option("docs/images/synthetic-windows.svg", "file to write (.svg)")
+    seed: int = seed_option()
     inputs: SourceConfig = group(SourceConfig)
 
 
-def surest(network: nn.Module, windows: Inputs, activity: int) -> dict[str, Floats]:
-    """Of some windows, the features of the one that shows an activity most clearly."""
+PARSER = Parser(PictureOptions, "python tools/synthetic_windows.py", __doc__ or "")
+
+
+def most_probable(network: nn.Module, windows: Inputs, activity: int) -> dict[str, Floats]:
+    """Features of the window with the highest probability of an activity."""
     features, valid = windows
     with torch.no_grad():
-        place = int(network(features, valid).logits.softmax(1)[:, activity].argmax())
-    return {name: part[place].numpy() for name, part in features.items()}
+        index = int(network(features, valid).logits.softmax(1)[:, activity].argmax())
+    return {name: part[index].numpy() for name, part in features.items()}
 
 
 def signal_of(features: Floats, spec: ModalitySpec, scale: Floats) -> Floats:
@@ -59,14 +63,14 @@ def signal_of(features: Floats, spec: ModalitySpec, scale: Floats) -> Floats:
 
 
 def draw_skeleton(axes: Any, signal: Floats, spec: ModalitySpec) -> None:
-    """Poses side by side, from left to right in time."""
+    """Poses side by side, in order of time."""
     across = 0 if spec.vertical != 0 else 1
     moments = np.linspace(0, len(signal) - 1, POSES).round().astype(int)
-    for place, moment in enumerate(moments):
+    for position, moment in enumerate(moments):
         pose = signal[moment]
         for joint, parent in enumerate(spec.parents):
             ends = pose[[joint, parent]]
-            axes.plot(ends[:, across] + 1.2 * place, ends[:, spec.vertical], color=BONE, linewidth=1)
+            axes.plot(ends[:, across] + 1.2 * position, ends[:, spec.vertical], color=BONE, linewidth=1)
     axes.set_aspect("equal", anchor="W")
     axes.axis("off")
 
@@ -79,14 +83,14 @@ def draw_inertial(axes: Any, signal: Floats) -> None:
 
 
 def rows_of(checkpoint: Checkpoint, options: PictureOptions) -> dict[str, dict[str, Floats]]:
-    """Source -> features of its window."""
+    """Source -> features of the window to show."""
     network = network_of(checkpoint).requires_grad_(False)
     activity = checkpoint.info.labels.index(options.activity)
     found: dict[str, dict[str, Floats]] = {}
     for name in ("recordings", *(source for source in SOURCES if source != "recordings")):
-        config = replace(options.inputs, source=(name,), dream=replace(options.inputs.dream, lost_modality=0.0))
+        config = replace(options.inputs, source=(name,), lost_modality=0.0)
         source = create_sampler(config, checkpoint, network, options.seed, torch.device("cpu"))
-        found[name] = surest(network, source.draw(DRAWN, update_generator(options.seed, 1)), activity)
+        found[name] = most_probable(network, source.draw(WINDOWS, update_generator(options.seed, 1)), activity)
     return found
 
 
@@ -105,14 +109,14 @@ def draw(rows: dict[str, dict[str, Floats]], info: DatasetInfo, scale: dict[str,
             for axes, spec in zip(line, shown, strict=True):
                 signal = signal_of(features[spec.name], spec, scale[spec.name])
                 draw_skeleton(axes, signal, spec) if spec.is_skeleton else draw_inertial(axes, signal)
-            line[0].set_title(f"{name}: {SOURCES[name]}", loc="left", fontsize=9)
+            line[0].set_title(f"{name}: {DATA_NEEDED[name]}", loc="left", fontsize=9)
         with atomic_file(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
 def main(argv: list[str] | None = None) -> int:
     """Draw the picture."""
-    options = parse(PictureOptions, argv, "python tools/dream_pictures.py", __doc__ or "")
+    options = PARSER.parse(argv)
     checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
     if options.activity not in checkpoint.info.labels:
         raise ConfigError(f"--activity {options.activity}: expected one of {', '.join(checkpoint.info.labels)}")
