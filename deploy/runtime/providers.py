@@ -4,7 +4,7 @@ LiteRT, a separate runtime for fp32 and int8-dynamic graphs on the CPU, is treat
 request and by `edgehar bench --tune`.
 
 onnxruntime falls back silently where a provider cannot start, and assigns single operators to another one. Each graph
-is therefore run once with onnxruntime's profiler, which tells the provider of each operator.
+is therefore run once with onnxruntime's profiler, which records the provider of each operator.
 """
 
 import contextlib
@@ -122,7 +122,7 @@ def _profiled_session(
 def computing_providers(where: str, requested: Sequence[str], operators: OperatorsByProvider) -> tuple[str, ...]:
     """The providers that compute a graph, in order of preference.
 
-    A RuntimeWarning tells if the first requested one does not compute, or leaves operators to the CPU.
+    Gives a RuntimeWarning if the first requested one does not compute, or leaves operators to the CPU.
 
     Args:
         where: the graph's name in messages.

@@ -59,6 +59,6 @@ def lines() -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def expected(recognizer: Recognizer) -> list[Prediction]:
-    """What the package says of those two seconds when it has them all at once."""
+    """The predictions for the recording of the fixture `lines`, without a stream."""
     recording = steady(2.0)
     return recognizer.predict_windows(recording.signals, recording.times_s)

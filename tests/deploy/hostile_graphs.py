@@ -133,11 +133,11 @@ def with_shape(path: Path) -> Any:
 
 def with_sparse(path: Path) -> Any:
     changed = original(path)
-    values, places = (
+    values, indices = (
         numpy_helper.from_array(np.ones(1, np.float32), "s"),
         numpy_helper.from_array(np.zeros(1, np.int64)),
     )
-    changed.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [2**40]))
+    changed.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2**40]))
     return changed
 
 

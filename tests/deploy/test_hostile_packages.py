@@ -62,13 +62,13 @@ def test_truncated_graphs_are_rejected(victim: Path) -> None:
 
 def test_graph_with_foldable_constants_is_accepted(victim: Path) -> None:
     nodes = [
-        hostile_graphs.node("Transpose", "answer", "turned"),
+        hostile_graphs.node("Transpose", "weight", "transposed"),
         hostile_graphs.node("Constant", "", "axis", value_ints=[1]),
         hostile_graphs.node("ReduceMean", "tokens axis", "pooled", keepdims=0),
-        hostile_graphs.node("Gemm", "pooled turned", "logits"),
+        hostile_graphs.node("Gemm", "pooled transposed", "logits"),
     ]
     weights = np.arange(80, dtype=np.float32).reshape(5, 16) / 80
-    data = hostile_graphs.model(nodes, {"answer": weights}).SerializeToString()
+    data = hostile_graphs.model(nodes, {"weight": weights}).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
     tokens = np.ones((2, 6, 16), np.float32)
     np.testing.assert_allclose(edgehar.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)

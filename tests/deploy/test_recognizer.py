@@ -57,12 +57,12 @@ def test_skeleton_as_joints_equals_flat_skeleton(clip_recognizer: Recognizer) ->
     np.testing.assert_array_equal(flat.probabilities, joints.probabilities)
 
 
-@pytest.mark.parametrize("kept", ["skeleton", "inertial"])
-def test_lost_sensor_equals_missing_sensor(clip_recognizer: Recognizer, kept: str) -> None:
+@pytest.mark.parametrize("sensor", ["skeleton", "inertial"])
+def test_lost_sensor_equals_missing_sensor(clip_recognizer: Recognizer, sensor: str) -> None:
     signals = recording()
-    alone = clip_recognizer.predict({kept: signals[kept]})
-    other = next(name for name in signals if name != kept)
-    lost = clip_recognizer.predict({kept: signals[kept], other: np.full_like(signals[other], np.nan)})
+    alone = clip_recognizer.predict({sensor: signals[sensor]})
+    other = next(name for name in signals if name != sensor)
+    lost = clip_recognizer.predict({sensor: signals[sensor], other: np.full_like(signals[other], np.nan)})
     np.testing.assert_array_equal(alone.probabilities, lost.probabilities)
     both = clip_recognizer.predict(signals)
     assert np.abs(both.probabilities - alone.probabilities).max() > 1e-3

@@ -39,7 +39,7 @@ class Weights:
     mix: Array  # (D, D)
     query: Array  # (D, D)
     key: Array  # (D, D)
-    answer: Array  # (D, K)
+    classifier: Array  # (D, K)
     bias: Array  # (K,)
 
     def encoder(self, features: dict[str, Array], valid: Array) -> Array:
@@ -54,7 +54,7 @@ class Weights:
         scores = (tokens @ self.query) @ np.swapaxes(tokens @ self.key, 1, 2)  # (B, S, S)
         attention = np.exp(scores - scores.max(-1, keepdims=True))
         attention = attention / attention.sum(-1, keepdims=True)
-        return ((attention @ tokens).mean(1) @ self.answer + self.bias).astype(np.float32)
+        return ((attention @ tokens).mean(1) @ self.classifier + self.bias).astype(np.float32)
 
 
 def random_weights(specs: tuple[ModalitySpec, ...], width: int, classes: int, seed: int) -> Weights:
@@ -111,11 +111,11 @@ def encoder_graph(weights: Weights) -> bytes:
 
 def head_graph(weights: Weights, steps: int) -> bytes:
     """The head as ONNX, with products of two activations as in attention."""
-    width, classes = weights.answer.shape
+    width, classes = weights.classifier.shape
     constants = {
         "query": weights.query,
         "key": weights.key,
-        "answer": weights.answer,
+        "classifier": weights.classifier,
         "bias": weights.bias,
         "axis": np.asarray([1], np.int64),
     }
@@ -127,7 +127,7 @@ def head_graph(weights: Weights, steps: int) -> bytes:
         helper.make_node("Softmax", ["scores"], ["attention"], axis=-1),
         helper.make_node("MatMul", ["attention", "tokens"], ["context"], name="context"),
         helper.make_node("ReduceMean", ["context", "axis"], ["pooled"], keepdims=0),
-        helper.make_node("Gemm", ["pooled", "answer", "bias"], ["logits"], name="answer_layer"),
+        helper.make_node("Gemm", ["pooled", "classifier", "bias"], ["logits"], name="classify"),
     ]
     return _model(nodes, {"tokens": ["B", steps, width]}, ("logits", ["B", classes]), constants)
 
@@ -171,7 +171,7 @@ def write_tiny_package(
     """Write an untrained fp32 package; returns its manifest and its weights."""
     weights = random_weights(specs, width, len(labels), seed)
     step_macs = sum(matrix.size for matrix in weights.project.values()) + weights.missing.size + weights.mix.size
-    head_macs = 2 * steps * width * width + 2 * steps * steps * width + weights.answer.size
+    head_macs = 2 * steps * width * width + 2 * steps * steps * width + weights.classifier.size
     generator = np.random.default_rng(seed)
     manifest = Manifest(
         name="tiny",
@@ -184,7 +184,7 @@ def write_tiny_package(
         token_dim=width,
         graphs={"fp32": {"encoder": "encoder.fp32.onnx", "head": "head.fp32.onnx"}},
         default_precision="fp32",
-        parameters=step_macs + 2 * width * width + weights.answer.size + weights.bias.size,
+        parameters=step_macs + 2 * width * width + weights.classifier.size + weights.bias.size,
         macs={"step": step_macs, "head": head_macs, "window": steps * step_macs + head_macs},
         provenance=provenance or {"data": "random numbers", "split": "odd-even"},
         licence="CC0-1.0",

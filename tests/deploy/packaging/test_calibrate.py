@@ -186,10 +186,10 @@ def test_manifest_is_read_with_and_without_a_calibration(package: Path, tmp_path
     golden = json.loads((GOLDEN / "manifest.json").read_text())
     assert "calibration" not in golden
     assert Manifest.from_json(golden).calibration is None
-    careful = calibrated(package, tmp_path / "careful", 0.5).manifest
-    written = json.loads((tmp_path / "careful" / "manifest.json").read_text())
-    assert json.loads(json.dumps(careful.to_json())) == written
-    assert Manifest.from_json(written).calibration == careful.calibration
+    manifest = calibrated(package, tmp_path / "calibrated", 0.5).manifest
+    written = json.loads((tmp_path / "calibrated" / "manifest.json").read_text())
+    assert json.loads(json.dumps(manifest.to_json())) == written
+    assert Manifest.from_json(written).calibration == manifest.calibration
     assert {name: value for name, value in written.items() if name != "calibration"} == entry
 
 
@@ -208,12 +208,12 @@ INVALID: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("case", INVALID)
 def test_invalid_calibration_is_a_package_error(package: Path, tmp_path: Path, case: str) -> None:
-    calibrated(package, tmp_path / "careful", 0.5)
-    path = tmp_path / "careful" / "manifest.json"
+    calibrated(package, tmp_path / "calibrated", 0.5)
+    path = tmp_path / "calibrated" / "manifest.json"
     entry = json.loads(path.read_text())
     INVALID[case](entry)
     path.write_text(json.dumps(entry))
     path.with_suffix(".sha256").unlink()
     with pytest.raises(PackageError) as rejected:
-        EdgePackage.open(tmp_path / "careful")
+        EdgePackage.open(tmp_path / "calibrated")
     assert "\n" not in str(rejected.value)

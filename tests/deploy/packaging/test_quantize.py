@@ -44,7 +44,7 @@ def test_attention_products_and_biases_are_not_quantised(int8_package: Path) -> 
     inputs = {node.name: list(node.input) for node in graph.node}
     assert inputs["scores"] == ["q", "kt"]
     assert inputs["context"][0] == "attention"
-    assert inputs["answer_layer"][2] == "bias"
+    assert inputs["classify"][2] == "bias"
     assert all("Dequantize" in name for name in inputs["to_query"])
     assert {tensor.data_type for tensor in graph.initializer}.isdisjoint({onnx.TensorProto.INT32})
 

@@ -144,10 +144,10 @@ def test_missing_cryptography_is_reported_on_use_only(victim: Path) -> None:
         "from edgehar.cli import main; sys.exit(main(['verify', sys.argv[1], '--key', 'key.pem']))"
     )
     command = [sys.executable, "-c", program, str(victim)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert answer.returncode == 2
-    assert "pip install 'edgehar[sign]'" in answer.stderr
-    assert answer.stderr.count("\n") == 1
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert completed.returncode == 2
+    assert "pip install 'edgehar[sign]'" in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
 def test_unknown_action_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ def int32_bias(graph: Any) -> None:
     tensors = {"b": np.ones(5, np.int32), "b_scale": np.float32(0.1), "b_zero": np.int32(0)}
     graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in tensors.items())
     graph.node.insert(0, helper.make_node("DequantizeLinear", list(tensors), ["b_float"], name="bias_pair"))
-    node_of(graph, "answer_layer").input[2] = "b_float"
+    node_of(graph, "classify").input[2] = "b_float"
 
 
 def unscaled(graph: Any) -> None:
