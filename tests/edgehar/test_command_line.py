@@ -1,0 +1,111 @@
+"""Options dataclasses, the parsers made from them, and the command lines that give them."""
+
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+import pytest
+
+from edgehar.command_line import Parser, words_of
+from edgehar.config import Options, group, option, positional, seed_option
+from edgehar.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Inner(Options):
+    """Inner."""
+
+    depth: int = option(2, "blocks", at_least=1)
+
+
+@dataclass(frozen=True)
+class Training(Options):
+    """Training."""
+
+    rate: float = option(0.1, "learning rate", above=0, below=1)
+    inner: Inner = group(Inner)
+
+
+@dataclass(frozen=True)
+class Example(Options):
+    """Options of an example."""
+
+    kind: str = positional("which", choices=("lstm", "tcn"))
+    out: Path = option(MISSING, "file to write")
+    shares: tuple[float, ...] = option((0.5, 1.0), "shares", above=0, at_most=1)
+    fast: bool = option(False, "whether to hurry")
+    text: str = option("", "any text")
+    seed: int = seed_option()
+    train: Training = group(Training)
+
+
+PARSER = Parser(Example, "edgehar example", "An example.", {"base": {}, "large": {"rate": 0.5, "depth": 9}})
+GIVEN = ["tcn", "--out", "file.json"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_setting_takes_precedence_over_preset_over_default() -> None:
+    options = PARSER.parse([*GIVEN, "--preset", "large", "--rate", "0.25"])
+    assert (options.train.rate, options.train.inner.depth, options.shares) == (0.25, 9, (0.5, 1.0))
+    assert PARSER.parse(GIVEN).train.rate == 0.1
+
+
+def test_given_options_keep_the_text_of_a_number_and_build_drops_it() -> None:
+    settings = PARSER.given(["tcn", "--rate=1e-3", "--shares", "1,0.50", "--no-fast"])
+    assert settings == {"kind": "tcn", "rate": 0.001, "shares": (1.0, 0.5), "fast": False}
+    words = words_of({name: settings[name] for name in ("rate", "shares", "fast")})
+    assert words == ["--rate", "1e-3", "--shares", "1,0.50", "--no-fast"]
+    options = PARSER.build(settings | {"out": Path("x"), "rate": settings["rate"]})
+    assert type(options.train.rate) is float
+    assert {type(share) for share in options.shares} == {float}
+
+
+def test_whole_number_becomes_a_float_where_the_field_is_one() -> None:
+    options = PARSER.build({"kind": "lstm", "out": Path("x"), "shares": (1,), "seed": 3})
+    assert [type(value) for value in (*options.shares, options.seed)] == [float, int]
+
+
+def test_command_line_of_options_gives_the_options_back() -> None:
+    options = PARSER.parse([*GIVEN, "--shares", "0.25", "--fast", "--text=--x 1", "--depth", "3"])
+    words = PARSER.words(options)
+    assert words[:3] == ["edgehar", "example", "tcn"]
+    assert PARSER.parse([word.replace("'", "") for word in words[2:]]) == options
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"kind": "gru"}, "KIND gru"),
+        ({"rate": 1.0}, "--rate 1.0"),
+        ({"rate": float("nan")}, "--rate nan"),
+        ({"rate": True}, "--rate True"),
+        ({"shares": (0.5, 0.0)}, "--shares 0.5,0.0"),
+        ({"seed": 2**31}, "below 2147483648"),
+        ({"depth": 0}, "--depth 0"),
+        ({"depth": 1.5}, "--depth 1.5"),
+        ({"preset": "huge"}, "--preset huge"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_impossible_setting_is_refused_by_name(settings: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        PARSER.build({"kind": "tcn", "out": Path("x"), **settings})
+
+
+def test_missing_option_is_refused() -> None:
+    with pytest.raises(ConfigError, match="out"):
+        PARSER.build({"kind": "tcn"})
+    with pytest.raises(SystemExit):
+        PARSER.parse(["tcn"])
+
+
+def test_preset_may_be_an_option_of_a_verb_without_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Run(Options):
+        """Options of a run."""
+
+        preset: str = option("base", "sizes", choices=("base", "large"))
+
+    parser = Parser(Run, "edgehar run", "")
+    assert parser.parse(["--preset", "large"]).preset == "large"
+    with pytest.raises(ConfigError, match="--preset huge"):
+        parser.parse(["--preset", "huge"])
