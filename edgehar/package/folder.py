@@ -72,7 +72,7 @@ class EdgePackage:
         Args:
             path: folder of the package.
             approve: called with the bytes of manifest.json before they are parsed; raises PackageError to reject them,
-                as `edgehar.deploy.runtime.signature.Approval` does.
+                see `edgehar.deploy.runtime.signature.signature_check`.
         """
         folder = Path(path)
         try:
