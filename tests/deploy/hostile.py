@@ -16,7 +16,7 @@ import pytest
 import edgehar
 from edgehar.errors import PackageError
 from tests.deploy.tiny_package import as_npz
-from tools.stress.fuzz import reseal
+from tools.stress.damage import reseal
 
 ENCODER, HEAD = "encoder.fp32.onnx", "head.fp32.onnx"
 MAX_LOAD_S = 2.0

@@ -1,134 +1,13 @@
 """Tables and figures of the documentation follow from the result files; a change of either is detected."""
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgehar.errors import DataError
+from tests.tools.result_files import accuracy, compression, few_labels, left_out, network, pruned, put, run, score
 from tools.results.render import END, START, differences, write
-
-PUBLISHED = {
-    "utd-mhad": {
-        "split": "odd-even",
-        "note": "As published.",
-        "skeleton+inertial": [
-            {"method": "Big", "accuracy": 97.67, "parameters": 3400000, "about": True, "source": "2022", "note": ""},
-            {"method": "Small", "accuracy": 92.09, "parameters": 90006, "about": False, "source": "", "note": ""},
-        ],
-        "robustness": [{"method": "Safe", "source": "2026", "overall": 85.13, "shift": 95.96, "noise": 88.29}],
-    }
-}
-CATEGORIES = ("clean", "shift", "loss", "noise", "missing", "composite")
-
-
-def score(correct: int, total: int = 430) -> dict[str, Any]:
-    return {
-        "correct": correct,
-        "total": total,
-        "accuracy": correct / total,
-        "macro_f1": correct / total,
-        "per_subject": {"s2": {"correct": correct, "total": total}},
-        "ece": 0.03,
-        "nll": 0.1,
-        "temperature": 1.5,
-    }
-
-
-def faults(correct: int) -> dict[str, Any]:
-    rows = [
-        {"name": f"a {category}", "category": category, "correct": correct, "total": 430, "accuracy": correct / 430}
-        for category in CATEGORIES
-    ]
-    categories = {category: correct / 430 for category in CATEGORIES}
-    return {"seed": 0, "scenarios": rows, "categories": categories, "overall": correct / 430}
-
-
-def network(parameters: int, scores: dict[str, Any], **more: Any) -> dict[str, Any]:
-    sizes = {"precision": "int8", "parameters": parameters, "macs": 2_000_000, "bytes": 200_000}
-    return {**sizes, "scores": scores, **more}
-
-
-def run(suite: str, seed: int, split: str = "odd-even", **measured: Any) -> dict[str, Any]:
-    return {
-        "format": "edgehar-run",
-        "suite": suite,
-        "seed": seed,
-        "command": f"edgehar evaluate --suite {suite} --data utd-mhad --preset base --seeds {seed}",
-        "config": {"recipe": {"preset": "base", "update_share": 1.0}, "trainings": {}},
-        "peak_resident_mb": 700,
-        "dataset": {
-            "name": "utd-mhad",
-            "modalities": ["skeleton", "inertial"],
-            "labels": ["walk", "wave"],
-            "split": split,
-            "train_windows": 431,
-            "train_subjects": ["s1", "s3"],
-            "test_subjects": ["s2", "s4"],
-            "caveats": ["Wrist or thigh."],
-        },
-        "stages": [{"name": "pretrain", "seconds": 60.0}, {"name": "evaluate", "seconds": 30.0}],
-        **measured,
-    }
-
-
-def accuracy(seed: int, correct: int) -> dict[str, Any]:
-    scores = {"skeleton+inertial": score(correct), "skeleton": score(correct - 20), "inertial": score(correct - 50)}
-    student = network(99_000, scores, faults=faults(correct - 30))
-    return run("accuracy", seed, networks={"teacher": network(1_000_000, scores), "student": student})
-
-
-def left_out(subject: str, correct: int) -> dict[str, Any]:
-    scores = {"skeleton+inertial": score(correct, 108)}
-    return run("loso", 0, f"loso:{subject}", networks={"student": network(99_000, scores)})
-
-
-def few_labels() -> dict[str, Any]:
-    def entry(share: float, pretrained: bool, draw: int, correct: int) -> dict[str, Any]:
-        counts = {"correct": correct, "total": 430, "accuracy": correct / 430}
-        return {"share": share, "draw": draw, "pretrained": pretrained, "train_windows": int(431 * share), **counts}
-
-    return run(
-        "labels",
-        0,
-        labels=[
-            entry(0.1, True, 0, 387),
-            entry(0.1, False, 0, 344),
-            entry(1.0, True, 0, 421),
-            entry(1.0, False, 0, 421),
-        ],
-    )
-
-
-def pruned(source: str, criterion: str, correct: int) -> dict[str, Any]:
-    about = {"network": "student", "kept": 0.5, "source": [source], "criterion": criterion, "macs": 600_000}
-    return {**about, "parameters": 50_000, "seconds": 40.0, **score(correct), "removed": score(200)}
-
-
-def compression(seed: int, correct: int) -> dict[str, Any]:
-    scores = {"skeleton+inertial": score(correct)}
-    entries = [pruned("means", "l2", correct - 2), pruned("recordings", "l2", correct)]
-    small = network(50_000, {"skeleton+inertial": score(correct - 3)})
-    networks = {"student-fp32": network(99_000, scores), "pruned-student-50-means-l2": small}
-    return run("compression", seed, networks=networks, pruned=entries)
-
-
-def put(root: Path, name: str, content: dict[str, Any]) -> Path:
-    path = root / "docs/results" / f"{name}.json"
-    path.write_text(json.dumps(content))
-    return path
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "docs/results").mkdir(parents=True)
-    (tmp_path / "README.md").write_text(f"before\n{START}\n{END}\nafter\n")
-    (tmp_path / "docs/published.json").write_text(json.dumps(PUBLISHED))
-    for seed, correct in enumerate((420, 422, 424)):
-        put(tmp_path, f"accuracy-{seed}", accuracy(seed, correct))
-    return tmp_path
 
 
 def cells_of(root: Path, section: str, *start: str) -> dict[str, str]:
@@ -319,32 +198,3 @@ def test_page_without_result_files_has_no_tables(root: Path) -> None:
     write(root)
     assert differences(root) == []
     assert "|" not in (root / "docs/results.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda one: one["networks"]["teacher"]["scores"]["skeleton"].update(correct=1), "accuracy .* 1/430"),
-        (
-            lambda one: one["networks"]["teacher"]["scores"]["skeleton"]["per_subject"]["s2"].update(correct=1),
-            "per_subject .* 400",
-        ),
-        (lambda one: one["config"]["recipe"].update(finetune="--updates 9"), "accuracy-1.*config"),
-        (lambda one: one.update(format="other"), "format 'other'"),
-        (lambda one: one.pop("config"), r"accuracy-0\.json: config"),
-        (lambda one: one["dataset"].update(labels="walk"), r"accuracy-0\.json: dataset\.labels"),
-        (lambda one: one.update(suite="luck"), "suite 'luck'"),
-        (lambda one: one["dataset"].update(test_subjects=["s1"], train_subjects=["s1"]), "s1 in both"),
-        (lambda one: one["dataset"].update(test_subjects=["s9"]), "per_subject.* s2.*test_subjects"),
-        (lambda one: one["networks"]["teacher"]["scores"]["skeleton"].update(macro_f1=7.0), r"macro_f1 7\.0"),
-        (lambda one: one["networks"]["student"]["faults"].update(overall=0.99), r"overall 0\.99"),
-        (lambda one: one["networks"]["teacher"].pop("parameters"), "results: KeyError: 'parameters'"),
-        (lambda one: one.update(seed=1), "both are seed 1"),
-    ],
-)
-def test_inconsistent_result_file_is_an_error(change: Any, message: str, root: Path) -> None:
-    one = accuracy(0, 420)
-    change(one)
-    put(root, "accuracy-0", one)
-    with pytest.raises(DataError, match=message):
-        differences(root)

@@ -9,8 +9,6 @@ checksums are opened with the key. The exit code is 2 if a package with damage t
 an unnamed error, took longer than two seconds, or crashed.
 """
 
-import hashlib
-import json
 import multiprocessing
 import resource
 import shutil
@@ -30,21 +28,19 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional, seed_option
 from edgehar.deploy.bench.random_signals import random_recording
 from edgehar.deploy.recognizer import load
-from edgehar.deploy.runtime.onnx_format.protobuf import decode_fields
 from edgehar.deploy.runtime.signature import make_keys, sign_package
 from edgehar.entry import guarded
 from edgehar.errors import EdgeharError
 from edgehar.files.atomic import write_json
-from edgehar.package.folder import CARD, CHECKSUM, MANIFEST, SIGNATURE, EdgePackage, amend_package
+from edgehar.package.folder import CARD, CHECKSUM, SIGNATURE, EdgePackage, amend_package
 from edgehar.provenance import portable, stamp
+from tools.stress.damage import damaged, reseal, structure_spans
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden" / "package_v1"
 SLOWEST_S, TIMEOUT_S = 2.0, 60.0
 """Limit of the time for a package, and the timeout after which a child is killed and counted as crashed."""
 MOST_MEMORY_BYTES = 8 << 30
 """Limit of the child's address space, so that a large allocation fails."""
-LONG_BYTES = 64
-"""Size from which a constant of a graph counts as data; the bytes between such constants are its structure."""
 
 
 @dataclass(frozen=True)
@@ -83,70 +79,6 @@ class Case:
         """Whether it was refused with a named error, or accepted with harmless damage, within the time limit."""
         harmless = self.file == CARD or (self.file == SIGNATURE and not self.key) or self.resealed
         return (self.result == "refused" or (self.result == "accepted" and harmless)) and self.seconds < SLOWEST_S
-
-
-def structure_spans(data: bytes) -> list[tuple[int, int]]:
-    """Spans of an ONNX file between its long constants: names, operators, shapes."""
-    long = [
-        content
-        for number, graph in decode_fields(data) if number == 7 and isinstance(graph, bytes)
-        for part, tensor in decode_fields(graph) if part == 5 and isinstance(tensor, bytes)
-        for entry, content in decode_fields(tensor) if entry == 9 and isinstance(content, bytes)
-        and len(content) >= LONG_BYTES
-    ]  # fmt: skip
-    spans: list[tuple[int, int]] = []
-    start = 0
-    for content in long:
-        position = data.find(content, start)
-        if position > start:
-            spans.append((start, position))
-            start = position + len(content)
-    return [*spans, (start, len(data))]
-
-
-def damaged(data: bytes, generator: np.random.Generator, spans: list[tuple[int, int]]) -> tuple[bytes, str]:
-    """A copy with one kind of damage at a random position in the spans, and the name of the damage."""
-    weights = np.asarray([end - start for start, end in spans], float)
-
-    def position() -> int:
-        start, end = spans[int(generator.choice(len(spans), p=weights / weights.sum()))]
-        return int(generator.integers(start, end))
-
-    changed = bytearray(data)
-    kind = str(generator.choice(["flips", "bytes", "cut", "gap", "repeat", "insert", "zeros"]))
-    first, length = position(), int(generator.integers(1, 64))
-    match kind:
-        case "flips":
-            for _ in range(int(generator.integers(1, 9))):
-                changed[position()] ^= 1 << int(generator.integers(8))
-        case "bytes":
-            for _ in range(int(generator.integers(1, 9))):
-                changed[position()] = int(generator.integers(256))
-        case "cut":
-            del changed[first:]
-        case "gap":
-            del changed[first : first + length]
-        case "repeat":
-            changed[first:first] = changed[first : first + length]
-        case "insert":
-            changed[first:first] = generator.bytes(length)
-        case _:
-            changed[first : first + length] = bytes(min(length, len(changed) - first))
-    return bytes(changed), kind
-
-
-def reseal(folder: Path) -> None:
-    """Recompute the checksums of a package, as an attacker would."""
-    path = folder / MANIFEST
-    try:
-        entry = json.loads(path.read_bytes())
-        for name, facts in entry["files"].items():
-            data = (folder / name).read_bytes()
-            facts.update(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-        path.write_text(json.dumps(entry))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
-        pass  # the manifest itself is damaged
-    (folder / CHECKSUM).write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {MANIFEST}\n")
 
 
 def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
