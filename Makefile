@@ -20,7 +20,7 @@ quickstart: $(STAMP)
 
 test: export OMP_NUM_THREADS = 1 # the tests run side by side instead
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 stress: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/stress

@@ -1,13 +1,12 @@
-"""What all tests share: where the real recordings are, a finished quickstart, and who runs beside whom."""
+"""Fixtures of all tests: real recordings, a finished quickstart; groups of tests for parallel runs."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LONGEST = ("test_quickstart.py", "test_suite.py", "test_pipeline.py", "test_crossvalidate.py", "test_prune.py")
 
 
 @pytest.fixture(scope="session")
@@ -21,22 +20,5 @@ def data_root() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, what shares a costly fixture stays in one of them; the longest begins first."""
-
-    def group(item: pytest.Item) -> str:
-        return "quickstart" if "newcomer" in getattr(item, "fixturenames", ()) else str(item.path)
-
-    items.sort(key=lambda item: group(item) != "quickstart")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-
-
-@pytest.fixture(scope="session")
-def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `edgehar quickstart` was run."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    done = subprocess.run(
-        [sys.executable, "-m", "edgehar.cli", "quickstart"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+    """The files that take longest come first: with `--dist loadfile` the processes then end at about the same time."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))

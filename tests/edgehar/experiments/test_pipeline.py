@@ -13,8 +13,6 @@ import pytest
 from safetensors.torch import load_file
 
 from edgehar.data import recordings
-from edgehar.experiments.pipeline import PipelineOptions, plan
-from edgehar.experiments.stage import is_done
 from edgehar.simulation.dataset import SimulatorConfig, simulate
 
 SHORT = ["--preset", "tiny", "--update-share", "0.1", "--split", "list:s1,s3:s2"]
@@ -52,36 +50,6 @@ def uninterrupted(own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def results(run: Path) -> dict[str, Any]:
     return json.loads((run / "results.json").read_text())
-
-
-def test_run_writes_results_a_report_and_two_packages(newcomer: Path):
-    run = newcomer / "runs/quickstart"
-    found = results(run)
-    assert list(found["evaluation"]) == ["teacher", "student", "student-int8", "pruned", "pruned-int8"]
-    for score in found["evaluation"].values():
-        assert score["total"] == 4 * 14 * 4
-        assert score["correct"] == sum(row[number] for number, row in enumerate(score["confusion"]))
-    by_name = {stage["name"]: stage for stage in found["stages"]}
-    assert by_name["export-pruned"]["macs"] <= 0.7 * by_name["export"]["macs"]
-    assert by_name["pretrain"]["history"][-1]["loss"] < by_name["pretrain"]["history"][0]["loss"]
-    for precision, stage in (("fp32", "export"), ("int8", "quantize")):
-        graphs = [run / "package" / f"{part}.{precision}.onnx" for part in ("encoder", "head")]
-        assert by_name[stage]["bytes"] == sum(path.stat().st_size for path in graphs)
-    page = (run / "report.html").read_text()
-    assert "draw_circle" in page
-    assert "<img" in page
-    assert {path.name for path in (run / "package").glob("*.onnx")} == {
-        f"{part}.{precision}.onnx" for part in ("encoder", "head") for precision in ("fp32", "int8")
-    }
-
-
-def test_evaluating_the_package_gives_the_score_in_results(newcomer: Path):
-    run = newcomer / "runs/quickstart"
-    done = edgehar("evaluate", str(run / "package"), "--precision", "int8")
-    assert done.returncode == 0, done.stderr
-    printed = json.loads(done.stdout.splitlines()[-1])
-    score = results(run)["evaluation"]["student-int8"]
-    assert {key: printed[key] for key in score} == score
 
 
 def test_finished_stages_are_skipped_and_a_damaged_product_is_written_again(own_data: Path, uninterrupted: Path):
@@ -203,24 +171,3 @@ def test_folder_that_is_no_run_is_never_overwritten(verb: str, own_data: Path):
     assert done.returncode == 2
     assert "--out" in done.stderr
     assert before == {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "parity.npz", "encoder.int8.onnx"])
-def test_damaged_package_is_written_again(name: str, newcomer: Path):
-    run = Path("runs/quickstart")
-    (quantize,) = (stage for stage in plan(PipelineOptions(str(run))) if stage.name == "quantize")
-    assert run / "package" / name in quantize.products
-    assert quantize.amends == "export"
-    record = newcomer / "runs/quickstart/stages/quantize.json"
-    key = json.loads(record.read_text())["key"]
-    here = Path.cwd()
-    os.chdir(newcomer)
-    damaged = newcomer / "runs/quickstart/package" / name
-    good = damaged.read_bytes()
-    try:
-        assert is_done(record, key)
-        damaged.write_bytes(good + b"x")
-        assert not is_done(record, key)
-    finally:
-        damaged.write_bytes(good)
-        os.chdir(here)
