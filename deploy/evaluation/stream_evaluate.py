@@ -80,7 +80,9 @@ def agreement(replays: list[Replay]) -> dict[str, Any]:
     differences: list[float] = []
     same, unmatched = 0, 0
     for entry in replays:
-        offline, stream = ({round(one.start_s, 6): one for one in some} for some in (entry.offline, entry.stream))
+        offline, stream = (
+            {round(one.start_s, 6): one for one in predictions} for predictions in (entry.offline, entry.stream)
+        )
         unmatched += len(offline.keys() ^ stream.keys())
         for key in offline.keys() & stream.keys():
             differences.append(float(np.abs(offline[key].probabilities - stream[key].probabilities).max()))
@@ -156,7 +158,7 @@ def evaluate_stream(recognizer: Recognizer, clips: list[Clip], options: ReplayOp
     return {
         "windows": windows,
         "segments": segments,
-        "delay": delay_scores([one for some in found for one in some], labels),
+        "delay": delay_scores([one for of_recording in found for one in of_recording], labels),
         "percent": percent,
         "stream_less_offline": difference,
         "most_points": max(map(abs, difference.values())),

@@ -251,9 +251,9 @@ class StreamRecognizer:
     def _compute_hop(self, now_s: float | None) -> list[Prediction]:
         """Encode the steps of one hop and classify the window that they complete."""
         first, end = self._step, self._next_end()
-        taken = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
+        inputs = {name: sensor.take(first, end, now_s) for name, sensor in self._sensors.items()}
         self._step = end
-        probabilities = self._window.append(taken, first, end)
+        probabilities = self._window.append(inputs, first, end)
         if probabilities is None:
             return []
         probabilities, best = self._smoother.smooth(probabilities)

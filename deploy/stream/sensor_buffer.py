@@ -45,7 +45,7 @@ class SensorBuffer:
         self._valid: Bools = np.zeros(0, bool)
         self._last_frame: tuple[Floats, bool] | None = None
         self._consumed_s = -self.longest_gap_s  # time of the last frame taken; at first, before any useful sample
-        self._final_step = -1  # last step known to be final
+        self._final_step = -1  # last step that is final
         self._unmerged: list[tuple[Rows, Times]] = []  # pushes not yet merged
         self._newest_s = -np.inf
 
@@ -115,11 +115,11 @@ class SensorBuffer:
         self.merge()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         complete_s = self._newest_s - self.reorder_s  # later samples before it would be too late
-        known = self._times_s[:-1]
+        times_s = self._times_s[:-1]
         if self.reorder_s:
-            known = known[known <= complete_s]
-        since_s = known[-1] if len(known) else last_frame_s
-        if complete_s - since_s > self.longest_gap_s or (len(known) and since_s >= last_frame_s):
+            times_s = times_s[times_s <= complete_s]
+        since_s = times_s[-1] if len(times_s) else last_frame_s
+        if complete_s - since_s > self.longest_gap_s or (len(times_s) and since_s >= last_frame_s):
             self._final_step = step
         return step <= self._final_step
 
@@ -135,13 +135,13 @@ class SensorBuffer:
         self.merge()
         patch = self.spec.patch
         grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
-        known, known_s = self._values, self._times_s
+        values, times_s = self._values, self._times_s
         if not self.is_final(end - 1):  # else a later valid sample exists or changes nothing
-            if len(known_s) and not self._valid[-1]:
-                known, known_s = known[:-1], known_s[:-1]
-            if now_s is not None and len(known_s) and now_s - known_s[-1] > self.longest_gap_s:
-                known, known_s = np.concatenate([known, np.zeros_like(known[:1])]), np.append(known_s, now_s)
-        frames, frame_valid = interpolate(known, known_s, grid_s, self.longest_gap_s)
+            if len(times_s) and not self._valid[-1]:
+                values, times_s = values[:-1], times_s[:-1]
+            if now_s is not None and len(times_s) and now_s - times_s[-1] > self.longest_gap_s:
+                values, times_s = np.concatenate([values, np.zeros_like(values[:1])]), np.append(times_s, now_s)
+        frames, frame_valid = interpolate(values, times_s, grid_s, self.longest_gap_s)
         features, step_valid = prepare(
             frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._last_frame
         )
@@ -154,10 +154,10 @@ class SensorBuffer:
         """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
         self.merge()
         start_s = step * self.spec.patch * self.frame_s
-        known = self._times_s[self._valid]
-        if (known < start_s).any() and known[known < start_s][-1] + self.longest_gap_s >= start_s:
+        times_s = self._times_s[self._valid]
+        if (times_s < start_s).any() and times_s[times_s < start_s][-1] + self.longest_gap_s >= start_s:
             return -np.inf
-        later = known[known >= start_s]
+        later = times_s[times_s >= start_s]
         return float(later[0]) - self.longest_gap_s if len(later) else np.inf
 
     def skip_to(self, step: int) -> None:

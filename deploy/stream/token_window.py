@@ -38,11 +38,11 @@ class TokenWindow:
         """Whether no sensor is valid in the window that ends before this step."""
         return step - self._last_valid_step >= self._manifest.window.steps
 
-    def append(self, taken: dict[str, tuple[Floats, Bools]], first: int, end: int) -> Floats | None:
+    def append(self, inputs: dict[str, tuple[Floats, Bools]], first: int, end: int) -> Floats | None:
         """Encode the steps `first` to `end`, exclusive, and classify the window that they complete.
 
         Args:
-            taken: modality -> features (N, P, G, F) and (N,) which steps are valid, for the connected sensors.
+            inputs: modality -> features (N, P, G, F) and (N,) which steps are valid, for the connected sensors.
             first: the first step.
             end: the step after the last one.
 
@@ -50,10 +50,10 @@ class TokenWindow:
             Probabilities (K,), or None for a window without a valid step.
         """
         steps = self._manifest.window.steps
-        last_valid = max([_last_true(valid) for _, valid in taken.values()])
+        last_valid = max([_last_true(valid) for _, valid in inputs.values()])
         if last_valid >= 0:
             self._last_valid_step = first + last_valid
-            tokens = self._encode(taken, end - first)  # (N, D)
+            tokens = self._encode(inputs, end - first)  # (N, D)
         else:
             tokens = self._absent_token.repeat(end - first, axis=0)
         self._tokens = np.concatenate([self._tokens, tokens])[-steps:]
@@ -61,13 +61,13 @@ class TokenWindow:
             return None
         return self._recognizer.probabilities(self._recognizer.classify(self._tokens[None]))[0]
 
-    def _encode(self, taken: dict[str, tuple[Floats, Bools]], steps: int) -> Floats:
+    def _encode(self, inputs: dict[str, tuple[Floats, Bools]], steps: int) -> Floats:
         """Tokens (N, D) of steps; a sensor that is not connected is absent."""
         specs = self._manifest.modalities
         features, valid = dict[str, Floats](), np.zeros((steps, len(specs)), np.float32)
         for column, spec in enumerate(specs):
-            if spec.name in taken:
-                features[spec.name], valid[:, column] = taken[spec.name]
+            if spec.name in inputs:
+                features[spec.name], valid[:, column] = inputs[spec.name]
             else:
                 features[spec.name] = np.zeros((steps, spec.patch, spec.groups, spec.features), np.float32)
         return self._recognizer.encode(features, valid)
