@@ -186,7 +186,7 @@ class Parser(Generic[T]):
 
 @dataclasses.dataclass(frozen=True)
 class Action(Generic[T]):
-    """One action of a verb that has several, such as `edgehar data check`: its parser and what it runs."""
+    """One action of a verb that has several, such as `edgehar data check`: its parser and its function."""
 
     parser: Parser[T]
     run: Callable[[T], int]

@@ -57,7 +57,7 @@ class Bounds:
         )
 
     def text(self, whole: bool) -> str:
-        """What a message says was expected."""
+        """The expected values, for messages."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         low = f"above {self.above:.10g}" if self.above is not None else ""

@@ -144,7 +144,7 @@ PARSER = Parser(PipelineOptions, "edgehar pipeline", __doc__ or "")
 def run(options: PipelineOptions) -> int:
     """Run the pipeline and print the scores."""
     results = run_pipeline(options)
-    sys.stdout.write(summary(results, options.out) if results else f"stopped after {options.until}, as asked\n")
+    sys.stdout.write(summary(results, options.out) if results else f"stopped after {options.until} (--until)\n")
     return 0
 
 

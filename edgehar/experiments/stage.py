@@ -19,7 +19,7 @@ from edgehar.files.atomic import digest_of, read_json, sha256, write_json
 from edgehar.provenance import resident_mb, stamp
 
 Settings = dict[str, Any]
-"""Options of a verb by field name, "preset" among them; what is not given is at its default."""
+"""Options of a verb by field name, "preset" among them; omitted options have their defaults."""
 
 TRAININGS = ("pretrain", "finetune", "distill", "prune")
 

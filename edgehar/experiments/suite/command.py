@@ -78,7 +78,7 @@ def has_result(path: Path, key: str) -> bool:
     if entry.get("key") != key:
         raise ConfigError(
             f"{path}: other recordings or another configuration, measured with: {entry.get('command')}; nothing was "
-            "changed; give --results for another folder, or --replace to measure again in its place"
+            "changed; give --results for another folder, or --replace to measure again and replace it"
         )
     return True
 

@@ -1,4 +1,4 @@
-"""Cross-validation uses the training subjects of the outer split only, and writes what calibration reads."""
+"""Cross-validation uses the training subjects of the outer split only, and writes the files for calibration."""
 
 import json
 from dataclasses import replace

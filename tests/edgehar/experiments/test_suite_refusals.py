@@ -1,4 +1,4 @@
-"""Suites refuse, before any training, what could not be measured or stored, or would replace other results."""
+"""Suites refuse, before any training, runs that could not be measured or stored, or would replace other results."""
 
 import json
 from dataclasses import replace
