@@ -13,25 +13,6 @@ from edgehar.errors import ConfigError
 T = TypeVar("T")
 
 
-class TypedFloat(float):
-    """A number from a command line; `str` gives it as the user typed it."""
-
-    def __new__(cls, text: str) -> "TypedFloat":
-        """Raises ValueError unless the text is a number."""
-        number = super().__new__(cls, text)
-        number._text = text.strip()
-        return number
-
-    _text: str
-
-    def __str__(self) -> str:
-        """The text the user typed."""
-        return self._text
-
-
-TypedFloat.__name__ = "float"  # argparse names the type in its messages
-
-
 def _split_by_comma(kind: Any) -> Any:
     def split(text: str) -> tuple[Any, ...]:
         return tuple(kind(part) for part in text.split(",") if part)
@@ -72,7 +53,6 @@ def _value_of(field: Any, kind: Any, many: bool) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if field.metadata.get("words"):
         return {"type": kind, "metavar": name, "nargs": "+", "action": _AsTuple}
-    kind = TypedFloat if kind is float else kind
     return {"type": _split_by_comma(kind), "metavar": f"{name},..."} if many else {"type": kind, "metavar": name}
 
 

@@ -12,7 +12,7 @@ from edgehar.signals.clip import Dataset
 
 PROTOCOL = (
     "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. "
-    "Pruning, calibration and parity use dreamed inputs, no recording."
+    "Pruning, calibration and parity use synthetic windows, no recording."
 )
 
 SCORE_KEYS = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_subject", "per_class")

@@ -46,7 +46,7 @@ from edgehar.signals.clip import Dataset
 FORMAT = "edgehar-run"
 PROTOCOL = (
     "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. Quantising "
-    "and parity use dreamed inputs; calibration uses out-of-fold answers on training subjects."
+    "and parity use synthetic windows; calibration uses out-of-fold predictions on training subjects."
 )
 OWN_OPTIONS = {
     "folds": ("folds",),

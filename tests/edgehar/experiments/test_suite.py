@@ -274,7 +274,7 @@ def test_command_of_a_stage_shows_further_options_as_typed() -> None:
     recipe = Recipe("tiny", 0.5, False, finetune="--updates 400 --learning-rate=1e-3 --no-compile")
     (stage,) = recipe.stages(Path("run"), DataOptions("simulated", modalities=("wrist", "thigh")), 3, "finetune")
     assert stage.command == (
-        "edgehar finetune --preset tiny --update-share 0.5 --updates 400 --learning-rate 1e-3 --no-compile --seed 3 "
+        "edgehar finetune --preset tiny --update-share 0.5 --updates 400 --learning-rate 0.001 --no-compile --seed 3 "
         "--data simulated --modalities wrist,thigh --out run/teacher"
     )
     options = stage.options()
