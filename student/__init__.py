@@ -1,1 +1,1 @@
-"""Workstation side: distillation, data-free pruning and export of the lite network."""
+"""The student network: distillation, data-free pruning, export, and baselines."""

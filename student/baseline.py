@@ -2,8 +2,8 @@
 
 edgehar baseline lstm --out runs/demo/lstm.json
 
-They show what the transformer, the pretraining and the distillation are worth. Each learns from the training subjects'
-labels alone and is scored once on the test subjects, as it is after the last update.
+They measure what transformer, pretraining and distillation contribute. Each is fitted to the labelled windows of the
+training subjects and scored once on the test subjects, after the last update.
 """
 
 import sys
@@ -19,28 +19,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgehar.checks import check_seed
 from edgehar.command_line import Parser
-from edgehar.config import group, option, positional
+from edgehar.config import Options, group, option, positional, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
 from edgehar.files.atomic import read_json, write_json
 from edgehar.metrics.classification import score
-from edgehar.metrics.logits_file import fed_name, feeds
+from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
 from edgehar.signals.windows import Windows
 from edgehar.student.baselines.minirocket import minirocket
 from edgehar.student.baselines.nearest import nearest_neighbour
 from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
-from edgehar.student.logits import fed_only
-from edgehar.teacher.augmentation.compose import Variation
+from edgehar.student.logits import keep_sensors
+from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
-from edgehar.teacher.training.loop import ProcessGroup, TrainConfig, train
+from edgehar.teacher.training.loop import LossOf, TrainConfig, train
+from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.stage import (
-    LossOf,
     StageData,
     cross_entropy,
     load_stage_data,
@@ -54,25 +53,20 @@ FORMAT = "edgehar-baseline"
 
 
 @dataclass(frozen=True)
-class RegularisationConfig:
-    """How labels are softened and shared."""
+class RegularisationConfig(Options):
+    """Label smoothing and mixup (lstm, tcn)."""
 
-    smoothing: float = option(0.1, "label smoothing (lstm, tcn)")
-    mixup: float = option(0.3, "Beta parameter of mixup; 0 mixes nothing (lstm, tcn)")
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if not 0 <= self.smoothing < 1 or not self.mixup >= 0:
-            raise ConfigError(f"--smoothing {self.smoothing}, --mixup {self.mixup}: expected 0 to below 1, 0 or more")
+    smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
+    mixup: float = option(0.3, "Beta parameter of mixup; 0 disables it", at_least=0)
 
 
 @dataclass(frozen=True)
-class BaselineOptions:
-    """Options of the command; those of training and augmentation are for lstm and tcn."""
+class BaselineOptions(Options):
+    """Baseline; options of training and augmentation are for lstm and tcn."""
 
-    kind: str = positional(f"one of {', '.join(KINDS)}")
+    kind: str = positional("baseline", choices=KINDS)
     out: str = option(MISSING, "JSON file to write")
-    seed: int = option(0, "reproduces the run")
+    seed: int = seed_option()
     kernels: int = option(10_000, "features to compute (minirocket)")
     data: DataOptions = group(DataOptions)
     lstm: LstmConfig = group(LstmConfig)
@@ -81,12 +75,6 @@ class BaselineOptions:
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
     labels: RegularisationConfig = group(RegularisationConfig)
-
-    def __post_init__(self) -> None:
-        """Refuse a baseline nobody wrote."""
-        if self.kind not in KINDS:
-            raise ConfigError(f"baseline {self.kind!r} is unknown; expected one of {', '.join(KINDS)}")
-        check_seed(self.seed)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -100,13 +88,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """What a baseline is and how well it does.
+    """Size and scores of a baseline.
 
     Attributes:
-        parameters: numbers fitted to, or kept from, the training windows.
-        macs: multiply-adds per window; None where most of the work is not multiplication.
-        scores: sensors fed, joined with "+" -> score on the test subjects.
-        history: points of the training curve, if there is one.
+        parameters: numbers fitted to or stored from the training windows.
+        macs: multiply-adds per window; None if most operations are not multiplications.
+        scores: names of the sensors used, joined with "+" -> score on the test subjects.
+        history: points of the training curve; empty without training by gradient descent.
     """
 
     parameters: int
@@ -116,26 +104,29 @@ class BaselineResult:
 
 
 @contextmanager
-def locked_result(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
-    """Hold the file to write and yield the one for resuming, which goes when the result is there.
+def locked_output_file(out: Path, processes: ProcessGroup) -> Generator[Path, None, None]:
+    """Lock the result file, and yield the progress file, which is deleted at the end.
 
-    Raises ConfigError if `out` is something else than an earlier result.
+    Raises ConfigError if `out` exists and is not a result of a baseline.
     """
     if out.exists():
         found = read_json(out) if out.is_file() and out.suffix == ".json" else None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ConfigError(f"--out {out}: exists and is no baseline's result; nothing was changed; choose another")
+            raise ConfigError(
+                f"--out {out}: found another file or folder there, expected a baseline result or none; nothing was "
+                "changed; choose another file"
+            )
     with locked_output(out, processes) as progress:
         yield progress
 
 
-def supervised_loss(windows: WindowTensors, variation: Variation, processes: ProcessGroup) -> LossOf:
-    """Cross-entropy against softened labels of windows that are varied as they are for teacher and student."""
+def supervised_loss(windows: WindowTensors, augmentation: Augmentation, processes: ProcessGroup) -> LossOf:
+    """Cross-entropy against the smoothed labels of windows, augmented as for teacher and student."""
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        other = windows.rows(partners.draw(rows, generator)) if variation.exchanges else None
-        features, valid, target = variation.apply(windows.rows(rows), other, generator)
+        other = windows.rows(partners.draw(rows, generator)) if augmentation.needs_partners else None
+        features, valid, target = augmentation.apply(windows.rows(rows), other, generator)
         output = model(processes.shard_all(features), processes.shard_all(valid))
         return cross_entropy(output.logits, processes.shard(target))
 
@@ -145,7 +136,7 @@ def supervised_loss(windows: WindowTensors, variation: Variation, processes: Pro
 def measure_network(
     data: StageData, labelled: Windows, options: BaselineOptions, processes: ProcessGroup, progress: Path
 ) -> BaselineResult:
-    """Train an LSTM or a TCN; score it with all sensors and with each one alone."""
+    """Train an LSTM or a TCN; score it with all sensors and with each sensor alone."""
     info = data.dataset.info
     torch.manual_seed(options.seed)
     if options.kind == "lstm":
@@ -153,28 +144,29 @@ def measure_network(
     else:
         model = Tcn(options.tcn, info.modalities, len(info.labels))
     model = model.to(processes.device)
-    variation = Variation(info, options.augment, options.exchange, options.labels.smoothing, options.labels.mixup)
-    loss_of = supervised_loss(to_tensors(labelled, processes.device), variation, processes)
+    augmentation = Augmentation(info, options.augment, options.exchange, options.labels.smoothing, options.labels.mixup)
+    loss_of = supervised_loss(to_tensors(labelled, processes.device), augmentation, processes)
     key = [asdict(options), data.fingerprint]
     history = train(model, loss_of, len(labelled), options.train, options.seed, processes, options.kind, progress, key)
+    names = tuple(spec.name for spec in info.modalities)
     scores = {
-        fed_name(fed): score_on(model, fed_only(data.test, fed), info.labels, processes.device)
-        for fed in (feeds(tuple(spec.name for spec in info.modalities)) if processes.rank == 0 else ())
+        sensor_set_name(sensors): score_on(model, keep_sensors(data.test, sensors), info.labels, processes.device)
+        for sensors in (sensor_sets(names) if processes.rank == 0 else ())
     }
     macs = count_window_macs(model, info.modalities, info.window.steps)
     return BaselineResult(count_parameters(model), macs, scores, history)
 
 
 def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> BaselineResult:
-    """Fit a baseline to the training subjects' labelled windows and score it on the test subjects' once.
+    """Fit a baseline to the labelled windows of the training subjects and score it once on the test subjects.
 
-    Raises DataError if the training subjects show fewer than two activities.
+    Raises DataError if the training subjects perform fewer than two activities.
     """
     labelled, test, info = data.train.labelled(), data.test, data.dataset.info
     if len(np.unique(labelled.label)) < 2:
         raise DataError(
-            f"split {data.split.name}: {len(labelled)} labelled windows to train on, all of one activity; "
-            "expected two activities or more; label some or choose another split"
+            f"split {data.split.name}: found {len(labelled)} labelled training windows of one activity; expected two "
+            "activities or more; label some or choose another split"
         )
     if options.kind in ("lstm", "tcn"):
         return measure_network(data, labelled, options, processes, progress)
@@ -185,8 +177,8 @@ def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, 
     else:
         predicted, parameters = minirocket(labelled, test, options.kernels, options.seed)
         macs = None
-    everything = fed_name(tuple(spec.name for spec in info.modalities))
-    return BaselineResult(parameters, macs, {everything: score(test.label, predicted, test.subject, info.labels)}, [])
+    sensors = sensor_set_name(tuple(spec.name for spec in info.modalities))
+    return BaselineResult(parameters, macs, {sensors: score(test.label, predicted, test.subject, info.labels)}, [])
 
 
 PARSER = Parser(BaselineOptions, "edgehar baseline", __doc__ or "", PRESETS)
@@ -197,13 +189,13 @@ def run(options: BaselineOptions) -> int:
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     if processes.rank != 0 and options.kind not in ("lstm", "tcn"):
         return 0
-    with locked_result(out, processes) as progress:
+    with locked_output_file(out, processes) as progress:
         data = load_stage_data(options.data)
         measured = measure(data, options, processes, progress)
         if processes.rank != 0:
             return 0
-        # Where the files lie is the business of one machine.
-        chosen = {name: value for name, value in asdict(options).items() if name not in ("kind", "out", "seed", "data")}
+        # Without paths, which belong to one machine.
+        stored = {name: value for name, value in asdict(options).items() if name not in ("kind", "out", "seed", "data")}
         dataset = {name: value for name, value in data.options.items() if name not in ("data", "root")}
         result = {
             "format": FORMAT,
@@ -219,7 +211,7 @@ def run(options: BaselineOptions) -> int:
                 "test_windows": len(data.test),
             },
             "scores": measured.scores,
-            "options": chosen,
+            "options": stored,
             "history": measured.history,
         }
         write_json(out, result)

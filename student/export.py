@@ -1,9 +1,9 @@
-"""Write a student as an edge package: two ONNX graphs, checked arrays, a manifest.
+"""Export a student as an edge package: two ONNX graphs, parity and calibration arrays, a manifest.
 
     python student/export.py runs/demo/student --out runs/demo/package
 
-The encoder turns one step into a token, the head turns a window of tokens into logits; a clip runs the encoder on all
-its steps at once, a stream on the new step only. Calibration and parity arrays are dreamed, never recorded.
+The encoder maps one step to a token, the head maps the tokens of a window to logits. A clip runs the encoder on all its
+steps in one batch, a stream on new steps only. Parity and calibration arrays are of synthetic windows, not recordings.
 """
 
 import io
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgehar.command_line import Parser
-from edgehar.config import option, positional
+from edgehar.config import Options, option, positional, seed_option
 from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
 from edgehar.files.atomic import locked
@@ -33,45 +33,47 @@ from edgehar.teacher.training.batches import update_generator
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint
 
 PARITY_POOL = 16
+"""Windows drawn for each parity window that is stored."""
 
 
 @dataclass(frozen=True)
-class ExportOptions:
-    """Options of the stage."""
+class ExportOptions(Options):
+    """Export."""
 
     checkpoint: str = positional("folder of a student or pruned checkpoint")
     out: str = option(MISSING, "folder of the edge package to write")
-    name: str | None = option(None, "name of the model in the package (data set and kind)")
-    windows: int = option(32, "dreamed windows for calibration, and as many for parity")
-    seed: int = option(0, "reproduces the dreamed windows")
+    name: str | None = option(None, "name of the model; default: data set and kind of checkpoint")
+    windows: int = option(32, "synthetic windows for calibration, and the same number for parity", at_least=1)
+    seed: int = seed_option("random seed of the synthetic windows")
 
 
 def package_sampler(checkpoint: Checkpoint, student: StudentNetwork, seed: int) -> WindowSampler:
-    """What draws a package's windows: noise with the stored statistics, simulated people where there are none."""
+    """The sampler of a package's windows: source `smooth`, or `simulated` without stored statistics."""
     info, statistics = checkpoint.info, checkpoint.facts.get("statistics")
     if statistics:
-        return FrameStatisticsSampler(statistics, info.modalities, info.window.steps, FrameStatisticsConfig())
+        lost, config = SourceConfig().lost_modality, FrameStatisticsConfig()
+        return FrameStatisticsSampler(statistics, info.modalities, info.window.steps, lost, config)
     return create_sampler(SourceConfig(("simulated",)), checkpoint, student, seed, torch.device("cpu"))
 
 
 def synthetic_arrays(
-    student: StudentNetwork, dreamer: WindowSampler, windows: int, seed: int, pool: int = 1
+    student: StudentNetwork, sampler: WindowSampler, windows: int, seed: int, pool: int = 1
 ) -> dict[str, NDArray[np.float32]]:
-    """Inputs and outputs of both graphs on dreamed windows, by name.
+    """Inputs and outputs of both graphs on synthetic windows, by name.
 
-    Of `pool` times as many windows those are kept on which the network is surest, by the distance of its two highest
-    logits: where it is undecided, as it is on most noise, a precision that changes its answer changes nothing of use.
+    `pool` times as many windows are drawn, and those with the largest margin between the two highest logits are kept:
+    on most noise the network is undecided, and a prediction that flips there with the precision says nothing.
     """
-    features, valid = dreamer.draw(windows * pool, update_generator(seed, 0))
+    features, valid = sampler.draw(windows * pool, update_generator(seed, 0))
     with torch.no_grad():
         best = student(features, valid).logits.topk(2).values  # (B, 2)
-    kept = (best[:, 0] - best[:, 1]).argsort(descending=True)[:windows].sort().values
-    flat = {name: tensor[kept].flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
-    there = torch.stack([valid[name][kept] for name in student.encoder.names], 2).float()  # (B, S, M)
+    rows = (best[:, 0] - best[:, 1]).argsort(descending=True)[:windows].sort().values
+    flat = {name: tensor[rows].flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
+    flags = torch.stack([valid[name][rows] for name in student.encoder.names], 2).float()  # (B, S, M)
     with torch.no_grad():
-        tokens = student.encoder(flat, there)
+        tokens = student.encoder(flat, flags)
         logits = student.head(tokens)
-    steps = {name: tensor.flatten(0, 1).numpy() for name, tensor in (flat | {"valid": there}).items()}
+    steps = {name: tensor.flatten(0, 1).numpy() for name, tensor in (flat | {"valid": flags}).items()}
     return steps | {"token": tokens.flatten(0, 1).numpy(), "tokens": tokens.numpy(), "logits": logits.numpy()}
 
 
@@ -81,18 +83,18 @@ def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
     return buffer.getvalue()
 
 
-def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
+def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
     """Export a checkpoint's network and write the package; returns its manifest."""
     student, info = rebuild(checkpoint), checkpoint.info
-    dreamer = package_sampler(checkpoint, student, seed)
-    parity = synthetic_arrays(student, dreamer, windows, seed + 1, PARITY_POOL)
-    calibration = synthetic_arrays(student, dreamer, windows, seed + 2)
+    sampler = package_sampler(checkpoint, student, seed)
+    parity = synthetic_arrays(student, sampler, windows, seed + 1, PARITY_POOL)
+    calibration = synthetic_arrays(student, sampler, windows, seed + 2)
     inputs = [*student.encoder.names, "valid"]
-    some = tuple(torch.as_tensor(parity[key][:3]) for key in inputs)
+    steps = tuple(torch.as_tensor(parity[key][:3]) for key in inputs)
     tokens = torch.as_tensor(parity["tokens"][:3])
-    one_step = ({key: part[:1] for key, part in zip(inputs[:-1], some, strict=False)}, some[-1][:1])
+    one_step = ({key: part[:1] for key, part in zip(inputs[:-1], steps, strict=False)}, steps[-1][:1])
     step_macs, head_macs = count_macs(student.encoder, *one_step), count_macs(student.head, tokens[:1])
-    known = {key: checkpoint.facts[key] for key in ("evaluation", "agreement_recovered") if key in checkpoint.facts}
+    metrics = {key: checkpoint.facts[key] for key in ("evaluation", "agreement_recovered") if key in checkpoint.facts}
     manifest = Manifest(
         name=name,
         modalities=info.modalities,
@@ -104,10 +106,10 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         default_precision="fp32",
         parameters=count_parameters(student),
         macs={"step": step_macs, "head": head_macs, "window": info.window.steps * step_macs + head_macs},
-        metrics={"torch": known},
+        metrics={"torch": metrics},
         provenance=checkpoint.data
         | {
-            # A path of the workstation means nothing on the board.
+            # Without paths of the workstation.
             "data": checkpoint.data["data"] if checkpoint.data["data"] in NAMES else None,
             "root": None,
             "kind": checkpoint.kind,
@@ -117,7 +119,7 @@ def write(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int)
         },
         licence=info.licence,
     )
-    encoder, head = export_graphs(student, some, tokens)
+    encoder, head = export_graphs(student, steps, tokens)
     files: dict[str, bytes | Path] = {
         "encoder.fp32.onnx": encoder,
         "head.fp32.onnx": head,
@@ -132,12 +134,12 @@ PARSER = Parser(ExportOptions, "edgehar export", __doc__ or "")
 
 
 def run(options: ExportOptions) -> int:
-    """Export one checkpoint."""
+    """Export a checkpoint and report the size of the package."""
     out = Path(options.out)
     with locked(out):
         checkpoint = load_checkpoint(Path(options.checkpoint), ("student", "pruned"))
         name = options.name or f"{checkpoint.info.name}-{checkpoint.kind}"
-        manifest = write(checkpoint, out, name, options.windows, options.seed)
+        manifest = export_package(checkpoint, out, name, options.windows, options.seed)
     macs = manifest.macs
     sys.stdout.write(
         f"package {out}: {manifest.parameters:,} parameters, {macs['window']:,} multiply-adds per window, "

@@ -1,4 +1,4 @@
-"""Windows that pruning trains on: the inputs of one batch and the type of their sources."""
+"""Batches of windows as networks take them, and the protocol of everything that draws such batches."""
 
 from typing import Protocol
 
@@ -10,14 +10,14 @@ Inputs = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
 class WindowSampler(Protocol):
-    """Windows that no one recorded."""
+    """Draws batches of synthetic or recorded windows."""
 
     def draw(self, batch: int, generator: torch.Generator) -> Inputs:
         """A batch of B windows."""
         ...
 
 
-def some_of(windows: Inputs, rows: slice | Tensor) -> Inputs:
-    """The windows at these places."""
+def take_windows(windows: Inputs, rows: slice | Tensor) -> Inputs:
+    """The windows at these rows."""
     features, valid = windows
     return {name: part[rows] for name, part in features.items()}, {name: part[rows] for name, part in valid.items()}

@@ -1,1 +1,1 @@
-"""Baseline classifiers to compare with."""
+"""Baseline classifiers."""

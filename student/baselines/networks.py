@@ -1,8 +1,8 @@
-"""The two sequence networks everybody knows, an LSTM and a TCN, at the size of the student.
+"""LSTM and TCN baselines with as many parameters as the student.
 
-Both see what the student sees: one vector per step, made of every sensor that is there and a learned one for each that
-is not. Both read the mean of their outputs over the window, as the student's head does, so that what differs is how
-steps are put in relation to each other.
+Both get the student's inputs: one vector per step, from all present sensors and a learned vector for each missing one.
+Both classify the mean of their outputs over the window, as the student's head does, so they differ only in how they
+relate the steps to each other.
 """
 
 from copy import deepcopy
@@ -15,48 +15,34 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from edgehar.config import option
-from edgehar.errors import ConfigError
+from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.layers import count_macs
 
 
 @dataclass(frozen=True)
-class LstmConfig:
-    """Sizes of the LSTM."""
+class LstmConfig(Options):
+    """LSTM size."""
 
-    lstm_stem: int = option(56, "channels of the vector a step becomes (lstm)")
-    lstm_units: int = option(64, "units of a layer (lstm)")
-    lstm_layers: int = option(2, "layers (lstm)")
-
-    def __post_init__(self) -> None:
-        """Refuse sizes no network has."""
-        if min(self.lstm_stem, self.lstm_units, self.lstm_layers) < 1:
-            raise ConfigError(
-                f"--lstm-stem {self.lstm_stem}, --lstm-units {self.lstm_units}, --lstm-layers {self.lstm_layers}: "
-                "expected each above 0"
-            )
+    lstm_stem: int = option(56, "channels of a step's vector", at_least=1)
+    lstm_units: int = option(64, "units per layer", at_least=1)
+    lstm_layers: int = option(2, "layers", at_least=1)
 
 
 @dataclass(frozen=True)
-class TcnConfig:
-    """Sizes of the TCN; it looks 2 (kernel - 1) (2^blocks - 1) steps back, 28 as it stands."""
+class TcnConfig(Options):
+    """TCN size.
 
-    tcn_channels: int = option(58, "channels of a step (tcn)")
-    tcn_blocks: int = option(3, "residual blocks, each with twice the dilation of the one before (tcn)")
-    tcn_kernel: int = option(3, "steps under a convolution (tcn)")
+    The receptive field is 2 (kernel - 1) (2^blocks - 1) past steps, 28 by default.
+    """
 
-    def __post_init__(self) -> None:
-        """Refuse sizes no network has."""
-        if min(self.tcn_channels, self.tcn_blocks, self.tcn_kernel) < 1 or self.tcn_blocks > 16:
-            raise ConfigError(
-                f"--tcn-channels {self.tcn_channels}, --tcn-blocks {self.tcn_blocks}, --tcn-kernel {self.tcn_kernel}: "
-                "expected each above 0 and at most 16 blocks"
-            )
+    tcn_channels: int = option(58, "channels per step", at_least=1)
+    tcn_blocks: int = option(3, "residual blocks, the dilation doubles from one to the next", at_least=1, at_most=16)
+    tcn_kernel: int = option(3, "kernel size of the convolutions, in steps", at_least=1)
 
 
 class BaselineOutput(NamedTuple):
-    """What a baseline network says of a batch.
+    """Output of a baseline network.
 
     Attributes:
         logits: (B, K).
@@ -66,10 +52,10 @@ class BaselineOutput(NamedTuple):
 
 
 class Stem(nn.Module):
-    """One step of every modality -> one vector: a linear layer each, or a learned vector where it is missing."""
+    """One step of every modality -> one vector: a linear layer each, or a learned vector if it is missing."""
 
     def __init__(self, specs: tuple[ModalitySpec, ...], width: int) -> None:
-        """D = `width`."""
+        """A stem of these modalities with vectors of D = `width`."""
         super().__init__()
         sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs}
         self.linear = nn.ModuleDict({name: nn.Linear(size, width) for name, size in sizes.items()})
@@ -85,10 +71,10 @@ class Stem(nn.Module):
 
 
 class Lstm(nn.Module):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates, Gers et al. 2000), one direction."""
+    """Unidirectional LSTM (Hochreiter and Schmidhuber 1997; with forget gates, Gers et al. 2000)."""
 
     def __init__(self, config: LstmConfig, specs: tuple[ModalitySpec, ...], classes: int) -> None:
-        """K = `classes`."""
+        """A network for these modalities and K = `classes`."""
         super().__init__()
         self.stem = Stem(specs, config.lstm_stem)
         self.lstm = nn.LSTM(config.lstm_stem, config.lstm_units, config.lstm_layers, batch_first=True)
@@ -104,31 +90,31 @@ class TemporalBlock(nn.Module):
     """Two causal dilated convolutions with weight normalisation, added to their input (arXiv 1803.01271, figure 1b)."""
 
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
-        """Equal channels in and out, so that the way around needs no layer."""
+        """A block with as many input as output channels, so the skip connection needs no layer."""
         super().__init__()
-        self.before = (kernel - 1) * dilation
+        self.padding = (kernel - 1) * dilation
         self.first = weight_norm(nn.Conv1d(channels, channels, kernel, dilation=dilation))
         self.second = weight_norm(nn.Conv1d(channels, channels, kernel, dilation=dilation))
 
     def forward(self, signal: Tensor) -> Tensor:
         """(B, D, S) -> (B, D, S)."""
-        inner = functional.relu(self.first(functional.pad(signal, (self.before, 0))))
-        inner = functional.relu(self.second(functional.pad(inner, (self.before, 0))))
-        return functional.relu(signal + inner)
+        residual = functional.relu(self.first(functional.pad(signal, (self.padding, 0))))
+        residual = functional.relu(self.second(functional.pad(residual, (self.padding, 0))))
+        return functional.relu(signal + residual)
 
 
 class Tcn(nn.Module):
     """Temporal convolutional network (Bai, Kolter and Koltun 2018, arXiv 1803.01271).
 
-    Without the paper's dropout: augmentation and mixup do its work here, as they do for the student, which has none.
+    Without the paper's dropout: augmentation and mixup regularise it, as they do the student.
     """
 
     def __init__(self, config: TcnConfig, specs: tuple[ModalitySpec, ...], classes: int) -> None:
-        """K = `classes`."""
+        """A network for these modalities and K = `classes`."""
         super().__init__()
         self.stem = Stem(specs, config.tcn_channels)
         self.blocks = nn.Sequential(
-            *(TemporalBlock(config.tcn_channels, config.tcn_kernel, 2**place) for place in range(config.tcn_blocks))
+            *(TemporalBlock(config.tcn_channels, config.tcn_kernel, 2**index) for index in range(config.tcn_blocks))
         )
         self.classifier = nn.Linear(config.tcn_channels, classes)
 
@@ -141,7 +127,7 @@ class Tcn(nn.Module):
 def count_window_macs(model: nn.Module, specs: tuple[ModalitySpec, ...], steps: int) -> int:
     """Multiply-adds of one window in matrix products and convolutions.
 
-    Counted on torch's meta device: on a CPU or GPU the LSTM is one fused call, which torch's counter does not see into.
+    Counted on torch's meta device: on CPU and GPU the LSTM is one fused call whose products torch cannot count.
     """
     features = {
         spec.name: torch.zeros(1, steps, spec.patch, spec.groups, spec.features, device="meta") for spec in specs

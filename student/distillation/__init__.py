@@ -1,1 +1,1 @@
-"""Distillation: teacher ensemble, pseudo-labels and initialisation."""
+"""Distillation: teacher ensemble, objective, pseudo-labels and initialisation."""

@@ -1,4 +1,4 @@
-"""One teacher or several as one: mean predictions, and the features of all side by side."""
+"""An ensemble of teachers: the mean of their predictions, and their features concatenated."""
 
 from typing import NamedTuple, cast
 
@@ -13,13 +13,13 @@ from edgehar.teacher.training.checkpoint import Checkpoint
 
 
 class TeacherTargets(NamedTuple):
-    """What the teachers say of a batch.
+    """Predictions and features of the teachers for a batch; D counts the channels of all teachers.
 
     Attributes:
-        logits: (B, K), the mean of all.
-        fused: (B, D') features the last layers saw.
+        logits: (B, K), the mean of all teachers.
+        fused: (B, 2 * D) features, the classifiers' inputs.
         steps: (B, S, D) tokens after fusion.
-        layers: (B, S, D) of each chosen block over time, averaged over the modalities.
+        layers: (B, S, D) output of each selected time block, averaged over the modalities.
     """
 
     logits: Tensor
@@ -28,13 +28,13 @@ class TeacherTargets(NamedTuple):
     layers: tuple[Tensor, ...]
 
 
-def spread_evenly(depth: int, layers: int) -> list[int]:
-    """Numbers of that many of `depth` blocks, evenly far apart, the last included."""
+def evenly_spaced(depth: int, layers: int) -> list[int]:
+    """Indices of `layers` of `depth` blocks, evenly spaced, the last block included."""
     return [depth * number // layers - 1 for number in range(1, layers + 1)]
 
 
 def depths_of(teacher: Teacher) -> dict[str, int]:
-    """Modality -> its blocks over time, of which pruning may have taken some."""
+    """Modality -> number of its time blocks; a pruned teacher may have fewer than configured."""
     return {spec.name: len(cast(nn.Sequential, teacher.time_blocks[spec.name])) for spec in teacher.specs}
 
 
@@ -42,14 +42,12 @@ class TeacherEnsemble(nn.Module):
     """Frozen teachers of the same data."""
 
     def __init__(self, checkpoints: list[Checkpoint], layers: int = 0) -> None:
-        """Rebuild them; raises ConfigError where one has less than this many blocks over time."""
+        """Rebuild the teachers; raises ConfigError if one has fewer than `layers` time blocks."""
         super().__init__()
         members = [rebuild_teacher(checkpoint) for checkpoint in checkpoints]
         fewest = min(depth for member in members for depth in depths_of(member).values())
         if layers > fewest:
-            raise ConfigError(
-                f"--layers {layers}: expected {fewest} at most, as many blocks as a teacher has over time"
-            )
+            raise ConfigError(f"--layers {layers}: expected up to {fewest}, the time blocks of the shallowest teacher")
         self.layers = layers
         self.members = nn.ModuleList(members)
         self.dim = sum(member.config.dim for member in members)
@@ -57,7 +55,7 @@ class TeacherEnsemble(nn.Module):
 
     @property
     def first(self) -> Teacher:
-        """The first of them."""
+        """The first teacher."""
         return cast(Teacher, self.members[0])
 
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherTargets:
@@ -65,14 +63,14 @@ class TeacherEnsemble(nn.Module):
         outputs: list[TeacherOutput] = []
         layers: list[list[Tensor]] = [[] for _ in range(self.layers)]
         for member in cast(list[Teacher], list(self.members)):
-            rows = [
-                [f"time_blocks.{name}.{block}" for block in spread_evenly(depth, self.layers)]
+            blocks = [
+                [f"time_blocks.{name}.{index}" for index in evenly_spaced(depth, self.layers)]
                 for name, depth in depths_of(member).items()
-            ]
-            with outputs_of(member, [name for row in rows for name in row]) as gave:
+            ]  # modality by modality
+            with outputs_of(member, [name for names in blocks for name in names]) as block_outputs:
                 outputs.append(member(features, valid))
-            for layer, names in zip(layers, zip(*rows, strict=True), strict=True):
-                layer.append(torch.stack([gave[name] for name in names]).mean(0))  # (B, S, D)
+            for layer, names in zip(layers, zip(*blocks, strict=True), strict=True):
+                layer.append(torch.stack([block_outputs[name] for name in names]).mean(0))  # (B, S, D)
         return TeacherTargets(
             torch.stack([output.logits for output in outputs]).mean(0),
             torch.cat([output.fused for output in outputs], -1),
@@ -82,14 +80,14 @@ class TeacherEnsemble(nn.Module):
 
 
 def require_same_data(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
-    """The first of several teachers; raises CheckpointError unless all know the same data."""
+    """The first of several teacher checkpoints; raises CheckpointError unless all were trained on the same data."""
     if not checkpoints:
-        raise CheckpointError("--teacher names no folder; expected one or more, separated by commas")
+        raise CheckpointError("--teacher: found no folder; expected one or more, separated by commas")
     first = checkpoints[0]
     for folder, other in zip(folders, checkpoints, strict=True):
         if (other.info, other.data) != (first.info, first.data):
             raise CheckpointError(
-                f"--teacher {folder}: knows other recordings, sensors, activities or another split than {folders[0]}; "
+                f"--teacher {folder}: found other recordings, sensors, activities or another split than {folders[0]}; "
                 "expected teachers of the same data; train it again"
             )
     return first

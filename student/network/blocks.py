@@ -1,4 +1,4 @@
-"""Access to the transformer blocks of a network."""
+"""The residual blocks of a teacher or student, by module name."""
 
 from torch import nn
 
@@ -7,13 +7,13 @@ from edgehar.teacher.network.layers import Block
 
 
 def blocks_of(network: nn.Module) -> list[str]:
-    """The residual blocks, in the order of the network."""
+    """Names of the residual blocks, in the order of the network."""
     return [name for name, module in network.named_modules() if isinstance(module, Block | EncoderBlock)]
 
 
-def rows_of_blocks(network: nn.Module) -> dict[str, list[str]]:
-    """Blocks that follow one another, by the list they stand in."""
-    rows: dict[str, list[str]] = {}
+def block_sequences(network: nn.Module) -> dict[str, list[str]]:
+    """Name of each list of consecutive blocks -> names of its blocks."""
+    sequences: dict[str, list[str]] = {}
     for name in blocks_of(network):
-        rows.setdefault(name.rpartition(".")[0], []).append(name)
-    return rows
+        sequences.setdefault(name.rpartition(".")[0], []).append(name)
+    return sequences

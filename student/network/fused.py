@@ -1,18 +1,18 @@
-"""The same student in fewer nodes, for export: on a small network a node costs more than its arithmetic.
+"""The student network rewritten in fewer nodes for export: on a small network, nodes cost more than arithmetic.
 
-What is merged, and why the answers stay:
+The outputs are those of `network.model` up to rounding, because:
 
-- widening: the layers of all modalities are one layer on what they give side by side. `valid` joins as further inputs,
-  whose weights lead from the vector of a missing modality to the bias of one that is there.
-- attention: queries and keys meet in a product only, so the matrix that makes a key is moved into the one that makes a
-  query, and the one that makes a value into the projection. What is left of keys and values is the tokens themselves,
-  the same for all heads, and nothing is split, transposed or put together again. The bias of the keys adds the same to
-  a whole row of scores, which softmax drops; the bias of the values passes, because a row of weights adds up to one.
-- the mean over the window: taken before the last linear layer instead of behind it.
-- GELU: written in the order that onnxruntime and TensorRT know as one operation.
+- Modality projections: the layers of all modalities become one layer on their concatenated inputs. `valid` is
+  concatenated too; its weights switch between the vector of a missing modality and the bias of a present one.
+- Attention: queries and keys occur only in a product, so the key matrix is multiplied into the query matrix, and the
+  value matrix into the output projection. The tokens themselves then serve as keys and values of all heads, and no
+  split, transpose or concatenation remains. The key bias adds the same number to a whole row of scores, which softmax
+  ignores; the value bias passes through, because the weights of a row sum to 1.
+- Mean over the window: moved in front of the last linear layer.
+- GELU: written in the order that onnxruntime and TensorRT recognise as one operator.
 
-Linear layers see two axes only, where bias and product are one node. Training keeps `network.model`, whose layers and
-heads can be pruned; these are made from it and go into a graph.
+Linear layers get two axes only, for which product and bias are one node (Gemm). Training and pruning use
+`network.model`; these modules are built from it for export.
 """
 
 import math
@@ -26,12 +26,12 @@ from edgehar.teacher.network.layers import Attention, Block, FeedForward
 
 
 def gelu(values: Tensor) -> Tensor:
-    """Hendrycks and Gimpel 2016 (arXiv 1606.08415), exact form."""
+    """GELU, exact form (Hendrycks and Gimpel, arXiv 1606.08415)."""
     return values * (torch.erf(values / math.sqrt(2)) + 1) * 0.5
 
 
-def mean_of(rows: Tensor, steps: int) -> Tensor:
-    """The mean over the steps of a window, (B*S, D) -> (B, D)."""
+def window_mean(rows: Tensor, steps: int) -> Tensor:
+    """The mean over the steps of each window, (B*S, D) -> (B, D)."""
     return rows.reshape(-1, steps, rows.shape[1]).mean(1)
 
 
@@ -44,10 +44,10 @@ def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 class FusedFeedForward(nn.Module):
-    """A normalised feed-forward part, added to its input, as in `EncoderBlock` and `Block`."""
+    """Residual pre-norm feed-forward block, as in `EncoderBlock` and `Block`."""
 
     def __init__(self, norm: nn.LayerNorm, feedforward: FeedForward) -> None:
-        """Take the weights of a block."""
+        """The same block with the layers of an existing one."""
         super().__init__()
         self.norm, self.expand, self.contract = norm, feedforward.expand, feedforward.contract
 
@@ -58,40 +58,40 @@ class FusedFeedForward(nn.Module):
     def mean(self, rows: Tensor, steps: int) -> Tensor:
         """(B*S, D) -> the mean over the steps of `forward`, (B, D)."""
         hidden = gelu(self.expand(self.norm(rows)))  # (B*S, U)
-        return mean_of(rows, steps) + self.contract(mean_of(hidden, steps))
+        return window_mean(rows, steps) + self.contract(window_mean(hidden, steps))
 
 
 class FusedEncoder(nn.Module):
     """One step of every modality -> one token, as `edgehar.student.network.model.Encoder`."""
 
     def __init__(self, encoder: Encoder) -> None:
-        """Take the weights of a student's encoder."""
+        """The fused form of a trained encoder, which is not changed."""
         super().__init__()
         projections = [cast(nn.Linear, encoder.modality_projection[name]) for name in encoder.names]
         missing = torch.stack([encoder.missing[name].detach() for name in encoder.names], 1)  # (W, M)
-        there = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
-        weight = torch.cat([*(layer.weight.detach() for layer in projections), there - missing], 1)
+        present = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
+        weight = torch.cat([*(layer.weight.detach() for layer in projections), present - missing], 1)
         self.stems = nn.ModuleList(encoder.stem[name] for name in encoder.names)
         self.modality_projection = linear(weight, missing.sum(1))
-        self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.parts)
+        self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.typed_blocks)
         self.norm, self.token_projection = encoder.norm, encoder.token_projection
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Every modality's (N, P*G*F), then valid (N, M) -> token (N, D)."""
         *features, valid = inputs
         flags = valid.split(1, 1)  # (N, 1) each
-        seen = [gelu(stem(part)) * flag for stem, part, flag in zip(self.stems, features, flags, strict=True)]
-        fused = self.modality_projection(torch.cat([*seen, valid], 1))  # (N, W)
+        stems = [gelu(stem(part)) * flag for stem, part, flag in zip(self.stems, features, flags, strict=True)]
+        fused = self.modality_projection(torch.cat([*stems, valid], 1))  # (N, W)
         for block in self.blocks:
             fused = block(fused)
         return self.token_projection(self.norm(fused))
 
 
 class FusedAttention(nn.Module):
-    """Multi-head self-attention whose keys and values are the tokens themselves, as `layers.Attention`."""
+    """Multi-head self-attention with the tokens as keys and values, as `edgehar.teacher.network.layers.Attention`."""
 
     def __init__(self, attention: Attention) -> None:
-        """Multiply the matrices of keys and values into those of queries and projection."""
+        """The fused form of a trained attention layer."""
         super().__init__()
         self.heads, shape = attention.heads, (attention.heads, attention.head_dim)
         query, key, value = attention.qkv.weight.detach().double().reshape(3, *shape, -1)  # (H, C, D) each
@@ -117,16 +117,16 @@ class FusedAttention(nn.Module):
 
 
 class FusedBlock(nn.Module):
-    """One transformer block, as `edgehar.teacher.network.layers.Block`."""
+    """Transformer block, as `edgehar.teacher.network.layers.Block`."""
 
     def __init__(self, block: Block) -> None:
-        """Take the weights of a block."""
+        """The fused form of a trained block."""
         super().__init__()
         self.norm, self.attention = block.attention_norm, FusedAttention(block.attention)
         self.feedforward = FusedFeedForward(block.feedforward_norm, block.feedforward)
 
     def attend(self, rows: Tensor, steps: int) -> Tensor:
-        """(B*S, D) -> (B*S, D), without the feed-forward part."""
+        """The residual attention alone, (B*S, D) -> (B*S, D)."""
         return rows + self.attention(self.norm(rows), steps)
 
     def forward(self, rows: Tensor, steps: int) -> Tensor:
@@ -138,9 +138,9 @@ class FusedHead(nn.Module):
     """The tokens of a window -> logits, as `edgehar.student.network.model.Head`."""
 
     def __init__(self, head: Head) -> None:
-        """Take the weights of a student's head."""
+        """The fused form of a trained head, which is not changed."""
         super().__init__()
-        *earlier, last = (FusedBlock(block) for block in head.parts)
+        *earlier, last = (FusedBlock(block) for block in head.typed_blocks)
         self.position_embedding, self.earlier, self.last = head.position_embedding, nn.ModuleList(earlier), last
         self.norm, self.classifier = head.norm, head.classifier
 

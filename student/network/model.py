@@ -1,8 +1,8 @@
-"""The student: a patch-local encoder and a small temporal head, so that a hop on the board costs one step.
+"""The student network: an encoder of single steps and a small temporal head.
 
-The encoder turns one step of every modality into one token and looks at nothing else; most of the work sits in it.
-The head reads the tokens of a window. Streaming computes the encoder on the new step only and the head on a ring of
-tokens, and a whole clip goes through the very same functions.
+The encoder maps one step of every modality to one token, without context; it holds most of the multiply-adds. The head
+classifies the tokens of a window. A stream therefore computes the encoder for new steps only and the head on a buffer
+of tokens; a whole clip uses the same two functions.
 """
 
 from dataclasses import dataclass
@@ -13,31 +13,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgehar.config import option
-from edgehar.errors import ConfigError
+from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.layers import Block, FeedForward, check_heads
 
 
 @dataclass(frozen=True)
-class StudentConfig:
-    """Sizes of the student."""
+class StudentConfig(Options):
+    """Student network size."""
 
-    stem: int = option(64, "units of each modality's first layer")
-    width: int = option(80, "channels in the encoder")
-    encoder_blocks: int = option(2, "feed-forward blocks of the encoder")
-    hidden: int = option(80, "units of an encoder block")
-    token: int = option(40, "channels of the token a step becomes")
-    heads: int = option(4, "attention heads of the temporal head")
-    head_blocks: int = option(1, "blocks of the temporal head")
-    head_hidden: int = option(96, "feed-forward units of a head block")
+    stem: int = option(64, "units of each modality's first layer", at_least=1)
+    width: int = option(80, "channels of the encoder", at_least=1)
+    encoder_blocks: int = option(2, "feed-forward blocks of the encoder", at_least=1)
+    hidden: int = option(80, "units of an encoder block", at_least=1)
+    token: int = option(40, "channels of a step token", at_least=1)
+    heads: int = option(4, "attention heads of the temporal head", at_least=1)
+    head_blocks: int = option(1, "transformer blocks of the temporal head", at_least=1)
+    head_hidden: int = option(96, "feed-forward units of a head block", at_least=1)
 
     def __post_init__(self) -> None:
-        """Refuse sizes no network has."""
+        """Raise ConfigError for channels that do not divide into heads."""
+        super().__post_init__()
         check_heads(self.token, self.heads, "token", "heads")
-        sizes = (self.stem, self.width, self.hidden, self.head_hidden, self.encoder_blocks, self.head_blocks)
-        if min(sizes) < 1:
-            raise ConfigError(f"sizes and blocks {sizes} of the student; expected each above 0")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -48,11 +45,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class NetworkOutput(NamedTuple):
-    """What the student says of a batch.
+    """Logits and features of a batch.
 
     Attributes:
         logits: (B, K).
-        fused: (B, D) features the classifier saw.
+        fused: (B, D) features, the classifier's input.
         steps: (B, S, D) tokens after the head's blocks.
     """
 
@@ -62,10 +59,10 @@ class NetworkOutput(NamedTuple):
 
 
 class EncoderBlock(nn.Module):
-    """A feed-forward part, normalised before and added to its input."""
+    """Residual pre-norm feed-forward block."""
 
     def __init__(self, dim: int, hidden: int) -> None:
-        """`hidden` units."""
+        """A block of D = `dim` channels and `hidden` units."""
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.feedforward = FeedForward(dim, hidden)
@@ -76,10 +73,10 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """One step of every modality -> one token; nothing outside the step is needed."""
+    """One step of every modality -> one token, without context."""
 
     def __init__(self, config: StudentConfig, specs: tuple[ModalitySpec, ...]) -> None:
-        """Build for these modalities, in their order."""
+        """An encoder of these modalities, in this order."""
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
         sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs}
@@ -91,8 +88,8 @@ class Encoder(nn.Module):
         self.token_projection = nn.Linear(config.width, config.token)
 
     @property
-    def parts(self) -> list[EncoderBlock]:
-        """The blocks, with their type."""
+    def typed_blocks(self) -> list[EncoderBlock]:
+        """`blocks` as a list of their type."""
         return cast(list[EncoderBlock], list(self.blocks))
 
     def forward(self, features: dict[str, Tensor], valid: Tensor) -> Tensor:
@@ -102,12 +99,12 @@ class Encoder(nn.Module):
             features: modality -> (..., P*G*F).
             valid: (..., M), 1 where the modality's step is valid, else 0.
         """
-        parts: list[Tensor] = []
-        for number, name in enumerate(self.names):
-            there = valid[..., number : number + 1]
-            seen = self.modality_projection[name](functional.gelu(self.stem[name](features[name])))
-            parts.append(seen * there + self.missing[name] * (1 - there))
-        fused = reduce(torch.add, parts)
+        projected: list[Tensor] = []
+        for index, name in enumerate(self.names):
+            flag = valid[..., index : index + 1]
+            channels = self.modality_projection[name](functional.gelu(self.stem[name](features[name])))
+            projected.append(channels * flag + self.missing[name] * (1 - flag))
+        fused = reduce(torch.add, projected)
         for block in self.blocks:
             fused = block(fused)
         return self.token_projection(self.norm(fused))
@@ -117,7 +114,7 @@ class Head(nn.Module):
     """The tokens of a window -> logits."""
 
     def __init__(self, config: StudentConfig, steps: int, classes: int) -> None:
-        """S = `steps`, K = `classes`."""
+        """A head for windows of S = `steps` and K = `classes`."""
         super().__init__()
         self.position_embedding = nn.Parameter(torch.randn(steps, config.token) * 0.02)
         self.blocks = nn.ModuleList(
@@ -127,11 +124,11 @@ class Head(nn.Module):
         self.classifier = nn.Linear(config.token, classes)
 
     @property
-    def parts(self) -> list[Block]:
-        """The blocks, with their type."""
+    def typed_blocks(self) -> list[Block]:
+        """`blocks` as a list of their type."""
         return cast(list[Block], list(self.blocks))
 
-    def read(self, tokens: Tensor) -> NetworkOutput:
+    def classify(self, tokens: Tensor) -> NetworkOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
         tokens = tokens + self.position_embedding
         for block in self.blocks:
@@ -141,14 +138,14 @@ class Head(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
-        return self.read(tokens).logits
+        return self.classify(tokens).logits
 
 
 class StudentNetwork(nn.Module):
-    """Encoder and head together, for training."""
+    """Encoder and head, as they are trained and pruned."""
 
     def __init__(self, config: StudentConfig, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> None:
-        """Build for these modalities, S = `steps` and K = `classes`."""
+        """A network for these modalities, windows of S = `steps` and K = `classes`."""
         super().__init__()
         self.config, self.specs = config, specs
         self.encoder = Encoder(config, specs)
@@ -162,5 +159,5 @@ class StudentNetwork(nn.Module):
             valid: modality -> (B, S) bool.
         """
         flat = {name: tensor.flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
-        there = torch.stack([valid[name] for name in self.encoder.names], 2).to(next(iter(flat.values())).dtype)
-        return self.head.read(self.encoder(flat, there))
+        flags = torch.stack([valid[name] for name in self.encoder.names], 2).to(next(iter(flat.values())).dtype)
+        return self.head.classify(self.encoder(flat, flags))

@@ -1,4 +1,4 @@
-"""Export of the student's encoder and head as ONNX graphs."""
+"""Export of a student's encoder and head as ONNX graphs."""
 
 import logging
 import warnings
@@ -17,11 +17,12 @@ OPSET = 18
 """Read by TensorRT 10 and by onnxruntime 1.18 and later."""
 
 MAX_IR_VERSION = 10
+"""Newest ONNX IR version that onnxruntime 1.18 reads."""
 
 
 @contextmanager
 def quiet_exporter() -> Generator[None, None, None]:
-    """Keep the exporter's remarks on its own insides (torchvision, deprecations) from a user's terminal."""
+    """Suppress the exporter's log messages and warnings about its own internals (torchvision, deprecations)."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -34,17 +35,20 @@ def quiet_exporter() -> Generator[None, None, None]:
 
 
 def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what no runtime reads: shapes it works out anew, and which line of which file made a node."""
+    """Remove what runtimes ignore: inferred shapes, and the source line of each node."""
     graph = model.graph
     del graph.value_info[:]
-    for described in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del described.metadata_props[:]
+    for entry in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del entry.metadata_props[:]
     return model
 
 
 def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], output: str, rows: str) -> bytes:
-    """Export a graph whose first axis is free; raises CheckpointError if the exporter does not keep opset or IR."""
-    free = torch.export.Dim(rows, min=1)
+    """Export a module as a graph with a dynamic first axis, named `rows`.
+
+    Raises CheckpointError if the exporter does not keep to the opset or IR version.
+    """
+    dynamic = torch.export.Dim(rows, min=1)
     with quiet_exporter():
         program = torch.onnx.export(
             module.eval(),
@@ -53,7 +57,7 @@ def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str],
             output_names=[output],
             opset_version=OPSET,
             dynamo=True,
-            dynamic_shapes=({0: free},) if len(inputs) == 1 else (tuple({0: free} for _ in inputs),),
+            dynamic_shapes=({0: dynamic},) if len(inputs) == 1 else (tuple({0: dynamic} for _ in inputs),),
             verbose=False,
         )
     assert program is not None
@@ -69,12 +73,12 @@ def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str],
 
 
 def export_graphs(student: StudentNetwork, steps: tuple[Tensor, ...], tokens: Tensor) -> tuple[bytes, bytes]:
-    """Encoder and head as a package holds them.
+    """Encoder and head of a student as serialised ONNX graphs.
 
     Args:
         student: on the CPU.
-        steps: some steps of every modality (N, P*G*F) and which are valid (N, M), N above 1.
-        tokens: (B, S, D) of some windows.
+        steps: example steps of every modality (N, P*G*F) and their validity (N, M), N above 1.
+        tokens: example windows of tokens (B, S, D).
     """
     inputs = [*student.encoder.names, "valid"]
     encoder = export_onnx(FusedEncoder(student.encoder), steps, inputs, "token", "steps")

@@ -1,4 +1,4 @@
-"""A network from its checkpoint: whatever was pruned away, the weights say what is left."""
+"""Builds a network from a checkpoint; pruned layers take their sizes from the weights."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.errors import CheckpointError, ConfigError
-from edgehar.student.network.blocks import rows_of_blocks
-from edgehar.student.network.model import StudentNetwork, StudentConfig
+from edgehar.student.network.blocks import block_sequences
+from edgehar.student.network.model import StudentConfig, StudentNetwork
 from edgehar.teacher.network.layers import Attention
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint
 
 
-def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Give every layer and parameter of `model` the shape it has in `weights`, and load them.
+def resize_and_load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Resize every layer and parameter of `model` to its shape in `weights`, and load the weights.
 
-    The number of heads follows from the head's width, which pruning leaves as it was. Raises ValueError for shapes that
-    no pruning leaves, of which some would be broadcast.
+    The number of heads follows from the head's width, which pruning does not change. Raises ValueError for shapes that
+    pruning cannot produce, some of which torch would broadcast.
     """
-    for row, names in rows_of_blocks(model).items():
-        left = sum(any(key.startswith(f"{name}.") for key in weights) for name in names)
-        del model.get_submodule(row)[left:]  # type: ignore[attr-defined]
+    for sequence, names in block_sequences(model).items():
+        remaining = sum(any(key.startswith(f"{name}.") for key in weights) for name in names)
+        del model.get_submodule(sequence)[remaining:]  # type: ignore[attr-defined]
     for name, module in list(model.named_modules()):
         weight = weights.get(f"{name}.weight")
         if isinstance(module, nn.Linear) and weight is not None:
@@ -37,62 +37,83 @@ def fit_to(model: nn.Module, weights: dict[str, Tensor]) -> None:
             rows = len(weights[f"{name}.qkv.weight"])
             module.heads = rows // (3 * width)
             if rows % (3 * width) or not 1 <= module.heads <= heads:
-                raise ValueError(f"{name}.qkv of {rows} rows, expected up to {heads} heads of 3 x {width}")
+                raise ValueError(f"{name}.qkv has {rows} rows, expected up to {heads} heads of 3 x {width}")
         if isinstance(module, nn.Linear | nn.LayerNorm) and module.bias.shape != module.weight.shape[:1]:
-            raise ValueError(f"{name}.bias of {len(module.bias)} values for {len(module.weight)} weights")
+            raise ValueError(f"{name}.bias has {len(module.bias)} values for {len(module.weight)} weights")
     for name, parameter in model.named_parameters():
-        given = weights[name]
-        if parameter.shape != given.shape:  # channels are the last axis
-            if given.dim() != parameter.dim() or given.shape[:-1] != parameter.shape[:-1]:
-                raise ValueError(f"{name} of shape {tuple(given.shape)}, expected {tuple(parameter.shape)} or narrower")
-            parameter.data = given.clone()
+        stored = weights[name]
+        if parameter.shape != stored.shape:  # channels are the last axis
+            if stored.dim() != parameter.dim() or stored.shape[:-1] != parameter.shape[:-1]:
+                raise ValueError(
+                    f"{name} has shape {tuple(stored.shape)}, expected {tuple(parameter.shape)} or narrower"
+                )
+            parameter.data = stored.clone()
     model.load_state_dict(weights)
 
 
 @torch.no_grad()
-def _fitted(build: Callable[[], nn.Module], checkpoint: Checkpoint, again: str) -> Any:
+def _build_and_check(build: Callable[[], nn.Module], checkpoint: Checkpoint, stages: str) -> Any:
+    """The network with the checkpoint's weights; `stages` names what produces such a checkpoint."""
     info = checkpoint.info
-    known = len(info.labels)
+    labels = len(info.labels)
     try:
         model = build()
-        fit_to(model, checkpoint.weights)
+        resize_and_load(model, checkpoint.weights)
         model.eval()
-        (named,) = {len(part) for name, part in checkpoint.weights.items() if f".{name}".endswith(".classifier.weight")}
-        if named != known:
-            raise ValueError(f"{named} classes, {known} labels")
+        (classes,) = {
+            len(part) for name, part in checkpoint.weights.items() if f".{name}".endswith(".classifier.weight")
+        }
+        if classes != labels:
+            raise ValueError(f"{classes} classes, {labels} labels")
         steps = info.window.steps
         window = {spec.name: torch.zeros(1, steps, spec.patch, spec.groups, spec.features) for spec in info.modalities}
-        # Whether the layers fit each other shows when a window goes through them.
+        # Layers that do not fit each other fail in a forward pass.
         model(window, {name: torch.ones(1, steps, dtype=torch.bool) for name in window})
     except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, ConfigError) as problem:
         reason = " ".join(str(problem).split())[:200]
         where = "" if checkpoint.path is None else f"{checkpoint.path}: "
-        raise CheckpointError(f"{where}weights that are no {checkpoint.kind}'s ({reason}); {again} again") from None
+        raise CheckpointError(
+            f"{where}weights do not fit a {checkpoint.kind} network ({reason}); {stages} again"
+        ) from None
     return model
 
 
 def rebuild(checkpoint: Checkpoint) -> StudentNetwork:
-    """The network of a student or pruned checkpoint, ready to use; raises CheckpointError for other weights."""
-    known = {entry.name for entry in fields(StudentConfig)}
-    sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in known}
+    """The network of a student or pruned checkpoint, in evaluation mode; raises CheckpointError for other weights."""
+    names = {field.name for field in fields(StudentConfig)}
+    sizes: dict[str, Any] = {name: value for name, value in checkpoint.network.items() if name in names}
     info = checkpoint.info
 
     def build() -> StudentNetwork:
         return StudentNetwork(StudentConfig(**sizes), info.modalities, info.window.steps, len(info.labels))
 
-    return _fitted(build, checkpoint, "distil or prune")
+    return _build_and_check(build, checkpoint, "distil or prune")
 
 
 def rebuild_teacher(checkpoint: Checkpoint) -> Teacher:
-    """The network of a teacher checkpoint, pruned or not; raises CheckpointError for other weights."""
+    """The network of a teacher checkpoint, in evaluation mode; raises CheckpointError for other weights."""
     info = checkpoint.info
 
     def build() -> Teacher:
         return Teacher(TeacherConfig(**checkpoint.network), info.modalities, info.window.steps, len(info.labels))
 
-    return _fitted(build, checkpoint, "fine-tune or prune")
+    return _build_and_check(build, checkpoint, "fine-tune or prune")
 
 
 def network_of(checkpoint: Checkpoint) -> StudentNetwork | Teacher:
     """The trained network of a teacher, student or pruned checkpoint."""
     return rebuild_teacher(checkpoint) if checkpoint.kind == "teacher" else rebuild(checkpoint)
+
+
+def pruned_sizes(network: nn.Module, sizes: dict[str, Any]) -> dict[str, Any]:
+    """Stored sizes of a pruned network, given those of the unpruned one; the weights' shapes tell the rest.
+
+    A teacher stores its number of channels, since students are built from it; the width of its heads does not change.
+    """
+    if not isinstance(network, Teacher) or network.fusion_tokens.shape[1] == network.config.dim:
+        return sizes
+    config = network.config
+    return sizes | {
+        "dim": network.fusion_tokens.shape[1],
+        "head_dim": config.dim // config.heads if config.head_dim is None else config.head_dim,
+    }

@@ -1,1 +1,1 @@
-"""Structured pruning: criteria, allocation, removal and recovery."""
+"""Structured pruning: importance, allocation, removal and recovery."""

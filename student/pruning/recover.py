@@ -1,10 +1,9 @@
-"""A pruned network learns from the unpruned one again, on windows that no one recorded.
+"""Recovery: trains a pruned network to reproduce the unpruned one, on windows of any sampler.
 
-DFBF (data-free backbone fine-tuning): the outputs of blocks are matched, deeper ones weighing more, and the classifier
-stays as it is; the softened predictions are matched beside them.
+DFBF (data-free backbone fine-tuning) matches the outputs of blocks, deeper ones with a higher weight, and leaves the
+classifier unchanged. Softened predictions are matched in addition.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,114 +13,85 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgehar.config import option
+from edgehar.config import Options, option
 from edgehar.errors import ConfigError
 from edgehar.student.losses import soft_targets
-from edgehar.student.pruning.units import KeptUnits
+from edgehar.student.pruning.removal import PrunedNetwork
 from edgehar.student.windows import WindowSampler
 from edgehar.teacher.network.layers import outputs_of
 from edgehar.teacher.training.batches import update_generator
-from edgehar.teacher.training.loop import EarlyStopping, History, ProcessGroup, TrainConfig, train
-from edgehar.teacher.training.stage import LossOf
+from edgehar.teacher.training.loop import EarlyStopping, LossOf, TrainConfig, train
+from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.progress import History
 
-STOPPED_BY = 128
-"""Held-out windows that may stop the recovery."""
+VALIDATION_WINDOWS = 128
+"""Held-out windows for early stopping."""
 HELD_OUT_UPDATE = 10**9
-"""Number of an update that no training reaches: what is drawn with it is held out."""
+"""Update number beyond any training: windows drawn with its generator are held out."""
 
 
 @dataclass(frozen=True)
-class RecoveryConfig:
-    """What a pruned network learns from the unpruned one."""
+class RecoveryConfig(Options):
+    """Recovery."""
 
-    matching: float = option(0.1, "weight of the block outputs")
-    soft: float = option(1.0, "weight of the softened predictions")
-    temperature: float = option(2.0, "temperature of the predictions")
-    train_classifier: bool = option(True, "also change the last layer, which DFBF leaves as it is")
-    patience: int = option(30, "sixtieths of the updates without gain on held-out dreamed windows after which to stop")
+    matching: float = option(0.1, "weight of the block outputs", at_least=0)
+    soft: float = option(1.0, "weight of the softened predictions", at_least=0)
+    temperature: float = option(2.0, "temperature of the softened predictions", above=0)
+    train_classifier: bool = option(True, "also train the last layer, which DFBF leaves unchanged")
+    patience: int = option(
+        30,
+        "early stopping: sixtieths of the updates without improvement on held-out windows; 60 never stops early",
+        at_least=1,
+    )
 
     def __post_init__(self) -> None:
-        """Refuse what teaches nothing."""
-        weights = self.matching, self.soft
-        if min(weights) < 0 or not 0 < sum(weights) < math.inf or not 0 < self.temperature < math.inf:
-            raise ConfigError(
-                f"--matching {self.matching}, --soft {self.soft}, --temperature {self.temperature}: expected finite "
-                "weights of 0 or more, one of them above 0, and a finite temperature above 0"
-            )
-        if self.patience < 1:
-            raise ConfigError(f"--patience {self.patience}: expected 1 or more; 60 never stops early")
-
-
-@dataclass(frozen=True)
-class PrunedNetwork:
-    """A network on its way to being pruned.
-
-    Attributes:
-        network: what is left.
-        target_block: each block that is left -> the block of the unpruned network whose output it has to give.
-        kept: part -> units of the unpruned network that stayed; channels and tokens only matter here.
-    """
-
-    network: Any
-    target_block: dict[str, str]
-    kept: KeptUnits
-
-    def pairs(self) -> list[tuple[str, str, slice | Tensor]]:
-        """Block, the unpruned network's block, and which of that one's channels are left."""
-        # Of a student the encoder's, of a teacher those of all that is no joint's.
-        ends = (
-            units
-            for name, units in self.kept.items()
-            if name.startswith("encoder.modality_projection.") or name.endswith(".merge")
-        )
-        channels: slice | Tensor = next(ends, slice(None))
-
-        def left(block: str) -> slice | Tensor:
-            row = block.rpartition(".blocks.")[0]
-            match block.partition(".")[0]:
-                case "head":
-                    return self.kept.get("encoder.token_projection", slice(None))
-                case "tokens":
-                    return self.kept.get(f"{row}.embed", slice(None))
-                case _:
-                    return channels
-
-        return [(own, other, left(own)) for own, other in self.target_block.items()]
+        """Raise ConfigError if no loss has a weight."""
+        super().__post_init__()
+        if not self.matching and not self.soft:
+            raise ConfigError("--matching 0, --soft 0: expected one weight above 0")
 
 
 def recovery_loss(
     unpruned: nn.Module,
-    source: WindowSampler,
+    sampler: WindowSampler,
     pairs: list[tuple[str, str, slice | Tensor]],
-    got: dict[str, Tensor],
-    wanted: dict[str, Tensor],
+    outputs: dict[str, Tensor],
+    targets: dict[str, Tensor],
     batch: int,
     config: RecoveryConfig,
     processes: ProcessGroup,
 ) -> LossOf:
-    """Match block outputs on the channels that stayed, deeper blocks weighing more, and the predictions.
+    """Distance of block outputs on the remaining channels, weighted by depth, plus divergence of the predictions.
 
-    `got` and `wanted` are what the blocks of both networks gave last, see `edgehar.teacher.network.layers.outputs_of`.
+    Args:
+        unpruned: the network to reproduce.
+        sampler: draws the training windows.
+        pairs: see `PrunedNetwork.pairs`.
+        outputs: latest block outputs of the pruned network, see `edgehar.teacher.network.layers.outputs_of`.
+        targets: latest block outputs of the unpruned network.
+        batch: B, over all processes.
+        config: weights and temperature.
+        processes: the processes that train together.
     """
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        features, valid = (processes.shard_all(part) for part in source.draw(batch, generator))
+        features, valid = (processes.shard_all(part) for part in sampler.draw(batch, generator))
         with torch.no_grad():
-            known: Tensor = unpruned(features, valid).logits
-        loss = config.soft * soft_targets(model(features, valid).logits, known, config.temperature)
-        for depth, (own, other, channels) in enumerate(pairs, 1):
-            target = wanted[other][..., channels]
-            apart = functional.l1_loss(got[own], target) / target.abs().mean().clamp(min=1e-12)
-            loss = loss + config.matching * depth / len(pairs) * apart
+            expected: Tensor = unpruned(features, valid).logits
+        loss = config.soft * soft_targets(model(features, valid).logits, expected, config.temperature)
+        for depth, (block, target_block, channels) in enumerate(pairs, 1):
+            target = targets[target_block][..., channels]
+            distance = functional.l1_loss(outputs[block], target) / target.abs().mean().clamp(min=1e-12)
+            loss = loss + config.matching * depth / len(pairs) * distance
         return loss
 
     return loss_of
 
 
 def recover(
-    smaller: PrunedNetwork,
+    pruned: PrunedNetwork,
     unpruned: nn.Module,
-    source: WindowSampler,
+    sampler: WindowSampler,
     config: RecoveryConfig,
     training: TrainConfig,
     seed: int,
@@ -129,21 +99,22 @@ def recover(
     progress: Path,
     key: object,
 ) -> History:
-    """Train what is left on windows from a source, as long as that helps on others from the same source."""
-    network = smaller.network
+    """Train a pruned network in place, with early stopping on held-out windows of the same sampler.
+
+    Arguments as of `recovery_loss` and `edgehar.teacher.training.loop.train`; returns the training curve.
+    """
+    network = pruned.network
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(config.train_classifier or not name.startswith(("head.classifier.", "classifier.")))
-    unseen = source.draw(STOPPED_BY, update_generator(seed, HELD_OUT_UPDATE))
+    held_out = sampler.draw(VALIDATION_WINDOWS, update_generator(seed, HELD_OUT_UPDATE))
     with torch.no_grad():
-        known = unpruned(*unseen).logits
-    pairs = smaller.pairs()
-    with (
-        outputs_of(network, list(smaller.target_block)) as got,
-        outputs_of(unpruned, [*{*smaller.target_block.values()}]) as wanted,
-    ):
+        expected = unpruned(*held_out).logits
+    pairs = pruned.pairs()
+    blocks, target_blocks = list(pruned.target_block), [*{*pruned.target_block.values()}]
+    with outputs_of(network, blocks) as outputs, outputs_of(unpruned, target_blocks) as targets:
         return train(
             network,
-            recovery_loss(unpruned, source, pairs, got, wanted, training.batch, config, processes),
+            recovery_loss(unpruned, sampler, pairs, outputs, targets, training.batch, config, processes),
             training.batch,
             training,
             seed,
@@ -152,7 +123,7 @@ def recover(
             progress,
             key,
             EarlyStopping(
-                lambda model: float(soft_targets(model(*unseen).logits, known, 1.0)),
+                lambda model: float(soft_targets(model(*held_out).logits, expected, 1.0)),
                 config.patience * training.steps / 60,
             ),
         )

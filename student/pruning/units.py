@@ -1,6 +1,6 @@
-"""What can be removed from a network for good: units of feed-forward parts and stems, heads, channels, tokens.
+"""The prunable units of a network and their removal: feed-forward and stem units, attention heads, channels.
 
-Which rows and columns of which tensors go with a unit is worked out by torch-pruning (DepGraph, arXiv 2301.12900).
+torch-pruning (DepGraph, arXiv 2301.12900) finds the rows and columns of all tensors that belong to a unit.
 """
 
 import copy
@@ -21,19 +21,20 @@ from edgehar.teacher.network.layers import Attention, FeedForward
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.network.tokens import StepTokens
 
-Watch = Callable[["Part", nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
-"""Sees what the reader of a part is given, and may give it something else."""
+PartHook = Callable[["Part", nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
+"""Called with the input of a part's reader before each forward pass; may return another input."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Units that are alike, each of which can go.
+    """The prunable units of one layer.
 
     Attributes:
-        name: of the layer whose outputs they are.
-        kind: "units", "heads", "channels" of the encoder (or of the teacher), "token" channels or those of "joints".
-        count: how many.
-        reader: the layer whose input they are.
+        name: name of the layer whose outputs the units are.
+        kind: "units", "heads", "channels" (of the encoder or of a teacher), "token" channels, or "joints" (joint
+            channels).
+        count: number of units.
+        reader: name of the layer whose input the units are.
     """
 
     name: str
@@ -43,13 +44,15 @@ class Part:
 
 
 Scores = dict[str, Tensor]
-"""Part -> (count,), what each unit is worth."""
+"""Part -> (count,), the importance of each unit."""
+RemovedUnits = dict[str, Tensor]
+"""Part -> indices of the units to remove, (n,) int64."""
 KeptUnits = dict[str, Tensor]
-"""Part -> the units that stayed, (n,) int64, ascending."""
+"""Part -> indices of the remaining units, (n,) int64, ascending."""
 
 
 def parts_of(network: nn.Module, width: bool) -> list[Part]:
-    """Everything that can be made smaller, in the order of the network; channels, tokens, joints only if `width`."""
+    """The prunable parts of a network, in its order; channels, token channels and joint channels only if `width`."""
     parts: list[Part] = []
     for name, module in network.named_modules():
         if isinstance(module, FeedForward):
@@ -84,69 +87,72 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
 
 
 @contextmanager
-def watched(network: nn.Module, parts: list[Part], watch: Watch) -> Generator[None, None, None]:
-    """Let `watch` see every part's units wherever they are read."""
-    hooks = [network.get_submodule(part.reader).register_forward_pre_hook(partial(watch, part)) for part in parts]
+def part_hooks(network: nn.Module, parts: list[Part], hook: PartHook) -> Generator[None, None, None]:
+    """Register a hook on the reader of every part, as long as the context lasts."""
+    handles = [network.get_submodule(part.reader).register_forward_pre_hook(partial(hook, part)) for part in parts]
     try:
         yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        for handle in handles:
+            handle.remove()
 
 
-def rows_of(network: nn.Module, part: Part, units: Tensor) -> list[int]:
-    """The outputs of a part's layer that belong to some of its units."""
+def output_rows(network: nn.Module, part: Part, units: Tensor) -> list[int]:
+    """Indices of the outputs of a part's layer that belong to the given units."""
     if part.kind != "heads":
         return units.tolist()
     attention = cast(Attention, network.get_submodule(part.name.removesuffix(".qkv")))
-    place = torch.arange(3 * attention.heads * attention.head_dim).reshape(3, attention.heads, attention.head_dim)
-    return place[:, units].flatten().tolist()
+    index = torch.arange(3 * attention.heads * attention.head_dim).reshape(3, attention.heads, attention.head_dim)
+    return index[:, units].flatten().tolist()
 
 
-def graph_of(network: nn.Module, inputs: Inputs) -> torch_pruning.DependencyGraph:
-    """Which tensors belong together."""
-    loose: list[tuple[nn.Parameter, int]] = []
+def dependency_graph(network: nn.Module, inputs: Inputs) -> torch_pruning.DependencyGraph:
+    """torch-pruning's dependency graph of a network, traced on these windows."""
+    unwrapped: list[tuple[nn.Parameter, int]] = []
     if isinstance(network, Teacher):
-        loose = unwrapped_parameters(network)
+        unwrapped = unwrapped_parameters(network)
     if isinstance(network, StudentNetwork):
-        loose = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.position_embedding, 1)]
+        unwrapped = [*((entry, 0) for entry in network.encoder.missing.values()), (network.head.position_embedding, 1)]
     return torch_pruning.DependencyGraph().build_dependency(
         network,
         cast(Any, inputs),
-        unwrapped_parameters=cast(Any, loose),
-        forward_fn=lambda model, given: (
-            dependency_forward(model, cast(Inputs, given)) if isinstance(model, Teacher) else model(*given).logits
+        unwrapped_parameters=cast(Any, unwrapped),
+        forward_fn=lambda model, windows: (
+            dependency_forward(model, cast(Inputs, windows)) if isinstance(model, Teacher) else model(*windows).logits
         ),
         verbose=False,
     )
 
 
-def group_of(graph: torch_pruning.DependencyGraph, network: nn.Module, part: Part, units: Tensor) -> Any:
-    """All tensors that lose something with these units."""
+def dependency_group(graph: torch_pruning.DependencyGraph, network: nn.Module, part: Part, units: Tensor) -> Any:
+    """torch-pruning's group of all tensors that lose rows or columns with the given units."""
     layer = network.get_submodule(part.name)
-    rows = rows_of(network, part, units)
+    rows = output_rows(network, part, units)
     return graph.get_pruning_group(layer, cast(Any, torch_pruning.prune_linear_out_channels), idxs=rows)
 
 
-def remove(network: nn.Module, gone: dict[str, Tensor], parts: list[Part], inputs: Inputs) -> tuple[Any, KeptUnits]:
-    """A copy of a network without some units, and which stayed.
+def remove(network: nn.Module, removed: RemovedUnits, parts: list[Part], inputs: Inputs) -> tuple[Any, KeptUnits]:
+    """Remove units from a copy of a network.
 
     Args:
-        network: stays as it is.
-        gone: part -> the units to remove, fewer than there are.
-        parts: of the network.
-        inputs: any windows, to follow its computation on.
+        network: not changed.
+        removed: part -> indices of the units to remove; at least one unit of each part must remain.
+        parts: parts of the network.
+        inputs: any windows, to trace the dependencies on.
+
+    Returns:
+        The pruned copy, and the remaining units of each part.
     """
-    smaller = copy.deepcopy(network).requires_grad_(True)
-    graph = graph_of(smaller, inputs)
+    pruned = copy.deepcopy(network).requires_grad_(True)
+    graph = dependency_graph(pruned, inputs)
     kept: KeptUnits = {}
     for part in parts:
-        units = gone.get(part.name, torch.zeros(0, dtype=torch.long))
-        stays = torch.ones(part.count, dtype=torch.bool)
-        stays[units] = False
-        kept[part.name] = stays.nonzero()[:, 0]
+        units = removed.get(part.name, torch.zeros(0, dtype=torch.long))
+        keep = torch.ones(part.count, dtype=torch.bool)
+        keep[units] = False
+        kept[part.name] = keep.nonzero()[:, 0]
         if len(units):
-            group_of(graph, smaller, part, units).prune()
+            dependency_group(graph, pruned, part, units).prune()
             if part.kind == "heads":
-                cast(Attention, smaller.get_submodule(part.name.removesuffix(".qkv"))).heads -= len(units)
-    return smaller, kept
+                cast(Attention, pruned.get_submodule(part.name.removesuffix(".qkv"))).heads -= len(units)
+    return pruned, kept

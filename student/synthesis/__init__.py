@@ -1,1 +1,1 @@
-"""Synthetic windows that pruning trains on in place of recordings."""
+"""Samplers of synthetic windows, which replace recordings in pruning and export."""

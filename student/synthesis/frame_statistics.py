@@ -1,6 +1,9 @@
-"""Inputs that no one ever recorded: smooth motion drawn from the moments of single frames (`training.moments`)."""
+"""Smooth random motion with the statistics of the training frames (source `smooth`).
 
-import math
+The statistics are the mean and covariance of the channels and the spread of their motion, over single frames
+(`edgehar.teacher.training.moments`).
+"""
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,65 +11,59 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgehar.config import option
+from edgehar.config import Options, option
 from edgehar.errors import CheckpointError, ConfigError
 from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
 from edgehar.student.windows import Inputs
-from edgehar.teacher.augmentation.geometric import lose_modalities
+from edgehar.teacher.augmentation.geometric import drop_modalities
 
 
 @dataclass(frozen=True)
-class FrameStatisticsConfig:
-    """How dreamed motion varies."""
+class FrameStatisticsConfig(Options):
+    """Windows of --source smooth."""
 
-    slowest: float = option(0.3, "fewest cycles of a dreamed motion per window")
-    fastest: float = option(4.0, "most cycles of a dreamed motion per window")
-    waves: int = option(6, "cosines a dreamed motion is made of")
-    still: float = option(0.5, "share of the variance that stays constant over a window")
-    spread: float = option(1.3, "spread of dreamed frames, in shares of the stored one")
-    lost_modality: float = option(0.1, "chance that a dreamed window lacks a modality")
-    noisy_sensor: float = option(0.1, "chance that a sensor of a dreamed window is noisy")
+    slowest: float = option(0.3, "fewest cycles of a motion per window", above=0)
+    fastest: float = option(4.0, "most cycles of a motion per window", above=0)
+    waves: int = option(6, "cosines per channel", at_least=1)
+    still: float = option(0.5, "share of the variance that is constant within a window", at_least=0, at_most=1)
+    spread: float = option(1.3, "standard deviation of frames, relative to the stored one", at_least=0)
 
     def __post_init__(self) -> None:
-        """Refuse motion that cannot be."""
-        if not 0 < self.slowest <= self.fastest < math.inf or self.waves < 1:
-            raise ConfigError(
-                f"--slowest {self.slowest}, --fastest {self.fastest}, --waves {self.waves}: expected cycles above 0, "
-                "the slowest first, and 1 wave or more"
-            )
-        shares = {"still": self.still, "lost-modality": self.lost_modality, "noisy-sensor": self.noisy_sensor}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"--{name} {share}: expected 0 to 1")
-        if not 0 <= self.spread < math.inf:
-            raise ConfigError(f"--spread {self.spread}: expected a finite number of 0 or more")
+        """Raise ConfigError if the slowest motion is faster than the fastest."""
+        super().__post_init__()
+        if self.slowest > self.fastest:
+            raise ConfigError(f"--slowest {self.slowest}, --fastest {self.fastest}: expected the slowest to be lower")
 
 
 def _factor(covariance: list[list[float]]) -> Floats:
-    """(C, C) square root of a covariance, so that unit noise times its transpose has that covariance."""
+    """(C, C) square root of a covariance: white noise times its transpose has that covariance."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
     return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
 
 
 class FrameStatisticsSampler:
-    """Draws batches of synthetic windows from stored statistics."""
+    """Draws sums of cosines with the stored mean and covariance, and motion with the stored spread."""
 
     def __init__(
         self,
         statistics: dict[str, Any] | None,
         specs: tuple[ModalitySpec, ...],
         steps: int,
+        lost_modality: float,
         config: FrameStatisticsConfig,
     ) -> None:
-        """Windows of S = `steps` for these modalities; raises CheckpointError if there are no statistics of them."""
-        known = {"mean", "covariance", "motion"}
-        if statistics is None or any(not known <= set(statistics.get(spec.name, ())) for spec in specs):
+        """Windows of S = `steps` for these modalities; `lost_modality` is the probability that a modality is missing.
+
+        Raises CheckpointError if a modality has no statistics.
+        """
+        expected = {"mean", "covariance", "motion"}
+        if statistics is None or any(not expected <= set(statistics.get(spec.name, ())) for spec in specs):
             raise CheckpointError(
-                f"moments of single frames: found {', '.join(statistics or {}) or 'none'}; expected "
+                f"frame statistics: found {', '.join(statistics or {}) or 'none'}; expected "
                 f"{', '.join(spec.name for spec in specs)}; train again, or prune with another --source"
             )
-        self.specs, self.steps, self.config = specs, steps, config
+        self.specs, self.steps, self.lost_modality, self.config = specs, steps, lost_modality, config
         self.mean = {name: torch.tensor(entry["mean"]) for name, entry in statistics.items()}
         self.factor = {name: torch.as_tensor(_factor(entry["covariance"])) for name, entry in statistics.items()}
         self.motion = {name: torch.tensor(entry["motion"]) for name, entry in statistics.items()}
@@ -90,7 +87,7 @@ class FrameStatisticsSampler:
             noise = config.still**0.5 * constant + (1 - config.still) ** 0.5 * wave
             factor = self.factor[spec.name]
             value = self.mean[spec.name] + spread * (noise @ factor.T)
-            # A channel that never varies (a skeleton's root against itself) may still move, on its own.
+            # A channel without variance, such as a skeleton's root relative to itself, may still have motion.
             fixed = factor.abs().sum(1) == 0
             motion = torch.where(fixed, slope, slope @ factor.T)
             size = motion.square().mean((0, 1)).sqrt().clamp(min=1e-6)
@@ -99,5 +96,5 @@ class FrameStatisticsSampler:
             features[spec.name] = torch.cat([value.reshape(shape), motion.reshape(shape)], -1)
         valid = {spec.name: torch.ones(batch, self.steps, dtype=torch.bool) for spec in self.specs}
         if len(self.specs) > 1:
-            valid = lose_modalities(valid, [spec.name for spec in self.specs], config.lost_modality, generator)
+            valid = drop_modalities(valid, [spec.name for spec in self.specs], self.lost_modality, generator)
         return {name: tokens * valid[name][..., None, None, None] for name, tokens in features.items()}, valid

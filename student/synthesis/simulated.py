@@ -1,9 +1,9 @@
-"""Motion of simulated people, brought to the sensors of a checkpoint: plausible windows out of nothing but a seed.
+"""Windows of simulated subjects, mapped to the sensors of a checkpoint (source `simulated`).
 
-The people of `simulation.dataset` do their fourteen activities, whatever the checkpoint's own are, and improvise with
-their arms as often: most of what sensors on a wrist are to recognise are gestures. A skeleton takes the joints it knows
-by name; an inertial sensor is worn on the wrist, or on the thigh if its name says so. Every feature is
-scaled to the root mean square of 1 that features of training windows have, so units and data sheets do not matter.
+The subjects of `simulation.dataset` perform its fourteen activities, whatever the checkpoint's activities are, and
+improvise arm motion equally often, because wrist sensors mostly recognise gestures. Joints of a skeleton are matched
+by name; an inertial sensor is simulated at the wrist, or at the thigh if its name says so. Every feature is scaled to
+a root mean square of 1, as features of training windows are, so units and sensitivities do not matter.
 """
 
 import re
@@ -22,7 +22,7 @@ from edgehar.simulation.wearables import SKELETON, THIGH, WRIST
 from edgehar.student.windows import Inputs
 
 TRIALS, STYLE = 2, 1.5
-"""How often each of the simulated people does each activity, and how much they differ (1 in the quickstart)."""
+"""Trials per simulated subject and activity, and how much subjects differ (1 in the quickstart)."""
 
 ALIASES = {
     "pelvis": "hip_centre",
@@ -35,11 +35,12 @@ ALIASES = {
     "shoulder_center": "shoulder_centre",
     "spine_shoulder": "shoulder_centre",
 }
-ON_THE_THIGH = ("thigh", "phone", "pocket", "leg", "hip", "waist")
+THIGH_NAMES = ("thigh", "phone", "pocket", "leg", "hip", "waist")
+"""A sensor whose name contains one of these is simulated at the thigh."""
 
 
-def joint_source(name: str) -> int | None:
-    """The simulated joint that a joint of this name is, or None."""
+def simulated_joint(name: str) -> int | None:
+    """Index of the simulated joint with this name, in any common spelling, or None."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", name).lower().strip("_")
     parts = [{"l": "left", "r": "right", "lhs": "left", "rhs": "right"}.get(part, part) for part in words.split("_")]
     sides = [part for part in parts if part in ("left", "right")]
@@ -49,42 +50,42 @@ def joint_source(name: str) -> int | None:
 
 
 def as_skeleton(motion: Floats, spec: ModalitySpec) -> Floats:
-    """Simulated joints (T, 60) as the joints (T, C) of `spec`; an unknown joint lies where its parent does."""
+    """Simulated joints (T, 60) as the joints (T, C) of `spec`; an unmatched joint takes its parent's position."""
     positions = motion.reshape(len(motion), SKELETON.groups, 3)
-    sources = [joint_source(name) for name in spec.joints]
+    matches = [simulated_joint(name) for name in spec.joints]
 
-    def found(joint: int) -> int:
-        source, above = sources[joint], spec.parents[joint]
-        return source if source is not None else SKELETON.root if above == joint else found(above)
+    def source(joint: int) -> int:
+        match, parent = matches[joint], spec.parents[joint]
+        return match if match is not None else SKELETON.root if parent == joint else source(parent)
 
-    chosen = positions[:, [found(joint) for joint in range(spec.groups)]]
-    return np.roll(chosen, spec.vertical - SKELETON.vertical, axis=2).reshape(len(motion), spec.channels)
+    mapped = positions[:, [source(joint) for joint in range(spec.groups)]]
+    return np.roll(mapped, spec.vertical - SKELETON.vertical, axis=2).reshape(len(motion), spec.channels)
 
 
 def as_inertial(unit: Floats, spec: ModalitySpec) -> Floats:
-    """A simulated unit's accelerations and rates (T, 6) as the channels (T, C) of `spec`, in turn."""
+    """A simulated unit's accelerations and angular rates (T, 6), repeated to the channels (T, C) of `spec`."""
     return unit[:, np.arange(spec.channels) % unit.shape[1]]
 
 
 def simulated_windows(info: DatasetInfo, people: int, seed: int) -> Inputs:
-    """Activities and improvisations of so many simulated people, each clip as a window of a checkpoint's sensors."""
+    """Windows of a checkpoint's sensors: activities and improvisations of `people` simulated subjects, one per clip."""
     clips: list[Clip] = []
     everyday = SimulatorConfig(subjects=people, trials=TRIALS, style=STYLE, seed=seed)
     improvised = replace(everyday, trials=TRIALS * len(EVERYDAY), activities=(IMPROVISED,))
     for clip in (*simulate(everyday).clips, *simulate(improvised).clips):
         signals: dict[str, Floats] = {}
         for spec in info.modalities:
-            worn = THIGH if any(word in spec.name.lower() for word in ON_THE_THIGH) else WRIST
+            wearable = THIGH if any(word in spec.name.lower() for word in THIGH_NAMES) else WRIST
             signals[spec.name] = (
                 as_skeleton(clip.signals[SKELETON.name], spec)
                 if spec.is_skeleton
-                else as_inertial(clip.signals[worn.spec.name], spec)
+                else as_inertial(clip.signals[wearable.spec.name], spec)
             )
         valid: dict[str, Bools] = {name: np.ones(len(signal), bool) for name, signal in signals.items()}
         clips.append(Clip(clip.name, clip.subject, clip.trial, signals, valid))
-    # One simulated clip fills one window, however long the checkpoint's windows are.
-    stretched = replace(info, window=replace(info.window, kind="clip"))
-    windows = cut(clips, stretched, Normalisation.identity(info.modalities))
+    # One simulated clip fills one window, whatever the length of the checkpoint's windows.
+    one_per_clip = replace(info, window=replace(info.window, kind="clip"))
+    windows = cut(clips, one_per_clip, Normalisation.identity(info.modalities))
     features: dict[str, torch.Tensor] = {}
     for spec in info.modalities:
         array = windows.features[spec.name]

@@ -6,54 +6,54 @@ from torch import Tensor
 
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 
-BOTH_SIDES = [relational, contrastive]
-ALL = [*BOTH_SIDES, lambda one, other: decoupled(one, other, 2.0), lambda one, other: soft_targets(one, other, 2.0)]
+FEATURE_LOSSES = [relational, contrastive]
+ALL = [*FEATURE_LOSSES, lambda one, other: decoupled(one, other, 2.0), lambda one, other: soft_targets(one, other, 2.0)]
 
 
 def batch(seed: int, channels: int = 6, rows: int = 5) -> Tensor:
     return torch.randn(rows, channels, generator=torch.Generator().manual_seed(seed))
 
 
-def turned(features: Tensor) -> Tensor:
-    """The same rows from another side."""
-    turn, _ = torch.linalg.qr(batch(99, features.shape[1], features.shape[1]))
-    return features @ turn
+def rotated(features: Tensor) -> Tensor:
+    """The same rows in a rotated basis."""
+    rotation, _ = torch.linalg.qr(batch(99, features.shape[1], features.shape[1]))
+    return features @ rotation
 
 
 def huber(one: float, other: float) -> float:
-    far = abs(one - other)
-    return far**2 / 2 if far <= 1 else far - 0.5
+    distance = abs(one - other)
+    return distance**2 / 2 if distance <= 1 else distance - 0.5
 
 
-def test_equal_predictions_cost_nothing_and_others_something():
+def test_soft_targets_are_zero_for_equal_predictions_only():
     logits = torch.randn(6, 4)
     assert abs(float(soft_targets(logits, logits, 2.0))) < 1e-6
     assert float(soft_targets(logits, logits.flip(1), 2.0)) > 0.01
 
 
-def test_soft_targets_at_temperature_one_are_the_divergence():
+def test_soft_targets_at_temperature_1_are_the_divergence():
     student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, -1.0]])
     p = teacher.softmax(1)[0]
     divergence = float((p * (p / 0.5).log()).sum())
     assert abs(float(soft_targets(student, teacher, 1.0)) - divergence) < 1e-6
 
 
-def test_feature_regression_is_smallest_where_features_agree():
+def test_feature_regression_is_smallest_for_equal_features():
     target = torch.randn(5, 8)
     best = float(feature_regression(target, target))
-    # No distance, and -log sigmoid(1) is left of the cosine.
+    # Distance 0, and -log sigmoid(1) for cosine 1.
     assert abs(best - 0.3132617) < 1e-5
     assert float(feature_regression(-target, target)) > best
 
 
-def test_relational_is_what_pairs_and_triples_say():
+def test_relational_compares_distances_of_pairs_and_angles_of_triples():
     student, teacher = batch(1), batch(2, 9)
     rows = range(len(student))
 
     def distances(features: Tensor) -> list[list[float]]:
-        far = [[math.dist(features[i].tolist(), features[j].tolist()) for j in rows] for i in rows]
-        mean = sum(map(sum, far)) / (len(rows) * (len(rows) - 1))
-        return [[entry / mean for entry in row] for row in far]
+        lengths = [[math.dist(features[i].tolist(), features[j].tolist()) for j in rows] for i in rows]
+        mean = sum(map(sum, lengths)) / (len(rows) * (len(rows) - 1))
+        return [[entry / mean for entry in row] for row in lengths]
 
     def angle(features: Tensor, i: int, j: int, k: int) -> float:
         if j in (i, k):
@@ -68,20 +68,19 @@ def test_relational_is_what_pairs_and_triples_say():
     assert float(relational(student, teacher)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_relational_knows_neither_side_nor_scale():
+def test_relational_is_invariant_to_rotation_scale_and_offset():
     student, teacher = batch(1), batch(2, 9)
     cost = float(relational(student, teacher))
     assert cost > 0.05
-    for moved in (turned(student), 7 * student, student + 3):
+    for moved in (rotated(student), 7 * student, student + 3):
         assert float(relational(moved, teacher)) == pytest.approx(cost, rel=1e-4)
-    for moved in (turned(teacher), teacher / 50, teacher - 1):
+    for moved in (rotated(teacher), teacher / 50, teacher - 1):
         assert float(relational(student, moved)) == pytest.approx(cost, rel=1e-4)
-    assert abs(float(relational(5 * turned(student), student))) < 1e-6
-    # Distances alone cannot tell a line from its bends; angles alone cannot tell how far apart.
+    assert abs(float(relational(5 * rotated(student), student))) < 1e-6
     assert float(relational(student, teacher, angle=0.0)) < cost
 
 
-def test_contrastive_is_the_cross_entropy_of_the_right_pairs():
+def test_contrastive_is_the_cross_entropy_of_matching_pairs():
     student, teacher = batch(1), batch(2)
     rows = range(len(student))
 
@@ -93,7 +92,7 @@ def test_contrastive_is_the_cross_entropy_of_the_right_pairs():
     assert float(contrastive(student, teacher)) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
 
 
-def test_contrastive_falls_as_matches_come_closer():
+def test_contrastive_decreases_as_matches_come_closer():
     student, teacher = batch(1), batch(2)
     costs = [float(contrastive(student.lerp(teacher, share), teacher)) for share in (0.0, 0.3, 0.6, 1.0)]
     assert costs == sorted(costs, reverse=True)
@@ -102,7 +101,7 @@ def test_contrastive_falls_as_matches_come_closer():
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_decoupled_is_soft_targets_where_other_classes_weigh_as_little(temperature: float):
+def test_decoupled_equals_soft_targets_with_their_weight_of_other_classes(temperature: float):
     student, teacher = batch(1), 3 * batch(2)
     for one, other in zip(student.split(1), teacher.split(1), strict=True):
         others_share = 1 - float((other / temperature).softmax(1).max())
@@ -110,7 +109,7 @@ def test_decoupled_is_soft_targets_where_other_classes_weigh_as_little(temperatu
         assert float(together) == pytest.approx(float(soft_targets(one, other, temperature)), rel=1e-4)
 
 
-def test_decoupled_is_two_divergences():
+def test_decoupled_is_the_sum_of_two_divergences():
     student, teacher, temperature = batch(1), 3 * batch(2), 2.0
 
     def divergence(p: list[float], q: list[float]) -> float:
@@ -128,7 +127,7 @@ def test_decoupled_is_two_divergences():
     assert float(decoupled(student, teacher, temperature, 0.7, 5.0)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_decoupled_of_two_classes_is_soft_targets():
+def test_decoupled_of_two_classes_equals_soft_targets():
     student, teacher = batch(1, 2), batch(2, 2)
     assert float(decoupled(student, teacher, 2.0)) == pytest.approx(
         float(soft_targets(student, teacher, 2.0)), rel=1e-4
@@ -136,18 +135,18 @@ def test_decoupled_of_two_classes_is_soft_targets():
 
 
 DEGENERATE = {
-    "all rows the same": torch.ones(5, 6),
-    "nothing": torch.zeros(5, 6),
-    "two rows the same": batch(1)[[0, 0, 1, 2, 3]],
-    "nearly the same": torch.ones(5, 6) + 1e-9 * batch(3),
-    "huge": 1e4 * batch(4),
+    "equal rows": torch.ones(5, 6),
+    "zeros": torch.zeros(5, 6),
+    "two equal rows": batch(1)[[0, 0, 1, 2, 3]],
+    "almost equal rows": torch.ones(5, 6) + 1e-9 * batch(3),
+    "large": 1e4 * batch(4),
     "one row": batch(5, rows=1),
 }
 
 
 @pytest.mark.parametrize("loss", ALL, ids=["relational", "contrastive", "decoupled", "soft_targets"])
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_gradients_are_finite_whatever_the_features(loss, name: str):
+def test_gradients_are_finite_for_degenerate_features(loss, name: str):
     rows = len(DEGENERATE[name])
     for other in (batch(7, rows=rows), torch.ones(rows, 6), DEGENERATE[name]):
         for one in (DEGENERATE[name], batch(8, rows=rows)):
@@ -160,8 +159,8 @@ def test_gradients_are_finite_whatever_the_features(loss, name: str):
             assert float(student.grad.norm()) < 1e7
 
 
-@pytest.mark.parametrize("loss", BOTH_SIDES)
-def test_following_the_gradient_leads_to_the_teacher(loss):
+@pytest.mark.parametrize("loss", FEATURE_LOSSES)
+def test_gradient_descent_reaches_the_teacher(loss):
     student, teacher = batch(1), batch(2)
     before = float(loss(student, teacher))
     for _ in range(150):

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ from edgehar.data.splits import make_split
 from edgehar.errors import DataError
 from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.simulation.dataset import SimulatorConfig, simulate
-from edgehar.student.baselines.nearest import main, nearest_neighbour, squared_distances
+from edgehar.student.baselines.nearest import nearest_neighbour, squared_distances
 
 
 @pytest.fixture(scope="module")
@@ -18,23 +17,23 @@ def windows() -> Windows:
     return cut(dataset.clips, dataset.info, fit_normalisation(dataset, split.train))
 
 
-def test_unseen_people_are_neither_trivial_nor_hopeless(windows: Windows) -> None:
+def test_unseen_subjects_are_neither_trivial_nor_hopeless(windows: Windows) -> None:
     train, test = windows.of_subjects(("s1", "s3")), windows.of_subjects(("s2", "s4"))
     accuracy = (nearest_neighbour(train, test) == test.label).mean()
     assert 0.4 <= accuracy <= 0.9
 
 
-def test_known_people_are_easy(windows: Windows) -> None:
+def test_seen_subjects_are_easy(windows: Windows) -> None:
     first = np.array([name.endswith("_t1") for name in windows.clip])
     train, test = windows.take(first), windows.take(~first)
     assert (nearest_neighbour(train, test) == test.label).mean() > 0.8
 
 
-def test_a_window_is_its_own_nearest_neighbour(windows: Windows) -> None:
+def test_window_is_its_own_nearest_neighbour(windows: Windows) -> None:
     np.testing.assert_array_equal(nearest_neighbour(windows, windows), windows.label)
 
 
-def test_distance_is_the_mean_squared_difference_of_the_values_valid_on_both_sides(windows: Windows) -> None:
+def test_distance_is_the_mean_squared_difference_of_steps_valid_in_both_windows(windows: Windows) -> None:
     one, other = windows.take(np.array([0])), windows.take(np.array([5]))
     wrist, thigh = one.valid["wrist"].copy(), other.valid["thigh"].copy()
     wrist[0, :5], thigh[0, 4:] = False, False
@@ -52,7 +51,7 @@ def test_distance_is_the_mean_squared_difference_of_the_values_valid_on_both_sid
     assert squared_distances(one, other)[0, 0] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_window_that_shares_nothing_with_training_is_named(windows: Windows) -> None:
+def test_window_without_common_valid_step_is_refused_by_clip(windows: Windows) -> None:
     blank = windows.take(np.array([3]))
     blank = replace(
         blank,
@@ -66,12 +65,3 @@ def test_a_window_that_shares_nothing_with_training_is_named(windows: Windows) -
 def test_no_training_window_is_refused(windows: Windows) -> None:
     with pytest.raises(DataError, match="0 training windows"):
         nearest_neighbour(windows.take(np.zeros(len(windows), bool)), windows)
-
-
-def test_command_prints_one_json_document_with_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--data", "simulated", "--modalities", "skeleton,wrist,thigh"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["split"] == "odd-even"
-    assert result["total"] == 224
-    assert 0.4 <= result["correct"] / result["total"] <= 0.9
-    assert result["accuracy"] == pytest.approx(result["correct"] / result["total"])

@@ -1,4 +1,4 @@
-"""A checkpoint that was altered is refused in one line that names it and what is wrong, before any work."""
+"""An altered checkpoint is refused in one line with its path and the reason, before any training."""
 
 import json
 from collections.abc import Callable
@@ -8,45 +8,39 @@ from typing import Any
 
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STATISTICS, STEPS, student
+from bodies import CLASSES, INFO, SPECS, STATISTICS, STEPS, checkpoint_of, student
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
-from edgehar.signals.clip import DatasetInfo
-from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.student import prune
-from edgehar.student.network.model import PRESETS
 from edgehar.student.network.rebuild import network_of
 from edgehar.teacher import finetune, pretrain
 from edgehar.teacher.network.model import PRESETS as TEACHERS
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
-INFO = DatasetInfo("test", SPECS, tuple("abcde")[:CLASSES], WindowSpec("clip", STEPS, 0.1))
 SIZE = sum(STEPS * spec.patch * spec.groups * spec.features for spec in SPECS)
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
+    """The checkpoint of a tiny student with statistics and moments."""
     moments = {"means": torch.randn(CLASSES, SIZE).half(), "directions": torch.randn(2, SIZE).half()}
     facts: dict[str, Any] = {"options": {}, "statistics": STATISTICS}
-    given = Checkpoint(
-        "student", PRESETS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], facts, student("tiny").state_dict(),
-        moments,
-    )  # fmt: skip
-    save_checkpoint(tmp_path / "student", given)
+    checkpoint = replace(checkpoint_of(student("tiny"), preset="tiny"), facts=facts, moments=moments)
+    save_checkpoint(tmp_path / "student", checkpoint)
     return tmp_path / "student"
 
 
-def refused(folder: Path, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(folder: Path, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     for source in ("means", "smooth", "noise"):
         words = [str(folder), "--out", str(folder.parent / "pruned"), "--preset", "tiny", "--updates", "1"]
         assert guarded(prune.main, [*words, "--source", source]) == 2
         line = capsys.readouterr().err
-        assert said in line
+        assert reason in line
         assert str(folder) in line
         assert len(line.strip().splitlines()) == 1
     assert not (folder.parent / "pruned").exists()
@@ -62,22 +56,22 @@ def short(*names: str, rows: int = 1) -> Callable[[Weights], Weights]:
 WEIGHTS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
     "token projection": (
         short("encoder.token_projection.weight", "encoder.token_projection.bias"),
-        "weights that are no student's",
+        "do not fit a student network",
     ),
-    "qkv": (short("head.blocks.0.attention.qkv.weight", rows=5), "qkv of 91 rows, expected up to 2 heads of 3 x 16"),
-    "expand": (short("head.blocks.0.feedforward.expand.weight"), "expand.bias of 32 values for 31 weights"),
+    "qkv": (short("head.blocks.0.attention.qkv.weight", rows=5), "qkv has 91 rows, expected up to 2 heads of 3 x 16"),
+    "expand": (short("head.blocks.0.feedforward.expand.weight"), "expand.bias has 32 values for 31 weights"),
     "both of expand": (
         short("head.blocks.0.feedforward.expand.weight", "head.blocks.0.feedforward.expand.bias"),
-        "weights that are no student's",
+        "do not fit a student network",
     ),
     "position embedding": (
         short("head.position_embedding"),
-        "head.position_embedding of shape (7, 32), expected (8, 32) or narrower",
+        "head.position_embedding has shape (7, 32), expected (8, 32) or narrower",
     ),
-    "one position": (short("head.position_embedding", rows=STEPS - 1), "head.position_embedding of shape (1, 32)"),
+    "one position": (short("head.position_embedding", rows=STEPS - 1), "head.position_embedding has shape (1, 32)"),
     "bias": (
         short("encoder.token_projection.bias", rows=31),
-        "encoder.token_projection.bias of 1 values for 32 weights",
+        "encoder.token_projection.bias has 1 values for 32 weights",
     ),
     "half": (lambda weights: {name: part.half() for name, part in weights.items()}, "is float16, expected float32"),
     "double": (lambda weights: {name: part.double() for name, part in weights.items()}, "is float64, expected float32"),
@@ -85,10 +79,10 @@ WEIGHTS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
 
 
 @pytest.mark.parametrize("what", WEIGHTS)
-def test_weights_of_other_shapes_or_types_are_refused(what: str, kept: Path, capsys: pytest.CaptureFixture[str]):
-    change, said = WEIGHTS[what]
-    save_file(change(load_file(kept / "weights.safetensors")), kept / "weights.safetensors")
-    refused(kept, said, capsys)
+def test_weights_of_other_shapes_or_types_are_refused(what: str, folder: Path, capsys: pytest.CaptureFixture[str]):
+    change, reason = WEIGHTS[what]
+    save_file(change(load_file(folder / "weights.safetensors")), folder / "weights.safetensors")
+    assert_refused(folder, reason, capsys)
 
 
 def facts(**changes: Any) -> Callable[[Any], object]:
@@ -120,16 +114,16 @@ ENTRIES: dict[str, tuple[Callable[[Any], object], str]] = {
 
 
 @pytest.mark.parametrize("what", ENTRIES)
-def test_other_facts_are_refused(what: str, kept: Path, capsys: pytest.CaptureFixture[str]):
-    change, said = ENTRIES[what]
-    entry = json.loads((kept / "checkpoint.json").read_text())
+def test_altered_facts_are_refused(what: str, folder: Path, capsys: pytest.CaptureFixture[str]):
+    change, reason = ENTRIES[what]
+    entry = json.loads((folder / "checkpoint.json").read_text())
     change(entry)
-    (kept / "checkpoint.json").write_text(json.dumps(entry))
-    refused(kept, said, capsys)
+    (folder / "checkpoint.json").write_text(json.dumps(entry))
+    assert_refused(folder, reason, capsys)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         (lambda moments: moments | {"means": moments["means"][:0]}, f"means of shape (0, {SIZE}), expected 1 or more"),
         (lambda moments: {"means": moments["means"]}, "directions of shape (0,), expected 0 or more"),
@@ -138,43 +132,43 @@ def test_other_facts_are_refused(what: str, kept: Path, capsys: pytest.CaptureFi
     ],
 )
 def test_moments_of_other_windows_are_refused(
-    change: Callable[[Weights], Weights], said: str, kept: Path, capsys: pytest.CaptureFixture[str]
+    change: Callable[[Weights], Weights], reason: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
-    altered = {name: part.contiguous() for name, part in change(load_file(kept / "moments.safetensors")).items()}
-    save_file(altered, kept / "moments.safetensors")
-    refused(kept, said, capsys)
+    altered = {name: part.contiguous() for name, part in change(load_file(folder / "moments.safetensors")).items()}
+    save_file(altered, folder / "moments.safetensors")
+    assert_refused(folder, reason, capsys)
 
 
-def test_sizes_no_network_has_are_refused_by_the_name_of_the_folder(kept: Path):
-    save_file(load_file(kept / "weights.safetensors"), kept / "weights.safetensors")  # as older versions wrote them
+def test_impossible_sizes_are_refused_with_the_path(folder: Path):
+    save_file(load_file(folder / "weights.safetensors"), folder / "weights.safetensors")  # as older versions wrote them
     for sizes in ({"heads": 0}, {"heads": 3}, {"encoder_blocks": 0}, {"width": "wide"}):
-        loaded = load_checkpoint(kept, ("student",))
-        with pytest.raises(CheckpointError, match=f"{kept}: weights that are no student's"):
+        loaded = load_checkpoint(folder, ("student",))
+        with pytest.raises(CheckpointError, match=f"{folder}: weights do not fit a student"):
             network_of(replace(loaded, network=loaded.network | sizes))
 
 
-def test_a_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
+def test_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
     network = Teacher(TeacherConfig(**TEACHERS["tiny"]), SPECS, STEPS, CLASSES)
     weights = network.state_dict()
-    given = Checkpoint("teacher", TEACHERS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], {}, weights)
-    save_checkpoint(tmp_path / "teacher", given)
+    checkpoint = Checkpoint("teacher", TEACHERS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], {}, weights)
+    save_checkpoint(tmp_path / "teacher", checkpoint)
     whole = load_checkpoint(tmp_path / "teacher", ("teacher",))
     assert network_of(whole)
     for name in ("tokens.inertial.merge.weight", "fusion_tokens", "position_embedding.skeleton", "classifier.weight"):
-        with pytest.raises(CheckpointError, match=r"teacher: weights that are no teacher's"):
+        with pytest.raises(CheckpointError, match=r"teacher: weights do not fit a teacher"):
             network_of(replace(whole, weights=short(name)(whole.weights)))
 
 
 @pytest.mark.parametrize(
-    ("sizes", "change", "said"),
+    ("sizes", "change", "reason"),
     [
-        ({"width": 3}, short(), "sizes of no network"),
+        ({"width": 3}, short(), "network size"),
         ({}, short("fusion_tokens"), "weights of another network"),
         ({}, lambda weights: dict(list(weights.items())[1:]), "weights of another network"),
     ],
 )
-def test_a_pretrained_network_that_does_not_fit_is_refused(
-    sizes: dict[str, int], change: Callable[[Weights], Weights], said: str, tmp_path: Path,
+def test_pretrained_network_that_does_not_fit_is_refused(
+    sizes: dict[str, int], change: Callable[[Weights], Weights], reason: str, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):  # fmt: skip
     data = ["--preset", "tiny", "--updates", "1", "--modalities", "wrist"]
@@ -185,4 +179,4 @@ def test_a_pretrained_network_that_does_not_fit_is_refused(
     words = ["--preset", "tiny", "--updates", "1", "--pretrained", str(tmp_path / "pretrained")]
     assert guarded(finetune.main, [*words, "--out", str(tmp_path / "teacher")]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert f"{tmp_path / 'pretrained'}: {said}" in line
+    assert f"{tmp_path / 'pretrained'}: {reason}" in line

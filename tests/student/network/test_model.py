@@ -3,7 +3,7 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
 from edgehar.data.utd_mhad import INFO
-from edgehar.student.network.model import PRESETS, StudentNetwork, StudentConfig
+from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
 from edgehar.teacher.network.layers import count_macs, count_parameters
 
 
@@ -15,7 +15,7 @@ def tiny_student() -> StudentNetwork:
     return student
 
 
-def test_the_student_is_small_and_a_hop_costs_a_quarter_of_a_window():
+def test_student_is_small_and_a_hop_costs_at_most_a_quarter_of_a_window():
     student = StudentNetwork(StudentConfig(), INFO.modalities, INFO.window.steps, len(INFO.labels))
     assert count_parameters(student) <= 100_000
     step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in INFO.modalities}
@@ -24,30 +24,30 @@ def test_the_student_is_small_and_a_hop_costs_a_quarter_of_a_window():
     assert encoder + head <= 0.25 * (INFO.window.steps * encoder + head)
 
 
-def test_a_token_needs_nothing_outside_its_step():
+def test_token_depends_on_its_step_only():
     encoder = tiny_student().encoder
     features, _ = windows(1)
     flat = {name: tensor.flatten(2)[0] for name, tensor in features.items()}  # (S, P*G*F)
-    there = torch.ones(STEPS, 2)
-    together = encoder(flat, there)
-    alone = torch.cat([encoder({n: t[s : s + 1] for n, t in flat.items()}, there[:1]) for s in range(STEPS)])
-    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
+    valid = torch.ones(STEPS, 2)
+    batched = encoder(flat, valid)
+    single = torch.cat([encoder({n: t[s : s + 1] for n, t in flat.items()}, valid[:1]) for s in range(STEPS)])
+    torch.testing.assert_close(batched, single, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("lost", ["skeleton", "inertial"])
-def test_what_is_marked_missing_cannot_change_the_answer(lost: str):
+def test_features_of_a_missing_modality_have_no_effect(lost: str):
     student = tiny_student()
     features, valid = windows()
     valid = valid | {lost: torch.zeros_like(valid[lost])}
-    answer = student(features, valid).logits
-    assert torch.equal(answer, student(features | {lost: torch.randn_like(features[lost])}, valid).logits)
-    assert not torch.equal(answer, student(*windows()).logits)
+    logits = student(features, valid).logits
+    assert torch.equal(logits, student(features | {lost: torch.randn_like(features[lost])}, valid).logits)
+    assert not torch.equal(logits, student(*windows()).logits)
 
 
-def test_neither_modality_still_gives_an_answer():
+def test_logits_are_finite_and_constant_without_any_modality():
     student = tiny_student()
     features, valid = windows()
-    nothing = {name: torch.zeros_like(flags) for name, flags in valid.items()}
-    logits = student(features, nothing).logits
+    missing = {name: torch.zeros_like(flags) for name, flags in valid.items()}
+    logits = student(features, missing).logits
     assert torch.isfinite(logits).all()
     torch.testing.assert_close(logits[0], logits[1])

@@ -1,0 +1,63 @@
+"""Removing units equals masking them, and the remaining units are those of the unpruned network."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from bodies import checkpoint_of, small_teacher, smaller, student, windows
+from torch import nn
+
+from edgehar.student.network.rebuild import rebuild
+from edgehar.student.pruning.drop_blocks import without_blocks
+from edgehar.student.pruning.importance import l2
+from edgehar.student.pruning.units import Part, RemovedUnits, output_rows, parts_of, remove
+from edgehar.teacher.network.layers import Attention
+
+
+def masked(network: nn.Module, parts: list[Part], removed: RemovedUnits) -> nn.Module:
+    """A network of unchanged size in which no layer reads the removed units and heads."""
+    copied = copy.deepcopy(network)
+    for part in parts:
+        reader = copied.get_submodule(part.reader)
+        assert isinstance(reader, nn.Linear)
+        reader.weight.data.unflatten(1, (part.count, -1))[:, removed[part.name]] = 0
+    return copied
+
+
+@pytest.mark.parametrize("make", [student, small_teacher])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.75])
+def test_pruned_network_equals_unpruned_one_with_masked_units(make: Any, share: float):
+    network, inputs = make(), windows(4)
+    parts = parts_of(network, width=False)
+    scores = l2(network, parts, windows(2))
+    removed = {part.name: scores[part.name].argsort()[: int(share * part.count)] for part in parts}
+    pruned, kept = remove(network, removed, parts, windows(2))
+    expected = masked(network, parts, removed)(*inputs).logits
+    torch.testing.assert_close(pruned.eval()(*inputs).logits, expected, atol=1e-6, rtol=1e-6)
+    for part in parts:
+        assert len(kept[part.name]) == part.count - len(removed[part.name])
+        if part.kind == "heads":
+            attention = pruned.get_submodule(part.name.removesuffix(".qkv"))
+            assert isinstance(attention, Attention)
+            assert attention.heads == len(kept[part.name])
+            rows = output_rows(network, part, kept[part.name])
+            assert torch.equal(attention.qkv.weight, network.get_submodule(part.name).weight[rows])
+
+
+def test_remaining_channels_and_tokens_are_reported():
+    unpruned = student()
+    pruned, kept = smaller(unpruned, 0.4)
+    channels, tokens = kept["encoder.modality_projection.skeleton"], kept["encoder.token_projection"]
+    projection = unpruned.encoder.token_projection.weight
+    assert torch.equal(pruned.encoder.token_projection.weight, projection[tokens][:, channels])
+    assert torch.equal(pruned.head.position_embedding, unpruned.head.position_embedding[:, tokens])
+    for name, entry in pruned.encoder.missing.items():
+        assert torch.equal(entry, unpruned.encoder.missing[name][channels])
+
+
+def test_pruned_network_is_rebuilt_from_its_weights():
+    pruned = smaller(without_blocks(student(), 1, windows(2))[0], 0.5)[0].eval()
+    rebuilt = rebuild(checkpoint_of(pruned, "pruned"))
+    assert len(rebuilt.encoder.blocks) == 1
+    assert torch.equal(rebuilt(*windows(3)).logits, pruned(*windows(3)).logits)
