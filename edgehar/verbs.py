@@ -26,9 +26,9 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "quickstart": Verb("edgehar.experiments.quickstart", "everything on simulated sensors, in a few minutes", True),
+    "quickstart": Verb("edgehar.experiments.quickstart", "all stages on simulated sensors, in a few minutes", True),
     "pipeline": Verb(
-        "edgehar.experiments.pipeline", "everything on a data set: train, shrink, export, verify, measure, report", True
+        "edgehar.experiments.pipeline", "all stages on a data set: train, prune, export, verify, measure, report", True
     ),
     "crossvalidate": Verb(
         "edgehar.experiments.crossvalidate", "model selection: each training subject left out once", True
@@ -36,20 +36,25 @@ VERBS = {
     "data": Verb("edgehar.data.command", "check, info, fetch, convert: recordings on disk", True),
     "pretrain": Verb("edgehar.teacher.pretrain", "masked pretraining of the teacher on unlabelled signals", True),
     "finetune": Verb("edgehar.teacher.finetune", "fine-tune the teacher on labels", True),
-    "distill": Verb("edgehar.student.distill", "train the lite student from the teacher", True),
-    "prune": Verb("edgehar.student.prune", "shrink a student without a single recording", True),
+    "distill": Verb("edgehar.student.distill", "train the student from the teacher", True),
+    "prune": Verb("edgehar.student.prune", "prune a student or teacher, by default without recordings", True),
     "baseline": Verb(
         "edgehar.student.baseline", "nearest neighbour, MiniRocket, LSTM or TCN on the same windows", True
     ),
     "logits": Verb("edgehar.student.logits", "write a checkpoint's logits on its test subjects to a file"),
     "export": Verb("edgehar.student.export", "write an edge package"),
     "quantize": Verb("edgehar.deploy.packaging.quantize", "add INT8 graphs to a package"),
-    "calibrate": Verb("edgehar.deploy.packaging.calibrate", "fit a package's probabilities to out-of-fold predictions"),
+    "calibrate": Verb(
+        "edgehar.deploy.packaging.calibrate", "calibrate a package's probabilities with out-of-fold predictions"
+    ),
     "package": Verb("edgehar.deploy.packaging.command", "keygen, sign: keys and signatures of packages"),
     "verify": Verb("edgehar.deploy.packaging.verify", "check a package: checksums, parity, precision"),
     "bench": Verb("edgehar.deploy.bench.benchmark", "measure latency, memory and cold start of a package"),
     "run": Verb("edgehar.deploy.live.run", "recognise a recording or a live stream"),
-    "evaluate": Verb("edgehar.deploy.evaluation.evaluate", "accuracy of a package on a data set, without torch"),
+    "evaluate": Verb(
+        "edgehar.deploy.evaluation.evaluate",
+        "accuracy of a package; --stream: as a live stream; --suite: whole protocols",
+    ),
     "report": Verb("edgehar.report.command", "render a run's results.json as one HTML page"),
 }
 

@@ -50,7 +50,7 @@ class EvaluateConfig(Options):
     package: str = positional("folder of the edge package")
     scored: ScoredOptions = group(ScoredOptions)
     unknown: bool = option(
-        False, "also score how well a low score detects activities that the package was not trained on"
+        False, "also measure how well a low probability reveals activities that the package was not trained on"
     )
     faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
     json: str | None = option(None, "also write the result and the prediction of every window to this file")

@@ -90,8 +90,10 @@ def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] 
             from edgehar.data import recordings
 
             dataset = recordings.load(folder)
-        case _:
+        case "simulated", _:
             dataset = _simulated()
+        case _:
+            raise AssertionError(f"data set {kind!r} is in NAMES and has no loader here")
     return select(dataset, modalities)
 
 

@@ -2,7 +2,7 @@
 
     edgehar pipeline --data utd-mhad --root DATA/utd-mhad --out runs/utd
 
-Stages pass files to each other and nothing else; see `edgehar.experiments.stage` for how one is skipped or resumed.
+Stages pass files to each other and nothing else. A finished stage whose inputs are unchanged is skipped.
 """
 
 import sys
@@ -38,7 +38,7 @@ class PipelineOptions(Options):
     out: str = option("runs/pipeline", "folder of the run")
     preset: str = option("base", "network sizes and training lengths", choices=PRESET_NAMES)
     seed: int = seed_option()
-    update_share: float = option(1.0, "share of every training's updates, below 1 for a quick look", above=0)
+    update_share: float = option(1.0, "share of every training's updates, below 1 for a trial run", above=0)
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps", above=0, below=1)
     bench_runs: int = option(500, "timed runs per figure of the benchmark; a 99th percentile needs 500", at_least=500)
     until: str | None = option(None, "stop after this stage (pretrain, finetune, distill, prune, export, ...)")

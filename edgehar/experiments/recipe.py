@@ -26,7 +26,7 @@ class Recipe(Options):
     """Training."""
 
     preset: str = option("base", "network sizes and training lengths", choices=PRESET_NAMES)
-    update_share: float = option(1.0, "share of every training's updates, below 1 for a quick look", above=0)
+    update_share: float = option(1.0, "share of every training's updates, below 1 for a trial run", above=0)
     pretraining: bool = option(True, "pretrain the teacher by masking; without it the teacher starts from scratch")
     pretrain: str = option("", "further options of edgehar pretrain, quoted: --pretrain='--updates 1200'")
     finetune: str = option("", "further options of edgehar finetune, quoted")

@@ -195,4 +195,4 @@ SCORE_FUNCTIONS: dict[str, Callable[[nn.Module, list[Part], Inputs], Scores]] = 
     "random": random_scores,
 }
 """Criterion -> function of a network whose parameters require gradients, its parts, and windows."""
-assert tuple(SCORE_FUNCTIONS) == CRITERIA
+assert tuple(SCORE_FUNCTIONS) == CRITERIA, "CRITERIA of edgehar/choices.py lists the same names in the same order"

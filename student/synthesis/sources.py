@@ -41,7 +41,7 @@ DATA_NEEDED = {
     "recordings": "the training recordings themselves",
 }
 """Source -> what it needs of the training data, as stored in checkpoints."""
-assert tuple(DATA_NEEDED) == SOURCES
+assert tuple(DATA_NEEDED) == SOURCES, "SOURCES of edgehar/choices.py lists the same names in the same order"
 DEFAULT_SOURCES = (MEANS, "smooth", INVERTED)
 """Without --source, the first of these for which the checkpoint holds enough."""
 
@@ -147,8 +147,10 @@ def create_sampler(
             case "recordings":
                 windows = recorded_windows(checkpoint, data or DataOptions(), seed)
                 return AugmentedSampler(draw_recorded(windows), specs, lost)
-            case _:
+            case "noise":
                 return NoiseSampler(specs, steps, lost)
+            case _:
+                raise AssertionError(f"source {name!r} is in SOURCES and has no sampler here")
 
     def sampler(name: str) -> WindowSampler:
         if name in (RECORDINGS, "noise"):  # recordings have faulty copies

@@ -34,7 +34,7 @@ class TrainConfig(Options):
     """Training."""
 
     updates: int = option(1500, "optimiser steps", at_least=1)
-    update_share: float = option(1.0, "share of these steps to run, for a quick trial", above=0)
+    update_share: float = option(1.0, "share of these steps to run, for a trial run", above=0)
     batch: int = option(32, "windows per update, over all processes", at_least=1)
     learning_rate: float = option(1e-3, "peak learning rate", above=0)
     weight_decay: float = option(0.05, "decoupled weight decay", at_least=0)

@@ -37,7 +37,7 @@ class SuiteOptions(Options):
 
     suite: tuple[str, ...] = option(MISSING, "suites to run", choices=tuple(SEEDS))
     seeds: tuple[int, ...] = option(
-        (), "seeds to run; from 0, as many as a suite usually has, if none are given", at_least=0, below=2**31
+        (), "seeds to run; default: from 0, as many as the suite usually has", at_least=0, below=2**31
     )
     only: tuple[str, ...] = option((), "only these subjects (loso), sensors (sensors) or folds (folds: 0of5)")
     folds: int = option(DEFAULT_FOLDS, "number of folds of the suite folds", at_least=2)
@@ -45,7 +45,9 @@ class SuiteOptions(Options):
         (0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on", above=0, at_most=1
     )
     draws: int = option(5, "random draws of each share", at_least=1)
-    student_shares: tuple[float, ...] = option((), "those of them that the suite labels also trains students on")
+    student_shares: tuple[float, ...] = option(
+        (), "shares, among --shares, on which the suite labels also trains students"
+    )
     pseudo_labels: str = option(
         NO_PSEUDO_LABELS, "as in distill, for the students of the suite labels", choices=PSEUDO_LABELS
     )
@@ -55,8 +57,10 @@ class SuiteOptions(Options):
     )
     sources: tuple[str, ...] = option(SOURCES, "sources of windows that the suite ablation compares", choices=SOURCES)
     criteria: tuple[str, ...] = option(CRITERIA, "pruning criteria that the suite ablation compares", choices=CRITERIA)
-    out_of_fold: str | None = option(None, "out-of-fold predictions of the student, to calibrate it (accuracy)")
-    out_of_fold_nano: str | None = option(None, "out-of-fold predictions of the nano student, to calibrate it")
+    out_of_fold: str | None = option(
+        None, "out-of-fold predictions of the student, to calibrate it; suite accuracy only"
+    )
+    out_of_fold_nano: str | None = option(None, "the same of the nano student")
     runs: str = option("runs/suite", "folder for checkpoints and packages")
     results: str = option("docs/results", "folder for the result files")
     replace: bool = option(False, "measure again and replace result files of another configuration")
