@@ -7,6 +7,7 @@ data sets: ridge regression with leave-one-out selection of its strength on the 
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from edgehar.errors import ConfigError, DataError
@@ -80,7 +81,11 @@ def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> MiniRo
     transform: Any = MiniRocket(n_kernels=kernels, random_state=seed)
     scaler: Any = StandardScaler(with_mean=False)
     ridge: Any = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
-    ridge.fit(scaler.fit_transform(transform.fit_transform(signals)), train.label)
-    predicted = ridge.predict(scaler.transform(transform.transform(stacked(test))))
+    threads = torch.get_num_threads()
+    try:
+        ridge.fit(scaler.fit_transform(transform.fit_transform(signals)), train.label)
+        predicted = ridge.predict(scaler.transform(transform.transform(stacked(test))))
+    finally:
+        torch.set_num_threads(threads)  # numba changes the thread count of the OpenMP runtime that torch uses, too
     fitted = (transform.parameters[-1], scaler.scale_, ridge.coef_, ridge.intercept_)
     return MiniRocketResult(np.asarray(predicted, np.int64), int(sum(np.size(array) for array in fitted)))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from edgehar.errors import ConfigError
 from edgehar.signals.windows import Windows, cut, fit_normalisation
@@ -40,3 +41,14 @@ def test_minirocket_is_deterministic_and_fitted_to_training_windows_only(windows
 def test_too_few_kernels_are_refused(windows: Windows) -> None:
     with pytest.raises(ConfigError, match="--kernels 5: expected 84"):
         minirocket(windows, windows, 5, 0)
+
+
+def test_minirocket_does_not_change_the_number_of_torch_threads(windows: Windows) -> None:
+    pytest.importorskip("aeon", reason="MiniRocket needs the baselines extra")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        minirocket(windows, windows, 84, 0)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
