@@ -62,7 +62,7 @@ def synthetic_arrays(
     """Inputs and outputs of both graphs on synthetic windows, by name.
 
     `pool` times as many windows are drawn, and those with the largest margin between the two highest logits are kept:
-    on most noise the network is undecided, and a prediction that flips there with the precision says nothing.
+    on most noise the network is undecided, and a prediction that changes there with the precision is no error.
     """
     features, valid = sampler.draw(windows * pool, update_generator(seed, 0))
     with torch.no_grad():

@@ -52,8 +52,8 @@ class SourceConfig(Options):
 
     source: tuple[str, ...] = option(
         (),
-        "one or several sources, which share each batch equally; default: means, smooth or inverted, the first for "
-        "which the checkpoint holds enough",
+        "sources, several with equal shares of each batch (default: the first of means, smooth and inverted for which "
+        "the checkpoint holds enough)",
         choices=SOURCES,
     )
     people: int = option(20, "simulated subjects to draw from", at_least=1)
