@@ -3,10 +3,9 @@
 The names below are imported on first use, so that `import edgehar` needs neither torch nor onnxruntime.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from edgehar import errors
+
+TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than everything else here
 
 if TYPE_CHECKING:
     from edgehar.deploy.recognizer import Recognizer, load
@@ -28,13 +27,17 @@ _MODULE_OF = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562)."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker reports any other name
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use (PEP 562)."""
+        import importlib
+
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
