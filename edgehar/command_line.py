@@ -145,7 +145,7 @@ class Parser(Generic[T]):
             raise ConfigError(f"{self.prog}: no option is named {', '.join(sorted(unknown))}")
         try:
             return build(self.config_type, preset_values | given)
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, OverflowError) as problem:
             raise ConfigError(f"{self.prog}: {problem}; see {self.prog} --help") from None
 
     def parse(self, argv: list[str] | None) -> T:

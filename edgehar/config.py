@@ -47,9 +47,9 @@ class Bounds:
             return True
         if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
             return False
-        number = float(cast(float, value))
+        number = cast(float, value)  # not converted: a whole number may be too large for a float
         return (
-            math.isfinite(number)
+            (isinstance(value, Integral) or math.isfinite(number))
             and (self.at_least is None or number >= self.at_least)
             and (self.above is None or number > self.above)
             and (self.at_most is None or number <= self.at_most)
@@ -64,7 +64,8 @@ class Bounds:
         low = f"from {self.at_least:.10g}" if self.at_least is not None else low
         high = f"below {self.below:.10g}" if self.below is not None else ""
         high = f"up to {self.at_most:.10g}" if self.at_most is not None else high
-        return " ".join(("a whole number" if whole else "a number", *filter(None, (low, high))))
+        limits = " and ".join(filter(None, (low, high))) if self.at_least is None else f"{low} {high}".strip()
+        return f"{'a whole number' if whole else 'a number'} {limits}"
 
 
 def option(

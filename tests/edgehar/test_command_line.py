@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgehar.command_line import Parser, words_of
-from edgehar.config import Options, group, option, positional, seed_option
+from edgehar.config import Bounds, Options, group, option, positional, seed_option
 from edgehar.errors import ConfigError
 
 
@@ -106,3 +106,10 @@ def test_preset_may_be_an_option_of_a_verb_without_presets(capsys: pytest.Captur
     assert parser.parse(["--preset", "large"]).preset == "large"
     with pytest.raises(ConfigError, match="--preset huge"):
         parser.parse(["--preset", "huge"])
+
+
+def test_whole_number_too_large_for_a_float_is_compared_like_any_other() -> None:
+    assert not Bounds(at_least=0, below=2**31).accepts(10**400, whole=True)
+    assert Bounds(above=0).accepts(10**400, whole=True)
+    with pytest.raises(ConfigError):
+        PARSER.build({"kind": "lstm", "out": Path("x"), "rate": 10**400})
