@@ -57,11 +57,6 @@ class Normalisation:
         return Normalisation({spec.name: np.ones((spec.groups, 2), np.float32) for spec in specs})
 
 
-def check_signal(values: Floats, spec: ModalitySpec, where: str) -> Floats:
-    """One signal as (T, C) float32; see `check_shape`."""
-    return check_shape(np.asarray(values, np.float32), spec, where)
-
-
 def check_shape(array: NDArray[AnyFloat], spec: ModalitySpec, where: str) -> NDArray[AnyFloat]:
     """One signal as (T, C).
 
