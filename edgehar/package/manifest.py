@@ -47,6 +47,7 @@ MODALITY_TYPES: dict[str, type] = {
     "parents": list,
     "vertical": int,
 }
+OPTIONAL_TYPES: dict[str, type] = {"columns": list, "lost_joints": bool}
 WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
 MAX_MODALITIES, MAX_LABELS, MAX_PRECISIONS = 32, 4096, 16
 MAX_VALUES = 1 << 24
@@ -123,7 +124,7 @@ class Manifest:
         found = "{} modalities, {} labels, {} precisions".format(*counts)
         _require(fits, found, f"at most {MAX_MODALITIES}, {MAX_LABELS} and {MAX_PRECISIONS}")
         texts = [self.name, *self.labels, *self.graphs, *(spec.name for spec in self.modalities)]
-        texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints)]
+        texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints, *spec.columns)]
         for text in texts:
             printable = len(text) <= MAX_CHARACTERS and not any(unicodedata.category(char) == "Cc" for char in text)
             _require(printable, f"the name {text[:40]!r}", f"up to {MAX_CHARACTERS} characters, no control characters")
@@ -176,11 +177,12 @@ class Manifest:
         calibrated = "calibration" in fields
         calibration = fields.pop("calibration", None)
         fields = _typed(fields, MANIFEST_TYPES, "manifest")
-        specs = [_typed(spec, MODALITY_TYPES, "modality") for spec in fields["modalities"]]
+        specs = [_typed_modality(spec) for spec in fields["modalities"]]
         window = _typed(fields["window"], WINDOW_TYPES, "window")
         _typed(fields["macs"], {"step": int, "head": int, "window": int}, "macs")
-        for texts in (fields["labels"], *(spec["joints"] for spec in specs)):
-            _require(all(isinstance(text, str) for text in texts), "a label or joint that is not a text", "texts")
+        for texts in (fields["labels"], *(spec[key] for spec in specs for key in ("joints", "columns") if key in spec)):
+            found = "a label, joint or column that is not a text"
+            _require(all(isinstance(text, str) for text in texts), found, "texts")
         for spec in specs:
             _require(all(type(parent) is int for parent in spec["parents"]), "parents", "whole numbers")
         for precision, parts in fields["graphs"].items():
@@ -205,6 +207,12 @@ def _require(condition: bool, found: str, expected: str) -> None:
         raise PackageError(f"manifest: {found}; expected {expected}; export the model again")
 
 
+def _typed_modality(entry: Any) -> Json:
+    """As `_typed`, with the optional keys of a modality."""
+    optional = {key: kind for key, kind in OPTIONAL_TYPES.items() if isinstance(entry, dict) and key in entry}
+    return _typed(entry, MODALITY_TYPES | optional, "modality")
+
+
 def _typed(entry: Any, types: dict[str, type], where: str) -> Json:
     """A copy of the entry; raises PackageError unless it is a dict with exactly these keys and JSON types."""
     _require(isinstance(entry, dict), where, "a JSON object")
@@ -214,6 +222,6 @@ def _typed(entry: Any, types: dict[str, type], where: str) -> Json:
     )
     for key, kind in types.items():
         allowed = {float: (int, float), list: (list, tuple)}.get(kind, (kind,))
-        has_type = isinstance(entry[key], allowed) and not isinstance(entry[key], bool)
+        has_type = isinstance(entry[key], allowed) and isinstance(entry[key], bool) == (kind is bool)
         _require(has_type, f"{where}: {key} is of type {type(entry[key]).__name__}", kind.__name__)
     return dict(entry)

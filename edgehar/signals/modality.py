@@ -12,6 +12,9 @@ from edgehar.errors import DataError
 RESERVED_TENSOR_NAMES = ("valid", "token", "tokens", "logits")
 """Inputs and outputs of the exported graphs, which no modality may have as its name."""
 
+OPTIONAL_FIELDS = ("columns", "lost_joints")
+"""Fields that the JSON form omits when they are empty, so that descriptions without them stay the same."""
+
 MAX_TRUSTED_PAUSE_S = 60.0
 """Timestamps may span this many seconds, however few samples there are."""
 MAX_TIME_RATIO = 100.0
@@ -32,6 +35,8 @@ class ModalitySpec:
         joints: names of the joints of a skeleton, otherwise empty.
         parents: index of each joint's parent; the root joint is its own parent.
         vertical: axis of a skeleton that is parallel to gravity (0, 1 or 2).
+        columns: names of the channels, by which CSV files are read; empty if unknown.
+        lost_joints: whether joints of a skeleton may be lost (NaN in all channels of the joint) one by one.
     """
 
     name: str
@@ -43,6 +48,8 @@ class ModalitySpec:
     joints: tuple[str, ...] = ()
     parents: tuple[int, ...] = ()
     vertical: int = 1
+    columns: tuple[str, ...] = ()
+    lost_joints: bool = False
 
     def __post_init__(self) -> None:
         """Raise DataError for an inconsistent declaration."""
@@ -59,16 +66,27 @@ class ModalitySpec:
             raise DataError(
                 f"modality {self.name}: patch {self.patch}, rate {self.rate_hz} Hz; expected numbers above 0"
             )
-        if self.joints and (self.group != 3 or len(self.joints) != self.groups or len(self.parents) != self.groups):
+        if self.joints and (
+            self.group not in (2, 3) or len(self.joints) != self.groups or len(self.parents) != self.groups
+        ):
             raise DataError(
                 f"modality {self.name}: {len(self.joints)} joints and {len(self.parents)} parents for "
-                f"{self.channels} channels; expected one of each per 3 channels of a skeleton"
+                f"{self.channels} channels in groups of {self.group}; expected one of each per 3 channels of a "
+                "skeleton, or per 2 with group 2"
             )
-        if any(not 0 <= parent < len(self.joints) for parent in self.parents) or (self.joints and self.vertical > 2):
+        valid_axis = not self.joints or 0 <= self.vertical < self.group
+        if any(not 0 <= parent < len(self.joints) for parent in self.parents) or not valid_axis:
             raise DataError(
                 f"modality {self.name}: parents {self.parents}, vertical {self.vertical}; expected joint indices and "
-                "an axis from 0 to 2"
+                f"an axis from 0 to {self.group - 1}"
             )
+        if self.columns and (len(self.columns) != self.channels or len(set(self.columns)) != self.channels):
+            raise DataError(
+                f"modality {self.name}: columns {', '.join(self.columns)}; expected {self.channels} different names, "
+                "one for each channel"
+            )
+        if self.lost_joints and not self.joints:
+            raise DataError(f"modality {self.name}: lost_joints without joints; expected a skeleton; remove it")
 
     @property
     def groups(self) -> int:
@@ -106,14 +124,18 @@ class ModalitySpec:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for JSON; `from_json` is its inverse."""
-        return asdict(self)
+        entry = asdict(self)
+        for name in OPTIONAL_FIELDS:
+            if not entry[name]:
+                del entry[name]
+        return entry
 
     @staticmethod
     def from_json(entry: dict[str, Any]) -> "ModalitySpec":
         """A specification from its JSON form; raises DataError for a missing or unexpected field."""
         try:
             fields = dict(entry)
-            for name in ("joints", "parents"):
+            for name in ("joints", "parents", "columns"):
                 fields[name] = tuple(fields.get(name, ()))
             return ModalitySpec(**fields)
         except TypeError as problem:

@@ -67,7 +67,7 @@ class Checkpoint:
 
 def info_to_json(info: DatasetInfo) -> dict[str, Any]:
     """The data set's modalities, labels and window as a plain dict."""
-    return asdict(info)
+    return asdict(info) | {"modalities": [spec.to_json() for spec in info.modalities]}
 
 
 def info_from_json(entry: dict[str, Any]) -> DatasetInfo:

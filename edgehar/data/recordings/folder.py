@@ -42,9 +42,10 @@ def load(root: Path) -> Dataset:
 
 def _header(dataset: Dataset) -> dict[str, Any]:
     info = dataset.info
+    extended = any(spec.columns or spec.lost_joints or spec.is_skeleton and spec.group == 2 for spec in info.modalities)
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if extended else 1,
         "name": info.name,
         "kind": next(kind for kind, window in KINDS.items() if window == info.window.kind),
         "window": {"steps": info.window.steps, "step_s": info.window.step_s, "hop": info.window.hop},
@@ -87,6 +88,8 @@ def _write_npy(folder: Path, clip: Clip, modality: str) -> None:
 def _channel_names(dataset: Dataset, modality: str) -> tuple[str, ...]:
     """Column names: joint_axis for a skeleton, otherwise sensor and channel by number."""
     spec = dataset.info.modality(modality)
+    if spec.columns:
+        return spec.columns
     axes = "xyz" if spec.group == 3 else [str(axis) for axis in range(spec.group)]
     groups = spec.joints or tuple(f"sensor{group}" for group in range(spec.groups))
     return tuple(f"{group}_{axis}".replace(",", " ") for group in groups for axis in axes)

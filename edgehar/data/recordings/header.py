@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from edgehar.errors import DataError
-from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.modality import OPTIONAL_FIELDS, ModalitySpec
 
 FORMAT = "edgehar-recordings"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 has neither `columns` nor `lost_joints`, and skeletons of three dimensions only."""
+FORMAT_VERSIONS = (1, 2)
 HEADER_NAME = "recordings.json"
 KINDS = {"clips": "clip", "continuous": "sliding"}
 """Kind of recordings -> kind of window."""
@@ -23,16 +25,17 @@ _REQUIRED = ("format", "format_version", "name", "kind", "modalities", "labels")
 _KEYS = (*_REQUIRED, "window", "licence", "citation")
 _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
-    "joints": (list,), "parents": (list,), "vertical": (int,), "steps": (int,), "step_s": (int, float), "hop": (int,),
+    "joints": (list,), "parents": (list,), "vertical": (int,), "columns": (list,), "lost_joints": (bool,), "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
 _TYPE_NAMES: dict[tuple[type, ...], str] = {
     (str,): "text",
     (int,): "a whole number",
     (int, float): "a number",
     (list,): "a list",
+    (bool,): "true or false",
 }
 _MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
-_MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical")
+_MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "vertical", *OPTIONAL_FIELDS)
 _WINDOW_KEYS = ("steps", "step_s", "hop")
 RESERVED_FOLDERS = ("segments",)
 """Folders of the format, which no modality may have as its name."""
@@ -93,7 +96,7 @@ class _ProblemList:
             value = entry.get(key)
             if key not in entry or kinds is None:
                 continue
-            has_type = isinstance(value, kinds) and not isinstance(value, bool)
+            has_type = isinstance(value, kinds) and isinstance(value, bool) == (kinds == (bool,))
             if not has_type or (isinstance(value, float) and not math.isfinite(value)):
                 self.add(f"{where}: {key} is {value!r}; expected {_TYPE_NAMES[kinds]}; correct it", key)
         return len(self.found) == before
@@ -130,8 +133,10 @@ def _modality(entry: object, problems: _ProblemList) -> ModalitySpec | None:
     if not problems.check_keys(fields, _MODALITY_KEYS, _MODALITY_REQUIRED, where):
         return None
     parents = cast("list[object]", fields.get("parents", []))
-    if not _is_name_list(fields.get("joints", [])) or any(type(parent) is not int for parent in parents):
-        problems.add(f"{where}: expected joints as a list of names and parents as a list of indices", str(name))
+    named = all(_is_name_list(fields.get(key, [])) for key in ("joints", "columns"))
+    if not named or any(type(parent) is not int for parent in parents):
+        message = f"{where}: expected joints and columns as lists of names, parents as a list of indices"
+        problems.add(message, str(name))
         return None
     try:
         spec = ModalitySpec.from_json({"patch": 1} | fields)
@@ -166,9 +171,10 @@ def read_header(path: Path) -> tuple[Header | None, list[Problem]]:
         problems.add(f"found {type(content).__name__}; expected a JSON object; see docs/own-data.md")
         return None, problems.found
     entry = cast("dict[str, Any]", content)
-    if entry.get("format") != FORMAT or entry.get("format_version") != FORMAT_VERSION:
-        found = f"format {entry.get('format')!r} version {entry.get('format_version')!r}"
-        problems.add(f"{found}; expected {FORMAT!r} version {FORMAT_VERSION}; see docs/own-data.md", "format")
+    version = entry.get("format_version")
+    if entry.get("format") != FORMAT or isinstance(version, bool) or version not in FORMAT_VERSIONS:
+        found = f"format {entry.get('format')!r} version {version!r}"
+        problems.add(f"{found}; expected {FORMAT!r} version 1 or {FORMAT_VERSION}; see docs/own-data.md", "format")
         return None, problems.found
     problems.check_keys(entry, _KEYS, _REQUIRED, "top level")
     for key in ("licence", "citation"):

@@ -117,7 +117,7 @@ def test_a_blank_line_between_rows_is_a_row_of_one_column(tmp_path: Path) -> Non
     ("change", "found"),
     [
         ({"colour": 1}, "unknown key 'colour'"),
-        ({"format_version": 2}, "format 'edgehar-recordings' version 2; expected"),
+        ({"format_version": 3}, "format 'edgehar-recordings' version 3; expected"),
         ({"kind": "video"}, "kind 'video'; expected clips or continuous"),
         ({"labels": ["wave", "wave"]}, "labels ['wave', 'wave']"),
         ({"labels": "wave"}, "labels 'wave'"),
