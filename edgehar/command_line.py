@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import shlex
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
@@ -177,19 +176,19 @@ class Action(Generic[T]):
 
 
 def words_of(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as a command line shows them.
+    """Settings as the words of a command line, not quoted; see `edgehar.provenance.shell_text`.
 
-    `--name value`, `--name` or `--no-name`, tuples separated by commas, `--name='--value'` for a text that starts
-    like an option.
+    `--name value`, `--name` or `--no-name`, tuples separated by commas, `--name=--value` for a text that starts like an
+    option.
     """
     words: list[str] = []
     for name, value in settings.items():
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, str) and value.startswith("-"):
-            words.append(f"{flag}={shlex.quote(value)}")
         else:
             items: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
-            words += [flag, ",".join(map(str, items))]
+            text = ",".join(map(str, items))
+            like_an_option = text.startswith("-") and not isinstance(value, (int, float))
+            words += [f"{flag}={text}"] if like_an_option else [flag, text]
     return words

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import resource
+import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -52,13 +53,28 @@ def stamp() -> dict[str, Any]:
     }
 
 
-def portable(words: Sequence[str]) -> str:
+def _quoted(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}" if equals and name.startswith("--") else shlex.quote(word)
+
+
+def shell_text(words: Sequence[str]) -> str:
+    """A command as a shell takes it; of a word like `--name=value`, the value alone is quoted."""
+    return " ".join(map(_quoted, words))
+
+
+def portable_words(words: Sequence[str]) -> list[str]:
     """A command without paths of one machine: no --root, absolute paths reduced to their last part."""
     remaining = list(words)
     while "--root" in remaining:
         index = remaining.index("--root")
         del remaining[index : index + 2]
-    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in remaining)
+    return [Path(word).name if Path(word).is_absolute() else word for word in remaining]
+
+
+def portable(words: Sequence[str]) -> str:
+    """`portable_words` as a shell takes them."""
+    return shell_text(portable_words(words))
 
 
 def resident_mb() -> int:

@@ -47,7 +47,7 @@ from edgehar.errors import ConfigError, PackageError
 from edgehar.files.atomic import check_writable, write_json
 from edgehar.package.folder import EdgePackage, check_result
 from edgehar.package.manifest import Manifest
-from edgehar.provenance import portable, stamp
+from edgehar.provenance import portable, portable_words, stamp
 
 MIN_RUNS = 500
 MIN_TUNING_RUNS = 100
@@ -221,7 +221,7 @@ def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[s
         "format_version": FORMAT_VERSION,
         "command": portable(command_words(config)),
         **stamp(),
-        "package": portable([config.package]),
+        "package": portable_words([config.package])[0],
         "manifest_sha256": manifest_sha256(package),
         "name": manifest.name,
         "threads": config.threads,

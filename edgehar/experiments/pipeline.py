@@ -29,6 +29,7 @@ from edgehar.experiments.stage import (
     training_stage,
 )
 from edgehar.files.atomic import digest_of, locked, write_json
+from edgehar.provenance import shell_text
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def command_of(options: PipelineOptions) -> str:
         "out": options.out,
         **options.shortened(),
     }
-    return " ".join(["edgehar", "pipeline", *words_of(settings)])
+    return shell_text(["edgehar", "pipeline", *words_of(settings)])
 
 
 def check_folder(folder: Path, data: DataOptions) -> None:

@@ -16,7 +16,7 @@ from edgehar.command_line import words_of
 from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError, EdgeharError
 from edgehar.files.atomic import digest_of, read_json, sha256, write_json
-from edgehar.provenance import resident_mb, stamp
+from edgehar.provenance import resident_mb, shell_text, stamp
 
 Settings = dict[str, Any]
 """Options of a verb by field name, "preset" among them; omitted options have their defaults."""
@@ -55,7 +55,7 @@ class Stage:
     @property
     def command(self) -> str:
         """The command line, for display."""
-        return " ".join(("edgehar", self.verb, *self.words()))
+        return shell_text(("edgehar", self.verb, *self.words()))
 
     def options(self) -> Any:
         """The options object of the verb; raises ConfigError for settings out of bounds."""

@@ -1,5 +1,6 @@
 """Options dataclasses, the parsers made from them, and the command lines that give them."""
 
+import shlex
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from edgehar.command_line import Parser, words_of
 from edgehar.config import Bounds, Options, group, option, positional, seed_option
 from edgehar.errors import ConfigError
+from edgehar.provenance import shell_text
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,22 @@ def test_command_line_of_options_gives_the_options_back() -> None:
     options = PARSER.parse([*GIVEN, "--shares", "0.25", "--fast", "--text=--x 1", "--depth", "3"])
     words = PARSER.words(options)
     assert words[:3] == ["edgehar", "example", "tcn"]
-    assert PARSER.parse([word.replace("'", "") for word in words[2:]]) == options
+    assert PARSER.parse(words[2:]) == options
+
+
+@pytest.mark.parametrize("text", ["--x 1", " --x 1", "a b", "$(x) 'y'", "*", "", "-", "plain"])
+def test_shown_command_gives_the_options_back_in_a_shell(text: str) -> None:
+    options = PARSER.build({"kind": "tcn", "out": Path("my folder/out.json"), "text": text})
+    words = shlex.split(shell_text(PARSER.words(options)))
+    assert PARSER.parse(words[2:]) == options
+
+
+def test_shown_command_quotes_only_what_needs_it() -> None:
+    words = [
+        "edgehar",
+        *words_of({"prune": "--updates 400", "finetune": " --x 1", "shares": (0.5, 1.0), "data": "a b"}),
+    ]
+    assert shell_text(words) == "edgehar --prune='--updates 400' --finetune ' --x 1' --shares 0.5,1.0 --data 'a b'"
 
 
 @pytest.mark.parametrize(

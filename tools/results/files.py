@@ -1,5 +1,6 @@
 """Loads the result files and groups them by data set, pipeline run and measurement."""
 
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def load(docs: Path) -> list[Group]:
 
 def _data_of(run: Run) -> str:
     """Data set, and options of the run that are not the default."""
-    recipe, words = run["config"]["recipe"], run["command"].split()
+    recipe, words = run["config"]["recipe"], shlex.split(run["command"])
     parts = [run["dataset"]["name"]]
     for option in ("--split", "--modalities", "--without"):
         parts += [f"{option[2:]} {words[words.index(option) + 1]}"] if option in words else []

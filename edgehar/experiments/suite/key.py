@@ -10,7 +10,7 @@ from edgehar.experiments.stage import Stage
 from edgehar.experiments.suite.options import SuiteOptions
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import digest_of, sha256
-from edgehar.provenance import portable
+from edgehar.provenance import portable_words
 from edgehar.renamed_keys import stored_option
 from edgehar.signals.clip import Dataset
 
@@ -31,7 +31,9 @@ def contents_of(dataset: Dataset) -> str:
 def key_of(run: Run, options: SuiteOptions, contents: str) -> str:
     """Digest of a run's configuration, independent of folders: recordings, settings of every stage, files it reads."""
     folder = str(run.folder)
-    stages = [portable([word.removeprefix(folder) for word in _stored_words(stage)]) for stage in run.stages]
+    stages = [
+        " ".join(portable_words([word.removeprefix(folder) for word in _stored_words(stage)])) for stage in run.stages
+    ]
     files = [sha256(Path(path)) for path in (options.out_of_fold, options.out_of_fold_nano) if path is not None]
     return digest_of([FORMAT_VERSION, run.name, contents, stages, files])
 
