@@ -1,6 +1,7 @@
 """Recognises a live stream at constant cost per hop: new steps through the encoder, one window through the head."""
 
 import math
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,9 @@ class StreamRecognizer:
     recording. A window without a valid step has no prediction. Samples may arrive twice or out of order: of equal
     timestamps the last to arrive is used, and a sample too late for its step is lost. Clock jumps are handled by
     `edgehar.deploy.stream.clock`.
+
+    Several threads may use one stream, such as one for each sensor: a call waits until the other threads' calls have
+    returned. A prediction is returned by the call that completes its window, whichever thread that is.
 
     Args:
         recognizer: the opened package; one of kind "clip" slides here with the manifest's `step_s` and `hop`.
@@ -75,10 +79,15 @@ class StreamRecognizer:
         self._counts = {name: SampleCounts() for name in self._specs}
         self._sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
         self._window, self._smoother = TokenWindow(recognizer), Smoother(smoothing, margin)
-        self.reset()
+        self._lock = threading.Lock()
+        self._reset()
 
     def reset(self) -> None:
         """Discard all samples and state except the counts; the next sample starts a new stream."""
+        with self._lock:
+            self._reset()
+
+    def _reset(self) -> None:
         for name, sensor in self._sensors.items():
             sensor.merge()  # updates the counts
             self._clocks[name].discard_pending()
@@ -112,19 +121,18 @@ class StreamRecognizer:
             DataError: unknown modality, wrong shape or invalid timestamps; the stream is then unchanged.
             ConfigError: the sensor is not among those the stream was opened for.
         """
-        if modality not in tuple(self._sensors):  # a lookup in the dict would fail on an unhashable value
+        if modality not in tuple(self._specs):  # a lookup in the dict would fail on an unhashable value
             self._recognizer.check_modalities([modality])
-            raise ConfigError(
-                f"modality {modality}: the stream was opened for {', '.join(self._sensors)}; add it there"
-            )
+            raise ConfigError(f"modality {modality}: the stream was opened for {', '.join(self._specs)}; add it there")
         rows = as_rows(samples, self._specs[modality])
         times = as_times(times_s, len(rows), modality, in_order=False)
         offset_s = self._offsets_s.get(modality, 0.0)
         if offset_s:
             times = times + offset_s
         first_s, last_s = time_bounds(times)
-        predictions = self._receive(modality, rows, times, first_s, last_s)
-        self._counts[modality].add(len(rows), first_s, last_s)
+        with self._lock:
+            predictions = self._receive(modality, rows, times, first_s, last_s)
+            self._counts[modality].add(len(rows), first_s, last_s)
         return predictions
 
     def _receive(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:
@@ -150,7 +158,7 @@ class StreamRecognizer:
             if not restarted and self._is_restart(modality, first_s):
                 for other in self._sensors.values():
                     other.discard_from(-math.inf)
-                self.reset()
+                self._reset()
                 restarted = True
             if restarted:
                 times = accepted.times_s + start_s
@@ -165,6 +173,10 @@ class StreamRecognizer:
 
     def flush(self) -> list[Prediction]:
         """Compute the whole steps that remain at the end of a recording, then reset the stream."""
+        with self._lock:
+            return self._flush()
+
+    def _flush(self) -> list[Prediction]:
         predictions: list[Prediction] = []
         for name, sensor in self._sensors.items():
             for accepted in self._clocks[name].flush(self._others_s(name)):
@@ -174,7 +186,7 @@ class StreamRecognizer:
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
         while self._next_end() <= steps:
             predictions += self._compute_hop(None)
-        self.reset()
+        self._reset()
         return predictions
 
     @property
@@ -185,9 +197,10 @@ class StreamRecognizer:
     @property
     def counts(self) -> dict[str, SampleCounts]:
         """Modality -> counts of received and unused samples since the stream was created."""
-        for sensor in self._sensors.values():
-            sensor.merge()
-        return {name: replace(one) for name, one in self._counts.items()}
+        with self._lock:
+            for sensor in self._sensors.values():
+                sensor.merge()
+            return {name: replace(one) for name, one in self._counts.items()}
 
     def _is_restart(self, modality: str, first_s: float) -> bool:
         """Whether by now every sensor's clock was set back to before the stream's start, so that a new one begins."""
