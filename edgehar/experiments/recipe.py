@@ -15,8 +15,11 @@ from edgehar.experiments.stage import TRAININGS, Settings, Stage, data_settings,
 LAST = TRAININGS[1:]
 """Trainings that a run can end with."""
 
+POSITIONAL = "checkpoint"
+"""The only positional argument of a training, set by the run."""
+
 SET_BY_THE_RUN = (
-    "out", "seed", "checkpoint", "teacher", "pretrained", "data", "root", "split", "modalities", "without",
+    "out", "seed", "teacher", "pretrained", "data", "root", "split", "modalities", "without",
 )  # fmt: skip
 """Options of a training that a recipe cannot have."""
 
@@ -40,13 +43,16 @@ class Recipe(Options):
             self.reject(verb, SET_BY_THE_RUN)
 
     def more(self, verb: str) -> Settings:
-        """The further options of a training; raises ConfigError for an unclosed quote."""
+        """The further options of a training; raises ConfigError for an unclosed quote, or a word that is no option."""
         text = str(getattr(self, verb))
         try:
             words = shlex.split(text)
         except ValueError as problem:
             raise ConfigError(f"--{verb} {text!r}: {problem}; close the quotes") from None
-        return verbs.given(verb, words) if words else {}
+        settings = verbs.given(verb, words) if words else {}
+        if POSITIONAL in settings:
+            raise ConfigError(f"--{verb}={text!r}: found the word {settings[POSITIONAL]!r}; expected options; omit it")
+        return settings
 
     def reject(self, verb: str, names: Collection[str]) -> None:
         """Raise ConfigError if the further options of a training are among these, which the run sets."""

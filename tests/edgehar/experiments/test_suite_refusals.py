@@ -84,6 +84,7 @@ def test_excluded_activities_must_be_in_the_test_recordings(tmp_path: Path) -> N
         (lambda: SuiteOptions(("accuracy",), seeds=(0, 0)), "--seeds 0,0"),
         (lambda: SuiteOptions(("accuracy",), recipe=Recipe(prune="--rounds 9")), "--prune with --suite accuracy"),
         (lambda: SuiteOptions(("compression",), recipe=Recipe(prune="--macs 0.2")), "--macs"),
+        (lambda: Recipe(prune="student --rounds 9"), "--prune='student --rounds 9': found the word 'student'"),
         (
             lambda: SuiteOptions(("compression",), recipe=Recipe(prune="--generator-steps 9")),
             "--generator-steps .* inverted, means, recordings",
