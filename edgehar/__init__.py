@@ -41,4 +41,4 @@ if not TYPE_CHECKING:  # a type checker reports any other name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -190,7 +190,7 @@ loaded = {"torch", "onnxruntime", "numpy"} & set(sys.modules)
 assert not loaded, loaded
 for name in edgehar.__all__:
     getattr(edgehar, name)
-assert set(edgehar.__all__) <= set(dir(edgehar))
+assert dir(edgehar) == sorted(edgehar.__all__)
 assert "torch" not in sys.modules
 try:
     edgehar.no_such_name
