@@ -38,7 +38,7 @@ from edgehar.signals.clip import Clip, Dataset
 from edgehar.signals.windows import Windows, cut
 
 OTHER_MODES = (
-    "\nWhole protocols, training included: edgehar evaluate --suite NAME; see edgehar evaluate --suite accuracy --help."
+    "\nWhole protocols, training included: see edgehar evaluate --suite --help."
     "\nContinuous recordings as a live stream: edgehar evaluate PACKAGE --stream; see edgehar evaluate --stream --help."
 )
 
