@@ -6,7 +6,8 @@ from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
 from edgehar.deploy.stream.sample_counts import SampleCounts
 from edgehar.signals.clip import Bools, Floats, Times, all_true
 from edgehar.signals.modality import ModalitySpec
-from edgehar.signals.preprocess import MAX_GAP_FRAMES, Normalisation, interpolate, prepare
+from edgehar.signals.preprocess import Normalisation, prepare
+from edgehar.signals.resampling import fill, gap_rule
 from edgehar.signals.windows import concatenated
 
 MAX_UNMERGED_PUSHES = 256
@@ -39,7 +40,8 @@ class SensorBuffer:
         """Start without samples."""
         self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
         self.reorder_s, self._counts = reorder_s, counts or SampleCounts()
-        self.longest_gap_s = MAX_GAP_FRAMES * frame_s
+        self._gaps = gap_rule(spec, frame_s)
+        self.longest_gap_s = self._gaps.max_gap_s
         self._times_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
         self._valid: Bools = np.zeros(0, bool)
@@ -141,7 +143,7 @@ class SensorBuffer:
                 values, times_s = values[:-1], times_s[:-1]
             if now_s is not None and len(times_s) and now_s - times_s[-1] > self.longest_gap_s:
                 values, times_s = np.concatenate([values, np.zeros_like(values[:1])]), np.append(times_s, now_s)
-        frames, frame_valid = interpolate(values, times_s, grid_s, self.longest_gap_s)
+        frames, frame_valid = fill(values, times_s, grid_s, self._gaps)
         features, step_valid = prepare(
             frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._last_frame
         )

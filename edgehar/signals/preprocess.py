@@ -1,4 +1,4 @@
-"""Preprocessing: resampling of samples to a grid, and features of the frames on it.
+"""Preprocessing: features of the frames that `edgehar.signals.resampling` gives.
 
 A feature depends on its own frame and the previous one only, so that a stream computes the same values as a whole
 recording. Joints of a skeleton are relative to the root joint, whose motion is kept; other sensors are used unchanged.
@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
-from edgehar.signals.clip import Bools, Clip, Floats, Times, all_true, true_mask
+from edgehar.signals.clip import Bools, Floats, all_true, true_mask
 from edgehar.signals.modality import ModalitySpec
 
 AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
-
-MAX_GAP_FRAMES = 8
-"""Longest gap, in frames of the grid, that is interpolated."""
 
 
 @dataclass(frozen=True)
@@ -71,75 +68,6 @@ def check_shape(array: NDArray[AnyFloat], spec: ModalitySpec, where: str) -> NDA
             f"with at least one sample; put time first and give {spec.channels} channels"
         )
     return array
-
-
-def resample(values: Floats, valid: Bools, times_s: Times, grid_s: Times, max_gap_s: float) -> tuple[Floats, Bools]:
-    """Linear interpolation of the valid samples at the points of a grid.
-
-    Args:
-        values: (T, C) samples.
-        valid: (T,) True where a sample is usable.
-        times_s: (T,) non-decreasing seconds; the last of several samples with the same time is used.
-        grid_s: (L,) increasing seconds.
-        max_gap_s: longest interval between two samples in which grid points are valid; points up to half of it
-            before the first or after the last sample are valid, too.
-
-    Returns:
-        (L, C) float32 and (L,) bool; frames that are not valid are 0.
-    """
-    keep = valid.copy()
-    keep[:-1] &= times_s[1:] > times_s[:-1]
-    return interpolate(values[keep], times_s[keep], grid_s, max_gap_s)
-
-
-def interpolate(values: Floats, times_s: Times, grid_s: Times, max_gap_s: float) -> tuple[Floats, Bools]:
-    """`resample` of valid samples (N, C) at increasing times (N,)."""
-    if len(times_s) < 2:
-        near = np.abs(grid_s - times_s[0]) <= max_gap_s if len(times_s) else np.zeros(len(grid_s), bool)
-        frames = np.zeros((len(grid_s), values.shape[1]), np.float32)
-        frames[near] = values[:1]
-        return frames, near
-    right = times_s.searchsorted(grid_s)  # (L,)
-    within = bool(len(grid_s) and times_s[0] <= grid_s[0] and right[-1] < len(times_s))
-    if not within or not right[0]:
-        right = np.minimum(np.maximum(right, 1), len(times_s) - 1)
-    left = right - 1
-    left_s = times_s.take(left)
-    span_s = times_s.take(right) - left_s
-    weight = (grid_s - left_s) / span_s
-    if not within:
-        weight = np.clip(weight, 0.0, 1.0)
-    share: Floats = weight.astype(np.float32)[:, None]
-    frames: Floats = values.take(left, axis=0) * (1 - share)
-    frames += values.take(right, axis=0) * share
-    if within and all_true(span_s <= max_gap_s):
-        return frames, true_mask(len(grid_s))
-    outside_s = np.maximum(times_s[0] - grid_s, grid_s - times_s[-1])
-    # A grid point at the time of a sample is valid whatever the gap next to it.
-    on_sample = (grid_s == left_s) | (grid_s == times_s[right])
-    inside = (outside_s <= 0) & ((span_s <= max_gap_s) | on_sample)
-    usable = inside | ((outside_s > 0) & (outside_s <= max_gap_s / 2))
-    frames = np.where(usable[:, None], frames, 0).astype(np.float32)
-    return frames, usable
-
-
-def stretch(clip: Clip, spec: ModalitySpec, steps: int) -> tuple[Floats, Bools, float]:
-    """Resample a pre-cut clip without timestamps to `steps` patches by normalised time.
-
-    Returns:
-        (L, C) frames, (L,) valid, and the seconds between two frames at the modality's nominal rate.
-    """
-    length = steps * spec.patch
-    if spec.name not in clip.signals:
-        return np.zeros((length, spec.channels), np.float32), np.zeros(length, bool), 1.0 / spec.rate_hz
-    values = clip.signals[spec.name]
-    samples = len(values)
-    last = max(samples - 1, 0)
-    grid = np.arange(length, dtype=np.float64) * (last / (length - 1))
-    grid[-1] = last  # as np.linspace, but faster
-    max_gap = MAX_GAP_FRAMES * max(samples / length, 1.0)
-    frames, valid = resample(values, clip.valid[spec.name], np.arange(samples, dtype=np.float64), grid, max_gap)
-    return frames, valid, max(samples - 1, 1) / (length - 1) / spec.rate_hz
 
 
 def prepare(

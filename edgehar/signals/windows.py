@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from edgehar.errors import DataError
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats
-from edgehar.signals.preprocess import MAX_GAP_FRAMES, Normalisation, measure_scale, prepare, resample, stretch
+from edgehar.signals.preprocess import Normalisation, measure_scale, prepare
+from edgehar.signals.resampling import clip_span_s, gap_rule, resample, stretch
 
 UNLABELLED = -1
 
@@ -82,8 +83,9 @@ def clip_steps(
     valid: dict[str, Bools] = {}
     step_s = info.window.step_s
     if info.window.kind == "clip":
+        span_s = clip_span_s(clip)
         for spec in info.modalities:
-            frames, frame_valid, frame_s = stretch(clip, spec, info.window.steps)
+            frames, frame_valid, frame_s = stretch(clip, spec, info.window.steps, span_s)
             features[spec.name], valid[spec.name] = prepare(frames, frame_valid, spec, frame_s, normalisation)
             if spec.name in clip.signals:
                 step_s = frame_s * spec.patch
@@ -99,7 +101,7 @@ def clip_steps(
                 clip.valid[spec.name],
                 clip.times_s[spec.name],
                 grid_s,
-                MAX_GAP_FRAMES * frame_s,
+                gap_rule(spec, frame_s),
             )
         else:
             frames, frame_valid = np.zeros((len(grid_s), spec.channels), np.float32), np.zeros(len(grid_s), bool)

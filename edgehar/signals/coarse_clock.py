@@ -1,0 +1,52 @@
+"""Spreads the samples of a clock that is coarser than the sampling: packets with one timestamp, whole seconds."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.signals.clip import Bools, Times, all_true, true_mask
+
+MAX_INTERVALS = 2.0
+"""Longest time between two spread samples, in nominal sampling intervals; a longer one is a pause before the next."""
+MIN_HELD_RUN, MIN_HELD_INTERVALS = 3, 0.75
+"""Equal samples at one time are separate ones if they are so many and fill so many intervals each, on average."""
+
+
+def spread(times_s: Times, values: NDArray[Any], rate_hz: float) -> tuple[Times, Bools]:
+    """Spread samples with equal timestamps evenly until the next timestamp.
+
+    A run of n samples at one time t before the next timestamp t' gets the times t + i * (t' - t) / n; the interval is
+    1 / rate_hz where (t' - t) / n exceeds 2 / rate_hz, and after the last timestamp. A run whose values are all equal
+    is one sample that was recorded several times, and only its first row is kept, unless it has at least three rows
+    that fill at least three quarters of their nominal time: a sensor at rest. The result for a run depends on the run
+    and on the next timestamp only, so that a stream gives the same times.
+
+    Args:
+        times_s: (T,) non-decreasing seconds.
+        values: (T, C) samples; NaN equals NaN.
+        rate_hz: nominal sampling rate.
+
+    Returns:
+        (T,) times, and (T,) True for the rows that count. The times of these increase, if they differ by more than the
+        resolution of float64.
+    """
+    if len(times_s) < 2 or all_true(times_s[1:] > times_s[:-1]):
+        return times_s, true_mask(len(times_s))
+    first = np.flatnonzero(np.append(True, times_s[1:] > times_s[:-1]))  # first row of each run
+    count = np.diff(np.append(first, len(times_s)))
+    start_s = times_s[first]
+    length_s = np.append(start_s[1:] - start_s[:-1], np.inf)
+    nominal_s = 1.0 / rate_hz
+    interval_s = length_s / count
+    interval_s = np.where(interval_s > MAX_INTERVALS * nominal_s, nominal_s, interval_s)
+    same = values[1:] == values[:-1]
+    if values.dtype.kind == "f":
+        same |= np.isnan(values[1:]) & np.isnan(values[:-1])
+    changes = np.append(False, ~same.all(axis=1))
+    changes[first] = False
+    differs = np.logical_or.reduceat(changes, first)
+    at_rest = (count >= MIN_HELD_RUN) & (length_s >= MIN_HELD_INTERVALS * nominal_s * count) & (length_s < np.inf)
+    run = np.repeat(np.arange(len(first)), count)
+    place = np.arange(len(times_s)) - first[run]
+    return start_s[run] + place * interval_s[run], (differs | at_rest)[run] | (place == 0)

@@ -1,0 +1,150 @@
+"""Resampling of a sensor's samples to the frames of a grid: interpolated, or held if the sensor is slow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgehar.signals.clip import Bools, Clip, Floats, Times, all_true, true_mask
+from edgehar.signals.modality import ModalitySpec
+
+MAX_GAP_FRAMES = 8
+"""Longest gap, in frames of the grid or in samples of a slower sensor, that is bridged."""
+
+
+@dataclass(frozen=True)
+class GapRule:
+    """How frames between and beside samples are filled.
+
+    Attributes:
+        max_gap_s: longest interval between two samples in which frames are valid; if held, the greatest age of a
+            sample that a frame takes.
+        margin_s: how far before the first sample frames are valid; if not held, also after the last.
+        is_held: whether a frame takes the last sample at or before it, instead of interpolating.
+    """
+
+    max_gap_s: float
+    margin_s: float
+    is_held: bool = False
+
+
+def max_gap_s(spec: ModalitySpec, frame_s: float) -> float:
+    """Longest gap in seconds that is bridged, on a grid with this many seconds per frame."""
+    return MAX_GAP_FRAMES * max(frame_s, 1.0 / spec.rate_hz)
+
+
+def is_held(spec: ModalitySpec, frame_s: float) -> bool:
+    """Whether a sensor is so slow that its last sample is held: a live stream cannot wait for the next one."""
+    return 1.0 / spec.rate_hz > MAX_GAP_FRAMES / 2 * frame_s
+
+
+def gap_rule(spec: ModalitySpec, frame_s: float) -> GapRule:
+    """The rule of a sensor on a grid with this many seconds per frame."""
+    longest_s = max_gap_s(spec, frame_s)
+    if is_held(spec, frame_s):
+        return GapRule(longest_s, MAX_GAP_FRAMES / 2 * frame_s, is_held=True)
+    return GapRule(longest_s, longest_s / 2)
+
+
+def resample(values: Floats, valid: Bools, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
+    """The valid samples of a sensor at the points of a grid.
+
+    Args:
+        values: (T, C) samples. A channel that is NaN in a valid sample is NaN in the frames next to it.
+        valid: (T,) True where a sample is usable.
+        times_s: (T,) non-decreasing seconds; the last of several samples with the same time is used.
+        grid_s: (L,) increasing seconds.
+        rule: which frames are valid.
+
+    Returns:
+        (L, C) float32 and (L,) bool; frames that are not valid are 0.
+    """
+    keep = valid.copy()
+    keep[:-1] &= times_s[1:] > times_s[:-1]
+    return fill(values[keep], times_s[keep], grid_s, rule)
+
+
+def fill(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
+    """`resample` of valid samples (N, C) at increasing times (N,)."""
+    return (hold if rule.is_held else interpolate)(values, times_s, grid_s, rule)
+
+
+def hold(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
+    """`fill` with the last sample at or before each frame; before the first sample, with the first."""
+    if not len(times_s):
+        return np.zeros((len(grid_s), values.shape[1]), np.float32), np.zeros(len(grid_s), bool)
+    last = np.maximum(times_s.searchsorted(grid_s, side="right") - 1, 0)  # (L,)
+    age_s = grid_s - times_s.take(last)
+    usable = (age_s <= rule.max_gap_s) & (age_s >= -rule.margin_s)
+    return np.where(usable[:, None], values.take(last, axis=0), 0).astype(np.float32, copy=False), usable
+
+
+def interpolate(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
+    """`fill` by linear interpolation."""
+    if len(times_s) < 2:
+        near = np.abs(grid_s - times_s[0]) <= rule.max_gap_s if len(times_s) else np.zeros(len(grid_s), bool)
+        frames = np.zeros((len(grid_s), values.shape[1]), np.float32)
+        frames[near] = values[:1]
+        return frames, near
+    right = times_s.searchsorted(grid_s)  # (L,)
+    within = bool(len(grid_s) and times_s[0] <= grid_s[0] and right[-1] < len(times_s))
+    if not within or not right[0]:
+        right = np.minimum(np.maximum(right, 1), len(times_s) - 1)
+    left = right - 1
+    left_s = times_s.take(left)
+    span_s = times_s.take(right) - left_s
+    weight = (grid_s - left_s) / span_s
+    if not within:
+        weight = np.clip(weight, 0.0, 1.0)
+    share: Floats = weight.astype(np.float32)[:, None]
+    frames: Floats = values.take(left, axis=0) * (1 - share)
+    frames += values.take(right, axis=0) * share
+    if within and all_true(span_s <= rule.max_gap_s):
+        return frames, true_mask(len(grid_s))
+    outside_s = np.maximum(times_s[0] - grid_s, grid_s - times_s[-1])
+    # A grid point at the time of a sample is valid whatever the gap next to it.
+    on_sample = (grid_s == left_s) | (grid_s == times_s[right])
+    inside = (outside_s <= 0) & ((span_s <= rule.max_gap_s) | on_sample)
+    usable = inside | ((outside_s > 0) & (outside_s <= rule.margin_s))
+    frames = np.where(usable[:, None], frames, 0).astype(np.float32)
+    return frames, usable
+
+
+def clip_span_s(clip: Clip) -> tuple[float, float] | None:
+    """First and last timestamp of a recording, over its sensors; None without timestamps, or if no time passes."""
+    times = [times_s for times_s in clip.times_s.values() if len(times_s)]
+    start_s = min((float(times_s[0]) for times_s in times), default=0.0)
+    end_s = max((float(times_s[-1]) for times_s in times), default=0.0)
+    return (start_s, end_s) if start_s < end_s else None
+
+
+def stretch(
+    clip: Clip, spec: ModalitySpec, steps: int, span_s: tuple[float, float] | None
+) -> tuple[Floats, Bools, float]:
+    """Resample one sensor of a pre-cut clip to `steps` patches.
+
+    Args:
+        clip: the clip.
+        spec: the sensor.
+        steps: S of the window.
+        span_s: `clip_span_s` of the clip. The grid goes from its first to its last second, so that gaps and late
+            starts keep their place; a sensor without timestamps spans all of it. If None, the samples are stretched
+            by normalised time.
+
+    Returns:
+        (L, C) frames, (L,) valid, and the seconds between two frames, by the timestamps or else by the nominal rate.
+    """
+    length = steps * spec.patch
+    frame_s = (span_s[1] - span_s[0]) / (length - 1) if span_s else 1.0 / spec.rate_hz
+    if spec.name not in clip.signals:
+        return np.zeros((length, spec.channels), np.float32), np.zeros(length, bool), frame_s
+    values, valid = clip.signals[spec.name], clip.valid[spec.name]
+    if span_s and spec.name in clip.times_s:
+        grid_s = np.linspace(*span_s, length)
+        return *resample(values, valid, clip.times_s[spec.name], grid_s, gap_rule(spec, frame_s)), frame_s
+    samples = len(values)
+    last = max(samples - 1, 0)
+    grid = np.arange(length, dtype=np.float64) * (last / (length - 1))
+    grid[-1] = last  # as np.linspace, but faster
+    longest = MAX_GAP_FRAMES * max(samples / length, 1.0)  # in samples
+    frames, valid = resample(values, valid, np.arange(samples, dtype=np.float64), grid, GapRule(longest, longest / 2))
+    return frames, valid, frame_s if span_s else max(samples - 1, 1) / (length - 1) / spec.rate_hz
