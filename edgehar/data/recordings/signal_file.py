@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgehar.data.recordings.header import Problem
 from edgehar.signals.clip import Bools, Floats, Times
+from edgehar.signals.coarse_clock import spread
 from edgehar.signals.modality import ModalitySpec
 
 TIME_COLUMN = "time_s"
@@ -191,7 +192,15 @@ def _checked(
             problem = _time_unit_problem(times_s, spec)
             if problem:
                 add_problem(0, problem)
-    return (None if problems else Signal(numbers, valid, times_s)), problems
+    return (None if problems else _spread(numbers, valid, times_s, spec)), problems
+
+
+def _spread(values: Floats, valid: Bools, times_s: Times | None, spec: ModalitySpec) -> Signal:
+    """The samples, those of one timestamp spread over the time until the next, and repeated rows once."""
+    if times_s is None:
+        return Signal(values, valid, None)
+    times_s, keep = spread(times_s, values, spec.rate_hz)
+    return Signal(values, valid, times_s) if keep.all() else Signal(values[keep], valid[keep], times_s[keep])
 
 
 def _time_unit_problem(times_s: Times, spec: ModalitySpec) -> str:
