@@ -56,16 +56,17 @@ class Bounds:
             and (self.below is None or number < self.below)
         )
 
-    def text(self, whole: bool) -> str:
-        """The expected values, for messages."""
+    def text(self, whole: bool, finite: bool = False) -> str:
+        """The expected values, for messages; `finite`: state that a number must be finite."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         low = f"above {self.above:.10g}" if self.above is not None else ""
         low = f"from {self.at_least:.10g}" if self.at_least is not None else low
         high = f"below {self.below:.10g}" if self.below is not None else ""
         high = f"up to {self.at_most:.10g}" if self.at_most is not None else high
-        limits = " and ".join(filter(None, (low, high))) if self.at_least is None else f"{low} {high}".strip()
-        return f"{'a whole number' if whole else 'a number'} {limits}"
+        join = " and " if self.at_least is None else " to " if self.below is not None else " "
+        number = "a whole number" if whole else "a finite number" if finite else "a number"
+        return f"{number} {join.join(filter(None, (low, high)))}"
 
 
 def option(
@@ -127,11 +128,15 @@ class Options:
 
 
 def check_bounds(name: str, value: Any, bounds: Bounds, kind: type) -> None:
-    """Raise ConfigError unless a value, or every item of a tuple, is within the bounds; None is not checked."""
+    """Raise ConfigError unless a value, or every item of a tuple, is within the bounds; None is not checked.
+
+    The message states only those items that are not.
+    """
     items: tuple[Any, ...] = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
-    if value is not None and not all(bounds.accepts(item, kind is int) for item in items):
-        found = ",".join(map(str, items))
-        raise ConfigError(f"{name} {found}: expected {bounds.text(kind is int)}")
+    wrong = [] if value is None else [item for item in items if not bounds.accepts(item, kind is int)]
+    if wrong:
+        infinite = any(isinstance(item, float) and not math.isfinite(item) for item in wrong)
+        raise ConfigError(f"{name} {','.join(map(str, wrong))}: expected {bounds.text(kind is int, infinite)}")
 
 
 def _item_type(config_type: type, name: str) -> type:

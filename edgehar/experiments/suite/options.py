@@ -1,7 +1,7 @@
 """Options of `edgehar evaluate --suite`."""
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
 
 from edgehar.choices import (
     CRITERIA,
@@ -13,7 +13,7 @@ from edgehar.choices import (
     SOURCES,
     unused_options,
 )
-from edgehar.config import Options, group, option
+from edgehar.config import Bounds, Options, group, option
 from edgehar.data.registry import DEFAULT_FOLDS, DataOptions
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
@@ -81,10 +81,11 @@ class SuiteOptions(Options):
 
     def _check_lists(self) -> None:
         """Lists that must not be empty, or hold a value twice."""
-        filled = {name: getattr(self, name) for name in ("suite", "shares", "kept", "sources", "criteria")}
-        for name, values in filled.items():
-            if not values:
-                raise ConfigError(f"--{name}: found no value; expected one or more")
+        for field in fields(self):
+            if field.name in ("suite", "shares", "kept", "sources", "criteria") and not getattr(self, field.name):
+                bounds: Bounds = field.metadata["bounds"]
+                listed = f" of {', '.join(bounds.choices)}" if bounds.choices else f", each {bounds.text(whole=False)}"
+                raise ConfigError(f"--{field.name}: found no value; expected one or more{listed}")
         for name, values in {"kept": self.kept, "seeds": self.seeds}.items():
             if len(set(values)) < len(values):
                 raise ConfigError(f"--{name} {_listed(values)}: expected each value once")
