@@ -102,7 +102,7 @@ def test_unknown_version_is_refused(version: object, written: tuple[Checkpoint, 
     checkpoint, folder = written
     entry = json.loads((folder / "checkpoint.json").read_text())
     (folder / "checkpoint.json").write_text(json.dumps(entry | {"format_version": version}))
-    with pytest.raises(CheckpointError, match=f"version {version}; expected 1 and 2"):
+    with pytest.raises(CheckpointError, match=f"version {version}; expected 1 or 2"):
         load_checkpoint(folder, (checkpoint.kind,))
 
 

@@ -224,7 +224,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         entry = read_json(path / "checkpoint.json")
         version = entry.get("format_version")
         if version not in READABLE_VERSIONS:
-            readable = " and ".join(map(str, READABLE_VERSIONS))
+            readable = " or ".join(map(str, READABLE_VERSIONS))
             raise CheckpointError(f"{path}: checkpoint version {version}; expected {readable}; train again")
         if entry["kind"] not in kinds:
             raise CheckpointError(f"{path}: found a {entry['kind']} checkpoint; expected {expected}")
