@@ -16,6 +16,8 @@ MAX_ELEMENT_BYTES = 1 << 30
 """Largest array that is decompressed: a small file can otherwise fill the memory."""
 
 _VERSION = slice(124, 128)
+_MATLAB_5, _BIG_ENDIAN_5, _MATLAB_73 = b"\x00\x01IM", b"\x01\x00MI", b"\x00\x02IM"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _COMPRESSED = 15
 _FLAGS_BYTES = 16
 _COMPLEX = 0x08
@@ -67,20 +69,37 @@ def _check_number_types(data: bytes) -> None:
             position = _next_tag(element, position)
 
 
+class _OtherContentError(Exception):
+    """A file that is intact but not one to read here; the message states what was found."""
+
+
+def _check_format(data: bytes) -> None:
+    """Raise _OtherContentError, or ValueError if truncated, unless this is a little-endian MATLAB 5 file."""
+    version = data[_VERSION]
+    if data.startswith(_HDF5) or version == _MATLAB_73:
+        raise _OtherContentError("a MATLAB 7.3 file (HDF5)")
+    if version == _BIG_ENDIAN_5:
+        raise _OtherContentError("a big-endian MATLAB 5 file")
+    if len(data) < HEADER_BYTES:
+        raise ValueError(f"{len(data)} bytes")
+    if version != _MATLAB_5:
+        raise _OtherContentError("no MATLAB file")
+
+
 def _load(data: bytes, variable: str) -> NDArray[Any]:
-    """The array; raises ValueError and whatever scipy raises for a damaged file."""
+    """The array; raises _OtherContentError, and ValueError and whatever scipy raises for a damaged file."""
     import scipy.io  # pyright: ignore[reportMissingTypeStubs]
 
     scipy_io: Any = scipy.io
-    if data[_VERSION] != b"\x00\x01IM":
-        raise ValueError(f"{len(data)} bytes with version {data[_VERSION]!r}")
+    _check_format(data)
     _check_number_types(data)
     classes = {str(name): str(kind) for name, _, kind in scipy_io.whosmat(io.BytesIO(data))}
     if variable not in classes:
-        raise ValueError(f"the variables {', '.join(classes) or 'none'}")
+        raise _OtherContentError(f"the variables {', '.join(classes) or 'none'}")
     array: NDArray[Any] = np.asarray(scipy_io.loadmat(io.BytesIO(data), variable_names=[variable])[variable])
     if classes[variable] not in _DTYPES or array.dtype.kind not in "biuf":
-        raise ValueError(f"{variable} as a {'complex' if array.dtype.kind == 'c' else classes[variable]} array")
+        kind = "complex" if array.dtype.kind == "c" else classes[variable]
+        raise _OtherContentError(f"{variable} as a {kind} array")
     with np.errstate(all="ignore"):  # a damaged number may overflow
         return array.astype(_DTYPES[classes[variable]], order="C")
 
@@ -99,8 +118,13 @@ def read_mat(path: Path, variable: str) -> NDArray[Any]:
         DataError: scipy is not installed, no such file, not a little-endian MATLAB 5 file, damaged or truncated, or
             without a real numeric array of that name.
     """
+    expected = f"expected a little-endian MATLAB 5 file with a real numeric array {variable!r}"
     try:
-        return _load(path.read_bytes(), variable)
+        data = path.read_bytes()
+    except OSError as problem:
+        raise DataError(f"{path}: found {problem.strerror or problem}; {expected}; check the path") from None
+    try:
+        return _load(data, variable)
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] != "scipy":
             raise
@@ -108,12 +132,13 @@ def read_mat(path: Path, variable: str) -> NDArray[Any]:
             f"{path}: reading a MATLAB file needs scipy, which is not installed; convert the recordings on the "
             "workstation with edgehar data convert, or pip install 'edgehar[train]'"
         ) from None
+    except _OtherContentError as problem:
+        raise DataError(f"{path}: found {problem}; {expected}; save it in MATLAB with -v7") from None
     except (
         *(ValueError, TypeError, LookupError, OverflowError, MemoryError, NotImplementedError, EOFError, OSError),
         *(UnboundLocalError, struct.error, zlib.error),
     ) as problem:
-        found = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        reason = str(problem) or type(problem).__name__
         raise DataError(
-            f"{path}: found {found}; expected a little-endian MATLAB 5 file with a real numeric array {variable!r}; "
-            "fetch the file again or save it with -v7"
+            f"{path}: found a damaged or truncated file ({reason}); {expected}; fetch the file again"
         ) from None

@@ -127,19 +127,27 @@ def test_the_error_names_what_was_found(tmp_path: Path, variables: dict[str, obj
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "found"),
     [
-        b"\x89HDF\r\n\x1a\n" + bytes(200),
-        b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(99),
-        b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + bytes(99),
-        b"",
+        (b"\x89HDF\r\n\x1a\n" + bytes(200), r"a MATLAB 7\.3 file \(HDF5\)"),
+        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(99), r"a MATLAB 7\.3 file \(HDF5\)"),
+        (b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + bytes(99), "a big-endian MATLAB 5 file"),
+        (b"%PDF-1.7".ljust(300), "no MATLAB file"),
     ],
-    ids=["hdf5", "matlab 7.3", "big-endian", "empty"],
+    ids=["hdf5", "matlab 7.3", "big-endian", "pdf"],
 )
-def test_other_formats_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_formats_are_named(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "x.mat"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=f"{len(content)} bytes.*MATLAB 5"):
+    with pytest.raises(DataError, match=f"found {found}; expected .*MATLAB 5 .*; save it in MATLAB with -v7"):
+        read_mat(path, "wanted")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_file_is_named_as_such(tmp_path: Path, compressed: bool) -> None:
+    path = tmp_path / "x.mat"
+    path.write_bytes(mat_bytes({"wanted": np.arange(15.0).reshape(3, 5)}, compressed)[:-20])
+    with pytest.raises(DataError, match=r"found a damaged or truncated file \(.+\); expected .*; fetch the file again"):
         read_mat(path, "wanted")
 
 
