@@ -107,9 +107,8 @@ class Manifest:
         for spec in self.modalities:
             rooted = not spec.joints or any(joint == parent for joint, parent in enumerate(spec.parents))
             _require(rooted, f"skeleton {spec.name} without a root", "a joint that is its own parent")
-            scale = self.normalisation.scale[spec.name]
-            usable = scale.shape == (spec.groups, 2) and bool(np.isfinite(scale).all() and (scale > 0).all())
-            _require(usable, f"scale of {spec.name}", f"{spec.groups} pairs of numbers above 0")
+            expected = f"{spec.groups} pairs of numbers above 0" + ", and bones" * spec.is_picture
+            _require(self.normalisation.is_usable(spec), f"scale of {spec.name}", expected)
         for precision, parts in self.graphs.items():
             _require(set(parts) == set(PARTS), f"graphs of {precision}: {sorted(parts)}", "an encoder and a head")
         found = f"default precision {self.default_precision!r} of {sorted(self.graphs)}"
@@ -198,7 +197,7 @@ class Manifest:
             return Manifest(**fields, calibration=TemperatureScaling.from_json(calibration) if calibrated else None)
         except PackageError:
             raise
-        except (EdgeharError, TypeError, ValueError) as problem:
+        except (EdgeharError, TypeError, ValueError, KeyError) as problem:
             raise PackageError(f"manifest: {problem}; export the model again") from None
 
 

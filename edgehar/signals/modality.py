@@ -107,6 +107,11 @@ class ModalitySpec:
         """Whether the groups are joints of a body."""
         return bool(self.joints)
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether this is a 2-D skeleton, joints in a picture, whose scale and place mean nothing."""
+        return self.is_skeleton and self.group == 2
+
     @cached_property
     def root(self) -> int:
         """Index of the joint that is its own parent."""

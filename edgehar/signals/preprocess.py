@@ -2,10 +2,12 @@
 
 A feature depends on its own frame and the previous one only, so that a stream computes the same values as a whole
 recording. Joints of a skeleton are relative to the root joint, whose motion is kept; other sensors are used unchanged.
-Each channel gives a value and a motion (rate of change per second).
+Each channel gives a value and a motion (rate of change per second). A 2-D skeleton is in units of the body's size; the
+features of a lost joint are 0 (`edgehar.signals.body`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
+from edgehar.signals.body import body_motion
 from edgehar.signals.clip import Bools, Floats, all_true, true_mask
 from edgehar.signals.modality import ModalitySpec
 
@@ -24,10 +27,12 @@ class Normalisation:
     """Root-mean-square of values and motions over the training subjects, per modality: (G, 2) float32.
 
     One scale for all joints of a skeleton, one per triaxial sensor, and no mean, so that a rotation of the body or of
-    the sensor commutes with the normalisation.
+    the sensor commutes with the normalisation. A 2-D skeleton also has its usual bones, (G,) from `measure_bones`, by
+    which the body's size is measured.
     """
 
     scale: dict[str, Floats]
+    bones: dict[str, Floats] = field(default_factory=lambda: dict[str, Floats]())
 
     @cached_property
     def _rows(self) -> dict[str, Floats]:
@@ -40,16 +45,30 @@ class Normalisation:
         return self._rows[spec.name]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists for JSON."""
-        return {name: scale.tolist() for name, scale in self.scale.items()}
+        """Plain lists for JSON; for a modality with bones an object of two lists."""
+        entry: dict[str, Any] = {name: scale.tolist() for name, scale in self.scale.items()}
+        return entry | {name: {"scale": entry[name], "bones": bones.tolist()} for name, bones in self.bones.items()}
 
     @staticmethod
     def from_json(entry: dict[str, Any]) -> "Normalisation":
-        """Inverse of `to_json`."""
-        return Normalisation({name: np.asarray(scale, np.float32) for name, scale in entry.items()})
+        """Inverse of `to_json`; raises KeyError, TypeError or ValueError for another structure."""
+        bones = {name: value["bones"] for name, value in entry.items() if isinstance(value, dict)}
+        scale = {name: value["scale"] if name in bones else value for name, value in entry.items()}
+        return Normalisation(
+            *({name: np.asarray(value, np.float32) for name, value in part.items()} for part in (scale, bones))
+        )
+
+    def is_usable(self, spec: ModalitySpec) -> bool:
+        """Whether a modality has scales above 0, and bones from 0 to 1 if and only if it is a 2-D skeleton."""
+        scale, bones = self.scale[spec.name], self.bones.get(spec.name)
+        if scale.shape != (spec.groups, 2) or not ((scale > 0) & (scale < np.inf)).all():
+            return False
+        if bones is None or not spec.is_picture:
+            return bones is None and not spec.is_picture
+        return bones.shape == (spec.groups,) and bool(((bones >= 0) & (bones <= 1)).all() and bones.any())
 
     @staticmethod
-    def identity(specs: tuple[ModalitySpec, ...]) -> "Normalisation":
+    def identity(specs: Sequence[ModalitySpec]) -> "Normalisation":
         """Scale 1 for each group, for measuring the scales."""
         return Normalisation({spec.name: np.ones((spec.groups, 2), np.float32) for spec in specs})
 
@@ -80,6 +99,10 @@ def prepare(
 ) -> tuple[Floats, Bools]:
     """Features of the frames on the grid, by patch.
 
+    A joint that is NaN in a frame is lost: its features are 0 in that frame, and in the whole step if it is known in
+    fewer than half of the frames. Where joints may be lost (`lost_joints`), the root's value is 1 instead of 0, so that
+    all features of a joint are 0 only if it is lost.
+
     Args:
         frames: (L, C) in the sensor's units, L a multiple of the patch length.
         valid: (L,) True where a frame is usable.
@@ -94,7 +117,13 @@ def prepare(
     """
     # Each step is one operation on all channels: the cost on a board is proportional to the number of operations.
     with_previous = np.concatenate([frames[:1] if previous is None else previous[0][None], frames])  # (L + 1, C)
-    if spec.is_skeleton:
+    bones, known = normalisation.bones.get(spec.name), None
+    if spec.is_skeleton and (bones is not None or np.isnan(with_previous).any()):
+        value, motion, known = body_motion(with_previous, spec, bones)
+        seen = known.any(axis=1)  # (L + 1,)
+        valid, known = valid & seen[1:], known[1:]
+        previous = None if previous is None else (previous[0], previous[1] and bool(seen[0]))
+    elif spec.is_skeleton:
         relative = with_previous - with_previous.take(spec.root_channels, axis=1)
         motion = relative[1:] - relative[:-1]
         root = with_previous[:, spec.root * spec.group : (spec.root + 1) * spec.group]
@@ -112,6 +141,14 @@ def prepare(
     np.divide(motion / frame_s, motion_scale, out=features[:, spec.channels :])
     # From all values, then all motions, to the values and motions by group: (L, C + C) -> (S, P, G, F)
     steps = features.take(spec.feature_order, axis=1).reshape(-1, spec.patch, spec.groups, spec.features)
+    if spec.lost_joints:
+        steps[..., spec.root, : spec.group] = 1
+    if known is not None and not all_true(known):
+        known = (known & valid[:, None]).reshape(-1, spec.patch, spec.groups)
+        known &= known.mean(axis=1, keepdims=True) >= 0.5
+        steps = np.where(known[..., None], steps, 0)
+        valid = valid & known.any(axis=2).reshape(-1)
+        all_usable = all_usable and all_true(valid)
     if all_usable:
         return steps, true_mask(len(steps))
     steps = np.where(valid.reshape(-1, spec.patch)[..., None, None], steps, 0)
@@ -120,7 +157,7 @@ def prepare(
 
 
 def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Floats:
-    """Root-mean-square scales (G, 2) of features prepared with `Normalisation.identity`.
+    """Root-mean-square scales (G, 2) of features prepared with `edgehar.signals.windows.without_scale`.
 
     Args:
         features: (N, S, P, G, F) of the training windows.
@@ -130,6 +167,12 @@ def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Fl
     used = features[step_valid].astype(np.float64)  # (steps, P, G, F)
     if not len(used):
         return np.ones((spec.groups, 2), np.float32)
+    if spec.lost_joints:
+        known = max(np.count_nonzero(used.any(axis=3)), 1)
+        used[..., spec.root, : spec.group] = 0  # a mark, not a value
+        parts = (used[..., : spec.group], used[..., spec.group :])
+        mean_square = np.asarray([np.square(part).sum() / (known * spec.group) for part in parts])
+        return np.sqrt(np.maximum(np.broadcast_to(mean_square, (spec.groups, 2)), 1e-12)).astype(np.float32)
     square = np.stack(
         [(used[..., : spec.group] ** 2).mean((0, 1, 3)), (used[..., spec.group :] ** 2).mean((0, 1, 3))], 1
     )

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
+from edgehar.signals.body import measure_bones
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats
+from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.preprocess import Normalisation, measure_scale, prepare
 from edgehar.signals.resampling import clip_span_s, gap_rule, resample, stretch
 
@@ -175,14 +177,24 @@ def fit_normalisation(dataset: Dataset, subjects: Iterable[str]) -> Normalisatio
     """Normalisation measured on the windows of these subjects only, the training subjects."""
     chosen = set(subjects)
     info = replace(dataset.info, window=replace(dataset.info.window, hop=dataset.info.window.steps))
-    identity = Normalisation.identity(info.modalities)
-    windows = cut((clip for clip in dataset.clips if clip.subject in chosen), info, identity)
-    return Normalisation(
-        {
-            spec.name: measure_scale(windows.features[spec.name], windows.valid[spec.name], spec)
-            for spec in info.modalities
-        }
-    )
+    clips = [clip for clip in dataset.clips if clip.subject in chosen]
+    unscaled = without_scale(clips, info.modalities)
+    windows = cut(clips, info, unscaled)
+    scale = {
+        spec.name: measure_scale(windows.features[spec.name], windows.valid[spec.name], spec)
+        for spec in info.modalities
+    }
+    return Normalisation(scale, unscaled.bones)
+
+
+def without_scale(clips: Sequence[Clip], specs: Sequence[ModalitySpec]) -> Normalisation:
+    """Scale 1 for every modality, to measure the scales with, and the usual bones of the bodies in these clips."""
+    bones: dict[str, Floats] = {}
+    for spec in specs:
+        if spec.is_picture:
+            samples = [clip.signals[spec.name][clip.valid[spec.name]] for clip in clips if spec.name in clip.signals]
+            bones[spec.name] = measure_bones(np.concatenate([np.zeros((0, spec.channels), np.float32), *samples]), spec)
+    return Normalisation(Normalisation.identity(specs).scale, bones)
 
 
 def stratified(label: NDArray[np.int64], share: float, draw: int) -> NDArray[np.intp]:

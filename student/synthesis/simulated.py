@@ -14,8 +14,8 @@ import torch
 
 from edgehar.signals.clip import Bools, Clip, DatasetInfo, Floats
 from edgehar.signals.modality import KINECT_JOINTS, ModalitySpec
-from edgehar.signals.preprocess import Normalisation, measure_scale
-from edgehar.signals.windows import cut
+from edgehar.signals.preprocess import measure_scale
+from edgehar.signals.windows import cut, without_scale
 from edgehar.simulation.activities import EVERYDAY, IMPROVISED
 from edgehar.simulation.dataset import SimulatorConfig, simulate
 from edgehar.simulation.wearables import SKELETON, THIGH, WRIST
@@ -50,7 +50,10 @@ def simulated_joint(name: str) -> int | None:
 
 
 def as_skeleton(motion: Floats, spec: ModalitySpec) -> Floats:
-    """Simulated joints (T, 60) as the joints (T, C) of `spec`; an unmatched joint takes its parent's position."""
+    """Simulated joints (T, 60) as the joints (T, C) of `spec`; an unmatched joint takes its parent's position.
+
+    A 2-D skeleton is the picture without the depth, with the vertical axis downwards.
+    """
     positions = motion.reshape(len(motion), SKELETON.groups, 3)
     matches = [simulated_joint(name) for name in spec.joints]
 
@@ -59,7 +62,10 @@ def as_skeleton(motion: Floats, spec: ModalitySpec) -> Floats:
         return match if match is not None else SKELETON.root if parent == joint else source(parent)
 
     mapped = positions[:, [source(joint) for joint in range(spec.groups)]]
-    return np.roll(mapped, spec.vertical - SKELETON.vertical, axis=2).reshape(len(motion), spec.channels)
+    if spec.is_picture:  # the simulated axes are: to the side, up, towards the camera
+        mapped = mapped[..., :2] * np.array([1, -1], np.float32)
+    mapped = np.roll(mapped, spec.vertical - SKELETON.vertical, axis=2)
+    return mapped.reshape(len(motion), spec.channels)
 
 
 def as_inertial(unit: Floats, spec: ModalitySpec) -> Floats:
@@ -85,7 +91,7 @@ def simulated_windows(info: DatasetInfo, people: int, seed: int) -> Inputs:
         clips.append(Clip(clip.name, clip.subject, clip.trial, signals, valid))
     # One simulated clip fills one window, whatever the length of the checkpoint's windows.
     one_per_clip = replace(info, window=replace(info.window, kind="clip"))
-    windows = cut(clips, one_per_clip, Normalisation.identity(info.modalities))
+    windows = cut(clips, one_per_clip, without_scale(clips, info.modalities))
     features: dict[str, torch.Tensor] = {}
     for spec in info.modalities:
         array = windows.features[spec.name]

@@ -146,8 +146,7 @@ def _check_numbers(checkpoint: Checkpoint) -> None:
         if not torch.isfinite(tensor).all():
             raise DataError(f"{name} holds values that are not finite")
     for spec in checkpoint.info.modalities:
-        scale = checkpoint.normalisation.scale[spec.name]
-        if scale.shape != (spec.groups, 2) or not ((scale > 0) & (scale < np.inf)).all():
+        if not checkpoint.normalisation.is_usable(spec):
             raise DataError(f"normalisation of {spec.name}: expected {spec.groups} x 2 finite scales above 0")
 
 
