@@ -10,7 +10,7 @@ class DataError(EdgeharError):
 
 
 class SplitError(EdgeharError):
-    """A split has a subject in both training and test, or an empty side."""
+    """A split has a subject or a recording in both training and test, or an empty side."""
 
 
 class ConfigError(EdgeharError):

@@ -1,17 +1,17 @@
 """Selects the recordings that a package is scored on."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, option
 from edgehar.data import registry
-from edgehar.data.splits import make_split
+from edgehar.data.splits import make_split, people_in, shortened
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.errors import ConfigError, DataError
 from edgehar.package.manifest import Manifest
-from edgehar.signals.clip import Clip, Dataset
+from edgehar.signals.clip import Clip, Dataset, natural_key
 
 ALL_SUBJECTS = "all"
 
@@ -65,17 +65,21 @@ def check_dataset(recognizer: Recognizer, dataset: Dataset, modalities: tuple[st
             )
 
 
-def check_test_subjects(manifest: Manifest, dataset: Dataset, subjects: Iterable[str]) -> None:
-    """Raise DataError if the package's provenance lists one of these subjects of the data set as trained on."""
+def check_untrained(manifest: Manifest, dataset: Dataset, clips: Sequence[Clip]) -> None:
+    """Raise DataError if the package's provenance lists a person or, of a split by trial, a recording as trained on."""
     provenance = manifest.provenance
-    trained: Any = provenance.get("train_subjects")
-    if not isinstance(trained, list | tuple) or provenance.get("data") not in (None, dataset.info.name):
+    kind = "recording" if "train_recordings" in provenance else "subject"
+    listed: Any = provenance.get(f"train_{kind}s")
+    if not isinstance(listed, list | tuple) or provenance.get("data") not in (None, dataset.info.name):
         return
-    seen = [subject for subject in subjects if subject in trained]
+    trained = {str(name) for name in cast("Sequence[Any]", listed)}
+    seen = {clip.name for clip in clips} & trained
+    if kind == "subject":
+        seen = people_in(clip.subject for clip in clips) & people_in(trained)
     if seen:
         raise DataError(
-            f"subject {', '.join(seen)} trained this package; expected subjects it was not trained on; "
-            "choose another --split, or rename the subjects if they are different people"
+            f"{kind} {shortened(sorted(seen, key=natural_key))} trained this package; expected {kind}s it was not "
+            f"trained on; choose another --split, or rename the {kind}s if they are different ones"
         )
 
 
@@ -112,14 +116,18 @@ def scored_clips(
     recognizer.check_modalities(modalities)
     trained = trained_dataset(recognizer.manifest, dataset)
     check_dataset(recognizer, trained, modalities)
-    subjects = trained.subjects if split == ALL_SUBJECTS else make_split(split, trained.subjects).test
-    check_test_subjects(recognizer.manifest, dataset, subjects)
+    clips = (trained if trained_only else dataset).clips
+    if split != ALL_SUBJECTS:
+        sides = make_split(split, trained.clips)
+        known = {clip.name for clip in trained.clips} if sides.by_trial else set[str]()
+        # Recordings of other activities than the package's are on no side of a split by trial: none is trained on.
+        clips = (*sides.test_clips(clips), *(clip for clip in clips if sides.by_trial and clip.name not in known))
+    check_untrained(recognizer.manifest, dataset, clips)
     return [
         replace(
             clip,
             signals={name: clip.signals[name] for name in clip.signals if name in modalities},
             times_s={name: clip.times_s[name] for name in clip.times_s if name in modalities},
         )
-        for clip in (trained if trained_only else dataset).clips
-        if clip.subject in subjects
+        for clip in clips
     ]

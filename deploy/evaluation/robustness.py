@@ -49,10 +49,11 @@ def robustness(recognizer: Recognizer, dataset: Dataset, split: str, seed: int =
             f"split {split}: no training subjects; expected some, since noise is relative to their signals; "
             "give a split such as the one that the package was trained on"
         )
-    subjects = make_split(split, dataset.subjects)
     clips = select(dataset, names).clips
-    spread = signal_spread(clip for clip in clips if clip.subject in subjects.train)
-    tested = [(index, clip) for index, clip in enumerate(clips) if clip.subject in subjects.test]
+    sides = make_split(split, clips)
+    spread = signal_spread(sides.train_clips(clips))
+    test = {clip.name for clip in sides.test_clips(clips)}
+    tested = [(index, clip) for index, clip in enumerate(clips) if clip.name in test]
     rows: list[dict[str, Any]] = []
     for number, scenario in enumerate(scenarios(manifest.modalities)):
         faulty = (

@@ -57,7 +57,8 @@ def check_out_of_fold(manifest: Manifest, stored: OutOfFold) -> None:
         )
     train, test = ([str(name) for name in subjects] for subjects in listed)
     modalities = [spec.name for spec in manifest.modalities]
-    stored.check(manifest.labels, modalities, train, test, of="the package")
+    recordings: Any = manifest.provenance.get("train_recordings", ())
+    stored.check(manifest.labels, modalities, train, test, "the package", [str(name) for name in recordings])
 
 
 def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -> TemperatureScaling:

@@ -13,7 +13,7 @@ import numpy as np
 from edgehar import __version__
 from edgehar.config import Options, option
 from edgehar.data.recordings.header import HEADER_NAME
-from edgehar.data.splits import Split, make_split
+from edgehar.data.splits import NAMES_OF_SPLITS, Split, groups_of, make_split
 from edgehar.errors import DataError
 from edgehar.files.atomic import digest_of
 from edgehar.signals.clip import Clip, Dataset
@@ -220,9 +220,7 @@ class DataOptions(Options):
     data: str = option("simulated", DATA_HELP)
     root: str | None = option(None, ROOT_HELP)
     modalities: tuple[str, ...] = option((), "only these sensors")
-    split: str | None = option(
-        None, "odd-even, loso:S, fold:IofK, list:A,B:C,D or OUTER/INNER; each data set has a default"
-    )
+    split: str | None = option(None, f"{NAMES_OF_SPLITS}; each data set has a default")
     without: tuple[str, ...] = option((), "activities to exclude from training and scoring")
 
     def load(self) -> Dataset:
@@ -237,10 +235,11 @@ class DataOptions(Options):
     def make_split(self, dataset: Dataset) -> Split:
         """The split, or the data set's default; raises SplitError.
 
-        With fewer subjects than the default has folds, the test has one subject.
+        With fewer people than the default has folds, the test has one of them; recordings of one person are split by
+        trial.
         """
         name = self.split or default_split(self.data)
-        subjects = dataset.subjects
-        if self.split is None and name.startswith("fold:") and 1 < len(subjects) < DEFAULT_FOLDS:
-            name = f"fold:0of{len(subjects)}"
-        return make_split(name, subjects)
+        if self.split is None and name.startswith("fold:"):
+            groups = len(groups_of(dataset.subjects))
+            name = f"fold:0of{min(groups, DEFAULT_FOLDS)}" if groups > 1 else f"trial:0of{DEFAULT_FOLDS}"
+        return make_split(name, dataset.clips)

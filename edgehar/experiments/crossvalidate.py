@@ -8,6 +8,7 @@ Writes cv.json (counts, every error) and, for `edgehar calibrate`, the out-of-fo
 (out_of_fold.npz) and of the pruned student (out_of_fold_pruned.npz). The same command resumes an interrupted run; with
 other options of a later stage in the same folder, the earlier stages are kept.
 Without --outer every subject of the data set is left out once: a result to report, not one to select a model with.
+Recordings of one person are left out by trial: folds 0of5 to 4of5.
 """
 
 import sys
@@ -20,7 +21,7 @@ from edgehar import __version__
 from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, group, option, seed_option, to_json
 from edgehar.data.registry import DataOptions
-from edgehar.data.splits import leave_one_out, make_split
+from edgehar.data.splits import cross_validation, make_split
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, EdgeharError
 from edgehar.experiments.pipeline import check_folder
@@ -48,7 +49,7 @@ class CrossvalidateOptions(Options):
     outer: str | None = option(
         None, "split whose training subjects are used, such as odd-even; all subjects if omitted"
     )
-    folds: tuple[str, ...] = option((), "leave out only these subjects")
+    folds: tuple[str, ...] = option((), "leave out only these subjects, or folds such as 0of5 of one person's trials")
     seed: int = seed_option()
     until: str = option("distill", "last training of a fold", choices=LAST)
     data: DataOptions = group(DataOptions)
@@ -64,15 +65,14 @@ class CrossvalidateOptions(Options):
 
 
 def splits_of(options: CrossvalidateOptions, dataset: Dataset) -> dict[str, str]:
-    """Subject left out -> name of the split; raises ConfigError or SplitError for a fold that does not exist."""
-    names = leave_one_out(dataset.subjects, options.outer or "")
-    found = {name.rpartition("loso:")[2]: name for name in names}
+    """What is left out -> name of the split; raises ConfigError or SplitError for a fold that does not exist."""
+    found = cross_validation(dataset.clips, options.outer or "")
     missing = [subject for subject in options.folds if subject not in found]
     if missing:
         raise ConfigError(f"--folds {','.join(missing)}: expected some of {', '.join(found)}")
     chosen = {subject: name for subject, name in found.items() if not options.folds or subject in options.folds}
     for name in chosen.values():
-        make_split(name, dataset.subjects)
+        make_split(name, dataset.clips)
     return chosen
 
 

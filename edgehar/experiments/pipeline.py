@@ -15,6 +15,7 @@ from edgehar.choices import PRESET_NAMES
 from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, group, option, seed_option, to_json
 from edgehar.data.registry import DataOptions
+from edgehar.data.splits import announced
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.experiments.results import write_results
@@ -111,7 +112,8 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     stages, folder = chosen_stages(options), Path(options.out)
     # Unusable recordings and splits are reported before anything is written.
     dataset = options.data.load()
-    options.data.make_split(dataset)
+    split = options.data.make_split(dataset)
+    sys.stdout.write(announced(options.data.split, split))
     check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
         if options.until is not None:
             return None
         about = to_json(options) | {"command": command_of(options)}
-        results = write_results(folder, about, dataset, stages, records)
+        results = write_results(folder, about, dataset, split, stages, records)
         report = Stage("report", "report", {"run": folder})
         sys.stdout.write(f"[report] {report.command}\n")
         verbs.run("report", report.options())
@@ -129,13 +131,16 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
 
 def summary(results: dict[str, Any], out: str) -> str:
     """The scores and the files with more, for display."""
-    lines = [f"{results['dataset']['test_windows']} windows of subjects not trained on, correct predictions:"]
+    data = results["dataset"]
+    tested = "recordings not trained on, of the same people" if "train_recordings" in data else "subjects not trained on"
+    lines = [f"{data['test_windows']} windows of {tested}, correct predictions:"]
     for model, entry in results["evaluation"].items():
         low, high = entry["wilson95"]
         lines.append(
             f"  {model:<14}{entry['correct']:>5}/{entry['total']}  {100 * entry['accuracy']:6.2f} %"
             f"   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
         )
+    lines += [f"  {caveat}" for caveat in data["caveats"]] if "train_recordings" in data else []
     return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from edgehar.data.splits import Split, caveats
 from edgehar.experiments.stage import Stage
 from edgehar.files.atomic import atomic_file, read_json, write_json
 from edgehar.provenance import stamp
@@ -99,7 +100,12 @@ def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, An
 
 
 def write_results(
-    folder: Path, about: dict[str, Any], dataset: Dataset, stages: list[Stage], records: list[dict[str, Any]]
+    folder: Path,
+    about: dict[str, Any],
+    dataset: Dataset,
+    split: Split,
+    stages: list[Stage],
+    records: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Write results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
@@ -115,7 +121,7 @@ def write_results(
         "preset": about["preset"],
         "seed": about["seed"],
         **stamp(),
-        "protocol": PROTOCOL,
+        "protocol": PROTOCOL.replace("subjects", "recordings") if split.by_trial else PROTOCOL,
         "peak_resident_mb": peak_of(records),
         "dataset": {
             "name": info.name,
@@ -124,10 +130,11 @@ def write_results(
             "split": teacher["data"]["split"],
             "train_subjects": teacher["data"]["train_subjects"],
             "test_subjects": teacher["data"]["test_subjects"],
+            **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
             "train_windows": teacher["facts"]["train_windows"],
             "test_windows": evaluation[delivered]["total"],
             "citation": info.citation,
-            "caveats": list(info.caveats),
+            "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },
         "stages": [stage_entry(stage, record) for stage, record in zip(stages, records, strict=True)],
         "evaluation": evaluation,

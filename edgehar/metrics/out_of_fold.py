@@ -30,6 +30,7 @@ class OutOfFold:
         logits: (N, K).
         label: (N,) true classes.
         subject: (N,) subject of each window.
+        clip: (N,) name of the recording of each window.
         labels: names of the K classes.
         modalities: names of the sensors.
     """
@@ -37,6 +38,7 @@ class OutOfFold:
     logits: Floats
     label: NDArray[np.int64]
     subject: NDArray[np.str_]
+    clip: NDArray[np.str_]
     labels: tuple[str, ...]
     modalities: tuple[str, ...]
 
@@ -46,9 +48,15 @@ class OutOfFold:
         return tuple(sorted({str(one) for one in self.subject}, key=natural_key))
 
     def check(
-        self, labels: Sequence[str], sensors: Sequence[str], train: Sequence[str], test: Sequence[str], of: str
+        self,
+        labels: Sequence[str],
+        sensors: Sequence[str],
+        train: Sequence[str],
+        test: Sequence[str],
+        of: str,
+        train_recordings: Sequence[str] = (),
     ) -> None:
-        """Raise DataError unless labels and sensors match and all subjects are training subjects.
+        """Raise DataError unless labels and sensors match and the windows are of the training side of the split.
 
         Args:
             labels: expected labels, in order.
@@ -56,6 +64,7 @@ class OutOfFold:
             train: training subjects.
             test: test subjects.
             of: name of what expects them, for the message.
+            train_recordings: training recordings of a split by trial, whose subjects may be on both sides.
         """
         if self.labels != tuple(labels):
             raise DataError(
@@ -67,6 +76,15 @@ class OutOfFold:
                 f"out-of-fold modalities {', '.join(self.modalities)}; {of} has {', '.join(sensors)}; expected "
                 "the same in the same order; cross-validate with these sensors"
             )
+        if train_recordings:
+            found = {str(one) for one in self.clip}
+            untrained = sorted(found.difference(train_recordings), key=natural_key)
+            if untrained:
+                raise DataError(
+                    f"out-of-fold recording {untrained[0]} (of {len(untrained)}) is no training recording of {of}; "
+                    "expected training recordings only; cross-validate with its split as --outer"
+                )
+            return
         shared = [subject for subject in self.subjects if subject in test]
         if shared:
             raise DataError(
@@ -117,6 +135,7 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         logits,
         arrays["label"].astype(np.int64),
         arrays["subject"],
+        arrays["clip"],
         tuple(map(str, arrays["labels"])),
         tuple(map(str, arrays["modalities"])),
     )

@@ -118,6 +118,11 @@ def model_card(manifest: Manifest) -> str:
         output = f'- It names one of the labels above or says "{UNKNOWN}"; what it never learned can still score high.'
     else:
         output = "- It names one of the labels above for every window, also when the person does something else."
+    if "train_recordings" in manifest.provenance:
+        output += (
+            "\n- Training and test were different recordings of the same people: how well others are recognised was not "
+            "measured."
+        )
     lines += [
         output,
         "- It was measured on the data named above only; other people, sensors or placements can do worse.",

@@ -65,6 +65,7 @@ def headline(results: Entry, folder: Path) -> str:
     text = f"<h1>{escaped(data.get('name', 'Results'))}</h1>\n"
     text += f'<p class="note">{escaped(", ".join(description))}</p>\n' if description else ""
     delivered = str(results.get("delivered", ""))
+    tested = "recordings of the same people, not in training" if "train_recordings" in data else "subjects not in training"
     rows: list[list[str]] = []
     for name in scores:
         score = entry_of(scores, name)
@@ -73,7 +74,7 @@ def headline(results: Entry, folder: Path) -> str:
         if name == delivered:
             text += (
                 f'<p class="figure">{percent(score["accuracy"])}</p>\n<p>accuracy of the delivered model '
-                f"({escaped(title_of(name))}) on subjects not in training: {integer(score['correct'])} of "
+                f"({escaped(title_of(name))}) on {tested}: {integer(score['correct'])} of "
                 f"{integer(score['total'])} windows; 95 % interval {interval}.</p>\n"
             )
         macro_f1 = percent(score["macro_f1"]) if "macro_f1" in score else ""

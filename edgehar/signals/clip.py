@@ -37,7 +37,7 @@ class Clip:
 
     Attributes:
         name: unique within the data set.
-        subject: the person recorded.
+        subject: the person recorded; "ann+bob" for two people in one recording.
         trial: the repetition.
         signals: modality -> (T, C) float32; modalities that were not recorded are absent.
         valid: modality -> (T,) bool, True where the sample is usable.
@@ -134,4 +134,4 @@ def natural_key(text: str) -> tuple[tuple[int, str], ...]:
             parts.append((int(digits), ""))
             digits = ""
         parts.append((-1, char))
-    return tuple(parts)
+    return (*parts, (0, text))  # "s1" and "s01" in one order, too

@@ -60,7 +60,7 @@ def faulty_windows(
     `select` picks the windows to keep, of every copy.
     """
     info = data.dataset.info
-    clips = [clip for clip in data.dataset.clips if clip.subject in data.split.train]
+    clips = data.split.train_clips(data.dataset.clips)
     spread = signal_spread(clips)
     generator = np.random.default_rng([seed, config.faulty_copies])
 

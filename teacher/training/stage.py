@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.data.registry import NAMES, DataOptions
-from edgehar.data.splits import Split
+from edgehar.data.splits import Split, people_in, shortened
 from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files.atomic import locked, progress_files
 from edgehar.metrics.classification import score
-from edgehar.signals.clip import Dataset, DatasetInfo
+from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.teacher.training.checkpoint import Checkpoint, check_replaceable
@@ -99,9 +99,10 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     split = options.make_split(dataset)
     if len(dataset.info.labels) < 2:
         raise DataError(f"{dataset.info.name}: found one label, {dataset.info.labels}; expected two or more")
-    scales = fit_normalisation(dataset, split.train) if normalisation is None else normalisation
-    train = cut((clip for clip in dataset.clips if clip.subject in split.train), dataset.info, scales)
-    test = cut((clip for clip in dataset.clips if clip.subject in split.test), dataset.info, scales).labelled()
+    trained = Dataset(dataset.info, split.train_clips(dataset.clips))
+    scales = fit_normalisation(trained, trained.subjects) if normalisation is None else normalisation
+    train = cut(trained.clips, dataset.info, scales)
+    test = cut(split.test_clips(dataset.clips), dataset.info, scales).labelled()
     unusable = [name for name, valid in train.valid.items() if not valid.any()]
     if unusable:
         raise DataError(
@@ -110,7 +111,7 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
         )
     if not len(test):
         raise DataError(
-            f"--split {split.name}: found no labelled window of a test subject; label some or choose another split"
+            f"--split {split.name}: found no labelled window in the test; label some or choose another split"
         )
     stored = {
         "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
@@ -120,6 +121,7 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
         "split": split.name,
         "train_subjects": list(split.train),
         "test_subjects": list(split.test),
+        **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
     }
     return StageData(dataset, split, scales, train, test, stored, options.fingerprint())
 
@@ -166,12 +168,26 @@ def _described(info: DatasetInfo) -> tuple[list[str], list[str]]:
     return list(info.labels), [f"{spec.name} ({spec.channels} x {spec.rate_hz:g} Hz)" for spec in info.modalities]
 
 
+def _check_split(before: dict[str, Any], split: Split) -> None:
+    """Raise CheckpointError if the split, made again, tests on what the checkpoint was trained on."""
+    if split.by_trial:
+        kind, seen = "recording", set(split.test_recordings).intersection(before.get("train_recordings", ()))
+    else:
+        kind, seen = "subject", people_in(split.test) & people_in(before.get("train_subjects", ()))
+    if seen:
+        raise CheckpointError(
+            f"split {split.name} now tests on {kind} {shortened(sorted(seen, key=natural_key))}, which the checkpoint "
+            "was trained on; expected the recordings of its training; restore them, or train the earlier stage again"
+        )
+
+
 def load_checkpoint_data(checkpoint: Checkpoint, options: DataOptions) -> StageData:
     """The data that a checkpoint was trained on, from its current location.
 
     Raises CheckpointError if the recordings have other activities or sensors than the checkpoint.
     """
     data = load_stage_data(inherit_data_options(options, checkpoint.data), checkpoint.normalisation)
+    _check_split(checkpoint.data, data.split)
     pairs = zip(_described(checkpoint.info), _described(data.dataset.info), strict=True)
     for title, (expected, found) in zip(("activities", "sensors"), pairs, strict=True):
         if expected != found:
@@ -207,7 +223,7 @@ def report_score(name: str, evaluation: dict[str, Any]) -> None:
     """Print accuracy and confidence interval of a network in one line."""
     low, high = evaluation["wilson95"]
     sys.stdout.write(
-        f"{name}: {evaluation['correct']}/{evaluation['total']} correct on test subjects, "
+        f"{name}: {evaluation['correct']}/{evaluation['total']} correct in the test, "
         f"{100 * evaluation['accuracy']:.2f} % (95 % interval {100 * low:.1f}-{100 * high:.1f})\n"
     )
 

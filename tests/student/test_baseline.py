@@ -61,7 +61,7 @@ def test_every_kind_writes_a_complete_result(
     assert {score["total"] for score in result["scores"].values()} == {16}
     assert set(result["scores"][together]["per_subject"]) == {"s2", "s4"}
     assert str(folder.parent) not in json.dumps(result)
-    assert re.match(rf"{kind}: \d+/16 correct on test subjects", capsys.readouterr().out)
+    assert re.match(rf"{kind}: \d+/16 correct in the test", capsys.readouterr().out)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".result.json.lock", "result.json"]
 
 

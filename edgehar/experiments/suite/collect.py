@@ -169,5 +169,5 @@ def collect(run: Run) -> dict[str, Any]:
 
 def train_windows(dataset: Dataset, split: Split) -> int:
     """Labelled windows of the training subjects."""
-    clips = (clip for clip in dataset.clips if clip.subject in split.train)
+    clips = split.train_clips(dataset.clips)
     return len(cut(clips, dataset.info, Normalisation.identity(dataset.info.modalities)).labelled())

@@ -20,7 +20,7 @@ again. The same command resumes an interrupted run.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,8 @@ from edgehar import __version__
 from edgehar.choices import NO_PSEUDO_LABELS
 from edgehar.command_line import Parser, words_of
 from edgehar.config import to_json
+from edgehar.data.splits import caveats
+from edgehar.data.trials import labels_shown
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, EdgeharError
 from edgehar.experiments.pipeline import check_folder
@@ -115,15 +117,6 @@ def _stored(settings: Any) -> Any:
     return {stored_option(name): _stored(value) for name, value in options.items()}
 
 
-def shown_activities(dataset: Dataset, subjects: Sequence[str]) -> set[str]:
-    """The activities in the recordings of these subjects."""
-    shown: set[int] = set()
-    for clip in dataset.clips:
-        if clip.subject in subjects:
-            shown |= {segment.label for segment in clip.segments} if clip.label is None else {clip.label}
-    return {dataset.info.labels[label] for label in shown}
-
-
 def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
     """Raise DataError or ConfigError, before any training, for runs that could not be measured or stored at the end."""
     results = Path(options.results)
@@ -135,10 +128,11 @@ def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None
     labels, sensors = dataset.info.labels, [spec.name for spec in dataset.info.modalities]
     for run in runs:
         split, left_out = run.data.make_split(dataset), set(run.data.without)
+        tested = split.test_clips(dataset.clips)
         if run.suite == "accuracy":
             for found in predictions:
-                found.check(labels, sensors, split.train, split.test, of=options.data.data)
-        elif run.suite == "unknown" and not left_out & shown_activities(dataset, split.test):
+                found.check(labels, sensors, split.train, split.test, options.data.data, split.train_recordings)
+        elif run.suite == "unknown" and not left_out & {labels[label] for label in labels_shown(tested)}:
             raise DataError(
                 f"{run.name} leaves out {', '.join(sorted(left_out))}, which no test subject shows; expected one of "
                 "them in the test recordings; choose other --seeds or another --left-out"
@@ -178,10 +172,11 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
             "split": split.name,
             "train_subjects": list(split.train),
             "test_subjects": list(split.test),
+            **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
             "train_windows": train_windows(dataset, split),
             "test_windows": measured.pop("test_windows"),
             "citation": info.citation,
-            "caveats": list(info.caveats),
+            "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },
         "stages": entries,
         **measured,

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgehar.choices import DEFAULT_CRITERION, INVERTED, MEANS, NO_PSEUDO_LABELS, RECORDINGS, unused_options
 from edgehar.data.registry import DataOptions, default_split
+from edgehar.data.splits import cross_validation
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 from edgehar.experiments.stage import (
@@ -222,7 +223,7 @@ def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) ->
         case "sensors":
             return {name: replace(data, modalities=(name,)) for name in sensors}
         case "loso":
-            return {name: replace(data, split=f"loso:{name}") for name in dataset.subjects}
+            return {name: replace(data, split=split) for name, split in cross_validation(dataset.clips).items()}
         case "folds":
             folds = [f"{fold}of{options.folds}" for fold in range(options.folds)]
             return {fold: replace(data, split=f"fold:{fold}") for fold in folds}

@@ -34,7 +34,7 @@ def test_loads_all_real_clips(data_root: Path) -> None:
     samples = [len(clip.signals["inertial"]) for clip in dataset.clips]
     assert (min(frames), int(np.median(frames)), max(frames)) == (41, 67, 125)
     assert (min(samples), int(np.median(samples)), max(samples)) == (107, 177, 326)
-    split = make_split("odd-even", dataset.subjects)
+    split = make_split("odd-even", dataset.clips)
     assert sum(clip.subject in split.train for clip in dataset.clips) == 431
     assert not {"a8_s1_t4", "a23_s6_t4", "a27_s8_t4"} & {clip.name for clip in dataset.clips}
 

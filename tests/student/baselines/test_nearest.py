@@ -13,7 +13,7 @@ from edgehar.student.baselines.nearest import nearest_neighbour, squared_distanc
 @pytest.fixture(scope="module")
 def windows() -> Windows:
     dataset = simulate(SimulatorConfig(subjects=4, trials=2))
-    split = make_split("odd-even", dataset.subjects)
+    split = make_split("odd-even", dataset.clips)
     return cut(dataset.clips, dataset.info, fit_normalisation(dataset, split.train))
 
 
