@@ -20,6 +20,7 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional, seed_option
 from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
+from edgehar.errors import CheckpointError
 from edgehar.files.atomic import locked
 from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
 from edgehar.student.network.model import StudentNetwork
@@ -83,9 +84,25 @@ def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
     return buffer.getvalue()
 
 
+def _origin(checkpoint: Checkpoint) -> tuple[str, int]:
+    """Data set and seed of the training; raises CheckpointError if they are not stored."""
+    stored = {
+        "data.data": checkpoint.data.get("data"),
+        "facts.options.seed": checkpoint.facts.get("options", {}).get("seed"),
+    }
+    missing = [name for name, value in stored.items() if value is None]
+    if missing:
+        where = "" if checkpoint.path is None else f"{checkpoint.path}: "
+        raise CheckpointError(
+            f"{where}checkpoint.json has no {', '.join(missing)}; expected what it was trained with; train again"
+        )
+    return stored["data.data"], stored["facts.options.seed"]
+
+
 def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, seed: int) -> Manifest:
     """Export a checkpoint's network and write the package; returns its manifest."""
     student, info = rebuild(checkpoint), checkpoint.info
+    data, seed = _origin(checkpoint)
     sampler = package_sampler(checkpoint, student, seed)
     parity = synthetic_arrays(student, sampler, windows, seed + 1, PARITY_POOL)
     calibration = synthetic_arrays(student, sampler, windows, seed + 2)
@@ -110,10 +127,10 @@ def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, s
         provenance=checkpoint.data
         | {
             # Without paths of the workstation.
-            "data": checkpoint.data["data"] if checkpoint.data["data"] in NAMES else None,
+            "data": data if data in NAMES else None,
             "root": None,
             "kind": checkpoint.kind,
-            "seed": checkpoint.facts["options"]["seed"],
+            "seed": seed,
             "versions": {package: version(package) for package in ("torch", "onnx", "numpy")},
             "citation": info.citation,
         },

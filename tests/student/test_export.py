@@ -1,6 +1,7 @@
 """Exported graphs agree with torch; packages are complete."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,12 @@ from bodies import INERTIAL, SKELETON, STEPS, exportable_checkpoint, windows
 import edgehar
 from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.packaging.verify import main as verify
+from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
 from edgehar.package.folder import EdgePackage
 from edgehar.signals.windows import Windows
 from edgehar.student.export import export_package
+from edgehar.student.export import main as export
 from edgehar.student.network.rebuild import rebuild
 from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -114,6 +117,23 @@ def test_damaged_checkpoint_is_refused_in_one_line(damage: str, tmp_path: Path):
         load_checkpoint(folder, ("student",))
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"facts": {}}, r"facts\.options\.seed"),
+        ({"facts": {"options": {}}}, r"facts\.options\.seed"),
+        ({"data": {}}, r"data\.data"),
+    ],
+)
+def test_checkpoint_without_a_fact_of_its_training_is_refused(
+    changes: dict[str, object], missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    save_checkpoint(tmp_path / "student", replace(exportable_checkpoint("student"), **changes))
+    assert guarded(export, [str(tmp_path / "student"), "--out", str(tmp_path / "package")]) == 2
+    assert re.search(f"student: checkpoint.json has no {missing}; expected .*; train again$", capsys.readouterr().err)
+    assert not (tmp_path / "package").exists()
 
 
 def test_package_without_stored_statistics_uses_simulated_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
