@@ -45,9 +45,9 @@ from edgehar.teacher.training.stage import (  # fmt: skip
 class LabelConfig(Options):
     """Labels."""
 
-    smoothing: float = option(0.1, "label smoothing")
-    mixup: float = option(0.3, "parameter of mixup's Beta distribution; 0 for no mixup")
-    auxiliary: float = option(0.3, "weight of each modality's auxiliary loss")
+    smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
+    mixup: float = option(0.3, "parameter of mixup's Beta distribution; 0 for no mixup", at_least=0)
+    auxiliary: float = option(0.3, "weight of each modality's auxiliary loss", at_least=0)
     label_share: float = option(
         1.0, "share of the labelled training windows to use, equal for all activities", above=0, at_most=1
     )

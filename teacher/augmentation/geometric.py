@@ -1,9 +1,11 @@
 """Geometric and temporal augmentation: rotation, scale, tempo, cropping, time warp, noise, dropout, mixup.
 
-All operations act on features, not on raw signals: `signals.preprocess` scales the three axes of a group alike, so
-rotating the features rotates the body or the sensor.
+All operations act on features, not on raw signals: `signals.preprocess` scales the axes of a group alike, so rotating
+the features rotates the body or the sensor. A 2-D skeleton is rotated in the picture; of a body that turns about the
+vertical, the picture shows that it becomes narrower.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,23 +15,37 @@ from torch import Tensor
 from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
 
+MOST_LOST = 8
+"""A window of a skeleton whose joints may be lost loses up to this many times --lost-joint of its joints."""
+
 
 @dataclass(frozen=True)
 class AugmentConfig(Options):
     """Augmentation."""
 
-    heading_deg: float = option(25.0, "standard deviation of a skeleton's rotation about the vertical, degrees")
-    tilt_deg: float = option(5.0, "standard deviation of a skeleton's tilt, degrees")
-    mounting_deg: float = option(15.0, "standard deviation of an inertial sensor's rotation, degrees")
-    size: float = option(0.1, "standard deviation of body size and sensor gain, relative")
-    tempo: float = option(0.15, "standard deviation of the logarithm of a skeleton's speed")
-    crop: float = option(0.25, "largest share of a window cropped at its ends")
-    warp: float = option(0.1, "largest time warp, as a share of the window")
-    shift: float = option(0.03, "standard deviation of the time offset of each modality, as a share of the window")
-    noise: float = option(0.05, "standard deviation of additive noise, relative to a feature's scale")
-    lost_joint: float = option(0.05, "probability of dropping a joint or triaxial sensor for a window")
-    lost_step: float = option(0.05, "probability of dropping a step of a modality")
-    lost_modality: float = option(0.15, "probability of dropping a modality for a window; one always remains")
+    heading_deg: float = option(
+        25.0, "standard deviation of a skeleton's rotation about the vertical, degrees", at_least=0, at_most=180
+    )
+    tilt_deg: float = option(5.0, "standard deviation of a skeleton's tilt, degrees", at_least=0, at_most=180)
+    mounting_deg: float = option(
+        15.0, "standard deviation of an inertial sensor's rotation, degrees", at_least=0, at_most=180
+    )
+    size: float = option(0.1, "standard deviation of body size and sensor gain, relative", at_least=0, at_most=1)
+    tempo: float = option(0.15, "standard deviation of the logarithm of a skeleton's speed", at_least=0, at_most=1)
+    crop: float = option(0.25, "largest share of a window cropped at its ends", at_least=0, at_most=1)
+    # Above 1 / pi, time would run backwards.
+    warp: float = option(0.1, "largest time warp, as a share of the window", at_least=0, at_most=0.3)
+    shift: float = option(
+        0.03, "standard deviation of the time offset of each modality, as a share of the window", at_least=0, at_most=1
+    )
+    noise: float = option(0.05, "standard deviation of additive noise, relative to a feature's scale", at_least=0)
+    lost_joint: float = option(
+        0.05, "probability of dropping a joint or triaxial sensor for a window", at_least=0, below=1
+    )
+    lost_step: float = option(0.05, "probability of dropping a step of a modality", at_least=0, below=1)
+    lost_modality: float = option(
+        0.15, "probability of dropping a modality for a window; one always remains", at_least=0, at_most=1
+    )
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
@@ -61,6 +77,29 @@ def resample_time(frames: Tensor, position: Tensor) -> Tensor:
     return frames.gather(1, index) * (1 - weight) + frames.gather(1, index + 1) * weight
 
 
+def _turn(frames: Tensor, spec: ModalitySpec, config: AugmentConfig, angles: Tensor) -> Tensor:
+    """Rotate the body or the sensor.
+
+    Args:
+        frames: (B, L, G, 2, group) values and motions.
+        spec: the modality, with groups of 2 or 3 axes.
+        config: standard deviations.
+        angles: (B, 3) standard normal numbers.
+    """
+    if spec.is_picture:
+        tilt, heading = torch.deg2rad(angles[:, 0] * config.tilt_deg), torch.deg2rad(angles[:, 1] * config.heading_deg)
+        width = torch.ones(len(frames), 2, device=frames.device)
+        width[:, 1 - spec.vertical] = torch.cos(heading)
+        cos, sin = torch.cos(tilt), torch.sin(tilt)
+        rotations = torch.stack([cos, -sin, sin, cos], 1).reshape(-1, 2, 2) * width[:, None]  # narrower, then tilted
+    else:
+        sigma_deg = torch.full((3,), config.tilt_deg if spec.is_skeleton else config.mounting_deg, device=frames.device)
+        if spec.is_skeleton:
+            sigma_deg[spec.vertical] = config.heading_deg
+        rotations = rotation(torch.deg2rad(angles * sigma_deg))
+    return torch.einsum("blgkc,bdc->blgkd", frames, rotations)
+
+
 def drop_modalities(
     valid: dict[str, Tensor], names: list[str], probability: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
@@ -73,6 +112,31 @@ def drop_modalities(
     present = torch.stack([valid[name].any(1) for name in names], 1)
     dropped &= (present & ~dropped).any(1, keepdim=True)
     return {name: valid[name] & ~dropped[:, column, None] for column, name in enumerate(names)}
+
+
+def _keep_joints(
+    tokens: Tensor, position: Tensor, spec: ModalitySpec, config: AugmentConfig, generator: torch.Generator
+) -> Tensor:
+    """(B, 1 or L, G, 1, 1) False where a joint or triaxial sensor is lost.
+
+    It is lost with probability `config.lost_joint`. Of a skeleton whose joints may be lost, that probability is
+    drawn for each window, up to MOST_LOST times as high, as a camera sees all of one person and half of another; and
+    what is lost in a frame stays lost.
+
+    Args:
+        tokens: (B, S, P, G, F) before augmentation.
+        position: (B, L) of `resample_time`.
+        spec: the modality.
+        config: strength.
+        generator: source of every random number (CPU).
+    """
+    batch, groups = len(tokens), spec.groups
+    draw = _uniform((batch, 1, groups, 1, 1), generator, tokens)
+    if not spec.lost_joints:
+        return draw >= config.lost_joint
+    share = MOST_LOST * config.lost_joint * _uniform((batch, 1, 1, 1, 1), generator, tokens)
+    known = tokens.flatten(1, 2).any(-1).to(tokens.dtype)  # (B, L, G)
+    return (draw >= share) & (resample_time(known, position) == 1)[..., None, None]
 
 
 def augment(
@@ -111,20 +175,13 @@ def augment(
         position = position.clamp(0, 1) * (length - 1)
         frames = resample_time(tokens.reshape(batch, length, -1), position)
         frames = frames.reshape(batch, length, spec.groups, 2, spec.group)  # value, motion
-        if spec.group == 3:
-            angles = _normal((batch, 3), generator, first)
-            if spec.is_skeleton:
-                sigma_deg = torch.full((3,), config.tilt_deg, device=first.device)
-                sigma_deg[spec.vertical] = config.heading_deg
-            else:
-                sigma_deg = torch.full((3,), config.mounting_deg, device=first.device)
-            rotations = rotation(torch.deg2rad(angles * sigma_deg))
-            frames = torch.einsum("blgkc,bdc->blgkd", frames, rotations)
+        if spec.group == 3 or spec.is_picture:
+            frames = _turn(frames, spec, config, _normal((batch, 3), generator, first))
         frames = frames * (1 + config.size * _normal((batch, 1, 1, 1, 1), generator, first))
         if spec.is_skeleton:
             frames = torch.cat([frames[..., :1, :], frames[..., 1:, :] * tempo], 3)
         frames = frames + config.noise * _normal(tuple(frames.shape), generator, first)
-        keep = _uniform((batch, 1, spec.groups, 1, 1), generator, first) >= config.lost_joint
+        keep = _keep_joints(tokens, position, spec, config, generator)
         augmented[spec.name] = (frames * keep).reshape(tokens.shape)
     still_valid = {
         name: valid[name] & (_uniform((batch, steps), generator, first) >= config.lost_step) for name in names
@@ -140,12 +197,14 @@ def mixup(
     target: Tensor,
     strength: float,
     generator: torch.Generator,
+    lost_joints: Collection[str] = (),
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
     """Mixup (arXiv 1710.09412) of windows and their (B, K) targets; the own window gets the larger weight.
 
     A step is valid where it is valid in both windows; a modality that the partner lacks stays unmixed. `strength` is
-    the parameter of the Beta distribution. Unlabelled windows (zero targets) are mixed with each other only: mixed
-    with a labelled one, the target would not sum to 1.
+    the parameter of the Beta distribution. In the modalities `lost_joints`, a joint that the partner lacks stays
+    unmixed, and one that the window lacks stays lost. Unlabelled windows (zero targets) are mixed with each other only:
+    mixed with a labelled one, the target would not sum to 1.
     """
     batch = len(target)
     order = torch.randperm(batch, generator=generator).to(target.device)
@@ -164,5 +223,8 @@ def mixup(
     for name, tokens in features.items():
         partner_lacks = ~valid[name][partner].any(1)[:, None, None, None, None]
         blended = tokens * broadcast + tokens[partner] * (1 - broadcast)
+        if name in lost_joints:
+            known = tokens.any(-1, keepdim=True)  # (B, S, P, G, 1)
+            blended = torch.where(known[partner], blended, tokens) * known
         mixed[name] = torch.where(partner_lacks, tokens, blended) * both[name][..., None, None, None]
     return mixed, both, mixed_target

@@ -1,12 +1,14 @@
 """Geometric augmentation, modality dropout, mixup and smoothed targets."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import pytest
 import torch
 from bodies import SPECS, windows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgehar.errors import ConfigError
 from edgehar.teacher.augmentation.geometric import (
     AugmentConfig,
     augment,
@@ -33,6 +35,19 @@ def test_augmentation_of_zero_strength_is_the_identity():
     for spec in SPECS:
         torch.testing.assert_close(augmented[spec.name], features[spec.name], atol=1e-5, rtol=1e-5)
         assert torch.equal(valid[spec.name], augmented_valid[spec.name])
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", [field.name for field in fields(AugmentConfig)])
+def test_strength_below_zero_or_not_finite_is_refused(name: str, value: float):
+    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} {value}: expected a"):
+        AugmentConfig(**{name: value})
+
+
+def test_probability_of_losing_everything_is_refused():
+    for name in ("lost_joint", "lost_step"):
+        with pytest.raises(ConfigError, match="from 0 to below 1"):
+            AugmentConfig(**{name: 1.0})
 
 
 def test_rotation_matrices_are_orthogonal_with_determinant_one():
