@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.signals.clip import Bools, Clip, Floats, Times, all_true, true_mask
 from edgehar.signals.modality import ModalitySpec
@@ -45,26 +46,43 @@ def gap_rule(spec: ModalitySpec, frame_s: float) -> GapRule:
     return GapRule(longest_s, longest_s / 2)
 
 
-def resample(values: Floats, valid: Bools, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
-    """The valid samples of a sensor at the points of a grid.
+@dataclass(frozen=True)
+class ValidSamples:
+    """The samples of one sensor that count.
 
-    Args:
-        values: (T, C) samples. A channel that is NaN in a valid sample is NaN in the frames next to it.
-        valid: (T,) True where a sample is usable.
-        times_s: (T,) non-decreasing seconds; the last of several samples with the same time is used.
-        grid_s: (L,) increasing seconds.
-        rule: which frames are valid.
-
-    Returns:
-        (L, C) float32 and (L,) bool; frames that are not valid are 0.
+    Attributes:
+        values: (T, C) all samples; they may be a memory-mapped file. A channel that is NaN in a valid sample is NaN in
+            the frames next to it.
+        rows: (N,) which of them count, or None for all.
+        times_s: (N,) their increasing times.
     """
-    keep = valid.copy()
-    keep[:-1] &= times_s[1:] > times_s[:-1]
-    return fill(values[keep], times_s[keep], grid_s, rule)
+
+    values: Floats
+    rows: NDArray[np.intp] | None
+    times_s: Times
+
+    @staticmethod
+    def of(values: Floats, valid: Bools, times_s: Times) -> "ValidSamples":
+        """Select the valid samples (T,), and the last of several with the same time; times (T,) do not decrease."""
+        keep = valid.copy()
+        keep[:-1] &= times_s[1:] > times_s[:-1]
+        if all_true(keep):
+            return ValidSamples(values, None, times_s)
+        rows = np.flatnonzero(keep)
+        return ValidSamples(values, rows, times_s[rows])
+
+    def at(self, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
+        """Frames (L, C) float32 at increasing times (L,), and (L,) which are valid; the others are 0."""
+        first, end = 0, len(self.times_s)
+        if len(grid_s):  # the samples on both sides of the grid, and always two where there are two
+            first = max(int(self.times_s.searchsorted(float(grid_s[0]), side="right")) - 2, 0)
+            end = max(int(self.times_s.searchsorted(float(grid_s[-1]))) + 2, 2)
+        values = self.values[first:end] if self.rows is None else self.values[self.rows[first:end]]
+        return fill(np.asarray(values, np.float32), self.times_s[first:end], grid_s, rule)
 
 
 def fill(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) -> tuple[Floats, Bools]:
-    """`resample` of valid samples (N, C) at increasing times (N,)."""
+    """Frames (L, C) at increasing times (L,) from valid samples (N, C) at increasing times (N,); (L,) valid."""
     return (hold if rule.is_held else interpolate)(values, times_s, grid_s, rule)
 
 
@@ -140,11 +158,13 @@ def stretch(
     values, valid = clip.signals[spec.name], clip.valid[spec.name]
     if span_s and spec.name in clip.times_s:
         grid_s = np.linspace(*span_s, length)
-        return *resample(values, valid, clip.times_s[spec.name], grid_s, gap_rule(spec, frame_s)), frame_s
+        samples = ValidSamples.of(values, valid, clip.times_s[spec.name])
+        return *samples.at(grid_s, gap_rule(spec, frame_s)), frame_s
     samples = len(values)
     last = max(samples - 1, 0)
     grid = np.arange(length, dtype=np.float64) * (last / (length - 1))
     grid[-1] = last  # as np.linspace, but faster
     longest = MAX_GAP_FRAMES * max(samples / length, 1.0)  # in samples
-    frames, valid = resample(values, valid, np.arange(samples, dtype=np.float64), grid, GapRule(longest, longest / 2))
+    everything = ValidSamples.of(values, valid, np.arange(samples, dtype=np.float64))
+    frames, valid = everything.at(grid, GapRule(longest, longest / 2))
     return frames, valid, frame_s if span_s else max(samples - 1, 1) / (length - 1) / spec.rate_hz

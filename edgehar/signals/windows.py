@@ -1,6 +1,6 @@
 """Cuts recordings into windows of steps, for training and offline evaluation; the stream uses the same steps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -11,8 +11,8 @@ from edgehar.errors import DataError
 from edgehar.signals.body import measure_bones
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats
 from edgehar.signals.modality import ModalitySpec
-from edgehar.signals.preprocess import Normalisation, measure_scale, prepare
-from edgehar.signals.resampling import clip_span_s, gap_rule, resample, stretch
+from edgehar.signals.preprocess import Normalisation, measure_scale
+from edgehar.signals.steps import ContinuousSteps, Steps, clip_steps
 
 UNLABELLED = -1
 
@@ -72,45 +72,6 @@ class Windows:
         return replace(self, label=label)
 
 
-def clip_steps(
-    clip: Clip, info: DatasetInfo, normalisation: Normalisation
-) -> tuple[dict[str, Floats], dict[str, Bools], float]:
-    """Features of all steps of one recording.
-
-    Returns:
-        modality -> (n, P, G, F) features, modality -> (n,) validity, and the seconds per step;
-        n is S for a pre-cut clip, and the number of complete steps in a continuous recording.
-    """
-    features: dict[str, Floats] = {}
-    valid: dict[str, Bools] = {}
-    step_s = info.window.step_s
-    if info.window.kind == "clip":
-        span_s = clip_span_s(clip)
-        for spec in info.modalities:
-            frames, frame_valid, frame_s = stretch(clip, spec, info.window.steps, span_s)
-            features[spec.name], valid[spec.name] = prepare(frames, frame_valid, spec, frame_s, normalisation)
-            if spec.name in clip.signals:
-                step_s = frame_s * spec.patch
-        return features, valid, step_s
-    last_s = max((times[-1] for times in clip.times_s.values() if len(times)), default=0.0)
-    steps = int(last_s / step_s + 1e-9)
-    for spec in info.modalities:
-        frame_s = step_s / spec.patch
-        grid_s = np.arange(steps * spec.patch, dtype=np.float64) * frame_s
-        if spec.name in clip.signals:
-            frames, frame_valid = resample(
-                clip.signals[spec.name],
-                clip.valid[spec.name],
-                clip.times_s[spec.name],
-                grid_s,
-                gap_rule(spec, frame_s),
-            )
-        else:
-            frames, frame_valid = np.zeros((len(grid_s), spec.channels), np.float32), np.zeros(len(grid_s), bool)
-        features[spec.name], valid[spec.name] = prepare(frames, frame_valid, spec, frame_s, normalisation)
-    return features, valid, step_s
-
-
 def window_starts(steps: int, info: DatasetInfo) -> NDArray[np.intp]:
     """First step of each window of a recording with this many steps."""
     return np.arange(0, steps - info.window.steps + 1, info.window.hop)
@@ -144,32 +105,62 @@ def window_label(clip: Clip, start_s: float, end_s: float) -> int:
 
 def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) -> Windows:
     """Cut clips into windows; raises DataError if no recording is long enough for one."""
-    features: dict[str, list[Floats]] = {spec.name: [] for spec in info.modalities}
-    valid: dict[str, list[Bools]] = {spec.name: [] for spec in info.modalities}
-    rows: list[tuple[int, str, str, float, float]] = []
-    for clip in clips:
-        clip_features, clip_valid, step_s = clip_steps(clip, info, normalisation)
-        starts = window_starts(len(next(iter(clip_valid.values()))), info)
-        for spec in info.modalities:
-            features[spec.name].append(sliding(clip_features[spec.name], starts, info.window.steps))
-            valid[spec.name].append(sliding(clip_valid[spec.name], starts, info.window.steps))
-        for start in starts.tolist():
-            start_s, end_s = start * step_s, (start + info.window.steps) * step_s
-            rows.append((window_label(clip, start_s, end_s), clip.subject, clip.name, start_s, end_s))
-    if not rows:
+    parts = [windows for clip in clips for windows in cut_clip(clip, info, normalisation)]
+    if not parts:
         raise DataError(
             f"{info.name}: every recording is shorter than a window of {info.window.length_s:.2f} s; "
             "give longer recordings or a shorter window"
         )
-    label, subject, name, start, end = zip(*rows, strict=True)
+    return join(parts)
+
+
+def cut_clip(
+    clip: Clip, info: DatasetInfo, normalisation: Normalisation, most: int | None = None
+) -> Iterator[Windows]:
+    """Windows of one recording, at most `most` at a time, so that hours need little memory; none if it is too short."""
+    window = info.window
+    if window.kind == "clip":
+        steps, start_s, end_s = clip_steps(clip, info, normalisation)
+        first = np.zeros(1, np.intp)
+        yield _windows(clip, info, steps, first, [(start_s, end_s)])
+        return
+    recording = ContinuousSteps(clip, info, normalisation)
+    starts = window_starts(recording.count, info)
+    for row in range(0, len(starts), most or max(len(starts), 1)):
+        chosen = starts[row : row + (most or len(starts))]
+        first = int(chosen[0])
+        steps = recording.between(first, int(chosen[-1]) + window.steps)
+        spans = [(start * window.step_s, (start + window.steps) * window.step_s) for start in chosen.tolist()]
+        yield _windows(clip, info, steps, chosen - first, spans)
+
+
+def _windows(
+    clip: Clip, info: DatasetInfo, steps: Steps, starts: NDArray[np.intp], spans_s: list[tuple[float, float]]
+) -> Windows:
+    """The windows of steps that start at `starts` and span `spans_s` of the recording."""
+    count, length = len(starts), info.window.steps
     return Windows(
-        {key: concatenated(arrays) for key, arrays in features.items()},
-        {key: concatenated(arrays) for key, arrays in valid.items()},
-        np.asarray(label, np.int64),
-        np.asarray(subject),
-        np.asarray(name),
-        np.asarray(start, np.float64),
-        np.asarray(end, np.float64),
+        {name: sliding(array, starts, length) for name, array in steps.features.items()},
+        {name: sliding(array, starts, length) for name, array in steps.valid.items()},
+        np.asarray([window_label(clip, *span_s) for span_s in spans_s], np.int64),
+        np.asarray([clip.subject] * count),
+        np.asarray([clip.name] * count),
+        *np.asarray(spans_s, np.float64).T,
+    )
+
+
+def join(parts: Sequence[Windows]) -> Windows:
+    """The windows of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return Windows(
+        {name: np.concatenate([part.features[name] for part in parts]) for name in parts[0].features},
+        {name: np.concatenate([part.valid[name] for part in parts]) for name in parts[0].valid},
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.subject for part in parts]),
+        np.concatenate([part.clip for part in parts]),
+        np.concatenate([part.start_s for part in parts]),
+        np.concatenate([part.end_s for part in parts]),
     )
 
 
