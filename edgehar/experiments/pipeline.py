@@ -93,14 +93,22 @@ def command_of(options: PipelineOptions) -> str:
     return shell_text(["edgehar", "pipeline", *words_of(settings)])
 
 
-def check_folder(folder: Path, data: DataOptions) -> None:
-    """Raise ConfigError if the folder of a run lies within the recordings, or holds files of something else."""
+def check_outside(folder: Path, data: DataOptions, option_name: str) -> None:
+    """Raise ConfigError if a folder to write to, given with this option, lies within the recordings."""
     target = folder.resolve()
     for recordings in (Path(path).resolve() for path in (data.data, data.root) if path and Path(path).is_dir()):
         if target == recordings or recordings in target.parents:
-            raise ConfigError(f"--out {folder}: lies within the recordings in {recordings}; choose another folder")
+            raise ConfigError(
+                f"{option_name} {folder}: lies within the recordings in {recordings}; expected a folder outside; "
+                "choose another"
+            )
+
+
+def check_folder(folder: Path, data: DataOptions, option_name: str = "--out") -> None:
+    """Raise ConfigError if the folder of a run lies within the recordings, or holds files of something else."""
+    check_outside(folder, data, option_name)
     if not folder.name or (folder.exists() and not (folder / "config.json").is_file() and not _is_empty(folder)):
-        raise ConfigError(f"--out {folder}: exists and is no run of the pipeline; nothing was changed; choose another")
+        raise ConfigError(f"{option_name} {folder}: exists and is no run; nothing was changed; choose another")
 
 
 def _is_empty(folder: Path) -> bool:
@@ -132,7 +140,9 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
 def summary(results: dict[str, Any], out: str) -> str:
     """The scores and the files with more, for display."""
     data = results["dataset"]
-    tested = "recordings not trained on, of the same people" if "train_recordings" in data else "subjects not trained on"
+    tested = (
+        "recordings not trained on, of the same people" if "train_recordings" in data else "subjects not trained on"
+    )
     lines = [f"{data['test_windows']} windows of {tested}, correct predictions:"]
     for model, entry in results["evaluation"].items():
         low, high = entry["wilson95"]

@@ -32,7 +32,7 @@ from edgehar.data.splits import caveats
 from edgehar.data.trials import labels_shown
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError, EdgeharError
-from edgehar.experiments.pipeline import check_folder
+from edgehar.experiments.pipeline import check_folder, check_outside
 from edgehar.experiments.results import checkpoint_facts, peak_of, stage_entry
 from edgehar.experiments.stage import Settings, data_settings, run_stages
 from edgehar.experiments.suite.collect import collect, train_windows
@@ -120,6 +120,8 @@ def _stored(settings: Any) -> Any:
 def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None:
     """Raise DataError or ConfigError, before any training, for runs that could not be measured or stored at the end."""
     results = Path(options.results)
+    for name, folder in (("--results", results), ("--runs", Path(options.runs))):
+        check_outside(folder, options.data, name)
     results.mkdir(parents=True, exist_ok=True)
     if not os.access(results, os.W_OK):
         raise ConfigError(f"--results {results}: cannot be written; choose a folder you may write to")
@@ -141,7 +143,7 @@ def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None
 
 def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict[str, Any]:
     """Run the stages that are not done yet; returns the content of the result file."""
-    check_folder(run.folder, run.data)
+    check_folder(run.folder, run.data, "--runs")
     with locked(run.folder, "--runs"):
         run.folder.mkdir(parents=True, exist_ok=True)
         write_json(run.folder / "config.json", to_json(options))

@@ -62,6 +62,15 @@ def test_results_folder_that_cannot_be_written_is_refused_first(workspace: Path)
     assert "/dev/null" in refused(workspace, "--results", "/dev/null/results")
 
 
+@pytest.mark.parametrize("option", ["--results", "--runs"])
+def test_folder_within_the_recordings_is_refused_first(option: str, workspace: Path) -> None:
+    before = sorted((workspace / "own").rglob("*"))
+    for folder in ("own", "own/deeper/results"):
+        message = refused(workspace, option, folder)
+        assert f"{option} {folder}: lies within the recordings" in message
+    assert sorted((workspace / "own").rglob("*")) == before
+
+
 def test_excluded_activities_must_be_in_the_test_recordings(tmp_path: Path) -> None:
     dataset = simulated()
     kept = [clip for clip in dataset.clips if clip.subject in ("s1", "s3") or clip.label == 0]
