@@ -16,6 +16,7 @@ from edgehar.data import recordings
 from edgehar.data.describe import as_text, describe
 from edgehar.data.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.recordings.check import survey
+from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
 from edgehar.entry import call_action
 from edgehar.errors import DataError
@@ -72,16 +73,16 @@ def _write_line(line: str) -> None:
 def check(options: CheckOptions) -> int:
     """List every problem of a folder; raises DataError if there is any."""
     dataset, problems = survey(Path(options.folder))
-    for problem in problems:
-        _write_line(str(problem))
+    for line in condensed(problems):
+        _write_line(line)
+    count = len(errors(problems))
     if dataset is None:
-        raise DataError(
-            f"{options.folder}: {len(problems)} problem{'s' if len(problems) > 1 else ''} found, listed above"
-        )
+        raise DataError(f"{options.folder}: {count:,} problem{'s' if count > 1 else ''} found, listed above")
     kind = "pre-cut clips" if dataset.info.window.kind == "clip" else "continuous"
     sensors = ", ".join(spec.name for spec in dataset.info.modalities)
+    found = f"{len(problems):,} warning{'s' if len(problems) > 1 else ''}" if problems else "no problem"
     _write_line(
-        f"no problem found: {len(dataset.clips)} recordings ({kind}) of {len(dataset.subjects)} subjects; "
+        f"{found} found: {len(dataset.clips)} recordings ({kind}) of {len(dataset.subjects)} subjects; "
         f"{sensors}; {len(dataset.info.labels)} labels"
     )
     return 0

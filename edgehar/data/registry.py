@@ -4,6 +4,8 @@ The module that reads a data set is imported on first use.
 """
 
 import os
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -65,13 +67,25 @@ def _simulated() -> Dataset:
     return simulate(SimulatorConfig())
 
 
-def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] = ()) -> Dataset:
+@cache
+def _report_warning(line: str) -> None:
+    """Write a warning once, however often the stages of a pipeline load the folder."""
+    sys.stderr.write(f"edgehar: {line}\n")
+
+
+def load(
+    name: str,
+    root: Path | str | None = None,
+    modalities: tuple[str, ...] = (),
+    report: Callable[[str], None] | None = None,
+) -> Dataset:
     """Load a data set.
 
     Args:
         name: simulated, utd-mhad, sp-sw-har, recordings, or the path of a folder with recordings.json.
         root: folder of the recordings; None for the environment variable EDGEHAR_DATA.
         modalities: keep only these; all if empty.
+        report: called with one line if a folder of own recordings has warnings.
 
     Raises:
         DataError: unknown name, no folder, or unusable recordings.
@@ -89,7 +103,7 @@ def load(name: str, root: Path | str | None = None, modalities: tuple[str, ...] 
         case "recordings", Path():
             from edgehar.data import recordings
 
-            dataset = recordings.load(folder)
+            dataset = recordings.load(folder, report)
         case "simulated", _:
             dataset = _simulated()
         case _:
@@ -225,7 +239,7 @@ class DataOptions(Options):
 
     def load(self) -> Dataset:
         """The data set with the chosen modalities and activities; raises DataError."""
-        return exclude_activities(load(self.data, self.root, self.modalities), self.without)
+        return exclude_activities(load(self.data, self.root, self.modalities, _report_warning), self.without)
 
     def fingerprint(self) -> str:
         """Digest of the data set's files and of these options."""

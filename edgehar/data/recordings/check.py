@@ -3,10 +3,7 @@
 docs/own-data.md describes the format. `edgehar.data.recordings.folder.load` uses the same `survey`.
 """
 
-import csv
-import re
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,116 +15,30 @@ from edgehar.data.recordings.header import (
     HEADER_NAME,
     KINDS,
     Header,
-    Problem,
     read_header,
 )
-from edgehar.data.recordings.signal_file import Signal, read_csv, read_lines, read_npy
+from edgehar.data.recordings.header_row import channel_names, layout_problem
+from edgehar.data.recordings.index import (
+    ACCOMPANYING,
+    INDEX_COLUMNS,
+    INDEX_NAME,
+    SEGMENTS_FOLDER,
+    Row,
+    read_index,
+    read_segments,
+    read_table,
+)
+from edgehar.data.recordings.problem import Problem, errors
+from edgehar.data.recordings.signal_file import Signal, read_csv, read_npy
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
-INDEX_NAME = "index.csv"
-INDEX_COLUMNS = ("recording", "subject", "trial", "label")
-SEGMENTS_FOLDER = "segments"
-SEGMENT_COLUMNS = ("start_s", "end_s", "label")
 MIN_CLIP_SAMPLES = 2
-
-_SAFE_NAME = re.compile(r"\w[\w.-]{0,199}")
-_ACCOMPANYING = (".times", ".valid")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of index.csv."""
-
-    line: int
-    recording: str
-    subject: str
-    trial: str
-    label: int | None
 
 
 def check(root: Path) -> list[Problem]:
     """All problems of a folder of recordings; an empty list if it is usable."""
     return survey(root)[1]
-
-
-def name_problem(name: str) -> str:
-    """Why a recording's name cannot be a file name, or an empty text."""
-    if _SAFE_NAME.fullmatch(name) and ".." not in name and not name.endswith(_ACCOMPANYING):
-        return ""
-    return f"recording {name!r}; expected letters, digits, '_', '-' and single dots, not ending in .times or .valid"
-
-
-def _table(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, list[str]]]:
-    """Rows of a CSV file with a fixed header, each with its line number."""
-    lines, unreadable = read_lines(path)
-    problems += unreadable
-    if unreadable:
-        return []
-    rows: list[tuple[int, list[str]]] = []
-    reader = csv.reader(lines, strict=True)
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if reader.line_num == 1:
-                if tuple(cells) != columns:
-                    message = f"header {','.join(cells)!r}; expected {','.join(columns)}; correct the first row"
-                    problems.append(Problem(str(path), 1, message))
-                    return []
-            elif len(cells) != len(columns):
-                message = f"{len(cells)} columns; expected {len(columns)} ({','.join(columns)})"
-                problems.append(Problem(str(path), reader.line_num, message))
-            else:
-                rows.append((reader.line_num, cells))
-    except csv.Error as problem:
-        problems.append(Problem(str(path), reader.line_num, f"not CSV ({problem}); correct the quotes"))
-    return rows
-
-
-def _read_index(path: Path, labels: tuple[str, ...], problems: list[Problem]) -> list[_Row]:
-    rows: list[_Row] = []
-    first_line: dict[str, int] = {}
-    for line, (recording, subject, trial, label) in _table(path, INDEX_COLUMNS, problems):
-        found: list[str] = []
-        if name_problem(recording):
-            found.append(name_problem(recording))
-        if recording in first_line:
-            found.append(f"recording {recording!r} is listed twice (first in line {first_line[recording]}); remove one")
-        if not subject:
-            found.append(f"recording {recording!r} has no subject; expected one, for the split by subject")
-        if label and label not in labels:
-            found.append(f"label {label!r}; expected one of recordings.json: {', '.join(labels)}; or empty")
-        first_line.setdefault(recording, line)
-        problems += [Problem(str(path), line, message) for message in found]
-        if not found:
-            rows.append(_Row(line, recording, subject, trial, labels.index(label) if label else None))
-    if not rows and not problems:
-        problems.append(Problem(str(path), 1, "no recording; expected one per row"))
-    return rows
-
-
-def _read_segments(path: Path, labels: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, Segment]]:
-    rows: list[tuple[int, Segment]] = []
-    for line, (start, end, label) in _table(path, SEGMENT_COLUMNS, problems):
-        try:
-            start_s, end_s = float(start), float(end)
-        except ValueError:
-            problems.append(Problem(str(path), line, f"start {start!r}, end {end!r}; expected seconds"))
-            continue
-        if label not in labels:
-            problems.append(Problem(str(path), line, f"label {label!r}; expected one of {', '.join(labels)}"))
-        elif not 0 <= start_s < end_s < float("inf"):
-            problems.append(Problem(str(path), line, f"from {start_s} to {end_s} s; expected 0 <= start_s < end_s"))
-        else:
-            rows.append((line, Segment(start_s, end_s, labels.index(label))))
-    ordered = sorted(rows, key=lambda row: row[1].start_s)
-    for (line_before, before), (line, segment) in pairwise(ordered):
-        if segment.start_s < before.end_s:
-            message = (
-                f"starts at {segment.start_s} s, before line {line_before} ends at {before.end_s} s; end it earlier"
-            )
-            problems.append(Problem(str(path), line, message))
-    return rows
 
 
 def _unexpected_files(root: Path, header: Header, recordings: set[str]) -> list[Problem]:
@@ -151,7 +62,7 @@ def _unexpected_files(root: Path, header: Header, recordings: set[str]) -> list[
             stem = file.stem
             if (
                 file.suffix == ".npy"
-                and stem.endswith(_ACCOMPANYING)
+                and stem.endswith(ACCOMPANYING)
                 and (path / f"{stem.rpartition('.')[0]}.npy").exists()
             ):
                 stem = stem.rpartition(".")[0]
@@ -162,7 +73,7 @@ def _unexpected_files(root: Path, header: Header, recordings: set[str]) -> list[
     return problems
 
 
-def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]) -> dict[str, Signal]:
+def _read_signals(root: Path, row: Row, header: Header, problems: list[Problem]) -> dict[str, Signal]:
     signals: dict[str, Signal] = {}
     files = 0
     for spec in header.specs:
@@ -190,6 +101,23 @@ def _read_signals(root: Path, row: _Row, header: Header, problems: list[Problem]
     return signals
 
 
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return file.readline().rstrip("\n")
+
+
+def _with_columns(root: Path, header: Header, rows: list[Row]) -> Header:
+    """The declaration with the names of channels that it omits, from the first CSV file of each sensor."""
+    specs: list[ModalitySpec] = []
+    for spec in header.specs:
+        paths = [root / spec.name / f"{row.recording}.csv" for row in rows]
+        first = next((path for path in paths if path.is_file()), None)
+        row = "" if spec.columns or first is None else _first_line(first)
+        names = channel_names(row) if row and not layout_problem(row, spec) else ()
+        specs.append(replace(spec, columns=names) if names else spec)
+    return replace(header, specs=tuple(specs))
+
+
 def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
     """Duration of a recording: by its timestamps, or else by the nominal rate of its first sensor."""
     if clip.times_s:
@@ -197,7 +125,7 @@ def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
     return next((len(clip.signals[spec.name]) / spec.rate_hz for spec in specs if spec.name in clip.signals), 0.0)
 
 
-def _info(header: Header, durations_s: list[float]) -> DatasetInfo:
+def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> DatasetInfo:
     """The declaration, with omitted values derived from the recordings."""
     steps = int(header.window.get("steps", DEFAULT_STEPS))
     step_s = DEFAULT_STEP_S
@@ -206,12 +134,18 @@ def _info(header: Header, durations_s: list[float]) -> DatasetInfo:
     step_s = float(header.window.get("step_s", step_s))
     window = WindowSpec(KINDS[header.kind], steps, step_s, int(header.window.get("hop", DEFAULT_HOP[header.kind])))
     specs = tuple(
-        replace(spec, patch=header.patches[spec.name] or max(1, round(spec.rate_hz * step_s))) for spec in header.specs
+        replace(
+            spec,
+            patch=header.patches[spec.name] or max(1, round(spec.rate_hz * step_s)),
+            lost_joints=spec.lost_joints
+            or any(bool(np.isnan(clip.signals[spec.name]).any()) for clip in clips if spec.name in clip.signals),
+        )
+        for spec in header.specs
     )
     return DatasetInfo(header.name, specs, header.labels, window, header.citation, header.licence)
 
 
-def _clip(root: Path, row: _Row, header: Header, problems: list[Problem]) -> tuple[Clip, list[tuple[int, Segment]]]:
+def _clip(root: Path, row: Row, header: Header, problems: list[Problem]) -> tuple[Clip, list[tuple[int, Segment]]]:
     """One recording, and its segments with their line numbers."""
     signals = _read_signals(root, row, header, problems)
     times_s = {name: signal.times_s for name, signal in signals.items() if signal.times_s is not None}
@@ -222,7 +156,7 @@ def _clip(root: Path, row: _Row, header: Header, problems: list[Problem]) -> tup
                 times_s[spec.name] = np.arange(len(signals[spec.name].values)) / spec.rate_hz
         path = root / SEGMENTS_FOLDER / f"{row.recording}.csv"
         if path.is_file():
-            segments = _read_segments(path, header.labels, problems)
+            segments = read_segments(path, header.labels, problems)
             if row.label is not None:
                 message = f"recording {row.recording!r} has a label and segments/{path.name}; expected one of the two"
                 problems.append(Problem(str(root / INDEX_NAME), row.line, message))
@@ -246,13 +180,14 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
     header, problems = read_header(root / HEADER_NAME)
     if header is None:
         return None, problems
-    rows = _read_index(root / INDEX_NAME, header.labels, problems)
-    listed = {cells[0] for _, cells in _table(root / INDEX_NAME, INDEX_COLUMNS, [])}
+    rows = read_index(root / INDEX_NAME, header.labels, problems)
+    header = _with_columns(root, header, rows)
+    listed = {cells[0] for _, cells in read_table(root / INDEX_NAME, INDEX_COLUMNS, [])}
     if listed:
         problems += _unexpected_files(root, header, listed)
     read = [(row, *_clip(root, row, header, problems)) for row in rows]
     durations_s = [duration_s(clip, header.specs) for _, clip, _ in read]
-    info = _info(header, durations_s)
+    info = _info(header, [clip for _, clip, _ in read], durations_s)
     for (row, clip, segments), length_s in zip(read, durations_s, strict=True):
         if header.kind != "continuous" or not clip.signals:
             continue
@@ -264,4 +199,4 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
             if segment.end_s > length_s + info.window.step_s:
                 message = f"ends at {segment.end_s} s, after the recording ({length_s:.3f} s); end it earlier"
                 problems.append(Problem(str(root / SEGMENTS_FOLDER / f"{row.recording}.csv"), line, message))
-    return (None if problems else Dataset(info, tuple(clip for _, clip, _ in read))), problems
+    return (None if errors(problems) else Dataset(info, tuple(clip for _, clip, _ in read))), problems

@@ -5,44 +5,47 @@ docs/own-data.md describes the format; `edgehar.data.recordings.check` lists the
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgehar.data.recordings.check import (
-    INDEX_COLUMNS,
-    INDEX_NAME,
-    SEGMENT_COLUMNS,
-    SEGMENTS_FOLDER,
-    name_problem,
-    survey,
-)
+from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.header import FORMAT, FORMAT_VERSION, HEADER_NAME, KINDS
-from edgehar.data.recordings.signal_file import TIME_COLUMN, VALID_COLUMN
+from edgehar.data.recordings.header_row import TIME_COLUMN, VALID_COLUMN
+from edgehar.data.recordings.index import INDEX_COLUMNS, INDEX_NAME, SEGMENT_COLUMNS, SEGMENTS_FOLDER, name_problem
+from edgehar.data.recordings.problem import condensed, errors
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_folder
 from edgehar.signals.clip import Clip, Dataset
 
 
-def load(root: Path) -> Dataset:
+def load(root: Path, report: Callable[[str], None] | None = None) -> Dataset:
     """Load a folder of recordings.
+
+    Args:
+        root: folder with recordings.json.
+        report: called with one line if the folder has warnings.
 
     Raises:
         DataError: the first problem and the number of problems; `edgehar data check` lists all of them.
     """
     dataset, problems = survey(root)
     if dataset is None:
-        more = (
-            f" (and {len(problems) - 1} more; list them with: edgehar data check {root})" if len(problems) > 1 else ""
-        )
-        raise DataError(f"{problems[0]}{more}")
+        found = errors(problems)
+        more = f" (and {len(found) - 1:,} more; list them with: edgehar data check {root})" if len(found) > 1 else ""
+        raise DataError(f"{found[0]}{more}")
+    if problems and report is not None:
+        lines = condensed(problems)
+        first = lines[0] if len(lines) == 1 else f"{len(problems):,} warnings, the first: {lines[0]}"
+        report(f"{first}; list them with: edgehar data check {root}")
     return dataset
 
 
 def _header(dataset: Dataset) -> dict[str, Any]:
     info = dataset.info
-    extended = any(spec.columns or spec.lost_joints or spec.is_skeleton and spec.group == 2 for spec in info.modalities)
+    extended = any(spec.columns or spec.lost_joints or spec.is_picture for spec in info.modalities)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION if extended else 1,
@@ -70,7 +73,7 @@ def _write_csv(path: Path, clip: Clip, modality: str, channels: tuple[str, ...])
     rows: list[tuple[str, ...]] = []
     for row in range(len(values)):
         # Nine digits represent a float32 exactly, repr a float64.
-        cells = [f"{value:.9g}" for value in values[row].tolist()]
+        cells = ["" if value != value else f"{value:.9g}" for value in values[row].tolist()]
         time = [] if times_s is None else [repr(float(times_s[row]))]
         rows.append((*time, *cells, *(["1" if valid[row] else "0"] if masked else [])))
     header = (*([] if times_s is None else [TIME_COLUMN]), *channels, *([VALID_COLUMN] if masked else []))
@@ -138,7 +141,7 @@ def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
             if clip.segments:
                 spans = [(repr(span.start_s), repr(span.end_s), labels[span.label]) for span in clip.segments]
                 _write_table(temporary / SEGMENTS_FOLDER / f"{clip.name}.csv", SEGMENT_COLUMNS, spans)
-        _, problems = survey(temporary)
+        problems = errors(survey(temporary)[1])
         if problems:
             first = str(problems[0]).replace(str(temporary), str(root))
             raise DataError(f"{dataset.info.name}: cannot be written: {first}")

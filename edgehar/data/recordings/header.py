@@ -4,8 +4,9 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+from edgehar.data.recordings.problem import Problem
 from edgehar.errors import DataError
 from edgehar.signals.modality import OPTIONAL_FIELDS, ModalitySpec
 
@@ -25,7 +26,8 @@ _REQUIRED = ("format", "format_version", "name", "kind", "modalities", "labels")
 _KEYS = (*_REQUIRED, "window", "licence", "citation")
 _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
-    "joints": (list,), "parents": (list,), "vertical": (int,), "columns": (list,), "lost_joints": (bool,), "steps": (int,), "step_s": (int, float), "hop": (int,),
+    "joints": (list,), "parents": (list,), "vertical": (int,), "columns": (list,), "lost_joints": (bool,),
+    "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
 _TYPE_NAMES: dict[tuple[type, ...], str] = {
     (str,): "text",
@@ -39,18 +41,6 @@ _MODALITY_KEYS = (*_MODALITY_REQUIRED, "patch", "group", "joints", "parents", "v
 _WINDOW_KEYS = ("steps", "step_s", "hop")
 RESERVED_FOLDERS = ("segments",)
 """Folders of the format, which no modality may have as its name."""
-
-
-class Problem(NamedTuple):
-    """A problem of a folder of recordings; `line` is 0 if it concerns a whole file."""
-
-    file: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        """`file:line: message`, which editors can open."""
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
 
 @dataclass(frozen=True)

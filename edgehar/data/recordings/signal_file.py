@@ -8,15 +8,19 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.data.recordings.header import Problem
+from edgehar.data.recordings.header_row import (
+    TIME_COLUMN,
+    VALID_COLUMN,
+    channel_names,
+    column_order,
+    layout_problem,
+    split_names,
+)
+from edgehar.data.recordings.problem import Problem, errors
+from edgehar.data.recordings.timestamps import timestamp_problems
 from edgehar.signals.clip import Bools, Floats, Times
 from edgehar.signals.coarse_clock import spread
 from edgehar.signals.modality import ModalitySpec
-
-TIME_COLUMN = "time_s"
-VALID_COLUMN = "valid"
-MAX_START_S = 3600.0
-"""Timestamps that start later are clock times, not seconds from the start of the recording."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ class Signal:
 def read_lines(path: Path) -> tuple[list[str], list[Problem]]:
     """Lines of a text file, without line ends, trailing blank lines and byte order mark."""
     try:
-        lines = path.read_bytes().decode("utf-8-sig").rstrip().split("\n")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as problem:
         return [], [Problem(str(path), 0, f"cannot be read ({problem.strerror}); expected a text file")]
     except UnicodeDecodeError as problem:
         return [], [Problem(str(path), 0, f"not UTF-8 text ({problem.reason}); save the file as UTF-8")]
-    return [line.rstrip("\r") for line in lines], []
+    return text.rstrip().replace("\r\n", "\n").replace("\r", "\n").split("\n"), []
 
 
 def _is_number(cell: str) -> bool:
@@ -47,7 +51,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse_rows(path: Path, lines: list[str], columns: int) -> tuple[NDArray[np.float64], list[Problem]]:
+def _parse_rows(path: Path, lines: list[str], columns: int, timed: bool) -> tuple[NDArray[np.float64], list[Problem]]:
     """Rows of `columns` numbers, NaN for an empty cell; and the problems of other rows."""
     problems: list[Problem] = []
     rows: list[list[float]] = []
@@ -61,47 +65,55 @@ def _parse_rows(path: Path, lines: list[str], columns: int) -> tuple[NDArray[np.
             continue
         invalid = [(column, cell) for column, cell in enumerate(cells, 1) if cell.strip() and not _is_number(cell)]
         for column, cell in invalid:
-            problems.append(Problem(str(path), number, f"column {column} is {cell!r}; expected a number"))
+            expected = "a number"
+            if timed and column == 1:
+                expected = "seconds from the start of the recording, not a date or clock time; subtract the first time"
+            elif cell.strip().startswith(("'", '"')):
+                expected = "a number; remove the quotes"
+            problems.append(Problem(str(path), number, f"column {column} is {cell!r}; expected {expected}"))
         if not invalid:
             rows.append([float(cell) if cell.strip() else np.nan for cell in cells])
     return np.array(rows, np.float64).reshape(len(rows), columns), problems
 
 
 def read_csv(path: Path, spec: ModalitySpec) -> tuple[Signal | None, list[Problem]]:
-    """Read a CSV file: a header, then rows of `time_s` (optional), the channels, and `valid` (optional, 0 or 1)."""
+    """Read a CSV file: a header, then rows of `time_s` (optional), the channels, and `valid` (optional, 0 or 1).
+
+    Channels are put in the order of `spec.columns`, if that is known.
+    """
     lines, problems = read_lines(path)
     if problems:
         return None, problems
-    names = [name.strip().strip('"') for name in lines[0].split(",")]
+    names = split_names(lines[0])
     timed, masked = names[0] == TIME_COLUMN, names[-1] == VALID_COLUMN
     columns = len(names)
-    expected = f"{'time_s, ' if timed else ''}{spec.channels} channels{', valid' if masked else ''}"
+    problem = layout_problem(lines[0], spec)
     if all(map(_is_number, names)):
-        problems.append(Problem(str(path), 1, f"numbers in the first row; expected a header of {expected}; add it"))
-    elif columns != spec.channels + timed + masked:
-        message = f"{columns} columns in the header; expected {expected}; correct the file or recordings.json"
-        problems.append(Problem(str(path), 1, message))
-    if TIME_COLUMN in names[1:] or VALID_COLUMN in names[:-1]:
-        problems.append(Problem(str(path), 1, "expected time_s as the first column and valid as the last"))
+        problem = f"numbers in the first row; expected a header of {spec.channels} channels (time_s first); add it"
+    if problem:
+        problems.append(Problem(str(path), 1, problem))
     if len(lines) == 1:
         problems.append(Problem(str(path), 1, "no sample after the header; expected one per line; remove the file"))
-    if problems:
+    order, difference = column_order(channel_names(lines[0]), spec.columns)
+    if difference and not problems:
+        problems.append(Problem(str(path), 1, difference, is_warning=order is not None))
+    if errors(problems) or order is None:
         return None, problems
     try:
         table = np.loadtxt(lines[1:], np.float64, delimiter=",", comments=None, ndmin=2)
     except ValueError:
         table = np.empty((0, 0))
     if table.shape != (len(lines) - 1, columns):
-        table, problems = _parse_rows(path, lines[1:], columns)
+        table, problems = _parse_rows(path, lines[1:], columns, timed)
         if problems:
             return None, problems
     valid = np.ones(len(table), bool)
     if masked:
         flags = table[:, -1]
         for row in np.flatnonzero((flags != 0) & (flags != 1)):
-            problems.append(Problem(str(path), int(row) + 2, f"valid is {flags[row]}; expected 0 or 1"))
+            problems.append(Problem(str(path), int(row) + 2, f"valid is {flags[row]}; expected 0 or 1; correct it"))
         valid = flags == 1
-    values = table[:, int(timed) : columns - int(masked)]
+    values = table[:, int(timed) : columns - int(masked)].take(order, axis=1)
     return _checked(path, values, valid, table[:, 0].copy() if timed else None, spec, problems, first_line=2)
 
 
@@ -174,41 +186,23 @@ def _checked(
     with np.errstate(over="ignore"):
         numbers = np.array(values, np.float32, order="C")
     finite = np.isfinite(numbers)
-    for row in np.flatnonzero(valid & ~finite.all(1)):
-        channel = int(np.argmin(finite[row]))
+    lost = np.zeros_like(finite)
+    if spec.is_skeleton:  # a joint that was not seen is NaN in all its channels
+        joints = np.isnan(values).reshape(len(values), spec.groups, spec.group)
+        lost = np.repeat(joints.all(2), spec.group, axis=1)
+        valid = valid & ~lost.all(1)
+    for row in np.flatnonzero(valid & ~(finite | lost).all(1)):
+        channel = int(np.argmin((finite | lost)[row]))
         found = "empty or not a number" if np.isnan(values[row, channel]) else f"{values[row, channel]}"
-        add_problem(
-            int(row), f"channel {channel + 1} is {found}; expected a finite number; remove the row or set valid to 0"
-        )
+        cure = "empty the whole joint" if spec.is_skeleton else "remove the row"
+        add_problem(int(row), f"channel {channel + 1} is {found}; expected a finite number; {cure} or set valid to 0")
     # Samples that are not valid are not used; 0 avoids NaN in later arithmetic.
-    numbers[~finite] = 0
-    if times_s is not None:
-        finite_times = np.isfinite(times_s)
-        for row in np.flatnonzero(~finite_times):
-            add_problem(int(row), f"time_s is {times_s[row]}; expected seconds")
-        for row in np.flatnonzero(np.diff(times_s) < 0) + 1:
-            add_problem(int(row), f"time goes back from {times_s[row - 1]} to {times_s[row]} s; sort the rows by time")
-        if finite_times.all():
-            problem = _time_unit_problem(times_s, spec)
-            if problem:
-                add_problem(0, problem)
-    return (None if problems else _spread(numbers, valid, times_s, spec)), problems
-
-
-def _spread(values: Floats, valid: Bools, times_s: Times | None, spec: ModalitySpec) -> Signal:
-    """The samples, those of one timestamp spread over the time until the next, and repeated rows once."""
+    numbers[~finite & ~(lost & valid[:, None])] = 0
     if times_s is None:
-        return Signal(values, valid, None)
-    times_s, keep = spread(times_s, values, spec.rate_hz)
-    return Signal(values, valid, times_s) if keep.all() else Signal(values[keep], valid[keep], times_s[keep])
-
-
-def _time_unit_problem(times_s: Times, spec: ModalitySpec) -> str:
-    """Why the times are not seconds from the start of the recording, or an empty text."""
-    first_s, last_s = float(times_s[0]), float(times_s[-1])
-    if not 0 <= first_s <= MAX_START_S:
-        return f"time starts at {first_s} s; expected seconds from the start of the recording; subtract the first time"
-    if last_s - first_s > spec.max_span_s(len(times_s)):
-        found = f"{len(times_s)} samples over {last_s - first_s:g} s at rate_hz {spec.rate_hz:g}"
-        return f"{found}; expected time in seconds; convert it, or correct rate_hz"
-    return ""
+        return (None if errors(problems) else Signal(numbers, valid, None)), problems
+    for row, message in timestamp_problems(times_s, spec):
+        add_problem(row, message)
+    if errors(problems):
+        return None, problems
+    times_s, counted = spread(times_s, numbers, spec.rate_hz)
+    return Signal(numbers[counted], valid[counted], times_s[counted]), problems
