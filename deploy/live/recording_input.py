@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from edgehar.data import registry
+from edgehar.data.recordings.problem import errors
 from edgehar.data.recordings.signal_file import read_csv, read_npy
 from edgehar.deploy.live.network import log
 from edgehar.deploy.recognizer import Recognizer
@@ -40,7 +41,9 @@ def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> list[Pred
             raise DataError(f"{path}: expected a .csv or .npy file; convert it")
         signal, problems = readers[path.suffix](path, spec)
         if signal is None:
-            raise DataError(str(problems[0]))
+            raise DataError(str(errors(problems)[0]))
+        for warning in problems:
+            log(str(warning))
         signals[name] = np.where(signal.valid[:, None], signal.values, np.nan)
         # A package for pre-cut clips stretches them to its window, as in training, and ignores timestamps.
         if signal.times_s is not None and recognizer.manifest.window.kind == "sliding":
