@@ -1,6 +1,6 @@
 """Inference with a package: signals in, predictions out, with the windows and preprocessing of the training."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
 from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
-from edgehar.signals.windows import Windows, cut
+from edgehar.signals.coarse_clock import spread
+from edgehar.signals.windows import Windows, cut_clip, join, too_short
 
 BATCH_STEPS = 4096
 """Steps per batch of windows; limits memory."""
@@ -137,28 +138,57 @@ class Recognizer:
         return self.classify(tokens.reshape(*shape, tokens.shape[-1]))
 
     def predict_clip(self, clip: Clip) -> list[Prediction]:
-        """One prediction per window of a recording, in order; windows without a usable step are skipped.
+        """One prediction per window of a recording; see `iter_clip`."""
+        return list(self.iter_clip(clip))
 
-        Raises DataError if the recording is shorter than a window or has no usable step.
+    def iter_clip(self, clip: Clip) -> Iterator[Prediction]:
+        """One prediction per window of a recording, in order, as they are computed, in bounded memory.
+
+        Windows without a usable step are skipped. Raises DataError, instead of the first prediction, if the recording
+        is shorter than a window or has no usable step.
         """
-        windows = cut([clip], self._info, self.manifest.normalisation)
-        if not all(all_true(valid) for valid in windows.valid.values()):
-            usable = np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0)
-            if not usable.any():
-                raise DataError(
-                    f"{clip.name}: no usable step, as samples are lost or too far apart; expected usable samples of "
-                    f"at least one of {', '.join(self._names)}; check the recording"
-                )
-            windows = windows.take(usable)
-        probabilities = self.probabilities(self.predict_prepared(windows))
-        spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
-        return [self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True)]
+        for windows in self._usable_batches(clip):
+            probabilities = self.probabilities(self.predict_prepared(windows))
+            spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
+            yield from (self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True))
+
+    def _usable_batches(self, clip: Clip) -> Iterator[Windows]:
+        """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none."""
+        batch = max(1, BATCH_STEPS // self.manifest.window.steps)
+        waiting: Windows | None = None
+        cut_any = yielded = False
+        for windows in cut_clip(clip, self._info, self.manifest.normalisation, batch):
+            cut_any = True
+            if not all(all_true(valid) for valid in windows.valid.values()):
+                windows = windows.take(np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0))
+            waiting = windows if waiting is None else join([waiting, windows])
+            if len(waiting) >= batch:
+                yield waiting.take(np.arange(batch))
+                yielded, waiting = True, waiting.take(np.arange(batch, len(waiting)))
+        if waiting is not None and len(waiting):
+            yield waiting
+        elif not cut_any:
+            raise too_short(self._info)
+        elif not yielded:
+            raise DataError(
+                f"{clip.name}: no usable step, as samples are lost or too far apart; expected usable samples of "
+                f"at least one of {', '.join(self._names)}; check the recording"
+            )
 
     def predict_windows(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> list[Prediction]:
         """One prediction per window; see `predict` for the arguments and errors."""
+        return list(self.iter_windows(signals, times_s))
+
+    def iter_windows(
+        self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None = None
+    ) -> Iterator[Prediction]:
+        """`predict_windows`, each prediction as it is computed, in bounded memory beside the arrays.
+
+        float32 arrays are not copied unless values in them are lost; they may be memory-mapped files.
+        """
         clip, start_s = self._as_clip(signals, times_s)
-        predictions = self.predict_clip(clip)
-        return [replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s) for one in predictions]
+        for one in self.iter_clip(clip):
+            yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
         """Predict the activity of a recording; with sliding windows, from the mean of their probabilities.
@@ -167,7 +197,9 @@ class Recognizer:
             signals: modality -> (T, C), or (T, G, 3) for a skeleton, in the units of the manifest; any subset of the
                 package's modalities. A sample with a value that is not finite counts as lost.
             times_s: modality -> (T,) seconds on one clock, not decreasing; if None, samples have the nominal rates.
-                Packages of kind "clip" stretch the recording and accept no times.
+                Different samples with one time are spread until the next (`edgehar.signals.coarse_clock`). Packages
+                of kind "clip" stretch the recording from its first to its last time; there, a sensor may have no
+                times, and spans the whole recording.
 
         Raises DataError for an unknown modality, a wrong shape, or a recording without usable samples.
         """
@@ -205,9 +237,7 @@ class Recognizer:
         times_s = None if times_s is None else check_mapping(times_s, "times_s")
         self.check_modalities(signals)
         sliding = self.manifest.window.kind == "sliding"
-        if times_s is not None and not sliding:
-            raise DataError("times_s was given, but the package stretches pre-cut clips; omit times_s")
-        if times_s is not None and set(times_s) != set(signals):
+        if times_s is not None and not (set(times_s) == set(signals) if sliding else set(times_s) <= set(signals)):
             raise DataError(
                 f"times_s for {sorted(times_s)}, signals for {sorted(signals)}; expected the same modalities"
             )
@@ -216,8 +246,11 @@ class Recognizer:
             if spec.name not in signals:
                 continue
             values, valid = as_samples(signals[spec.name], spec)
-            if times_s is not None:
-                clip.times_s[spec.name] = as_times(times_s[spec.name], len(values), spec.name)
+            if times_s is not None and spec.name in times_s:
+                times, keep = spread(as_times(times_s[spec.name], len(values), spec.name), values, spec.rate_hz)
+                if not all_true(keep):
+                    values, valid, times = values[keep], valid[keep], times[keep]
+                clip.times_s[spec.name] = times
             elif sliding:
                 clip.times_s[spec.name] = np.arange(len(values)) / spec.rate_hz
             if valid.any():

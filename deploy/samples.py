@@ -20,6 +20,8 @@ MAX_VALUE = 1e9
 
 MAX_REASON = 120
 """Characters of numpy's error text shown in a message."""
+BLOCK_ROWS = 65_536
+"""Samples that are converted at a time."""
 SMALL_ARRAY = 64
 """Number of elements up to which plain Python is faster than numpy."""
 
@@ -88,8 +90,23 @@ def mask_unusable(rows: Rows) -> tuple[Floats, Bools]:
 
 
 def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
-    """Array-like samples as (T, C) float32 and (T,) True where they are usable; raises DataError as `as_rows`."""
-    return mask_unusable(as_rows(values, spec))
+    """Array-like samples as (T, C) float32 and (T,) True where they are usable; raises DataError as `as_rows`.
+
+    An array is read block by block, so that hours need little memory beside it; float32 without an unusable value is
+    returned as it is, be it a memory-mapped file.
+    """
+    array = cast("NDArray[Any]", values)
+    if type(values) not in (np.ndarray, np.memmap) or array.dtype.kind not in "fiu":
+        return mask_unusable(as_rows(values, spec))
+    array = check_shape(array, spec, "samples")
+    blocks = [slice(first, first + BLOCK_ROWS) for first in range(0, len(array), BLOCK_ROWS)]
+    if array.dtype == np.float32 and all(np.abs(array[block]).max() <= MAX_VALUE for block in blocks):
+        return array, true_mask(len(array))
+    samples: Floats = np.empty(array.shape, np.float32)
+    valid: Bools = np.empty(len(array), bool)
+    for block in blocks:
+        samples[block], valid[block] = mask_unusable(array[block].astype(np.float64))
+    return samples, valid
 
 
 def time_bounds(times_s: Times) -> tuple[float, float]:

@@ -107,16 +107,19 @@ def cut(clips: Iterable[Clip], info: DatasetInfo, normalisation: Normalisation) 
     """Cut clips into windows; raises DataError if no recording is long enough for one."""
     parts = [windows for clip in clips for windows in cut_clip(clip, info, normalisation)]
     if not parts:
-        raise DataError(
-            f"{info.name}: every recording is shorter than a window of {info.window.length_s:.2f} s; "
-            "give longer recordings or a shorter window"
-        )
+        raise too_short(info)
     return join(parts)
 
 
-def cut_clip(
-    clip: Clip, info: DatasetInfo, normalisation: Normalisation, most: int | None = None
-) -> Iterator[Windows]:
+def too_short(info: DatasetInfo) -> DataError:
+    """The error for recordings without a window."""
+    return DataError(
+        f"{info.name}: every recording is shorter than a window of {info.window.length_s:.2f} s; "
+        "give longer recordings or a shorter window"
+    )
+
+
+def cut_clip(clip: Clip, info: DatasetInfo, normalisation: Normalisation, most: int | None = None) -> Iterator[Windows]:
     """Windows of one recording, at most `most` at a time, so that hours need little memory; none if it is too short."""
     window = info.window
     if window.kind == "clip":
