@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from edgehar.data import registry
+from edgehar.data.recordings.csv_file import read_csv
 from edgehar.data.recordings.problem import errors
-from edgehar.data.recordings.signal_file import read_csv, read_npy
+from edgehar.data.recordings.signal_file import read_npy
 from edgehar.deploy.live.network import log
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError

@@ -3,11 +3,12 @@
 docs/own-data.md describes the format. `edgehar.data.recordings.folder.load` uses the same `survey`.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from edgehar.data.recordings.csv_file import read_csv
 from edgehar.data.recordings.header import (
     DEFAULT_HOP,
     DEFAULT_STEP_S,
@@ -29,11 +30,23 @@ from edgehar.data.recordings.index import (
     read_table,
 )
 from edgehar.data.recordings.problem import Problem, errors
-from edgehar.data.recordings.signal_file import Signal, read_csv, read_npy
+from edgehar.data.recordings.signal_file import Signal, read_npy
+from edgehar.data.recordings.suspicions.folder import suspicions
+from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
 MIN_CLIP_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording as read: its row of the index, its spans with their lines, and its sensors' samples."""
+
+    row: Row
+    clip: Clip
+    segments: list[tuple[int, Segment]]
+    sensors: dict[str, Recorded]
 
 
 def check(root: Path) -> list[Problem]:
@@ -73,8 +86,8 @@ def _unexpected_files(root: Path, header: Header, recordings: set[str]) -> list[
     return problems
 
 
-def _read_signals(root: Path, row: Row, header: Header, problems: list[Problem]) -> dict[str, Signal]:
-    signals: dict[str, Signal] = {}
+def _read_signals(root: Path, row: Row, header: Header, problems: list[Problem]) -> dict[str, tuple[Path, Signal]]:
+    signals: dict[str, tuple[Path, Signal]] = {}
     files = 0
     for spec in header.specs:
         paths = [root / spec.name / f"{row.recording}{ending}" for ending in (".csv", ".npy")]
@@ -90,7 +103,7 @@ def _read_signals(root: Path, row: Row, header: Header, problems: list[Problem])
             problems += found
             if signal is None:
                 continue
-            signals[spec.name] = signal
+            signals[spec.name] = (present[0], signal)
             if header.kind == "clips" and len(signal.values) < MIN_CLIP_SAMPLES:
                 message = f"{len(signal.values)} sample; expected {MIN_CLIP_SAMPLES} or more; remove it from the index"
                 problems.append(Problem(str(present[0]), 0, message))
@@ -125,6 +138,10 @@ def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
     return next((len(clip.signals[spec.name]) / spec.rate_hz for spec in specs if spec.name in clip.signals), 0.0)
 
 
+def _has_lost_joints(clip: Clip, name: str) -> bool:
+    return name in clip.signals and bool(np.isnan(clip.signals[name]).any())
+
+
 def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> DatasetInfo:
     """The declaration, with omitted values derived from the recordings."""
     steps = int(header.window.get("steps", DEFAULT_STEPS))
@@ -138,22 +155,25 @@ def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> Datase
             spec,
             patch=header.patches[spec.name] or max(1, round(spec.rate_hz * step_s)),
             lost_joints=spec.lost_joints
-            or any(bool(np.isnan(clip.signals[spec.name]).any()) for clip in clips if spec.name in clip.signals),
+            or (spec.is_skeleton and any(_has_lost_joints(clip, spec.name) for clip in clips)),
         )
         for spec in header.specs
     )
     return DatasetInfo(header.name, specs, header.labels, window, header.citation, header.licence)
 
 
-def _clip(root: Path, row: Row, header: Header, problems: list[Problem]) -> tuple[Clip, list[tuple[int, Segment]]]:
-    """One recording, and its segments with their line numbers."""
+def _read_recording(root: Path, row: Row, header: Header, problems: list[Problem]) -> _Recording:
     signals = _read_signals(root, row, header, problems)
-    times_s = {name: signal.times_s for name, signal in signals.items() if signal.times_s is not None}
+    times_s = {name: signal.times_s for name, (_, signal) in signals.items() if signal.times_s is not None}
+    sensors = {
+        name: Recorded(str(path), row.recording, row.subject, row.label, signal.values, signal.valid, signal.times_s)
+        for name, (path, signal) in signals.items()
+    }
     segments: list[tuple[int, Segment]] = []
     if header.kind == "continuous":
         for spec in header.specs:
             if spec.name in signals and spec.name not in times_s:
-                times_s[spec.name] = np.arange(len(signals[spec.name].values)) / spec.rate_hz
+                times_s[spec.name] = np.arange(len(signals[spec.name][1].values)) / spec.rate_hz
         path = root / SEGMENTS_FOLDER / f"{row.recording}.csv"
         if path.is_file():
             segments = read_segments(path, header.labels, problems)
@@ -164,17 +184,34 @@ def _clip(root: Path, row: Row, header: Header, problems: list[Problem]) -> tupl
         name=row.recording,
         subject=row.subject,
         trial=row.trial,
-        signals={name: signal.values for name, signal in signals.items()},
-        valid={name: signal.valid for name, signal in signals.items()},
+        signals={name: signal.values for name, (_, signal) in signals.items()},
+        valid={name: signal.valid for name, (_, signal) in signals.items()},
         label=row.label,
         times_s=times_s,
         segments=tuple(segment for _, segment in segments),
     )
-    return clip, segments
+    return _Recording(row, clip, segments, sensors)
+
+
+def _length_problems(root: Path, info: DatasetInfo, read: list[_Recording], durations_s: list[float]) -> list[Problem]:
+    """Continuous recordings shorter than a window, and spans that end after their recording."""
+    problems: list[Problem] = []
+    for each, length_s in zip(read, durations_s, strict=True):
+        if not each.clip.signals:
+            continue
+        if length_s < info.window.length_s:
+            message = f"recording {each.row.recording!r} lasts {length_s:.3g} s; expected at least a window of "
+            message += f"{info.window.length_s:.3g} s; remove it or declare a shorter window"
+            problems.append(Problem(str(root / INDEX_NAME), each.row.line, message))
+        for line, segment in each.segments:
+            if segment.end_s > length_s + info.window.step_s:
+                message = f"ends at {segment.end_s} s, after the recording ({length_s:.3f} s); end it earlier"
+                problems.append(Problem(str(root / SEGMENTS_FOLDER / f"{each.row.recording}.csv"), line, message))
+    return problems
 
 
 def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
-    """Read a folder: the data set, or None if there are problems; and the problems."""
+    """Read a folder: the data set, or None if there are errors; and the errors and warnings."""
     if not root.is_dir():
         return None, [Problem(str(root), 0, "no such folder; expected recordings, see docs/own-data.md")]
     header, problems = read_header(root / HEADER_NAME)
@@ -185,18 +222,11 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
     listed = {cells[0] for _, cells in read_table(root / INDEX_NAME, INDEX_COLUMNS, [])}
     if listed:
         problems += _unexpected_files(root, header, listed)
-    read = [(row, *_clip(root, row, header, problems)) for row in rows]
-    durations_s = [duration_s(clip, header.specs) for _, clip, _ in read]
-    info = _info(header, [clip for _, clip, _ in read], durations_s)
-    for (row, clip, segments), length_s in zip(read, durations_s, strict=True):
-        if header.kind != "continuous" or not clip.signals:
-            continue
-        if length_s < info.window.length_s:
-            message = f"recording {row.recording!r} lasts {length_s:.3g} s; expected at least a window of "
-            message += f"{info.window.length_s:.3g} s; remove it or declare a shorter window"
-            problems.append(Problem(str(root / INDEX_NAME), row.line, message))
-        for line, segment in segments:
-            if segment.end_s > length_s + info.window.step_s:
-                message = f"ends at {segment.end_s} s, after the recording ({length_s:.3f} s); end it earlier"
-                problems.append(Problem(str(root / SEGMENTS_FOLDER / f"{row.recording}.csv"), line, message))
-    return (None if errors(problems) else Dataset(info, tuple(clip for _, clip, _ in read))), problems
+    read = [_read_recording(root, row, header, problems) for row in rows]
+    clips = [each.clip for each in read]
+    durations_s = [duration_s(clip, header.specs) for clip in clips]
+    info = _info(header, clips, durations_s)
+    if header.kind == "continuous":
+        problems += _length_problems(root, info, read, durations_s)
+    problems += suspicions(str(root), info, [each.sensors for each in read])
+    return (None if errors(problems) else Dataset(info, tuple(clips))), problems

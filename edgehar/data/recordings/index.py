@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from edgehar.data.recordings.csv_file import read_lines
 from edgehar.data.recordings.problem import Problem
-from edgehar.data.recordings.signal_file import read_lines
 from edgehar.signals.clip import Segment
 
 INDEX_NAME = "index.csv"
