@@ -8,6 +8,7 @@ The outputs are those of `network.model` up to rounding, because:
   value matrix into the output projection. The tokens themselves then serve as keys and values of all heads, and no
   split, transpose or concatenation remains. The key bias adds the same number to a whole row of scores, which softmax
   ignores; the value bias passes through, because the weights of a row sum to 1.
+- Lost joints: the stem gets a 1 for each known joint, any of whose features is above 0, instead of each lost one.
 - Mean over the window: moved in front of the last linear layer.
 - GELU: written in the order that onnxruntime and TensorRT recognise as one operator.
 
@@ -21,6 +22,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from edgehar.signals.modality import ModalitySpec
 from edgehar.student.network.model import Encoder, Head
 from edgehar.teacher.network.layers import Attention, Block, FeedForward
 
@@ -61,6 +63,22 @@ class FusedFeedForward(nn.Module):
         return window_mean(rows, steps) + self.contract(window_mean(hidden, steps))
 
 
+class FusedStem(nn.Module):
+    """First layer of a modality whose joints may be lost, as `edgehar.student.network.model.with_lost_joints`."""
+
+    def __init__(self, stem: nn.Linear, spec: ModalitySpec) -> None:
+        """The fused form of a trained layer with G columns for lost joints."""
+        super().__init__()
+        self.shape = (-1, spec.patch, spec.groups, spec.features)
+        features, lost = stem.weight.detach().split([stem.in_features - spec.groups, spec.groups], 1)
+        self.linear = linear(torch.cat([features, -lost], 1), stem.bias.detach() + lost.sum(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, P*G*F) -> (N, U)."""
+        largest = features.abs().reshape(self.shape).amax((1, 3))  # (N, G)
+        return self.linear(torch.cat([features, (largest > 0).to(features.dtype)], 1))
+
+
 class FusedEncoder(nn.Module):
     """One step of every modality -> one token, as `edgehar.student.network.model.Encoder`."""
 
@@ -71,7 +89,12 @@ class FusedEncoder(nn.Module):
         missing = torch.stack([encoder.missing[name].detach() for name in encoder.names], 1)  # (W, M)
         present = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
         weight = torch.cat([*(layer.weight.detach() for layer in projections), present - missing], 1)
-        self.stems = nn.ModuleList(encoder.stem[name] for name in encoder.names)
+        self.stems = nn.ModuleList(
+            FusedStem(cast(nn.Linear, encoder.stem[name]), encoder.lost_joints[name])
+            if name in encoder.lost_joints
+            else encoder.stem[name]
+            for name in encoder.names
+        )
         self.modality_projection = linear(weight, missing.sum(1))
         self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.typed_blocks)
         self.norm, self.token_projection = encoder.norm, encoder.token_projection

@@ -72,6 +72,16 @@ class EncoderBlock(nn.Module):
         return tokens + self.feedforward(self.norm(tokens))
 
 
+def with_lost_joints(features: Tensor, spec: ModalitySpec) -> Tensor:
+    """Append a 1 for each lost joint of a step, whose features are all 0, and a 0 for each known one.
+
+    (..., P*G*F) -> (..., P*G*F + G), so that the first layer's last G columns are a learned vector per lost joint.
+    """
+    joints = features.unflatten(-1, (spec.patch, spec.groups, spec.features))
+    lost = ~joints.transpose(-3, -2).flatten(-2).any(-1)  # (..., G)
+    return torch.cat([features, lost.to(features.dtype)], -1)
+
+
 class Encoder(nn.Module):
     """One step of every modality -> one token, without context."""
 
@@ -79,7 +89,8 @@ class Encoder(nn.Module):
         """An encoder of these modalities, in this order."""
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
-        sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs}
+        self.lost_joints = {spec.name: spec for spec in specs if spec.lost_joints}
+        sizes = {spec.name: spec.groups * (spec.patch * spec.features + spec.lost_joints) for spec in specs}
         self.stem = nn.ModuleDict({name: nn.Linear(size, config.stem) for name, size in sizes.items()})
         self.modality_projection = nn.ModuleDict({name: nn.Linear(config.stem, config.width) for name in sizes})
         self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in sizes})
@@ -102,7 +113,10 @@ class Encoder(nn.Module):
         projected: list[Tensor] = []
         for index, name in enumerate(self.names):
             flag = valid[..., index : index + 1]
-            channels = self.modality_projection[name](functional.gelu(self.stem[name](features[name])))
+            inputs = features[name]
+            if name in self.lost_joints:
+                inputs = with_lost_joints(inputs, self.lost_joints[name])
+            channels = self.modality_projection[name](functional.gelu(self.stem[name](inputs)))
             projected.append(channels * flag + self.missing[name] * (1 - flag))
         fused = reduce(torch.add, projected)
         for block in self.blocks:

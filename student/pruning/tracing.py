@@ -19,7 +19,9 @@ def _step_tokens(tokens: StepTokens, features: Tensor) -> Tensor:
     """(B, S, P, G, F) -> (B, S, D)."""
     joints = tokens.embed(features.transpose(2, 3).flatten(3))  # (B, S, G, Dj)
     batch, steps, groups, _ = joints.shape
-    joints = (joints + tokens.group_embedding + tokens.hidden_group).flatten(0, 1)  # (B*S, G, Dj)
+    for vector in tokens.replacements:
+        joints = joints + vector
+    joints = (joints + tokens.group_embedding).flatten(0, 1)  # (B*S, G, Dj)
     for block in tokens.blocks:
         joints = block(joints)
     # torch-pruning does not trace a flatten in this order of axes; it traces a concatenation of channels.
@@ -33,7 +35,7 @@ def unwrapped_parameters(teacher: Teacher) -> list[tuple[nn.Parameter, int]]:
     matrices = [*teacher.position_embedding.values(), teacher.fusion_tokens]
     for spec in teacher.specs:
         tokens = cast(StepTokens, teacher.tokens[spec.name])
-        vectors.append(tokens.hidden_group)
+        vectors += tokens.replacements
         matrices.append(tokens.group_embedding)
     return [*((entry, 0) for entry in vectors), *((entry, 1) for entry in matrices)]
 

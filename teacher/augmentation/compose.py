@@ -51,4 +51,7 @@ class Augmentation:
             features = exchange((features, valid), other[:2], specs, self.exchange, generator)
         features, valid = augment(features, valid, specs, self.augment, generator)
         target = one_hot(label, len(self.info.labels), self.smoothing)
-        return mixup(features, valid, target, self.mixup, generator) if self.mixup else (features, valid, target)
+        if not self.mixup:
+            return features, valid, target
+        lost_joints = [spec.name for spec in specs if spec.lost_joints]
+        return mixup(features, valid, target, self.mixup, generator, lost_joints)

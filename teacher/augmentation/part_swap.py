@@ -82,7 +82,8 @@ def exchange(
         generator: source of every random number (CPU).
 
     Returns:
-        modality -> (B, S, P, G, F); steps that are invalid in either window are unchanged.
+        modality -> (B, S, P, G, F); steps that are invalid in either window are unchanged, and of joints that are lost
+        in either only the limbs are swapped.
     """
     (features, valid), (partner_features, partner_valid) = own, other
     exchanged: dict[str, Tensor] = {}
@@ -93,6 +94,9 @@ def exchange(
         low, high = -EXTRAPOLATION * config.style, config.style
         share = (low + (high - low) * torch.rand(batch, 1, 1, 1, 1, generator=generator)).to(device)
         mixed = window + share * (partner - window)
+        if spec.lost_joints:
+            known = window.any(-1, keepdim=True) & partner.any(-1, keepdim=True)  # (B, S, P, G, 1)
+            mixed = torch.where(known, mixed, window)
         if spec.is_skeleton:
             joint = torch.randint(spec.groups, (batch,), generator=generator)
             chosen = torch.rand(batch, generator=generator) < config.limb

@@ -1,7 +1,7 @@
 """Step tokens of one modality: attention over the joints (or triaxial sensors) within a step.
 
 The spatial half of DMFT's spatial-temporal transformer (arXiv 2305.03810): a group token is one group (a joint, or a
-triaxial sensor) in one patch of frames.
+triaxial sensor) in one patch of frames. Where joints may be lost, a learned vector replaces a lost joint's features.
 """
 
 import torch
@@ -22,8 +22,16 @@ class StepTokens(nn.Module):
         self.embed = nn.Linear(spec.patch * spec.features, joint_dim)
         self.group_embedding = nn.Parameter(torch.randn(spec.groups, joint_dim) * 0.02)
         self.hidden_group = nn.Parameter(torch.zeros(joint_dim))
+        self.lost_joints = spec.lost_joints
+        if spec.lost_joints:
+            self.lost_group = nn.Parameter(torch.zeros(joint_dim))
         self.blocks = nn.ModuleList(Block(joint_dim, joint_heads, 2 * joint_dim) for _ in range(joint_blocks))
         self.merge = nn.Linear(spec.groups * joint_dim, dim)
+
+    @property
+    def replacements(self) -> list[nn.Parameter]:
+        """Learned vectors that replace groups: hidden ones in pretraining, and lost joints."""
+        return [self.hidden_group, *([self.lost_group] if self.lost_joints else [])]
 
     def forward(self, features: Tensor, visible: Visible | None = None) -> Tensor:
         """Embed a modality.
@@ -44,7 +52,10 @@ class StepTokens(nn.Module):
             tokens = tokens.gather(2, index.expand(-1, tokens.shape[1], -1, width))  # (B, Sv, Gv, P*F)
             embedding = embedding.gather(2, index.expand(-1, -1, -1, embedding.shape[-1]))
         batch, steps, groups, _ = tokens.shape
-        joints = (self.embed(tokens) + embedding).reshape(batch * steps, groups, -1)  # (B*S, G, Dj)
+        embedded = self.embed(tokens)  # (B, S, G, Dj)
+        if self.lost_joints:  # all features of a lost joint are 0
+            embedded = torch.where(tokens.any(-1, keepdim=True), embedded, self.lost_group.to(embedded.dtype))
+        joints = (embedded + embedding).reshape(batch * steps, groups, -1)  # (B*S, G, Dj)
         for block in self.blocks:
             joints = block(joints)
         joints = joints.reshape(batch, steps, groups, -1)

@@ -68,7 +68,7 @@ class MaskedAutoencoder(nn.Module):
         return loss + self.contrast * agreement_loss(projected, self.log_scale) if self.contrast else loss
 
     def reconstruction(self, encoded: dict[str, Tensor], view: View) -> Tensor:
-        """Mean squared error of the motion of hidden, valid tokens; scalar.
+        """Mean squared error of the motion of hidden tokens that are valid and not of a lost joint; scalar.
 
         Args:
             encoded: modality -> (B, Sv, D) visible steps.
@@ -86,6 +86,8 @@ class MaskedAutoencoder(nn.Module):
             target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
             error = (decoded - target).square().mean(-1)  # (B, S, G)
             counted = visible.hidden(self.steps, spec.groups) & view.valid[name][..., None]
+            if spec.lost_joints:
+                counted &= view.features[name].transpose(2, 3).flatten(3).any(-1)
             losses.append((error * counted).sum() / counted.sum().clamp(min=1))
         return torch.stack(losses).mean()
 
