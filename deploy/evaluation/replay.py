@@ -14,6 +14,7 @@ from edgehar.deploy.stream.segments import Segmenter
 from edgehar.errors import DataError
 from edgehar.metrics.detection_delay import EmittedLabel
 from edgehar.signals.clip import Clip, Prediction, Segment
+from edgehar.signals.coarse_clock import is_last
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ def chunks(clip: Clip, most: int, generator: np.random.Generator) -> list[Push]:
 
 
 def stream_clip(recognizer: Recognizer, clip: Clip, options: ReplayOptions) -> list[TimedPrediction]:
-    """Push a recording, whose clock starts at 0, into a stream; invalid samples as NaN."""
+    """Push a recording, whose clock starts at 0, into a stream; invalid samples as NaN.
+
+    Of samples with one time the last is pushed, as it is the one that a recording's windows have.
+    """
     if not clip.times_s:
         return []
     stream = StreamRecognizer(
@@ -92,9 +96,11 @@ def stream_clip(recognizer: Recognizer, clip: Clip, options: ReplayOptions) -> l
     )
     timed: list[TimedPrediction] = []
     arrives_s = 0.0
+    last = {name: is_last(clip.times_s[name]) for name in clip.times_s}
     signals = {name: np.where(clip.valid[name][:, None], clip.signals[name], np.nan) for name in clip.times_s}
     for arrives_s, name, first, end in chunks(clip, options.chunk, np.random.default_rng(options.seed)):
-        predictions = stream.push(name, signals[name][first:end], clip.times_s[name][first:end])
+        counted = first + np.flatnonzero(last[name][first:end])
+        predictions = stream.push(name, signals[name][counted], clip.times_s[name][counted]) if len(counted) else []
         timed += [TimedPrediction(arrives_s, one) for one in predictions]
     return timed + [TimedPrediction(arrives_s, one) for one in stream.flush()]
 

@@ -1,5 +1,6 @@
 """Loads the recordings that `edgehar run` recognises: a file per sensor, or a clip of a data set."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from edgehar.errors import ConfigError, DataError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, Prediction
 
+LOST = np.float32(np.nan)
 
-def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> list[Prediction]:
-    """Predictions of a recording in files.
+
+def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Prediction]:
+    """Predictions of a recording in files, as they are computed; .npy files are memory-mapped.
 
     Args:
         recognizer: the opened package.
@@ -37,19 +40,18 @@ def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> list[Pred
         if name in signals:
             raise ConfigError(f"--input {','.join(entries)}: {name} is given twice; expected one file for each sensor")
         path, spec = Path(file), recognizer.manifest.info.modality(name)
-        readers = {".csv": read_csv, ".npy": read_npy}
-        if path.suffix not in readers:
+        if path.suffix not in (".csv", ".npy"):
             raise DataError(f"{path}: expected a .csv or .npy file; convert it")
-        signal, problems = readers[path.suffix](path, spec)
+        signal, problems = read_csv(path, spec) if path.suffix == ".csv" else read_npy(path, spec, mapped=True)
         if signal is None:
             raise DataError(str(errors(problems)[0]))
-        for warning in problems:
-            log(str(warning))
-        signals[name] = np.where(signal.valid[:, None], signal.values, np.nan)
-        # A package for pre-cut clips stretches them to its window, as in training, and ignores timestamps.
-        if signal.times_s is not None and recognizer.manifest.window.kind == "sliding":
+        for problem in problems:
+            log(str(problem))
+        values = signal.values if signal.valid.all() else np.where(signal.valid[:, None], signal.values, LOST)
+        signals[name] = values
+        if signal.times_s is not None:
             times_s[name] = signal.times_s
-    return recognizer.predict_windows(signals, times_s or None)
+    return recognizer.iter_windows(signals, times_s or None)
 
 
 def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tuple[Dataset, Clip]:

@@ -137,7 +137,7 @@ def recognise(config: RunConfig, counter: LineCounter) -> None:
             write = counter.counted(write_all)
             if config.source.data is not None and config.source.clip is not None:
                 clip = load_clip(recognizer.manifest, config.source.data, config.source.root, config.source.clip)[1]
-                for prediction in recognizer.predict_clip(clip):
+                for prediction in recognizer.iter_clip(clip):
                     write(prediction_line(prediction, recognizer.manifest.labels))
                 return
             if config.source.input:

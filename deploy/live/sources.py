@@ -196,5 +196,7 @@ def play_clip(
         wait_s = (time_s - first_s) / speed - (time.monotonic() - start_s)
         if stop.wait(wait_s) if wait_s > 0 else stop.is_set():
             return
+        if index + 1 < len(times_s[name]) and times_s[name][index + 1] == time_s:
+            continue  # the last sample of one time counts, as in the recording's windows
         sample = clip.signals[name][index] if clip.valid[name][index] else np.full(present[name].channels, np.nan)
         yield StreamMessage(f"{clip.name} sample {number}", sample_line(name, time_s, sample.tolist()))

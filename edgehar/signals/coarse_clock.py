@@ -50,3 +50,8 @@ def spread(times_s: Times, values: NDArray[Any], rate_hz: float) -> tuple[Times,
     run = np.repeat(np.arange(len(first)), count)
     place = np.arange(len(times_s)) - first[run]
     return start_s[run] + place * interval_s[run], (differs | at_rest)[run] | (place == 0)
+
+
+def is_last(times_s: Times) -> Bools:
+    """(T,) True for the last of the samples with one time; where nothing is spread, only these count."""
+    return np.append(times_s[1:] > times_s[:-1], len(times_s) > 0)[: len(times_s)]

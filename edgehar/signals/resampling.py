@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.signals.clip import Bools, Clip, Floats, Times, all_true, true_mask
+from edgehar.signals.coarse_clock import is_last
 from edgehar.signals.modality import ModalitySpec
 
 MAX_GAP_FRAMES = 8
@@ -64,8 +65,7 @@ class ValidSamples:
     @staticmethod
     def of(values: Floats, valid: Bools, times_s: Times) -> "ValidSamples":
         """Select the valid samples (T,), and the last of several with the same time; times (T,) do not decrease."""
-        keep = valid.copy()
-        keep[:-1] &= times_s[1:] > times_s[:-1]
+        keep = valid & is_last(times_s)
         if all_true(keep):
             return ValidSamples(values, None, times_s)
         rows = np.flatnonzero(keep)

@@ -167,9 +167,45 @@ def test_times_with_a_clock_jump_are_rejected(sliding_recognizer: Recognizer, ga
             sliding_recognizer.predict_windows(signals, times_s | jumped)
 
 
-def test_times_are_rejected_by_clip_packages(clip_recognizer: Recognizer) -> None:
+def test_regular_times_of_a_clip_give_the_prediction_of_nominal_times(clip_recognizer: Recognizer) -> None:
+    signals = recording()
+    last_s = (len(signals["skeleton"]) - 1) / SKELETON.rate_hz
+    times = {name: 100 + np.linspace(0, last_s, len(values)) for name, values in signals.items()}
+    # The motions per second of the faster sensor differ by less than a sample.
+    signals["inertial"], times["inertial"] = signals["inertial"][:98], 100 + np.arange(98) / INERTIAL.rate_hz
+    nominal, timed = clip_recognizer.predict(signals), clip_recognizer.predict(signals, times)
+    assert (timed.start_s, timed.end_s) == pytest.approx((100, 100 + last_s))
+    np.testing.assert_allclose(timed.probabilities, nominal.probabilities, atol=0.02)
+    alone = {"skeleton": signals["skeleton"]}
+    one, other = clip_recognizer.predict(alone), clip_recognizer.predict(alone, {"skeleton": times["skeleton"]})
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+
+
+def test_times_of_a_clip_keep_a_gap_in_its_place(clip_recognizer: Recognizer) -> None:
+    values = recording()["inertial"]
+    times = np.arange(100) / INERTIAL.rate_hz
+    kept = np.r_[0:20, 80:100]
+    masked = values.copy()
+    masked[20:80] = np.nan
+    expected = clip_recognizer.predict({"inertial": masked})
+    found = clip_recognizer.predict({"inertial": values[kept]}, {"inertial": times[kept]})
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    assert (found.start_s, found.end_s) == pytest.approx((0, 1.98))
+    squeezed = clip_recognizer.predict({"inertial": values[kept]})
+    assert np.abs(squeezed.probabilities - expected.probabilities).max() > 1e-3
+
+
+def test_a_sensor_without_times_spans_the_clip(clip_recognizer: Recognizer) -> None:
+    signals = recording()
+    times = {name: np.linspace(3, 5, len(values)) for name, values in signals.items()}
+    both = clip_recognizer.predict(signals, times)
+    one = clip_recognizer.predict(signals, {"skeleton": times["skeleton"]})
+    np.testing.assert_allclose(one.probabilities, both.probabilities, atol=1e-4)
+
+
+def test_times_of_an_absent_sensor_are_rejected(clip_recognizer: Recognizer) -> None:
     with pytest.raises(DataError, match="times_s"):
-        clip_recognizer.predict({"inertial": np.zeros((10, 6))}, {"inertial": np.arange(10)})
+        clip_recognizer.predict({"inertial": np.zeros((10, 6))}, {"skeleton": np.arange(10)})
 
 
 def test_recording_shorter_than_a_window_is_rejected(sliding_recognizer: Recognizer) -> None:

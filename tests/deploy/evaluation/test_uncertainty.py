@@ -45,7 +45,7 @@ def test_calibrated_clip(package: Path, tmp_path: Path) -> None:
         assert found.label == (one.label if one.score >= threshold else "unknown")
         assert found.score == one.score
         assert careful.manifest.labels[int(found.probabilities.argmax())] == one.label
-        assert careful.predict(clip.signals).label == found.label
+        assert careful.predict(clip.signals, clip.times_s).label == found.label
     assert sum(careful.predict_clip(clip)[0].label == "unknown" for clip in clips) == 6
 
 
@@ -103,10 +103,10 @@ def wider_dataset(recognizer: Recognizer, wrong: int = 2) -> Dataset:
     clips: list[Clip] = []
     for subject in ("s1", "s2", "s3", "s4"):
         for take in range(6):
-            clip = random_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None)
+            clip = replace(random_clip(f"{subject}_{take}", subject, 10 * int(subject[1]) + take, None), times_s={})
             best = int(recognizer.predict_clip(clip)[0].probabilities.argmax())
             label = (best + (subject == "s2" and take < wrong)) % len(recognizer.manifest.labels)
-            clips.append(replace(clip, label=1 + label if take < 4 else 0, times_s={}))
+            clips.append(replace(clip, label=1 + label if take < 4 else 0))
     return Dataset(info, tuple(clips))
 
 

@@ -76,16 +76,16 @@ def test_recording_in_files(
     np.testing.assert_allclose(found, [one.probabilities for one in expected], atol=1e-4)
 
 
-def test_clip_package_ignores_timestamps(clip_package: Path, tmp_path: Path, capsys: Any) -> None:
+def test_clip_package_uses_timestamps(clip_package: Path, tmp_path: Path, capsys: Any) -> None:
     recording = steady(2.0)
-    write_csv(tmp_path / "timed.csv", recording.signals["inertial"], recording.times_s["inertial"])
-    write_csv(tmp_path / "plain.csv", recording.signals["inertial"])
-    outputs: list[str] = []
-    for name in ("timed.csv", "plain.csv"):
-        assert run.main([str(clip_package), "--input", f"inertial={tmp_path / name}"]) == 0
-        outputs.append(capsys.readouterr().out)
-    assert outputs[0] == outputs[1]
-    assert outputs[0].count("\n") == 1
+    values, times_s = recording.signals["inertial"], recording.times_s["inertial"]
+    kept = np.r_[0 : len(times_s) // 4, len(times_s) // 2 : len(times_s)]
+    write_csv(tmp_path / "gap.csv", values[kept], times_s[kept])
+    assert run.main([str(clip_package), "--input", f"inertial={tmp_path / 'gap.csv'}"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    expected = edgehar.load(clip_package).predict({"inertial": values[kept]}, {"inertial": times_s[kept]})
+    assert (json.loads(line)["start_s"], json.loads(line)["end_s"]) == (times_s[0], round(float(times_s[-1]), 6))
+    np.testing.assert_allclose(probabilities([line]), [expected.probabilities], atol=1e-4)
 
 
 def test_sensor_given_twice_is_rejected(sliding_package: Path, tmp_path: Path) -> None:
