@@ -11,6 +11,7 @@ import sys
 from dataclasses import MISSING, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from edgehar.data.registry import NAMES
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
 from edgehar.files.atomic import locked
+from edgehar.metrics.classification import without_tables
 from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
 from edgehar.student.network.model import StudentNetwork
 from edgehar.student.network.onnx_export import export_graphs
@@ -111,7 +113,11 @@ def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, s
     tokens = torch.as_tensor(parity["tokens"][:3])
     one_step = ({key: part[:1] for key, part in zip(inputs[:-1], steps, strict=False)}, steps[-1][:1])
     step_macs, head_macs = count_macs(student.encoder, *one_step), count_macs(student.head, tokens[:1])
-    metrics = {key: checkpoint.facts[key] for key in ("evaluation", "agreement_recovered") if key in checkpoint.facts}
+    metrics: dict[str, Any] = {
+        key: checkpoint.facts[key] for key in ("evaluation", "agreement_recovered") if key in checkpoint.facts
+    }
+    if "evaluation" in metrics:
+        metrics["evaluation"] = without_tables(metrics["evaluation"], info.labels)
     manifest = Manifest(
         name=name,
         modalities=info.modalities,

@@ -44,7 +44,7 @@ from edgehar.signals.windows import UNLABELLED, window_label
 MAX_POINTS = 0.5
 """Largest accepted difference between a stream and an offline score, in percentage points."""
 KINDS = ("offline", "stream")
-COUNTED = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_class")
+COUNTED = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "confused", "per_class")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def window_scores(replays: list[Replay], kind: str, manifest: Manifest) -> dict[
         raise DataError("no labelled window; expected at least one; choose other subjects or longer recordings")
     label, predicted, subject = zip(*rows, strict=True)
     scored = score(np.asarray(label, np.int64), np.asarray(predicted, np.intp), np.asarray(subject), manifest.labels)
-    return {key: scored[key] for key in COUNTED}
+    return {key: scored[key] for key in COUNTED if key in scored}
 
 
 def agreement(replays: list[Replay]) -> dict[str, Any]:

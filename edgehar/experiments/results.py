@@ -16,7 +16,9 @@ PROTOCOL = (
     "Pruning, calibration and parity use synthetic windows, no recording."
 )
 
-SCORE_KEYS = ("correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "per_subject", "per_class")
+SCORE_KEYS = (
+    "correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "confused", "per_subject", "per_class"
+)  # fmt: skip
 
 
 def checkpoint_facts(folder: Path) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
     if stage.checkpoint is not None:
         return checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]
     result = read_json(stage.products[0])
-    return {key: result[key] for key in SCORE_KEYS}
+    return {key: result[key] for key in SCORE_KEYS if key in result}
 
 
 def benchmark_of(stages: list[Stage]) -> dict[str, Any]:

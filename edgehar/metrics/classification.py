@@ -1,6 +1,7 @@
 """Accuracy with its confidence interval, macro F1 and confusion matrix."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from edgehar.signals.clip import natural_key
 
 NORMAL_QUANTILE_95 = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
+MAX_MATRIX_LABELS = 100
+"""Largest number of labels of a confusion matrix in a file; with more, a table of labels x labels is mostly zeros."""
 
 
 def wilson(correct: float, total: int) -> tuple[float, float]:
@@ -32,6 +35,29 @@ def wilson(correct: float, total: int) -> tuple[float, float]:
     return max(min(low / weight, share), 0.0), min(max(high / weight, share), 1.0)
 
 
+def _confusion(truth: NDArray[np.int64], predicted: NDArray[np.intp], labels: tuple[str, ...]) -> dict[str, Any]:
+    """The matrix as "confusion", or the confused pairs as "confused" where the matrix would be large."""
+    classes = len(labels)
+    cells, counts = np.unique(truth * classes + predicted, return_counts=True)
+    if classes <= MAX_MATRIX_LABELS:
+        matrix = np.zeros(classes * classes, np.int64)
+        matrix[cells] = counts
+        return {"confusion": matrix.reshape(classes, classes).tolist()}
+    pairs = [(*divmod(cell, classes), count) for cell, count in zip(cells.tolist(), counts.tolist(), strict=True)]
+    return {"confused": named_pairs((pair for pair in pairs if pair[0] != pair[1]), labels)}
+
+
+def named_pairs(pairs: Iterable[tuple[int, int, int]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs (true class, predicted class, number of windows) for JSON."""
+    return [{"true": labels[true], "predicted": labels[predicted], "count": count} for true, predicted, count in pairs]
+
+
+def without_tables(score: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """A score for a manifest: with many labels without the tables by label, which are in the checkpoint."""
+    tables = ("confused", "per_class") if len(labels) > MAX_MATRIX_LABELS else ()
+    return {key: value for key, value in score.items() if key not in tables}
+
+
 def score(
     label: NDArray[np.int64], predicted: NDArray[np.intp], subject: NDArray[np.str_], labels: tuple[str, ...]
 ) -> dict[str, Any]:
@@ -46,7 +72,8 @@ def score(
     Returns:
         Values for JSON: correct, total, accuracy, wilson95 [low, high], macro_f1 (over the classes that occur as
         label or prediction), confusion (K rows by label, K columns by prediction), per_subject and per_class
-        {name: {correct, total}}.
+        {name: {correct, total}}. With more than MAX_MATRIX_LABELS classes, confused {true, predicted, count} lists the
+        confused pairs in place of confusion.
 
     Raises DataError for no windows, unequal lengths or a class out of range.
     """
@@ -59,13 +86,12 @@ def score(
     classes = len(labels)
     if min(truth.min(), predictions.min()) < 0 or max(truth.max(), predictions.max()) >= classes:
         raise DataError(f"a label or prediction outside 0..{classes - 1}; give labelled windows only")
-    confusion = np.zeros((classes, classes), np.int64)  # (truth, prediction)
-    np.add.at(confusion, (truth, predictions), 1)
-    true_positives = np.diagonal(confusion)
-    label_counts, prediction_counts = confusion.sum(axis=1), confusion.sum(axis=0)
+    hit = truth == predictions
+    true_positives, label_counts, prediction_counts = (
+        np.bincount(of, minlength=classes) for of in (truth[hit], truth, predictions)
+    )
     occurs = (label_counts + prediction_counts) > 0
     f1 = 2 * true_positives[occurs] / (label_counts + prediction_counts)[occurs]
-    hit = truth == predictions
     low, high = wilson(int(hit.sum()), len(hit))
     names = sorted({str(name) for name in subjects}, key=natural_key)
     return {
@@ -74,7 +100,7 @@ def score(
         "accuracy": float(hit.mean()),
         "wilson95": [low, high],
         "macro_f1": float(f1.mean()),
-        "confusion": confusion.tolist(),
+        **_confusion(truth, predictions, labels),
         "per_subject": {
             name: {"correct": int(hit[subjects == name].sum()), "total": int((subjects == name).sum())}
             for name in names

@@ -208,6 +208,11 @@ def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]
             listed[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
         complete = dataclasses.replace(manifest, files=listed)
         text = (json.dumps(complete.to_json(), indent=1, allow_nan=False) + "\n").encode()
+        if len(text) > MAX_MANIFEST_BYTES:
+            raise PackageError(
+                f"{path}: a manifest of {len(text)} bytes; expected {MAX_MANIFEST_BYTES} at most; use shorter names of "
+                "labels, sensors and people"
+            )
         (folder / MANIFEST).write_bytes(text)
         (folder / CHECKSUM).write_bytes(_checksum(text))
         (folder / CARD).write_text(model_card(complete), encoding="utf-8")

@@ -1,9 +1,7 @@
 """The manifest of an edge package: what a board needs to know about a model, with strict validation."""
 
 import dataclasses
-import unicodedata
 from dataclasses import dataclass, field
-from operator import le
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from edgehar.errors import EdgeharError, PackageError
 from edgehar.metrics.calibration import TemperatureScaling
 from edgehar.signals.clip import UNKNOWN, DatasetInfo
+from edgehar.signals.limits import MAX_VALUES, declaration_problem, text_problem
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
@@ -49,12 +48,7 @@ MODALITY_TYPES: dict[str, type] = {
 }
 OPTIONAL_TYPES: dict[str, type] = {"columns": list, "lost_joints": bool}
 WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
-MAX_MODALITIES, MAX_LABELS, MAX_PRECISIONS = 32, 4096, 16
-MAX_VALUES = 1 << 24
-"""Largest number of values in a window's features or tokens: 64 MiB, about a hundred times a typical model."""
-MAX_CHARACTERS = 200
-"""Longest name, label or unit."""
-MIN_RATE_HZ, MAX_RATE_HZ, MIN_STEP_S, MAX_STEP_S = 1e-3, 1e6, 1e-4, 86_400
+MAX_PRECISIONS = 16
 
 
 @dataclass(frozen=True)
@@ -118,23 +112,17 @@ class Manifest:
 
     def _check_sizes(self) -> None:
         """Raise PackageError for sizes that no board supports, before allocating anything."""
-        counts = len(self.modalities), len(self.labels), len(self.graphs)
-        fits = all(map(le, counts, (MAX_MODALITIES, MAX_LABELS, MAX_PRECISIONS)))
-        found = "{} modalities, {} labels, {} precisions".format(*counts)
-        _require(fits, found, f"at most {MAX_MODALITIES}, {MAX_LABELS} and {MAX_PRECISIONS}")
-        texts = [self.name, *self.labels, *self.graphs, *(spec.name for spec in self.modalities)]
-        texts += [text for spec in self.modalities for text in (spec.unit, *spec.joints, *spec.columns)]
-        for text in texts:
-            printable = len(text) <= MAX_CHARACTERS and not any(unicodedata.category(char) == "Cc" for char in text)
-            _require(printable, f"the name {text[:40]!r}", f"up to {MAX_CHARACTERS} characters, no control characters")
-        window = self.window
-        for rate_hz in (spec.rate_hz for spec in self.modalities):
-            _require(MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ, f"{rate_hz} Hz", f"{MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz")
-        usable = MIN_STEP_S <= window.step_s <= MAX_STEP_S
-        _require(usable, f"a step of {window.step_s} s", f"{MIN_STEP_S:g} to {MAX_STEP_S:g} s")
-        width = max(self.token_dim, *(2 * spec.patch * spec.channels for spec in self.modalities), 1)
-        fits = window.steps * width <= MAX_VALUES and window.hop <= MAX_VALUES
-        _require(fits, f"{window.steps} steps of {width} values, hop {window.hop}", f"at most {MAX_VALUES} values")
+        found = f"{len(self.graphs)} precisions"
+        _require(len(self.graphs) <= MAX_PRECISIONS, found, f"at most {MAX_PRECISIONS}")
+        problems = [declaration_problem(self.info), *map(text_problem, (self.name, *self.graphs))]
+        for problem in filter(None, problems):
+            raise PackageError(f"manifest: {problem}; export the model again")
+        values = self.window.steps * self.token_dim
+        _require(
+            values <= MAX_VALUES,
+            f"{self.window.steps} tokens of {self.token_dim} values",
+            f"at most {MAX_VALUES} values",
+        )
         sizes = (self.parameters, *self.macs.values())
         _require(min(sizes) >= 0, f"parameters and multiply-adds {sizes}", "0 or more")
 

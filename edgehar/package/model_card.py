@@ -120,8 +120,8 @@ def model_card(manifest: Manifest) -> str:
         output = "- It names one of the labels above for every window, also when the person does something else."
     if "train_recordings" in manifest.provenance:
         output += (
-            "\n- Training and test were different recordings of the same people: how well others are recognised was not "
-            "measured."
+            "\n- Training and test were different recordings of the same people; how well others are recognised was "
+            "not measured."
         )
     lines += [
         output,

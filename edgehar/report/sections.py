@@ -65,7 +65,9 @@ def headline(results: Entry, folder: Path) -> str:
     text = f"<h1>{escaped(data.get('name', 'Results'))}</h1>\n"
     text += f'<p class="note">{escaped(", ".join(description))}</p>\n' if description else ""
     delivered = str(results.get("delivered", ""))
-    tested = "recordings of the same people, not in training" if "train_recordings" in data else "subjects not in training"
+    tested = (
+        "recordings of the same people, not in training" if "train_recordings" in data else "subjects not in training"
+    )
     rows: list[list[str]] = []
     for name in scores:
         score = entry_of(scores, name)
@@ -121,6 +123,11 @@ def confusion(results: Entry, folder: Path) -> str:
     score = entry_of(entry_of(results, "evaluation"), str(results.get("delivered")))
     labels = [str(label) for label in list_of(entry_of(results, "dataset"), "labels")]
     text = ""
+    if list_of(score, "confused"):
+        pairs = sorted(list_of(score, "confused"), key=lambda pair: -int(pair["count"]))
+        errors = "; ".join(f"{pair['true']} predicted as {pair['predicted']}: {pair['count']}" for pair in pairs[:10])
+        large = f"<p>The matrix of {len(labels)} activities is too large to draw."
+        text += f"{large} Most frequent errors: {escaped(errors)}.</p>\n"
     if list_of(score, "confusion") and labels:
         counts = np.asarray(score["confusion"], np.int64)  # (K, K)
         plot = plots.confusion_matrix(counts, labels)

@@ -21,6 +21,7 @@ from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files.atomic import locked, progress_files
 from edgehar.metrics.classification import score
 from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
+from edgehar.signals.limits import declaration_problem, size_problem
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.teacher.training.checkpoint import Checkpoint, check_replaceable
@@ -96,6 +97,9 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     Raises DataError if there are fewer than two labels, a modality without training data, or no labelled test window.
     """
     dataset = options.load()
+    problem = declaration_problem(dataset.info) or size_problem(dataset.info)
+    if problem:
+        raise DataError(f"{dataset.info.name}: {problem}; no package could hold it")
     split = options.make_split(dataset)
     if len(dataset.info.labels) < 2:
         raise DataError(f"{dataset.info.name}: found one label, {dataset.info.labels}; expected two or more")

@@ -9,6 +9,7 @@ from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
+from edgehar.metrics.classification import named_pairs
 from edgehar.metrics.logits_file import read_logits, scores, sensor_set_name
 from edgehar.signals.clip import Dataset
 from edgehar.signals.preprocess import Normalisation
@@ -21,14 +22,13 @@ CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy"
 def brief(result: Mapping[str, Any]) -> dict[str, Any]:
     """A score without the predictions, its confusion matrix as a list of the confused pairs."""
     kept = {key: result[key] for key in (*SCORE_KEYS, *CONFIDENCE_KEYS) if key in result and key != "confusion"}
-    labels = list(result["per_class"])
-    kept["confused"] = [
-        {"true": labels[true], "predicted": labels[predicted], "count": count}
-        for true, row in enumerate(result["confusion"])
+    pairs = (
+        (true, predicted, count)
+        for true, row in enumerate(result.get("confusion", ()))
         for predicted, count in enumerate(row)
         if count and true != predicted
-    ]
-    return kept
+    )
+    return {"confused": named_pairs(pairs, list(result["per_class"]))} | kept
 
 
 def _teacher(folder: Path) -> dict[str, Any]:
