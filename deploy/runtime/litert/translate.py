@@ -50,7 +50,7 @@ class LiteRTTranslator:
         done = set[str]()
         for node in view.nodes:
             if node.op_type != "Constant" and not done.issuperset(node.outputs):
-                done |= self._gelu(node) or self._convert(node)
+                done |= self._gelu(node) or self._sign(node) or self._convert(node)
         self.data = self._builder.serialise(
             [self._tensors[name] for name in view.inputs], [self._tensors[name] for name in view.outputs]
         )
@@ -124,6 +124,21 @@ class LiteRTTranslator:
         output = self._value(name, self.shapes[values])
         self._builder.add_operator("GELU", [self._input(values)], output, "GeluOptions", approximate=False)
         return {*inner, name}
+
+    def _sign(self, node: Node) -> set[str]:
+        """Translate Cast(absolute values > 0), as of lost joints; returns the nodes' outputs, empty if there is none."""
+        if node.op_type != "Greater" or self._number_or_name(node.inputs[1]) != 0:
+            return set()
+        consumers, source = self._consumers[node.outputs[0]], node.inputs[0]
+        while source in self._producers and self._producers[source].op_type in ("Reshape", "ReduceMax"):
+            source = self._producers[source].inputs[0]
+        absolute = source in self._producers and self._producers[source].op_type == "Abs"
+        if not absolute or len(consumers) != 1 or consumers[0].op_type != "Cast":
+            return set()
+        name = consumers[0].outputs[0]
+        output = self._value(name, self.shapes[node.inputs[0]])
+        self._builder.add_operator("SIGN", [self._input(node.inputs[0])], output)
+        return {*node.outputs, name}
 
     def _foldable_norms(self) -> dict[str, tuple[Array, Array]]:
         """Output of a layer norm -> its scale and shift, where only linear layers read it and can absorb them."""
@@ -237,7 +252,17 @@ class LiteRTTranslator:
         inputs = [self._input(node.inputs[0]), self._builder.add_int32(reshaped)]
         self._builder.add_operator("RESHAPE", inputs, output, "ReshapeOptions", newShape=list(reshaped))
 
+    def _abs(self, node: Node) -> None:
+        output = self._value(node.outputs[0], self.shapes[node.inputs[0]])
+        self._builder.add_operator("ABS", [self._input(node.inputs[0])], output, "AbsOptions")
+
     def _reducemean(self, node: Node) -> None:
+        self._reduce(node, "MEAN")
+
+    def _reducemax(self, node: Node) -> None:
+        self._reduce(node, "REDUCE_MAX")
+
+    def _reduce(self, node: Node, kind: str) -> None:
         name, axes = node.inputs[0], node.attributes.get("axes", ())
         sizes = self.shapes[name]
         if len(node.inputs) > 1:
@@ -250,7 +275,7 @@ class LiteRTTranslator:
         )
         output = self._value(node.outputs[0], shape)
         inputs = [self._input(name), self._builder.add_int32(tuple(sorted(reduced)))]
-        self._builder.add_operator("MEAN", inputs, output, "ReducerOptions", keepDims=keepdims)
+        self._builder.add_operator(kind, inputs, output, "ReducerOptions", keepDims=keepdims)
 
     def _concat(self, node: Node) -> None:
         inputs = [self._input(name) for name in node.inputs]
