@@ -15,6 +15,7 @@ from edgehar.config import Options, option, positional
 from edgehar.data import recordings
 from edgehar.data.describe import as_text, describe
 from edgehar.data.fetch import DOWNLOADS, Progress, fetch
+from edgehar.data.importing import command as importing
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
@@ -25,6 +26,7 @@ USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help 
 
   check      list every problem of a folder of your own recordings
   info       sensors, labels, recordings per subject, durations
+  import     read files of loggers, cameras and motion capture
   convert    write a data set in edgehar's own format
   fetch      download a public data set from its publisher
 """
@@ -150,6 +152,7 @@ FETCH = Parser(FetchOptions, "edgehar data fetch", "Download a public data set f
 ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "check": Action(CHECK, check),
     "info": Action(INFO, info),
+    "import": Action(importing.PARSER, importing.run),
     "convert": Action(CONVERT, convert),
     "fetch": Action(FETCH, fetch_data),
 }

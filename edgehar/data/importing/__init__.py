@@ -1,0 +1,1 @@
+"""Import of files that people have: tables of loggers, skeleton files, keypoints and motion capture."""

@@ -1,0 +1,229 @@
+"""Makes a data set of recordings: one declaration per sensor, one clock per recording, labels and names."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from edgehar.data.importing.names import file_name
+from edgehar.data.importing.takes import Remarks, Samples, Take
+from edgehar.data.recordings.header import DEFAULT_HOP, DEFAULT_STEP_S, DEFAULT_STEPS, KINDS
+from edgehar.errors import DataError
+from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Segment, Times, natural_key
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+
+UNNAMED_SUBJECT = "p1"
+OTHER_RATE = 0.1
+"""Share by which a recording's rate may differ from its sensor's without a remark."""
+COARSE_SHARE = 0.1
+"""Share of equal times from which a clock is coarser than the sampling."""
+MAX_RESTART_S = 3600.0
+"""Sensors of one recording whose times are further apart are on different clocks."""
+
+
+def measured_rate(times_s: Times) -> float | None:
+    """Samples per second, or None without two different times.
+
+    The inverse of the median interval; of the mean one if a tenth of the times are equal, since such a clock is coarser
+    than the sampling.
+    """
+    gaps = np.diff(times_s)
+    if not (gaps > 0).any():
+        return None
+    if (gaps == 0).mean() > COARSE_SHARE:
+        usual = gaps <= 10 * np.median(gaps[gaps > 0])
+        return float(usual.sum() / gaps[usual].sum())
+    return float(1 / np.median(gaps[gaps > 0]))
+
+
+def rounded_rate(rate_hz: float) -> float:
+    """A rate without the errors of clocks: a multiple of 5 Hz within 1.5 %, a whole number within 2 %, or 3 digits."""
+    for step, share in ((5, 0.015), (1, 0.02)):
+        near = step * round(rate_hz / step)
+        if near and abs(near - rate_hz) <= share * rate_hz:
+            return float(near)
+    return float(f"{rate_hz:.3g}")
+
+
+def _kept_samples(takes: list[Take], sensors: tuple[str, ...], remarks: Remarks) -> list[Take]:
+    """The recordings without sensors that were not chosen or that differ from the sensor's others."""
+    counted: dict[str, Counter[tuple[object, ...]]] = {}
+
+    def form(samples: Samples) -> tuple[object, ...]:
+        return samples.columns, samples.joints, samples.group, samples.values.shape[1]
+
+    for take in takes:
+        for samples in take.samples:
+            counted.setdefault(samples.sensor, Counter())[form(samples)] += 1
+    missing = [name for name in sensors if name not in counted]
+    if missing:
+        raise DataError(f"--sensors {','.join(missing)}: not found; expected some of {', '.join(counted)}")
+    kept: list[Take] = []
+    for take in takes:
+        own: list[Samples] = []
+        for samples in take.samples:
+            usual = counted[samples.sensor].most_common(1)[0][0]
+            if sensors and samples.sensor not in sensors:
+                continue
+            if form(samples) != usual:
+                what = f"{samples.values.shape[1]} channels ({', '.join(samples.columns or samples.joints)[:80]})"
+                remarks.add(take.source, f"{samples.sensor}: {what} unlike the other recordings; left out")
+            elif samples.sensor in [other.sensor for other in own]:
+                remarks.add(take.source, f"{samples.sensor}: twice in one recording; the second left out")
+            else:
+                own.append(samples)
+        if own:
+            kept.append(replace(take, samples=tuple(own)))
+    return kept
+
+
+def _on_one_clock(take: Take, remarks: Remarks) -> Take:
+    """The recording with times from its first sample; a sensor on another clock is left out."""
+    starts = [float(samples.times_s[0]) for samples in take.samples if samples.times_s is not None]
+    if not starts:
+        return take
+    usual_s = float(np.median(starts))
+    near = [start_s for start_s in starts if abs(start_s - usual_s) <= MAX_RESTART_S] or starts[:1]
+    zero_s = min(near)
+    kept: list[Samples] = []
+    for samples in take.samples:
+        if samples.times_s is None:
+            kept.append(samples)
+        elif float(samples.times_s[0]) in near:
+            kept.append(replace(samples, times_s=np.round(samples.times_s - zero_s, 9)))
+        else:
+            apart = f"{samples.sensor}: starts at {samples.times_s[0]:.6g} s, another sensor at {zero_s:.6g} s"
+            remarks.add(take.source, f"{apart}; expected one clock; left out")
+    spans = tuple((round(start - zero_s, 9), round(end - zero_s, 9), label) for start, end, label in take.spans)
+    return replace(take, samples=tuple(kept), spans=spans)
+
+
+def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
+    """Rate of each sensor: stated, or the median of what its recordings' times say; remarks on other ones."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for take in takes:
+        for samples in take.samples:
+            rate = samples.rate_hz
+            if rate is None and samples.times_s is not None:
+                rate = measured_rate(samples.times_s)
+            if rate is not None:
+                found.setdefault(samples.sensor, []).append((take.source, rate))
+    rates: dict[str, float] = {}
+    for take in takes:
+        for sensor in (samples.sensor for samples in take.samples):
+            if sensor not in found:
+                raise DataError(f"{take.source}: {sensor} has a single time; expected at least two")
+    for sensor, own in found.items():
+        rates[sensor] = rounded_rate(float(np.median([rate for _, rate in own])))
+        for source, rate in own:
+            if abs(rate - rates[sensor]) > OTHER_RATE * rates[sensor]:
+                remarks.add(source, f"{sensor} at {rate:.3g} Hz, resampled to {rates[sensor]:g} Hz as the others")
+    return rates
+
+
+def _length_s(take: Take, rates: dict[str, float]) -> float:
+    """Seconds from the start to the last sample."""
+    return max(
+        float(samples.times_s[-1]) if samples.times_s is not None else len(samples.values) / rates[samples.sensor]
+        for samples in take.samples
+    )
+
+
+def _specs(takes: list[Take], rates: dict[str, float], step_s: float, remarks: Remarks) -> tuple[ModalitySpec, ...]:
+    """The declaration of each sensor, in the order of their first appearance."""
+    by_sensor: dict[str, list[Samples]] = {}
+    for take in takes:
+        for samples in take.samples:
+            by_sensor.setdefault(samples.sensor, []).append(samples)
+    specs: list[ModalitySpec] = []
+    for sensor, own in by_sensor.items():
+        units = [unit for unit, _ in Counter(samples.unit for samples in own if samples.unit).most_common()]
+        if len(units) > 1:
+            raise DataError(f"{sensor}: units {', '.join(units)}; expected one; import the recordings of one unit")
+        if not units:
+            remarks.add(sensor, 'unit not stated; write it to "unit" in recordings.json')
+        columns = own[0].columns if len(set(own[0].columns)) == len(own[0].columns) else ()
+        lost = any(_loses_single_joints(samples) for samples in own)
+        specs.append(ModalitySpec(
+            sensor, own[0].values.shape[1], units[0] if units else "unknown", rates[sensor],
+            max(1, round(rates[sensor] * step_s)), own[0].group, own[0].joints, own[0].parents, own[0].vertical,
+            columns, lost_joints=lost,
+        ))  # fmt: skip
+    return tuple(specs)
+
+
+def _loses_single_joints(samples: Samples) -> bool:
+    """Whether a joint is lost in a sample that has others."""
+    lost = np.isnan(samples.values)
+    return bool(samples.joints) and bool((lost.any(1) & ~lost.all(1)).any())
+
+
+def _valid(samples: Samples) -> Bools:
+    """(T,) whether a sample can be used: any joint of a skeleton, every channel of another sensor."""
+    lost = np.isnan(samples.values).sum(1)  # (T,)
+    return lost < samples.values.shape[1] if samples.joints else lost == 0
+
+
+def _clip(take: Take, name: str, labels: tuple[str, ...]) -> Clip:
+    single = {label for _, _, label in take.spans}
+    label, spans = take.label, take.spans
+    ends_s = [float(samples.times_s[-1]) for samples in take.samples if samples.times_s is not None]
+    if not label and len(spans) == 1 and len(single) == 1 and ends_s and spans[0][1] - spans[0][0] >= max(ends_s):
+        label, spans = spans[0][2], ()
+    return Clip(
+        name=name,
+        subject=take.subject or UNNAMED_SUBJECT,
+        trial=take.trial,
+        signals={samples.sensor: samples.values.astype(np.float32) for samples in take.samples},
+        valid={samples.sensor: _valid(samples) for samples in take.samples},
+        label=labels.index(label) if label else None,
+        times_s={samples.sensor: samples.times_s for samples in take.samples if samples.times_s is not None},
+        segments=() if label else tuple(Segment(start, end, labels.index(own)) for start, end, own in spans),
+    )
+
+
+def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], remarks: Remarks) -> Dataset:
+    """A data set of the recordings that can be used; what cannot is remarked and left out.
+
+    Args:
+        takes: the recordings.
+        name: name of the data set.
+        kind: "clips" or "continuous".
+        sensors: the only sensors to import, or empty.
+        remarks: gets a line for each thing that was left out or assumed.
+
+    Raises:
+        DataError: no recording is left, a chosen sensor does not exist, or a sensor has several units.
+    """
+    takes = [_on_one_clock(take, remarks) for take in _kept_samples(takes, sensors, remarks)]
+    rates = _rates(takes, remarks)
+    lengths = {id(take): _length_s(take, rates) for take in takes}
+    step_s = DEFAULT_STEP_S
+    if kind == "clips" and takes:
+        step_s = round(float(np.median(list(lengths.values()))) / DEFAULT_STEPS, 4) or DEFAULT_STEP_S
+    window = WindowSpec(KINDS[kind], DEFAULT_STEPS, step_s, DEFAULT_HOP[kind])
+    kept: list[Take] = []
+    for take in takes:
+        if kind == "continuous" and lengths[id(take)] < window.length_s:
+            what = f"lasts less than a window of {window.length_s:g} s; left out (--kind clips takes short ones)"
+            remarks.add(take.source, what)
+        elif kind == "clips" and min(len(samples.values) for samples in take.samples) < 2:
+            remarks.add(take.source, "a single sample; left out")
+        else:
+            kept.append(take)
+    if not kept:
+        lines = "; ".join(remarks.lines()[:3])
+        raise DataError(f"no recording could be imported: {lines or 'no file had samples'}")
+    found = {take.label for take in kept} | {label for take in kept for _, _, label in take.spans}
+    labels = tuple(sorted(found - {""}, key=natural_key))
+    for take in kept:
+        if not take.subject:
+            remarks.add(take.source, f"no subject: counts as person {UNNAMED_SUBJECT!r}; name people with --names")
+        if not take.label and not take.spans:
+            remarks.add(take.source, "no label: used for pretraining only; name labels with --names or --label")
+    taken: set[str] = set()
+    clips: list[Clip] = []
+    for take in kept:
+        clips.append(_clip(take, file_name(take.name, taken), labels))
+        taken.add(clips[-1].name)
+    return Dataset(DatasetInfo(name, _specs(kept, rates, step_s, remarks), labels, window), tuple(clips))
