@@ -34,6 +34,7 @@ from edgehar.data.recordings.signal_file import Signal, read_npy
 from edgehar.data.recordings.suspicions.folder import suspicions
 from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.signals.limits import declaration_problem, size_problem
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
 MIN_CLIP_SAMPLES = 2
@@ -226,6 +227,9 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
     clips = [each.clip for each in read]
     durations_s = [duration_s(clip, header.specs) for clip in clips]
     info = _info(header, clips, durations_s)
+    unfit = declaration_problem(info) or size_problem(info)
+    if unfit:
+        problems.append(Problem(str(root / HEADER_NAME), 0, f"{unfit}; no package could hold it"))
     if header.kind == "continuous":
         problems += _length_problems(root, info, read, durations_s)
     problems += suspicions(str(root), info, [each.sensors for each in read])
