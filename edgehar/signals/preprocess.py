@@ -21,6 +21,9 @@ from edgehar.signals.modality import ModalitySpec
 
 AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
 
+MIN_SCALE = 1e-6
+"""A root-mean-square up to this is rounding: the channels were 0, or did not move."""
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -172,10 +175,16 @@ def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Fl
         used[..., spec.root, : spec.group] = 0  # a mark, not a value
         parts = (used[..., : spec.group], used[..., spec.group :])
         mean_square = np.asarray([np.square(part).sum() / (known * spec.group) for part in parts])
-        return np.sqrt(np.maximum(np.broadcast_to(mean_square, (spec.groups, 2)), 1e-12)).astype(np.float32)
+        return _scale(np.broadcast_to(mean_square, (spec.groups, 2)))
     square = np.stack(
         [(used[..., : spec.group] ** 2).mean((0, 1, 3)), (used[..., spec.group :] ** 2).mean((0, 1, 3))], 1
     )
     if spec.is_skeleton:
         square = np.broadcast_to(square.mean(0), square.shape)
-    return np.sqrt(np.maximum(square, 1e-12)).astype(np.float32)
+    return _scale(square)
+
+
+def _scale(mean_square: NDArray[np.float64]) -> Floats:
+    """The root, or 1 where nothing was measured: a channel that was constant in training is not magnified later."""
+    root = np.sqrt(mean_square)
+    return np.where(root > MIN_SCALE, root, 1).astype(np.float32)
