@@ -194,8 +194,9 @@ class Recognizer:
         """Predict the activity of a recording; with sliding windows, from the mean of their probabilities.
 
         Args:
-            signals: modality -> (T, C), or (T, G, 3) for a skeleton, in the units of the manifest; any subset of the
-                package's modalities. A sample with a value that is not finite counts as lost.
+            signals: modality -> (T, C), or (T, G, 2 or 3) for a skeleton, in the units of the manifest; any subset of
+                the package's modalities. A sample with a value that is not finite counts as lost; of a skeleton, that
+                joint.
             times_s: modality -> (T,) seconds on one clock, not decreasing; if None, samples have the nominal rates.
                 Different samples with one time are spread until the next (`edgehar.signals.coarse_clock`). Packages
                 of kind "clip" stretch the recording from its first to its last time; there, a sensor may have no

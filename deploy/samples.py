@@ -81,12 +81,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
-def mask_unusable(rows: Rows) -> tuple[Floats, Bools]:
-    """Split rows into (T, C) float32 values, 0 where unusable, and (T,) True where every channel is usable."""
+def mask_unusable(rows: Rows, spec: ModalitySpec) -> tuple[Floats, Bools]:
+    """Split rows into (T, C) float32 values and (T,) True where a sample is usable.
+
+    A sample of a skeleton is usable if one of its joints is: a joint with an unusable channel is lost, NaN. Of other
+    sensors every channel has to be usable. The values of a sample that is not usable are 0.
+    """
     if np.maximum.reduce(np.abs(rows), axis=None) <= MAX_VALUE:  # NaN compares False
         return rows.astype(np.float32), true_mask(len(rows))
-    valid: Bools = np.logical_and.reduce(np.abs(rows) <= MAX_VALUE, axis=1)
-    return np.where(valid[:, None], rows, 0).astype(np.float32), valid
+    usable: Bools = np.abs(rows) <= MAX_VALUE
+    if not spec.is_skeleton:
+        valid: Bools = np.logical_and.reduce(usable, axis=1)
+        return np.where(valid[:, None], rows, 0).astype(np.float32), valid
+    joints = usable.reshape(len(rows), spec.groups, spec.group).all(axis=2)  # (T, G)
+    valid = np.logical_or.reduce(joints, axis=1)
+    known = np.repeat(joints, spec.group, axis=1)
+    return np.where(known, rows, np.where(valid[:, None], np.nan, 0)).astype(np.float32), valid
 
 
 def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
@@ -97,7 +107,7 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
     """
     array = cast("NDArray[Any]", values)
     if type(values) not in (np.ndarray, np.memmap) or array.dtype.kind not in "fiu":
-        return mask_unusable(as_rows(values, spec))
+        return mask_unusable(as_rows(values, spec), spec)
     array = check_shape(array, spec, "samples")
     blocks = [slice(first, first + BLOCK_ROWS) for first in range(0, len(array), BLOCK_ROWS)]
     if array.dtype == np.float32 and all(np.abs(array[block]).max() <= MAX_VALUE for block in blocks):

@@ -71,7 +71,7 @@ class SensorBuffer:
             return
         new_rows, new_times = zip(*self._unmerged, strict=True)
         self._unmerged = []
-        new_values, new_valid = mask_unusable(concatenated(new_rows))
+        new_values, new_valid = mask_unusable(concatenated(new_rows), self.spec)
         if not all_true(new_valid):
             in_time = np.concatenate(new_times) > self._consumed_s
             self._counts.invalid += int(np.count_nonzero(in_time & ~new_valid))
