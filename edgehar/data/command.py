@@ -19,8 +19,10 @@ from edgehar.data.importing import command as importing
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
+from edgehar.data.splits import people_in, shortened
 from edgehar.entry import call_action
 from edgehar.errors import DataError
+from edgehar.signals.clip import natural_key
 
 USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help for an action's own options)
 
@@ -84,7 +86,7 @@ def check(options: CheckOptions) -> int:
     sensors = ", ".join(spec.name for spec in dataset.info.modalities)
     found = f"{len(problems):,} warning{'s' if len(problems) > 1 else ''}" if problems else "no problem"
     _write_line(
-        f"{found} found: {len(dataset.clips)} recordings ({kind}) of {len(dataset.subjects)} subjects; "
+        f"{found} found: {len(dataset.clips)} recordings ({kind}) of {len(people_in(dataset.subjects))} subjects; "
         f"{sensors}; {len(dataset.info.labels)} labels"
     )
     return 0
@@ -100,15 +102,15 @@ def info(options: InfoOptions) -> int:
 def convert(options: ConvertOptions) -> int:
     """Write a data set in edgehar's own format."""
     dataset = load(options.data, options.root, options.modalities)
-    missing = [subject for subject in options.subjects if subject not in dataset.subjects]
+    chosen, people = people_in(options.subjects), people_in(dataset.subjects)
+    missing, shown = sorted(chosen - people), shortened(sorted(people, key=natural_key))
     if missing:
-        raise DataError(
-            f"--subjects {','.join(missing)}: not in {options.data}; expected some of {', '.join(dataset.subjects)}"
-        )
+        raise DataError(f"--subjects {','.join(missing)}: not in {options.data}; expected some of {shown}")
     if options.subjects:
-        dataset = replace(dataset, clips=tuple(clip for clip in dataset.clips if clip.subject in options.subjects))
+        dataset = replace(dataset, clips=tuple(clip for clip in dataset.clips if people_in([clip.subject]) <= chosen))
     recordings.write(dataset, Path(options.out), options.csv)
-    _write_line(f"{options.out}: {len(dataset.clips)} recordings of {len(dataset.subjects)} subjects written")
+    people = people_in(dataset.subjects)
+    _write_line(f"{options.out}: {len(dataset.clips)} recordings of {len(people)} subjects written")
     return 0
 
 

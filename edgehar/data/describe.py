@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from edgehar.data.recordings.check import duration_s
+from edgehar.data.splits import people_of
 from edgehar.signals.clip import Dataset, natural_key
+
+MAX_ROWS = 40
+"""Longest table of labels or subjects as text; JSON has all of them."""
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
             per_label[info.labels[label]]["seconds"] += seconds
         for label in {label for label, _ in spans} if clip.label is None else {clip.label}:
             per_label[info.labels[label]]["recordings"] += 1
-    subjects = Counter(clip.subject for clip in dataset.clips)
+    subjects = Counter(person for clip in dataset.clips for person in people_of(clip.subject))
     return {
         "name": info.name,
         "kind": info.window.kind,
@@ -71,6 +75,17 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
+def _fewest_and_most(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The rows, or of a long list those with the fewest and the most recordings, second column."""
+    if len(rows) <= MAX_ROWS:
+        return rows
+    ordered = sorted(rows, key=lambda row: int(row[1]))
+    half = MAX_ROWS // 4
+    between = ordered[half:-half]
+    left_out = (f"... {len(between)} more", f"{between[0][1]} to {between[-1][1]}", *("..." for _ in rows[0][2:]))
+    return [*ordered[:half], left_out, *ordered[-half:]]
+
+
 def as_text(facts: dict[str, Any]) -> str:
     """The values of `describe` as aligned text."""
     window, duration = facts["window"], facts["duration_s"]
@@ -91,9 +106,12 @@ def as_text(facts: dict[str, Any]) -> str:
         rows.append((sensor["name"], channels, sensor["unit"], *counts, f"{sensor['invalid_share']:.2%}"))
     lines += [*_aligned(rows), ""]
     rows = [("label", "recordings", "seconds")]
-    rows += [(name, str(entry["recordings"]), f"{entry['seconds']:.1f}") for name, entry in facts["labels"].items()]
+    rows += _fewest_and_most(
+        [(name, str(entry["recordings"]), f"{entry['seconds']:.1f}") for name, entry in facts["labels"].items()]
+    )
     lines += [*_aligned(rows), ""]
-    rows = [("subject", "recordings"), *((name, str(count)) for name, count in facts["subjects"].items())]
+    people: list[tuple[str, ...]] = [(name, str(count)) for name, count in facts["subjects"].items()]
+    rows = [("subject", "recordings"), *_fewest_and_most(people)]
     lines += [
         *_aligned(rows),
         "",
