@@ -12,7 +12,7 @@ from edgehar.data.importing.assemble import assemble
 from edgehar.data.importing.clock import UNITS
 from edgehar.data.importing.logs import TableOptions, read_logs
 from edgehar.data.importing.names import name_pattern
-from edgehar.data.importing.skeleton_files import READERS, SkeletonOptions
+from edgehar.data.importing.skeleton_files import SkeletonOptions, read_skeleton_files
 from edgehar.data.importing.sources import FORMATS, choose_format, found_files
 from edgehar.data.importing.takes import Remarks
 from edgehar.data.recordings.header import KINDS
@@ -87,7 +87,7 @@ def read_source(options: ImportOptions, remarks: Remarks) -> tuple[Dataset, str]
             skeletons = SkeletonOptions(
                 name, pattern, options.rate, options.confidence, options.all_bodies, options.together
             )
-            takes = READERS[chosen](own, skeletons, remarks)
+            takes = read_skeleton_files(own, chosen, skeletons, remarks)
         return assemble(takes, name, options.kind or DEFAULT_KIND[chosen], options.sensors, remarks), chosen
 
 

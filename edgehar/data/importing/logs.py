@@ -8,7 +8,7 @@ import numpy as np
 
 from edgehar.data.importing import clock, columns
 from edgehar.data.importing.columns import SensorColumns
-from edgehar.data.importing.names import match_name, people, without_sensor
+from edgehar.data.importing.names import match_name, people, required_match, without_sensor
 from edgehar.data.importing.sources import FoundFile
 from edgehar.data.importing.table import MISSING, Table, numbers, read_table
 from edgehar.data.importing.takes import Numbers, Remarks, Samples, Take
@@ -255,20 +255,23 @@ def read_logs(
         else:
             remarks.add(key.as_posix(), "several recordings in the files of one sensor; expected one; left out")
             continue
-        joined += [_named(piece, pattern, number if len(pieces) > 1 else 0) for number, piece in enumerate(pieces, 1)]
+        try:
+            joined += [_named(own, pattern, number if len(pieces) > 1 else 0) for number, own in enumerate(pieces, 1)]
+        except DataError as problem:
+            remarks.add(key.as_posix(), str(problem))
     return joined
 
 
 def _named(take: Take, pattern: re.Pattern[str] | None, number: int) -> Take:
     """A recording with subject, label and trial of its name; the pieces of one file are numbered."""
     name = take.name
-    paths = (_DATE_SUFFIX.sub("", name), name, PurePosixPath(take.source).with_suffix(""))
-    fields = next((found for path in paths if (found := match_name(pattern, PurePosixPath(path)))), dict[str, str]())
+    paths = (PurePosixPath(path) for path in (_DATE_SUFFIX.sub("", name), name))
+    fields = required_match(pattern, *paths, PurePosixPath(take.source).with_suffix(""))
     trial = take.trial or fields.get("trial", "")
     return replace(
         take,
         name=f"{name}_{number}" if number else name,
         subject=take.subject or people(fields),
         trial=f"{trial}.{number}".strip(".") if number and not take.trial else trial,
-        label=fields.get("label", ""),
+        label="" if take.spans else fields.get("label", ""),
     )

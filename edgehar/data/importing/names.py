@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePath
 
-from edgehar.errors import ConfigError
+from edgehar.errors import ConfigError, DataError
 
 FIELDS = ("subject", "subject2", "label", "trial", "sensor", "")
 NTU_NAME = re.compile(r"S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<subject>\d{3})R(?P<trial>\d{3})A(?P<action>\d{3})")
@@ -55,6 +55,17 @@ def _match(pattern: re.Pattern[str] | None, path: PurePath) -> re.Match[str] | N
         return None
     texts = ("/".join(path.parts[first:]) for first in range(len(path.parts)))
     return next((match for text in texts if (match := pattern.fullmatch(text))), None)
+
+
+def required_match(pattern: re.Pattern[str] | None, *paths: PurePath) -> dict[str, str]:
+    """Fields of the first path that matches, none without a pattern; raises DataError if none matches."""
+    if pattern is None:
+        return {}
+    for path in paths:
+        fields = match_name(pattern, path)
+        if fields is not None:
+            return fields
+    raise DataError("the name does not match --names; left out")
 
 
 def people(fields: dict[str, str]) -> str:

@@ -1,13 +1,15 @@
 """Files with skeletons become recordings: whose body, under which name, and what could not be read."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from edgehar.data.importing.bodies import Film, one_body, ranked, two_bodies
 from edgehar.data.importing.bvh import read_bvh
 from edgehar.data.importing.keypoints import is_single_frame, read_frames, read_video
-from edgehar.data.importing.names import NTU_NAME, match_name, people
+from edgehar.data.importing.names import NTU_NAME, people, required_match
 from edgehar.data.importing.ntu import read_skeleton
 from edgehar.data.importing.sources import FoundFile
 from edgehar.data.importing.takes import Remarks, Take
@@ -52,85 +54,65 @@ def _people_of(film: Film, take: Take, options: SkeletonOptions, main_body_only:
     ]
 
 
-def _named(shown: PurePosixPath, pattern: re.Pattern[str] | None, remarks: Remarks) -> Take:
-    """An empty recording with what its name says."""
+def _named(shown: PurePosixPath, pattern: re.Pattern[str] | None) -> Take:
+    """An empty recording with what its name says; raises DataError if it does not match."""
     path = shown.with_suffix("")
-    fields = match_name(pattern, path) or {}
-    if pattern is not None and not fields:
-        remarks.add(str(shown), "the name does not match --names; no subject and label")
+    fields = required_match(pattern, path)
     return Take(str(shown), path.as_posix(), (), people(fields), fields.get("trial", ""), fields.get("label", ""))
 
 
-def read_ntu_files(files: list[FoundFile], options: SkeletonOptions, remarks: Remarks) -> list[Take]:
-    """Recordings of `.skeleton` files; a name such as S001C001P002R001A003 gives subject, trial and label."""
-    takes: list[Take] = []
-    for file in files:
-        match = NTU_NAME.search(file.path.stem)
-        take = _named(file.shown, options.pattern, remarks)
-        if match and options.pattern is None:
-            take = replace(
-                take,
-                name=file.path.stem,
-                subject=f"P{match['subject']}",
-                trial=match["trial"],
-                label=f"A{match['action']}",
-            )
-        try:
-            takes += _people_of(read_skeleton(file.text()), take, options, True, remarks)
-        except DataError as problem:
-            remarks.add(str(file.shown), str(problem))
-    return takes
+def _ntu_takes(file: FoundFile, options: SkeletonOptions, remarks: Remarks) -> list[Take]:
+    take = _named(file.shown, options.pattern)
+    match = NTU_NAME.search(file.path.stem)
+    if match and options.pattern is None:
+        subject, label = f"P{match['subject']}", f"A{match['action']}"
+        take = replace(take, name=file.path.stem, subject=subject, trial=match["trial"], label=label)
+    return _people_of(read_skeleton(file.text()), take, options, True, remarks)
 
 
-def read_keypoint_files(files: list[FoundFile], options: SkeletonOptions, remarks: Remarks) -> list[Take]:
-    """Recordings of keypoints: each file a video, or each folder one with a file per frame."""
+def _keypoint_takes(
+    shown: PurePosixPath, texts: str | dict[str, str], options: SkeletonOptions, remarks: Remarks
+) -> list[Take]:
+    """Recordings of one file with all frames, or of the files of a folder with one frame each."""
     rate_hz = options.rate_hz or DEFAULT_FRAME_RATE_HZ
+    take = _named(shown, options.pattern)
+    if isinstance(texts, str):
+        film, notes = read_video(texts, rate_hz, options.confidence)
+    else:
+        film, notes = read_frames(texts, rate_hz, options.confidence)
+    if options.rate_hz is None and film.frames[0].time_s is None:
+        notes.append(f"no times: {rate_hz:g} frames per second assumed; correct it with --rate")
+    for note in notes:
+        remarks.add(str(shown), note)
+    return _people_of(film, take, options, False, remarks)
+
+
+def _bvh_takes(file: FoundFile, options: SkeletonOptions, remarks: Remarks) -> list[Take]:
+    take = _named(file.shown, options.pattern)
+    samples, remark = read_bvh(file.text())
+    remarks.add(str(file.shown), remark)
+    return [replace(take, samples=(samples,))]
+
+
+def read_skeleton_files(files: list[FoundFile], chosen: str, options: SkeletonOptions, remarks: Remarks) -> list[Take]:
+    """Recordings of files of a format, "ntu", "keypoints" or "bvh"; what cannot be read is remarked and left out."""
+    readers: list[tuple[PurePosixPath, Callable[[], list[Take]]]] = []
     frames: dict[PurePosixPath, dict[str, str]] = {}
-    films: list[tuple[PurePosixPath, Film]] = []
-
-    def read(shown: PurePosixPath, texts: str | dict[str, str]) -> None:
-        reader = read_video if isinstance(texts, str) else read_frames
-        try:
-            film, notes = reader(texts, rate_hz, options.confidence)  # type: ignore[arg-type]
-        except DataError as problem:
-            remarks.add(str(shown), str(problem))
-            return
-        for note in notes:
-            remarks.add(str(shown), note)
-        films.append((shown, film))
-
     for file in files:
-        text = file.text()
-        if is_single_frame(text):
-            frames.setdefault(file.shown.parent, {})[file.path.stem] = text
+        if chosen == "ntu":
+            readers.append((file.shown, partial(_ntu_takes, file, options, remarks)))
+        elif chosen == "bvh":
+            readers.append((file.shown, partial(_bvh_takes, file, options, remarks)))
+        elif is_single_frame(text := file.text()):
+            folder = file.shown.parent if file.shown.parent.parts else PurePosixPath(options.source_name)
+            frames.setdefault(folder, {})[file.path.stem] = text
         else:
-            read(file.shown, text)
-    for folder, texts in frames.items():
-        read(folder if folder.parts else PurePosixPath(options.source_name), texts)
+            readers.append((file.shown, partial(_keypoint_takes, file.shown, text, options, remarks)))
+    readers += [(path, partial(_keypoint_takes, path, texts, options, remarks)) for path, texts in frames.items()]
     takes: list[Take] = []
-    for shown, film in films:
-        if options.rate_hz is None and film.frames[0].time_s is None:
-            remarks.add(str(shown), f"no times: {rate_hz:g} frames per second assumed; correct it with --rate")
+    for shown, read in readers:
         try:
-            takes += _people_of(film, _named(shown, options.pattern, remarks), options, False, remarks)
+            takes += read()
         except DataError as problem:
             remarks.add(str(shown), str(problem))
     return takes
-
-
-def read_bvh_files(files: list[FoundFile], options: SkeletonOptions, remarks: Remarks) -> list[Take]:
-    """Recordings of motion capture."""
-    takes: list[Take] = []
-    for file in files:
-        try:
-            samples, remark = read_bvh(file.text())
-        except DataError as problem:
-            remarks.add(str(file.shown), str(problem))
-            continue
-        remarks.add(str(file.shown), remark)
-        takes.append(replace(_named(file.shown, options.pattern, remarks), samples=(samples,)))
-    return takes
-
-
-READERS = {"ntu": read_ntu_files, "keypoints": read_keypoint_files, "bvh": read_bvh_files}
-"""Format -> reader of its files."""

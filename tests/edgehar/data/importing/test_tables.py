@@ -215,3 +215,10 @@ def test_any_numbers_come_back(rows: list[tuple[float, ...]], style: tuple[str, 
 def test_a_column_of_words_is_no_time() -> None:
     with pytest.raises(DataError, match="expected numbers or dates"):
         seconds("time", ("morning", "noon"), None)
+
+
+def test_files_whose_name_does_not_match_are_left_out(imported: Importer) -> None:
+    text = csv_text("time_s,ax,ay,az", list(TIMES_S), VALUES)
+    found = imported({"ann_walk_1.csv": text, "try.csv": text}, "--names", "{subject}_{label}_{trial}")
+    assert [clip.subject for clip in found.dataset.clips] == ["ann"]
+    assert "try: the name does not match --names; left out" in found.printed
