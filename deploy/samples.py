@@ -115,7 +115,7 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
     samples: Floats = np.empty(array.shape, np.float32)
     valid: Bools = np.empty(len(array), bool)
     for block in blocks:
-        samples[block], valid[block] = mask_unusable(array[block].astype(np.float64))
+        samples[block], valid[block] = mask_unusable(array[block].astype(np.float64), spec)
     return samples, valid
 
 
