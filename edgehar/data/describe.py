@@ -16,7 +16,7 @@ MAX_ROWS = 40
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Sensors, labels, subjects and durations as values for JSON."""
     info = dataset.info
-    durations_s = [duration_s(clip, info.modalities) for clip in dataset.clips]
+    durations_s = [duration_s(clip, info.modalities, info.window.kind) for clip in dataset.clips]
     sensors: list[dict[str, Any]] = []
     for spec in info.modalities:
         masks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]

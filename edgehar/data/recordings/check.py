@@ -36,6 +36,7 @@ from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.limits import declaration_problem, size_problem
 from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.resampling import clip_span_s
 
 MIN_CLIP_SAMPLES = 2
 
@@ -132,10 +133,13 @@ def _with_columns(root: Path, header: Header, rows: list[Row]) -> Header:
     return replace(header, specs=tuple(specs))
 
 
-def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...]) -> float:
-    """Duration of a recording: by its timestamps, or else by the nominal rate of its first sensor."""
-    if clip.times_s:
+def duration_s(clip: Clip, specs: tuple[ModalitySpec, ...], kind: str) -> float:
+    """Seconds that windows of this kind cover: by timestamps, or else by the nominal rate of the first sensor."""
+    if kind == "sliding" and clip.times_s:
         return max(float(times[-1]) for times in clip.times_s.values())
+    span_s = clip_span_s(clip)
+    if span_s is not None:
+        return span_s[1] - span_s[0]
     return next((len(clip.signals[spec.name]) / spec.rate_hz for spec in specs if spec.name in clip.signals), 0.0)
 
 
@@ -225,7 +229,7 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
         problems += _unexpected_files(root, header, listed)
     read = [_read_recording(root, row, header, problems) for row in rows]
     clips = [each.clip for each in read]
-    durations_s = [duration_s(clip, header.specs) for clip in clips]
+    durations_s = [duration_s(clip, header.specs, KINDS[header.kind]) for clip in clips]
     info = _info(header, clips, durations_s)
     unfit = declaration_problem(info) or size_problem(info)
     if unfit:
