@@ -74,7 +74,7 @@ def model_card(manifest: Manifest) -> str:
     """The model card as Markdown."""
     window = manifest.window
     how = {
-        "clip": "A pre-cut clip is stretched over one window by normalised time.",
+        "clip": "A pre-cut clip is stretched over one window, by its timestamps or else by normalised time.",
         "sliding": "Windows slide over a recording at fixed rates by timestamp.",
     }[window.kind]
     lines = [f"# {manifest.name}", "", "Written by edgehar from manifest.json; every number here is one of its.", ""]

@@ -152,7 +152,7 @@ class WindowSpec:
     """Declaration of the windows that recordings are cut into.
 
     Attributes:
-        kind: "clip" (a pre-cut clip is stretched to one window by normalised time) or
+        kind: "clip" (a pre-cut clip is stretched to one window, by its timestamps or else by normalised time) or
             "sliding" (fixed rates by timestamp, a window every `hop` steps).
         steps: S, patches per window.
         step_s: seconds per step; for "clip" the nominal value, used on a live stream.
