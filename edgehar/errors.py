@@ -1,5 +1,7 @@
 """Exceptions of edgehar; a message says what was found, what was expected and what to do."""
 
+from collections.abc import Sequence
+
 
 class EdgeharError(Exception):
     """Base of all errors a user can cause; the command prints the message in one line and exits with code 2."""
@@ -27,3 +29,9 @@ class CheckpointError(EdgeharError):
 
 class BusyError(EdgeharError):
     """Another run is writing to the same output."""
+
+
+def shortened(names: Sequence[str], most: int = 10) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

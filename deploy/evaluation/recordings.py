@@ -7,9 +7,9 @@ from typing import Any, cast
 from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, option
 from edgehar.data import registry
-from edgehar.data.splits import make_split, people_in, shortened
+from edgehar.data.splits import make_split, people_in
 from edgehar.deploy.recognizer import Recognizer, load
-from edgehar.errors import ConfigError, DataError
+from edgehar.errors import ConfigError, DataError, shortened
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, natural_key
 

@@ -19,9 +19,9 @@ from edgehar.data.importing import command as importing
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
-from edgehar.data.splits import people_in, shortened
+from edgehar.data.splits import people_in
 from edgehar.entry import call_action
-from edgehar.errors import DataError
+from edgehar.errors import DataError, shortened
 from edgehar.signals.clip import natural_key
 
 USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help for an action's own options)

@@ -16,7 +16,7 @@ from edgehar import __version__
 from edgehar.config import Options, option
 from edgehar.data.recordings.header import HEADER_NAME
 from edgehar.data.splits import NAMES_OF_SPLITS, Split, groups_of, make_split
-from edgehar.errors import DataError
+from edgehar.errors import DataError, shortened
 from edgehar.files.atomic import digest_of
 from edgehar.signals.clip import Clip, Dataset
 
@@ -149,7 +149,7 @@ def exclude_activities(dataset: Dataset, activities: tuple[str, ...]) -> Dataset
     labels = dataset.info.labels
     missing = [name for name in activities if name not in labels]
     if missing:
-        raise DataError(f"activity {', '.join(missing)}: expected some of {dataset.info.name}: {', '.join(labels)}")
+        raise DataError(f"activity {', '.join(missing)}: expected some of {dataset.info.name}: {shortened(labels, 40)}")
     remaining = tuple(name for name in labels if name not in activities)
     if len(remaining) < 2:
         raise DataError(

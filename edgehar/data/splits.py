@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edgehar.data.trials import labels_of, labels_shown, tested_recordings
-from edgehar.errors import SplitError
+from edgehar.errors import SplitError, shortened
 from edgehar.signals.clip import Clip, natural_key
 
 JOINED = "+"
@@ -249,12 +249,6 @@ def announced(options_split: str | None, split: Split) -> str:
         return ""
     return (
         f"recordings of one person ({', '.join(split.train)}): split by trial ({split.name}), "
-        f"{len(split.train_recordings)} for training, {len(split.test_recordings)} for the test; this does not show how "
-        "well other people are recognised\n"
+        f"{len(split.train_recordings)} for training, {len(split.test_recordings)} for the test; this does not show "
+        "how well other people are recognised\n"
     )
-
-
-def shortened(names: Sequence[str], most: int = 10) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

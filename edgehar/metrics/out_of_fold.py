@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.errors import DataError
+from edgehar.errors import DataError, shortened
 from edgehar.files.atomic import atomic_file
 from edgehar.metrics.calibration import check_logits
 from edgehar.metrics.logits_file import StoredLogits
@@ -68,7 +68,7 @@ class OutOfFold:
         """
         if self.labels != tuple(labels):
             raise DataError(
-                f"out-of-fold labels {', '.join(self.labels)}; {of} has {', '.join(labels)}; expected "
+                f"out-of-fold labels {shortened(self.labels)}; {of} has {shortened(labels)}; expected "
                 f"the same in the same order; cross-validate on the data of {of}"
             )
         if self.modalities != tuple(sensors):

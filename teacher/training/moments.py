@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from edgehar.data.splits import groups_of, people_of
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.windows import Windows
 
@@ -43,7 +45,7 @@ def measure_statistics(windows: Windows, specs: tuple[ModalitySpec, ...]) -> dic
     statistics: dict[str, Any] = {}
     for spec in specs:
         present = windows.valid[spec.name].any(1)
-        if present.sum() < MIN_WINDOWS or len(np.unique(windows.subject[present])) < MIN_SUBJECTS:
+        if present.sum() < MIN_WINDOWS or len(groups_of(windows.subject[present])) < MIN_SUBJECTS:
             return {}
         frames = windows.features[spec.name][windows.valid[spec.name]]  # (steps, P, G, F)
         value = frames[..., : spec.group].reshape(-1, spec.channels).astype(np.float64)
@@ -68,6 +70,14 @@ def undominated(deviations: Tensor, subject: Tensor) -> Tensor:
     return (share.amax(0) <= MAX_WINDOW_SHARE) & (subject_share.amax(0) <= MAX_SUBJECT_SHARE)
 
 
+def _person(windows: Windows) -> NDArray[np.int64]:
+    """(N,) index of each window's subject; people in one recording count as one subject."""
+    groups = groups_of(windows.subject)
+    index_of = {person: index for index, group in enumerate(groups) for person in group}
+    subjects, inverse = np.unique(windows.subject, return_inverse=True)
+    return np.asarray([index_of[people_of(str(one))[0]] for one in subjects], np.int64)[inverse]
+
+
 def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: int) -> Moments:
     """Moments of training windows with labels below K = `classes`; invalid steps are ignored.
 
@@ -82,16 +92,21 @@ def measure_moments(windows: Windows, specs: tuple[ModalitySpec, ...], classes: 
         1,
     )
     label = torch.as_tensor(windows.label)
-    subjects, subject = np.unique(windows.subject, return_inverse=True)
+    subject = _person(windows)
     count, total = (torch.zeros(classes, flat.shape[1]) for _ in range(2))  # windows of an activity, and their sum
-    shown = torch.zeros(len(subjects), classes, flat.shape[1], dtype=torch.bool)
     for activity in range(classes):
         chosen = label == activity
         count[activity], total[activity] = present[chosen].sum(0), (flat[chosen] * present[chosen]).sum(0)
-        for index in range(len(subjects)):
-            shown[index, activity] = present[chosen & torch.as_tensor(subject == index)].any(0)
-    own = (count >= MIN_WINDOWS) & (shown.sum(0) >= MIN_SUBJECTS)  # (K, D)
-    pooled = ((count * ~own).sum(0) >= MIN_WINDOWS) & ((shown & ~own).any(1).sum(0) >= MIN_SUBJECTS)  # (D,)
+
+    def shown(index: int) -> Tensor:
+        """(K, D) bool: what a subject shows of each activity; all subjects together would need gigabytes."""
+        rows = torch.as_tensor((subject == index) & (windows.label >= 0))
+        return torch.zeros_like(count).index_add(0, label[rows], present[rows].float()) > 0
+
+    subjects = range(int(subject.max(initial=-1)) + 1)
+    own = (count >= MIN_WINDOWS) & (sum(map(shown, subjects), torch.zeros_like(count)) >= MIN_SUBJECTS)  # (K, D)
+    sharing = sum(((shown(index) & ~own).any(0) for index in subjects), torch.zeros(flat.shape[1]))
+    pooled = ((count * ~own).sum(0) >= MIN_WINDOWS) & (sharing >= MIN_SUBJECTS)  # (D,)
     if not (own.any() or pooled.any()):
         return {}
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.data.registry import NAMES, DataOptions
-from edgehar.data.splits import Split, people_in, shortened
-from edgehar.errors import CheckpointError, ConfigError, DataError
+from edgehar.data.splits import Split, people_in
+from edgehar.errors import CheckpointError, ConfigError, DataError, shortened
 from edgehar.files.atomic import locked, progress_files
 from edgehar.metrics.classification import score
 from edgehar.signals.clip import Dataset, DatasetInfo, natural_key

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgehar.data.recordings.csv_file import read_lines
 from edgehar.data.recordings.problem import Problem
+from edgehar.errors import shortened
 from edgehar.signals.clip import Segment
 
 INDEX_NAME = "index.csv"
@@ -78,7 +79,7 @@ def read_index(path: Path, labels: tuple[str, ...], problems: list[Problem]) -> 
         if not subject:
             found.append(f"recording {recording!r} has no subject; expected one, for the split by subject")
         if label and label not in labels:
-            found.append(f"label {label!r}; expected one of recordings.json: {', '.join(labels)}; or empty")
+            found.append(f"label {label!r}; expected one of recordings.json: {shortened(labels, 40)}; or empty")
         first_line.setdefault(recording, line)
         problems += [Problem(str(path), line, message) for message in found]
         if not found:
@@ -98,7 +99,7 @@ def read_segments(path: Path, labels: tuple[str, ...], problems: list[Problem]) 
             problems.append(Problem(str(path), line, f"start {start!r}, end {end!r}; expected seconds"))
             continue
         if label not in labels:
-            problems.append(Problem(str(path), line, f"label {label!r}; expected one of {', '.join(labels)}"))
+            problems.append(Problem(str(path), line, f"label {label!r}; expected one of {shortened(labels, 40)}"))
         elif not 0 <= start_s < end_s < float("inf"):
             problems.append(Problem(str(path), line, f"from {start_s} to {end_s} s; expected 0 <= start_s < end_s"))
         else:
