@@ -264,8 +264,8 @@ def read_logs(
 
 def _named(take: Take, pattern: re.Pattern[str] | None, number: int) -> Take:
     """A recording with subject, label and trial of its name; the pieces of one file are numbered."""
-    name = take.name
-    paths = (PurePosixPath(path) for path in (_DATE_SUFFIX.sub("", name), name))
+    name = _DATE_SUFFIX.sub("", take.name)
+    paths = (PurePosixPath(path) for path in (name, take.name))
     fields = required_match(pattern, *paths, PurePosixPath(take.source).with_suffix(""))
     trial = take.trial or fields.get("trial", "")
     return replace(

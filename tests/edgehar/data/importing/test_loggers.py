@@ -22,6 +22,7 @@ def test_sensor_logger_folder_has_axes_in_order_and_one_zero(imported: Importer)
         "ann_walk_1-2024-05-01_08-00-00/Metadata.csv": "version,device name\n3,iPhone\n",
     }, "--names", "{subject}_{label}_{trial}")  # fmt: skip
     (clip,) = found.dataset.clips
+    assert clip.name == "ann_walk_1"
     assert (clip.subject, clip.trial, found.dataset.info.labels) == ("ann", "1", ("walk",))
     np.testing.assert_allclose(clip.signals["accelerometer"], VALUES, atol=1e-5)
     np.testing.assert_allclose(clip.times_s["accelerometer"], TIMES_S, atol=1e-8)
