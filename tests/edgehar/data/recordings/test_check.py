@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgehar.data.recordings.check import check, survey
 from edgehar.data.recordings.folder import load
+from edgehar.data.recordings.problem import errors
 from edgehar.errors import DataError
 
 WATCH = {"name": "watch", "channels": 3, "unit": "g", "rate_hz": 20}
@@ -35,7 +36,7 @@ def write_folder(root: Path, files: dict[str, str], **header: object) -> Path:
 
 
 def found_in(root: Path) -> list[str]:
-    return [str(problem).removeprefix(str(root) + "/") for problem in check(root)]
+    return [str(problem).removeprefix(str(root) + "/") for problem in errors(check(root))]
 
 
 def assert_problems(root: Path, expected: list[str]) -> None:
@@ -246,7 +247,7 @@ def test_a_skeleton_with_other_joints(tmp_path: Path) -> None:
     joints = np.arange(4 * 9, dtype="f8").reshape(4, 3, 3)  # (T, G, 3)
     np.save(root / "hand" / "r1.npy", joints)
     dataset, problems = survey(root)
-    assert problems == []
+    assert errors(problems) == []
     assert dataset is not None
     assert dataset.info.modalities[0].root == 2
     np.testing.assert_array_equal(dataset.clips[0].signals["hand"], joints.reshape(4, 9))
@@ -282,4 +283,4 @@ def test_a_damaged_file_gives_problems_and_no_exception(tmp_path: Path, name: st
     at = position % len(whole)
     (root / name).write_text(whole[:at] + text + whole[at + 1 :], encoding="utf-8")
     dataset, problems = survey(root)
-    assert (dataset is None) == bool(problems)
+    assert (dataset is None) == bool(errors(problems))

@@ -1,0 +1,91 @@
+"""People and recordings whose gravity points elsewhere than everybody else's: a sensor worn the other way."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgehar.data.recordings.problem import Problem
+from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
+from edgehar.data.recordings.suspicions.triaxial import Doubles, gravity_direction
+from edgehar.signals.modality import ModalitySpec
+
+MIN_PEERS = 3
+PERSON_DEG, RECORDING_DEG = 75.0, 75.0
+"""Angles from the others' mean that are suspicious."""
+PEERS_DEG = 30.0
+"""The others agree if 80 % (of recordings: 98 %) are within this angle of their mean."""
+STEADY_DEG = 30.0
+"""Largest angle between the halves of a recording that is compared: others change their posture."""
+
+
+def _unit(vectors: Doubles) -> Doubles:
+    """Unit vector (3,) of the componentwise median of (N, 3), which a few outliers do not move."""
+    middle = np.median(vectors, axis=0)
+    return middle / max(float(np.linalg.norm(middle)), 1e-9)
+
+
+def _angles_deg(vectors: Doubles, other: Doubles) -> Doubles:
+    """Angles (N,) between unit vectors (N, 3) and one (3,)."""
+    return np.degrees(np.arccos(np.clip(vectors @ other, -1, 1)))
+
+
+def _apart_deg(own: Doubles, peers: Doubles, share: float) -> float | None:
+    """Angle between a direction (3,) and those of peers (N, 3), or None if these are too few or do not agree."""
+    if len(peers) < MIN_PEERS:
+        return None
+    middle = _unit(peers)
+    ordered = np.sort(_angles_deg(peers, middle))
+    if ordered[min(int(share * len(ordered)), len(ordered) - 1)] > PEERS_DEG:
+        return None
+    return float(_angles_deg(own[None], middle)[0])
+
+
+def _steady_direction(vectors: Doubles) -> Doubles | None:
+    whole, half = gravity_direction(vectors), len(vectors) // 2
+    before, after = gravity_direction(vectors[:half]), gravity_direction(vectors[half:])
+    if whole is None or before is None or after is None or _angles_deg(before[None], after)[0] > STEADY_DEG:
+        return None
+    return whole
+
+
+def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> list[Problem]:
+    """Compare the direction of gravity between people, and between recordings, of the same label."""
+    by_label: dict[int | None, list[tuple[Recorded, Doubles]]] = {}
+    for each in recorded:
+        direction = _steady_direction(of_group(each.blocks, spec, group))
+        if direction is not None:
+            by_label.setdefault(each.label, []).append((each, direction))
+    apart: dict[str, list[float]] = {}
+    for known in by_label.values():
+        people: dict[str, list[Doubles]] = {}
+        for each, direction in known:
+            people.setdefault(each.subject, []).append(direction)
+        means = {who: _unit(np.stack(directions)) for who, directions in people.items()}
+        for who, own in means.items():
+            peers = [mean for other, mean in means.items() if other != who]
+            angle = _apart_deg(own, np.array(peers).reshape(-1, 3), 0.8)
+            if angle is not None:
+                apart.setdefault(who, []).append(angle)
+    turned = {who: median(angles) for who, angles in apart.items() if median(angles) > PERSON_DEG}
+    problems: list[Problem] = []
+    for who, angle in turned.items():
+        message = (
+            f"{group_text(spec, group)}: gravity of person {who!r} points {angle:.0f} degrees away from everybody "
+            "else's; a sensor worn the other way, or exchanged axes? Turn the channels, or record again"
+        )
+        problems.append(Problem(folder, 0, message, is_warning=True))
+    for known in by_label.values():
+        steady = [(each, direction) for each, direction in known if each.subject not in turned]
+        for each, direction in steady:
+            same = [other for other, _ in steady if other is not each]
+            own = np.array([found for other, found in steady if other is not each and other.subject == each.subject])
+            if len(own) < MIN_PEERS and len(same) >= MIN_PEERS:
+                own = np.array([found for other, found in steady if other is not each])
+            angle = _apart_deg(direction, own.reshape(-1, 3), 0.98)
+            if angle is not None and angle > RECORDING_DEG:
+                message = (
+                    f"{group_text(spec, group)}: gravity points {angle:.0f} degrees away from that of the like "
+                    "recordings; a sensor worn the other way, or exchanged axes?"
+                )
+                problems.append(each.warning(message))
+    return problems

@@ -1,0 +1,147 @@
+"""The units that accelerometers and gyroscopes seem to be in, and recordings in another one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgehar.data.recordings.problem import Problem
+from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
+from edgehar.data.recordings.suspicions.triaxial import rest_magnitude, turning
+from edgehar.signals.modality import ModalitySpec
+
+GRAVITY = {"g": (0.8, 1.25), "m/s2": (7.8, 12.3), "mg": (800.0, 1250.0)}
+"""Unit -> bounds of |acceleration| at rest."""
+MIN_SHARE = 0.6
+"""Share of the recordings of which |acceleration| at rest is within the bounds of one unit."""
+MIN_CORRELATION, CERTAIN = 0.6, 0.8
+MIN_TURNING = 3
+"""Recordings that show clearly how gravity turns against the angular rate, for a statement about it."""
+RADIANS_ABOVE = 0.13
+"""Geometric mean of the factors of radians, 1, and degrees, 1/57."""
+AXES_SHARE = 0.95
+"""Share of these recordings that agree on the sign, without which nothing is said about axes."""
+_CLAIMS = {
+    "g": r"(?<![a-z])g(?![a-z])",
+    "m/s2": r"m\s?/\s?s|ms-2",
+    "mg": r"(?<![a-z])mg(?![a-z])|milli-?g",
+    "deg/s": r"deg|°|dps",
+    "rad/s": r"rad",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a group of three channels seems to measure.
+
+    Attributes:
+        group: index of the group.
+        kind: "acceleration" or "angular rate".
+        unit: the unit that it seems to be in.
+        level: |acceleration| at rest, or the factor between gravity's turning and the angular rate.
+        per_file: file -> its own level.
+        certain: files whose sign is certain: gravity turns closely as the angular rate says, or against it.
+    """
+
+    group: int
+    kind: str
+    unit: str
+    level: float
+    per_file: dict[str, float]
+    certain: frozenset[str] = frozenset()
+
+
+def unit_of_gravity(magnitude: float) -> str | None:
+    """The unit in which this is |acceleration| at rest."""
+    return next((unit for unit, (low, high) in GRAVITY.items() if low <= magnitude <= high), None)
+
+
+def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Group]:
+    """The accelerometers and gyroscopes among a sensor's groups, with the units they seem to be in."""
+    if spec.is_skeleton or spec.group != 3:
+        return []
+    accelerometers: list[Group] = []
+    for group in range(spec.groups):
+        levels = {each.file: rest_magnitude(of_group(each.blocks, spec, group), spec.rate_hz) for each in recorded}
+        known = {file: level for file, level in levels.items() if level is not None}
+        units = [unit_of_gravity(level) for level in known.values()]
+        unit = max(GRAVITY, key=units.count)
+        if known and units.count(unit) >= MIN_SHARE * len(units):
+            accelerometers.append(Group(group, "acceleration", unit, median(known.values()), known))
+    found = list(accelerometers)
+    for group in range(spec.groups) if accelerometers else ():
+        if group not in [each.group for each in accelerometers]:
+            pairs = _turning(spec, recorded, accelerometers[0].group, group)
+            factors = {file: factor for file, (factor, _) in pairs.items()}
+            certain = frozenset(file for file, (_, correlation) in pairs.items() if abs(correlation) > CERTAIN)
+            if len(factors) >= max(MIN_TURNING, 0.05 * len(recorded)):
+                unit = "rad/s" if median(map(abs, factors.values())) > RADIANS_ABOVE else "deg/s"
+                found.append(Group(group, "angular rate", unit, median(factors.values()), factors, certain))
+    return found
+
+
+def _turning(
+    spec: ModalitySpec, recorded: Sequence[Recorded], gravity: int, group: int
+) -> dict[str, tuple[float, float]]:
+    """File -> factor and correlation between gravity's turning and this group, where they are clearly related."""
+    found: dict[str, tuple[float, float]] = {}
+    for each in recorded:
+        values = each.blocks
+        pair = turning(of_group(values, spec, gravity), of_group(values, spec, group), spec.rate_hz)
+        if pair is not None and abs(pair[1]) > MIN_CORRELATION:
+            found[each.file] = pair
+    return found
+
+
+def declared_units(folder: str, spec: ModalitySpec, groups: Sequence[Group]) -> list[Problem]:
+    """Units that the declaration claims and the values deny, and axes that are reversed in all recordings."""
+    claimed = {name for name, pattern in _CLAIMS.items() if re.search(pattern, spec.unit.lower())}
+    problems: list[Problem] = []
+    for each in groups:
+        is_gravity = each.kind == "acceleration"
+        rivals = set(GRAVITY) if is_gravity else {"deg/s", "rad/s"}
+        if claimed & rivals and each.unit not in claimed:
+            found = f"|acceleration| at rest is {each.level:.3g}" if is_gravity else "gravity turns"
+            message = f"{group_text(spec, each.group)}: {found}, as in {each.unit}; unit says {spec.unit!r}; correct it"
+            problems.append(Problem(folder, 0, message, is_warning=True))
+        if not is_gravity and _share_of_sign(each, -1) >= AXES_SHARE:
+            message = (
+                f"{group_text(spec, each.group)}: gravity turns against the angular rate; expected the axes of "
+                "acceleration and angular rate to agree; exchange or reverse one"
+            )
+            problems.append(Problem(folder, 0, message, is_warning=True))
+    return problems
+
+
+def _share_of_sign(group: Group, sign: int) -> float:
+    return sum(factor * sign > 0 for factor in group.per_file.values()) / len(group.per_file)
+
+
+def mixed_units(spec: ModalitySpec, recorded: Sequence[Recorded], groups: Sequence[Group]) -> list[Problem]:
+    """Recordings in another unit, or with other axes, than the rest."""
+    by_file = {each.file: each for each in recorded}
+    problems: list[Problem] = []
+    for group in groups:
+        for file, level in group.per_file.items():
+            message = _difference(group, level, file in group.certain)
+            if message:
+                problems.append(by_file[file].warning(f"{group_text(spec, group.group)}: {message}"))
+    return problems
+
+
+def _difference(group: Group, level: float, certain: bool) -> str:
+    """How one recording's level differs from the others', or an empty text."""
+    ratio = level / group.level
+    if group.kind == "acceleration":
+        if 0.3 < ratio < 3:
+            return ""
+        unit = unit_of_gravity(level) or "another unit or range"
+        return (
+            f"|acceleration| at rest is {level:.3g}, in the other recordings {group.level:.3g}: "
+            f"{unit} among {group.unit}; convert it"
+        )
+    if not 0.1 < abs(ratio) < 10:
+        unit = "rad/s" if group.unit == "deg/s" else "deg/s"
+        return f"gravity turns as if the angular rate were in {unit}, in the other recordings {group.unit}; convert it"
+    if ratio < 0 and certain and _share_of_sign(group, 1 if group.level > 0 else -1) >= AXES_SHARE:
+        return "gravity turns against the angular rate, unlike in the other recordings; exchange or reverse an axis"
+    return ""
