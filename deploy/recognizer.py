@@ -154,10 +154,11 @@ class Recognizer:
 
     def _usable_batches(self, clip: Clip) -> Iterator[Windows]:
         """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none."""
-        batch = max(1, BATCH_STEPS // self.manifest.window.steps)
+        window = self.manifest.window
+        batch, most = (max(1, BATCH_STEPS // steps) for steps in (window.steps, max(window.steps, window.hop)))
         waiting: Windows | None = None
         cut_any = yielded = False
-        for windows in cut_clip(clip, self._info, self.manifest.normalisation, batch):
+        for windows in cut_clip(clip, self._info, self.manifest.normalisation, most):
             cut_any = True
             if not all(all_true(valid) for valid in windows.valid.values()):
                 windows = windows.take(np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0))
