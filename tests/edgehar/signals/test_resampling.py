@@ -45,6 +45,15 @@ def test_all_steps_of_a_slow_sensor_are_valid(rate_hz: float, phase_s: float, st
     assert len(set(values.tolist())) >= len(rate_bpm) - 16 * step_s * rate_hz - 1
 
 
+@pytest.mark.parametrize(
+    ("true_hz", "declared_hz", "share"), [(5, 100, 0), (6, 50, 0), (7, 50, 1), (5, 5, 1), (6, 6, 1), (3, 4, 1)]
+)
+def test_a_sensor_declared_at_its_true_rate_is_usable(true_hz: float, declared_hz: float, share: float) -> None:
+    spec = one_channel("phone", declared_hz, 0.1)
+    windows = windows_of((spec,), WindowSpec("sliding", 16, 0.1), {"phone": np.arange(20 * true_hz) / true_hz})
+    assert windows.valid["phone"].mean() == share
+
+
 def test_a_slow_sensor_that_stops_is_lost_after_eight_of_its_samples() -> None:
     specs = (one_channel("heart", 1, 0.1), one_channel("watch", 50, 0.1))
     heart_s = np.r_[0:10, 30:40]
