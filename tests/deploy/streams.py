@@ -12,6 +12,7 @@ from edgehar import StreamRecognizer
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import DataError
 from edgehar.signals.clip import Clip, Prediction
+from edgehar.signals.modality import ModalitySpec
 from tests.deploy.tiny_package import INERTIAL, SKELETON
 
 LATENESS_S = 0.5
@@ -29,13 +30,13 @@ class Recording:
 
 
 @st.composite
-def recordings(draw: st.DrawFn) -> Recording:
-    """Recordings with jitter, repeated timestamps, invalid samples and pauses."""
+def recordings(draw: st.DrawFn, skeleton: ModalitySpec = SKELETON) -> Recording:
+    """Recordings with jitter, repeated timestamps, invalid samples, lost joints and pauses."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
     seconds = draw(st.floats(0.8, 3.0))
     signals: dict[str, Any] = {}
     times_s: dict[str, Any] = {}
-    for spec in (SKELETON, INERTIAL):
+    for spec in (skeleton, INERTIAL):
         rate = spec.rate_hz * draw(st.sampled_from([0.4, 0.9, 1.0, 2.3]))
         count = int(seconds * rate) + 2
         jitter = draw(st.sampled_from([0.0, 0.4, 1.5])) * generator.random(count) / rate
@@ -48,6 +49,10 @@ def recordings(draw: st.DrawFn) -> Recording:
         invalid |= (times > 0.5) & (times < 0.5 + pause_s)
         invalid[-1] = False  # a stream cannot know before the end that its last sample is invalid
         values[invalid] = np.nan
+        if spec.is_skeleton:
+            lost = generator.random((count, spec.groups)) < draw(st.sampled_from([0.0, 0.0, 0.05, 0.6]))
+            lost[-1] = False
+            values.reshape(count, spec.groups, spec.group)[lost] = np.nan
         remaining = ~((times > 1.0) & (times < 1.0 + draw(st.sampled_from([0.0, 0.0, 0.3]))))
         remaining[[0, -1]] = True
         signals[spec.name], times_s[spec.name] = values[remaining], times[remaining]

@@ -179,7 +179,8 @@ def write_tiny_package(
         labels=labels,
         window=WindowSpec(kind, steps, step_s, hop),
         normalisation=Normalisation(
-            {spec.name: (0.5 + generator.random((spec.groups, 2))).astype(np.float32) for spec in specs}
+            {spec.name: (0.5 + generator.random((spec.groups, 2))).astype(np.float32) for spec in specs},
+            {spec.name: np.full(spec.groups, 1 / spec.groups, np.float32) for spec in specs if spec.is_picture},
         ),
         token_dim=width,
         graphs={"fp32": {"encoder": "encoder.fp32.onnx", "head": "head.fp32.onnx"}},
