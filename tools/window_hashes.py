@@ -1,24 +1,25 @@
 """Hashes the windows of the real data sets, so that a change of preprocessing shows which recordings it alters.
 
     python tools/window_hashes.py --root ../shared/data --out hashes.json
-    python tools/window_hashes.py --root ../shared/data --before hashes.json
+    python tools/window_hashes.py --root ../shared/data --before hashes.json --totals docs/results/windows/hashes.json
 
 Windows are cut recording by recording, without normalisation. A hash covers features, valid, label, start_s and end_s.
-docs/results/windows/hashes.json has the totals.
+The
+totals have a line for each data set and for each recording that differs.
 """
 
 import hashlib
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgehar.command_line import Parser
 from edgehar.config import Options, option
 from edgehar.data import registry
 from edgehar.entry import guarded
 from edgehar.errors import DataError
-from edgehar.files.atomic import atomic_file
+from edgehar.files.atomic import read_json, write_json
 from edgehar.signals.clip import Dataset
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut
@@ -35,6 +36,7 @@ class HashOptions(Options):
     data: tuple[str, ...] = option(NAMES, "data sets")
     out: str | None = option(None, "file for the hash of every recording")
     before: str | None = option(None, "file from --out: name the recordings that differ from it")
+    totals: str | None = option(None, "file for the totals before and after; needs --before")
 
 
 def digest(windows: Windows) -> str:
@@ -68,22 +70,34 @@ def load(name: str, root: Path) -> Dataset:
     return registry.load(str(root / name), None)
 
 
+def total(digests: dict[str, str]) -> str:
+    """Digest of all recordings of a data set."""
+    return hashlib.sha256("".join(digests.values()).encode()).hexdigest()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print one line for each data set, and one for each recording that differs."""
     options = Parser(HashOptions, "python tools/window_hashes.py", __doc__ or "").parse(argv)
-    before = json.loads(Path(options.before).read_text(encoding="utf-8")) if options.before else {}
+    before = read_json(Path(options.before)) if options.before else {}
     found: dict[str, dict[str, str]] = {}
+    totals: dict[str, Any] = {}
     for name in options.data:
         found[name] = recording_digests(load(name, Path(options.root)))
-        total = hashlib.sha256("".join(found[name].values()).encode()).hexdigest()
-        sys.stdout.write(f"{name}: {len(found[name])} recordings, sha256 {total}\n")
         known = before.get(name, found[name])
         changed = [clip for clip, value in found[name].items() if known.get(clip) != value]
+        totals[name] = {
+            "recordings": len(found[name]),
+            "before": total(known),
+            "after": total(found[name]),
+            "differences": changed,
+        }
+        sys.stdout.write(f"{name}: {len(found[name])} recordings, sha256 {total(found[name])}\n")
         sys.stdout.writelines(f"{name}: {clip} differs\n" for clip in changed)
         sys.stdout.flush()
     if options.out is not None:
-        with atomic_file(Path(options.out)) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(Path(options.out), found)
+    if options.totals is not None:
+        write_json(Path(options.totals), totals)
     return 0
 
 
