@@ -14,6 +14,8 @@ SUFFIX_CHARACTERS = 20
 """Characters that a model's name may add to the data set's."""
 MAX_DECLARATION_BYTES = 640 << 10
 """Largest JSON of labels and sensors: with the checksums and the measured results it fits into a manifest of 1 MiB."""
+MAX_LISTED_BYTES = 192 << 10
+"""Largest JSON of the names of training recordings, which the manifest of a split by trial lists."""
 MIN_RATE_HZ, MAX_RATE_HZ, MIN_STEP_S, MAX_STEP_S = 1e-3, 1e6, 1e-4, 86_400
 
 

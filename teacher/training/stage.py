@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from edgehar.data.registry import NAMES, DataOptions
 from edgehar.data.splits import Split, people_in
-from edgehar.errors import CheckpointError, ConfigError, DataError, shortened
+from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
 from edgehar.files.atomic import locked, progress_files
 from edgehar.metrics.classification import score
 from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
-from edgehar.signals.limits import declaration_problem, size_problem
+from edgehar.signals.limits import MAX_LISTED_BYTES, declaration_problem, json_bytes, size_problem
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.teacher.training.checkpoint import Checkpoint, check_replaceable
@@ -101,6 +101,12 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
     if problem:
         raise DataError(f"{dataset.info.name}: {problem}; no package could hold it")
     split = options.make_split(dataset)
+    listed = json_bytes(split.train_recordings)
+    if listed > MAX_LISTED_BYTES:
+        raise SplitError(
+            f"split {split.name}: names of {len(split.train_recordings)} training recordings of {listed} bytes as "
+            f"JSON; expected {MAX_LISTED_BYTES} at most, since a package lists them; use shorter names"
+        )
     if len(dataset.info.labels) < 2:
         raise DataError(f"{dataset.info.name}: found one label, {dataset.info.labels}; expected two or more")
     trained = Dataset(dataset.info, split.train_clips(dataset.clips))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgehar.errors import DataError
-from edgehar.metrics.classification import score, wilson
+from edgehar.metrics.classification import MAX_MATRIX_LABELS, score, wilson, without_tables
 
 LABELS = ("sit", "walk", "jump")
 
@@ -63,3 +63,18 @@ def test_invalid_counts_are_refused(correct: float, total: int) -> None:
 def test_invalid_predictions_are_refused(label: list[int], predicted: list[int], subject: list[str]) -> None:
     with pytest.raises(DataError):
         score(np.asarray(label, np.int64), np.asarray(predicted, np.intp), np.asarray(subject), LABELS)
+
+
+def test_many_classes_have_a_list_of_confused_pairs_and_no_matrix() -> None:
+    labels = tuple(f"sign {number}" for number in range(MAX_MATRIX_LABELS + 1))
+    truth, predicted = np.asarray([0, 0, 100, 7, 7]), np.asarray([100, 100, 100, 7, 3])
+    found = score(truth, predicted, np.asarray(["s1"] * 5), labels)
+    assert "confusion" not in found
+    assert found["confused"] == [
+        {"true": "sign 0", "predicted": "sign 100", "count": 2},
+        {"true": "sign 7", "predicted": "sign 3", "count": 1},
+    ]
+    fewer = score(truth % 100, predicted % 100, np.asarray(["s1"] * 5), labels[:-1])
+    assert np.asarray(fewer["confusion"]).shape == (100, 100)
+    assert set(found) - set(without_tables(found, labels)) == {"confused", "per_class"}
+    assert without_tables(fewer, labels[:-1]) == fewer

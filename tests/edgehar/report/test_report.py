@@ -118,6 +118,20 @@ def test_the_most_frequent_error_is_first(tmp_path: Path, results: dict[str, Any
     assert re.search(r"tennis swing \D+ bowling: 7 of 16; jog \D+ walk: 1 of 16\.", shown)
 
 
+def test_a_matrix_too_large_to_draw_is_a_list_of_its_largest_errors(tmp_path: Path, results: dict[str, Any]) -> None:
+    names = [f"sign {number}" for number in range(400)]
+    results["dataset"]["labels"] = names
+    pairs = [{"true": name, "predicted": "sign 0", "count": 1} for name in names[1:]]
+    pairs.append({"true": "sign <7>", "predicted": "sign 8", "count": 3})
+    for score in results["evaluation"].values():
+        del score["confusion"]
+        score |= {"confused": pairs, "per_class": {name: {"correct": 0, "total": 1} for name in names}}
+    shown = Reader(report(write_run(tmp_path / "run", results)))
+    assert "The matrix of 400 activities is too large to draw." in shown.text
+    assert "Most frequent errors: sign <7> predicted as sign 8: 3; sign 1 predicted as sign 0: 1;" in shown.text
+    assert not any("Confusion" in image["alt"] for image in shown.images)
+
+
 def test_labels_are_escaped(tmp_path: Path, results: dict[str, Any]) -> None:
     results = small_results(results)
     markup = '<b>bold</b> & "quoted" $\\frac$ <script>alert(1)</script>'

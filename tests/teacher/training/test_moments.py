@@ -1,5 +1,7 @@
 """Statistics and moments that a checkpoint stores of its training windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from bodies import CLASSES, SPECS, activity_windows, flat_features, frame_windows
@@ -103,3 +105,15 @@ def test_moments_ignore_invalid_steps_and_unlabelled_windows():
     found = measure_moments(together, SPECS, CLASSES)
     assert torch.isfinite(found["means"]).all()
     assert (found["means"] - plain["means"]).abs().max() < 0.5
+
+
+def test_people_in_one_recording_count_as_one_subject():
+    """Statistics of two people who only appear together would be those of one pair."""
+    windows = frame_windows(40)
+    pair = replace(windows, subject=np.where(windows.subject == windows.subject[0], "ann", "ann+bob"))
+    assert measure_statistics(windows, SPECS)
+    assert measure_statistics(pair, SPECS) == {}
+    activities = activity_windows()
+    together = replace(activities, subject=np.where(activities.subject == "s1", "ann", "ann+bob"))
+    assert measure_moments(activities, SPECS, CLASSES)
+    assert measure_moments(together, SPECS, CLASSES) == {}
