@@ -138,6 +138,8 @@ def stream_predictions(
                 raise DataError(reason[:MAX_LOG_CHARACTERS]) from None
             log(f"{reason[: MAX_LOG_CHARACTERS - 40]}; skipped")
             continue
+        for warning in stream.take_warnings():
+            log(warning)
         for prediction in predictions:
             yield prediction, message.arrived_s
     ended_s = time.monotonic()

@@ -56,6 +56,11 @@ class Clock:
         """Newest timestamp on the sensor's own clock, correct or not; minus infinity before the first sample."""
         return self._raw_s
 
+    @property
+    def offset_s(self) -> float:
+        """Seconds added to the sensor's clock since a jump was resolved."""
+        return self._offset_s
+
     def try_advance(self, first_s: float, newest_s: float) -> bool:
         """Accept samples between these times if no jump is possible; else return False and leave it to `accept`."""
         behind_s = self._newest_s - self._raw_s  # above 0 after a clock was found ahead of its time

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,10 @@ from edgehar.checks import as_name_tuple
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.samples import Rows, as_rows, as_times, time_bounds
 from edgehar.deploy.stream.clock import Clock
+from edgehar.deploy.stream.drift import DriftFollower
 from edgehar.deploy.stream.options import check_numbers, check_times
 from edgehar.deploy.stream.pending import SampleBlock
-from edgehar.deploy.stream.sample_counts import SampleCounts
+from edgehar.deploy.stream.sample_counts import LossMonitor, SampleCounts
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
 from edgehar.deploy.stream.smoothing import Smoother
 from edgehar.deploy.stream.token_window import TokenWindow
@@ -23,6 +25,7 @@ MAX_TIME_S = 1e10
 """Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
 MIN_JUMP_SAMPLES = 2
 """A clock that advances by up to this many sample intervals has not jumped, however short the lateness."""
+MAX_WARNINGS = 100
 MIN_GAP_STEPS = 4
 """Empty steps in a row from which on they are skipped rather than computed."""
 
@@ -77,9 +80,10 @@ class StreamRecognizer:
         self._step_s = self._manifest.window.step_s
         self._specs = {spec.name: spec for spec in self._manifest.modalities if spec.name in connected}
         self._counts = {name: SampleCounts() for name in self._specs}
+        self._losses = {name: LossMonitor(name, spec.rate_hz, lateness_s) for name, spec in self._specs.items()}
         self._sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
         self._window, self._smoother = TokenWindow(recognizer), Smoother(smoothing, margin)
-        self._lock = threading.Lock()
+        self._lock, self._warnings = threading.Lock(), deque[str](maxlen=MAX_WARNINGS)
         self._reset()
 
     def reset(self) -> None:
@@ -102,6 +106,7 @@ class StreamRecognizer:
             name: Clock(max(self._lateness_s, MIN_JUMP_SAMPLES / spec.rate_hz), self._counts[name])
             for name, spec in self._specs.items()
         }
+        self._drift = DriftFollower(tuple(self._specs), self._lateness_s)
         self._step = 0
         self._window.reset(0)
         self._smoother.reset()
@@ -129,11 +134,21 @@ class StreamRecognizer:
         offset_s = self._offsets_s.get(modality, 0.0)
         if offset_s:
             times = times + offset_s
-        first_s, last_s = time_bounds(times)
         with self._lock:
-            predictions = self._receive(modality, rows, times, first_s, last_s)
+            corrected = self._drift.corrected(modality, times)
+            first_s, last_s = time_bounds(corrected)
+            predictions = self._receive(modality, rows, corrected, first_s, last_s)
             self._counts[modality].add(len(rows), first_s, last_s)
+            self._check_clock(modality, times)
         return predictions
+
+    def _check_clock(self, modality: str, times_s: Times) -> None:
+        """Follow a sensor's clock, given the timestamps of a push on it, and note what is wrong with it."""
+        newest_s = {name: sensor.newest_s + (self._origin_s or 0.0) for name, sensor in self._sensors.items()}
+        offsets_s = tuple(clock.offset_s for clock in self._clocks.values())
+        drift = self._drift.observe(modality, times_s, newest_s, offsets_s)
+        losses = self._losses[modality].check(self._counts[modality], max(newest_s.values()) - float(times_s[-1]))
+        self._warnings += [warning for warning in (drift, losses) if warning]
 
     def _receive(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:
         """`push`, given timestamps on the stream's clock and their minimum and maximum."""
@@ -193,6 +208,13 @@ class StreamRecognizer:
     def lost(self) -> dict[str, int]:
         """Modality -> number of samples that arrived after their step was computed or had a rejected timestamp."""
         return {name: one.late + one.rejected for name, one in self.counts.items()}
+
+    def take_warnings(self) -> list[str]:
+        """What was found about the sensors' clocks since the last call: one line each, at most MAX_WARNINGS."""
+        with self._lock:
+            warnings = list(self._warnings)
+            self._warnings.clear()
+        return warnings
 
     @property
     def counts(self) -> dict[str, SampleCounts]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+CHECK_S, MIN_CHECKED = 5.0, 8
+"""Losses are judged over as many samples as a sensor nominally sends in this time, and at least so many."""
+
 
 @dataclass
 class SampleCounts:
@@ -47,6 +50,44 @@ class SampleCounts:
         }
         unused = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         return f"{self.received} samples" + (f", not used: {unused}" if unused else ", all used")
+
+
+class LossMonitor:
+    """Reports once when most of a sensor's samples are lost, and again after all have been used in between.
+
+    Args:
+        name: the sensor.
+        rate_hz: its nominal rate; samples are counted over CHECK_S.
+        lateness_s: the stream's, for the report.
+    """
+
+    def __init__(self, name: str, rate_hz: float, lateness_s: float) -> None:
+        """Start with healthy samples."""
+        self._name, self._lateness_s = name, lateness_s
+        self._span = max(int(CHECK_S * rate_hz), MIN_CHECKED)
+        self._received = self._lost = 0
+        self._reported = False
+
+    def check(self, counts: SampleCounts, behind_s: float) -> str:
+        """The report, or an empty text.
+
+        Args:
+            counts: the sensor's counts.
+            behind_s: the stream's newest time minus the sensor's newest timestamp.
+        """
+        received, lost = counts.received - self._received, counts.late + counts.rejected - self._lost
+        if received < self._span:
+            return ""
+        self._received, self._lost = counts.received, counts.late + counts.rejected
+        was_reported, self._reported = self._reported, (self._reported and lost > 0) or 2 * lost > received
+        if was_reported or not self._reported:
+            return ""
+        place = f"{abs(behind_s):.3g} s {'behind' if behind_s >= 0 else 'ahead of'} the stream"
+        return (
+            f"{self._name}: {lost} of the last {received} samples were lost; the newest timestamp is {place}, expected "
+            f"at most {self._lateness_s:g} s; correct the sensor's clock or its unit (seconds), or wait longer "
+            "(--lateness-s)"
+        )
 
 
 def brief_summary(counts: dict[str, SampleCounts]) -> str:
