@@ -1,13 +1,19 @@
-"""Summary of a data set, as values for JSON and as aligned text."""
+"""Summary of a data set and of what training will see of it, as values for JSON and as aligned text."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from edgehar.data.recordings.check import duration_s
+from edgehar.data.recordings.suspicions.clocks import drift_ppm
+from edgehar.data.recordings.suspicions.recorded import Recorded, channels_text
+from edgehar.data.recordings.suspicions.units import triaxial_groups
 from edgehar.data.splits import people_of
-from edgehar.signals.clip import Dataset, natural_key
+from edgehar.data.usable import REASONS, usable_steps
+from edgehar.signals.clip import Clip, Dataset, natural_key
+from edgehar.signals.modality import ModalitySpec
 
 MAX_ROWS = 40
 """Longest table of labels or subjects as text; JSON has all of them."""
@@ -17,8 +23,12 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     """Sensors, labels, subjects and durations as values for JSON."""
     info = dataset.info
     durations_s = [duration_s(clip, info.modalities, info.window.kind) for clip in dataset.clips]
+    recordings = [_recorded(clip, info.modalities) for clip in dataset.clips]
+    usable = usable_steps(dataset)
+    drifts_ppm = drift_ppm(info.modalities, recordings)
     sensors: list[dict[str, Any]] = []
     for spec in info.modalities:
+        recorded = [sensors_of[spec.name] for sensors_of in recordings if spec.name in sensors_of]
         masks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]
         samples = sum(len(mask) for mask in masks)
         sensors.append(
@@ -32,15 +42,25 @@ def describe(dataset: Dataset) -> dict[str, Any]:
                 "recordings": len(masks),
                 "samples": samples,
                 "invalid_share": 1 - sum(int(mask.sum()) for mask in masks) / samples if samples else 0.0,
+                "true_rate_hz": _true_rate_hz(recorded),
+                "steps": usable[spec.name],
+                "seems_to_be": _measured(spec, recorded),
+                "drift_ppm": drifts_ppm.get(spec.name),
             }
         )
-    per_label: dict[str, dict[str, float]] = {name: {"recordings": 0, "seconds": 0.0} for name in info.labels}
+    per_label: dict[str, dict[str, float]] = {
+        name: {"recordings": 0, "seconds": 0.0, "people": 0} for name in info.labels
+    }
+    people: dict[str, set[str]] = {name: set() for name in info.labels}
     for clip, length_s in zip(dataset.clips, durations_s, strict=True):
         spans = [(segment.label, segment.end_s - segment.start_s) for segment in clip.segments]
         for label, seconds in spans if clip.label is None else [(clip.label, length_s)]:
             per_label[info.labels[label]]["seconds"] += seconds
         for label in {label for label, _ in spans} if clip.label is None else {clip.label}:
             per_label[info.labels[label]]["recordings"] += 1
+            people[info.labels[label]].update(people_of(clip.subject))
+    for name, who in people.items():
+        per_label[name]["people"] = len(who)
     subjects = Counter(person for clip in dataset.clips for person in people_of(clip.subject))
     return {
         "name": info.name,
@@ -60,6 +80,35 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "licence": info.licence,
         "citation": info.citation,
     }
+
+
+def _recorded(clip: Clip, specs: Sequence[ModalitySpec]) -> dict[str, Recorded]:
+    """The sensors' samples of a clip, named by the recording; without timestamps that only count at rate_hz."""
+    sensors: dict[str, Recorded] = {}
+    for spec in specs:
+        if spec.name in clip.signals:
+            values, times_s = clip.signals[spec.name], clip.times_s.get(spec.name)
+            if times_s is not None and np.array_equal(times_s, np.arange(len(values)) / spec.rate_hz):
+                times_s = None
+            valid = clip.valid[spec.name]
+            sensors[spec.name] = Recorded(clip.name, clip.name, clip.subject, clip.label, values, valid, times_s)
+    return sensors
+
+
+def _true_rate_hz(recorded: Sequence[Recorded]) -> float | None:
+    """Median rate of the timestamps over the recordings; None without timestamps."""
+    known = [each.true_rate_hz for each in recorded if each.true_rate_hz is not None]
+    return float(np.median(known)) if known else None
+
+
+def _measured(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[str]:
+    """What each group of a triaxial sensor seems to measure, and in which unit."""
+    found: list[str] = []
+    for each in triaxial_groups(spec, recorded):
+        at_rest = f" ({each.level:.3g} at rest)" if each.kind == "acceleration" else ""
+        channels = channels_text(spec, range(each.group * spec.group, (each.group + 1) * spec.group))
+        found.append(f"{channels}: {each.kind} in {each.unit}{at_rest}")
+    return found
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -86,6 +135,23 @@ def _fewest_and_most(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [*ordered[:half], left_out, *ordered[-half:]]
 
 
+def _remarks(sensors: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines below the table of sensors: why steps are not usable, what the channels seem to be, drift."""
+    lines: list[str] = []
+    for sensor in sensors:
+        steps = sensor["steps"]
+        reasons = [f"{reason} {steps[reason]:.2%}" for reason in REASONS if steps[reason] > 0]
+        if reasons:
+            lines.append(f"  {sensor['name']}: steps that training cannot use: {', '.join(reasons)}")
+        if steps["lost_joints"] > 0:
+            lines.append(f"  {sensor['name']}: {steps['lost_joints']:.2%} of the joints of usable steps are lost")
+        lines += [f"  {sensor['name']}: {text}" for text in sensor["seems_to_be"]]
+        if sensor["drift_ppm"]:
+            text = f"clock {sensor['drift_ppm']:+.0f} ppm against {sensors[0]['name']}, at nominal rates"
+            lines.append(f"  {sensor['name']}: {text}")
+    return lines
+
+
 def as_text(facts: dict[str, Any]) -> str:
     """The values of `describe` as aligned text."""
     window, duration = facts["window"], facts["duration_s"]
@@ -98,16 +164,23 @@ def as_text(facts: dict[str, Any]) -> str:
         "",
     ]
     rows: list[tuple[str, ...]] = [
-        ("sensor", "channels", "unit", "rate Hz", "patch", "recordings", "samples", "invalid")
+        ("sensor", "channels", "unit", "rate Hz", "by time", "patch", "recordings", "samples", "invalid", "usable")
     ]
     for sensor in facts["sensors"]:
         channels = f"{sensor['channels']} ({sensor['joints']} joints)" if sensor["joints"] else str(sensor["channels"])
-        counts = (f"{sensor['rate_hz']:g}", str(sensor["patch"]), str(sensor["recordings"]), str(sensor["samples"]))
-        rows.append((sensor["name"], channels, sensor["unit"], *counts, f"{sensor['invalid_share']:.2%}"))
-    lines += [*_aligned(rows), ""]
-    rows = [("label", "recordings", "seconds")]
+        by_time = "-" if sensor["true_rate_hz"] is None else f"{sensor['true_rate_hz']:.4g}"
+        counts = [str(sensor[key]) for key in ("patch", "recordings", "samples")]
+        shares = f"{sensor['invalid_share']:.2%}", f"{sensor['steps']['usable']:.2%}"
+        rows.append((sensor["name"], channels, sensor["unit"], f"{sensor['rate_hz']:g}", by_time, *counts, *shares))
+    lines += [*_aligned(rows), *_remarks(facts["sensors"]), ""]
+    rows = [("label", "recordings", "seconds", "share", "people")]
+    total_s = sum(entry["seconds"] for entry in facts["labels"].values()) or 1.0
     rows += _fewest_and_most(
-        [(name, str(entry["recordings"]), f"{entry['seconds']:.1f}") for name, entry in facts["labels"].items()]
+        [
+            (name, f"{entry['recordings']}", f"{seconds:.1f}", f"{seconds / total_s:.1%}", f"{entry['people']}")
+            for name, entry in facts["labels"].items()
+            for seconds in [entry["seconds"]]
+        ]
     )
     lines += [*_aligned(rows), ""]
     people: list[tuple[str, ...]] = [(name, str(count)) for name, count in facts["subjects"].items()]

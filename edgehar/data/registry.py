@@ -67,10 +67,12 @@ def _simulated() -> Dataset:
     return simulate(SimulatorConfig())
 
 
-@cache
-def _report_warning(line: str) -> None:
-    """Write a warning once, however often the stages of a pipeline load the folder."""
+def _report(line: str) -> None:
     sys.stderr.write(f"edgehar: {line}\n")
+
+
+_reported: set[tuple[str, str | None]] = set()
+"""Data sets whose warnings were looked for: once, however many stages of a pipeline load them."""
 
 
 def load(
@@ -239,7 +241,10 @@ class DataOptions(Options):
 
     def load(self) -> Dataset:
         """The data set with the chosen modalities and activities; raises DataError."""
-        return exclude_activities(load(self.data, self.root, self.modalities, _report_warning), self.without)
+        key = (self.data, self.root)
+        report = None if key in _reported else _report
+        _reported.add(key)
+        return exclude_activities(load(self.data, self.root, self.modalities, report), self.without)
 
     def fingerprint(self) -> str:
         """Digest of the data set's files and of these options."""

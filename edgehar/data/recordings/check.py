@@ -31,6 +31,7 @@ from edgehar.data.recordings.index import (
 )
 from edgehar.data.recordings.problem import Problem, errors
 from edgehar.data.recordings.signal_file import Signal, read_npy
+from edgehar.data.recordings.suspicions.files import cut_files, similar_names, unused_labels
 from edgehar.data.recordings.suspicions.folder import suspicions
 from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
@@ -215,8 +216,13 @@ def _length_problems(root: Path, info: DatasetInfo, read: list[_Recording], dura
     return problems
 
 
-def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
-    """Read a folder: the data set, or None if there are errors; and the errors and warnings."""
+def survey(root: Path, warn: bool = True) -> tuple[Dataset | None, list[Problem]]:
+    """Read a folder: the data set, or None if there are errors; and the problems.
+
+    Args:
+        root: the folder.
+        warn: look for warnings, too, which takes about as long as reading.
+    """
     if not root.is_dir():
         return None, [Problem(str(root), 0, "no such folder; expected recordings, see docs/own-data.md")]
     header, problems = read_header(root / HEADER_NAME)
@@ -236,5 +242,11 @@ def survey(root: Path) -> tuple[Dataset | None, list[Problem]]:
         problems.append(Problem(str(root / HEADER_NAME), 0, f"{unfit}; no package could hold it"))
     if header.kind == "continuous":
         problems += _length_problems(root, info, read, durations_s)
-    problems += suspicions(str(root), info, [each.sensors for each in read])
+    problems += suspicions(str(root), info, [each.sensors for each in read], errors_only=not warn)
+    if warn:
+        for spec in header.specs:
+            problems += cut_files([Path(each.sensors[spec.name].file) for each in read if spec.name in each.sensors])
+        problems += similar_names(str(root / INDEX_NAME), [row.subject for row in rows])
+        used = {clip.label for clip in clips} | {span.label for clip in clips for span in clip.segments}
+        problems += unused_labels(str(root / HEADER_NAME), header.labels, used)
     return (None if errors(problems) else Dataset(info, tuple(clips))), problems

@@ -31,7 +31,7 @@ def load(root: Path, report: Callable[[str], None] | None = None) -> Dataset:
     Raises:
         DataError: the first problem and the number of problems; `edgehar data check` lists all of them.
     """
-    dataset, problems = survey(root)
+    dataset, problems = survey(root, warn=report is not None)
     if dataset is None:
         found = errors(problems)
         more = f" (and {len(found) - 1:,} more; list them with: edgehar data check {root})" if len(found) > 1 else ""
@@ -141,7 +141,7 @@ def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
             if clip.segments:
                 spans = [(repr(span.start_s), repr(span.end_s), labels[span.label]) for span in clip.segments]
                 _write_table(temporary / SEGMENTS_FOLDER / f"{clip.name}.csv", SEGMENT_COLUMNS, spans)
-        problems = errors(survey(temporary)[1])
+        problems = survey(temporary, warn=False)[1]
         if problems:
             first = str(problems[0]).replace(str(temporary), str(root))
             raise DataError(f"{dataset.info.name}: cannot be written: {first}")

@@ -53,8 +53,11 @@ def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert lines[0] == "mine: 2 recordings of 2 subjects, 2 labels, 1 unlabelled"
     assert lines[1] == "window: sliding, 4 steps of 0.1 s, hop 1"
     assert lines[2].startswith("duration: 1.90 to 1.90 s, median 1.90 s, 0.1 min")
-    assert "  watch          3     g       10      1           1       20   25.00%" in lines
-    assert "  walk            1      1.5" in lines
+    watch = next(line for line in lines if line.startswith("  watch  "))
+    assert watch.split() == ["watch", "3", "g", "10", "-", "1", "1", "20", "25.00%", "47.37%"]
+    # Of 2 x 19 steps, half have no watch; all but the first of the marked ones are near a valid sample.
+    assert "  watch: steps that training cannot use: absent 50.00%, marked invalid 2.63%" in lines
+    assert "  walk            1      1.5  78.9%       1" in lines
     assert lines.index("  s2                1") < lines.index("  s10               1")
     assert lines[-2:] == ["licence: CC0", "cite: me, 2026"]
 
@@ -66,8 +69,8 @@ def test_info_json(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert facts["subjects"] == {"s2": 1, "s10": 1}
     assert facts["sensors"][0]["invalid_share"] == 0.25
     assert facts["labels"] == {
-        "walk": {"recordings": 1, "seconds": 1.5},
-        "rest": {"recordings": 1, "seconds": pytest.approx(0.4)},
+        "walk": {"recordings": 1, "seconds": 1.5, "people": 1},
+        "rest": {"recordings": 1, "seconds": pytest.approx(0.4), "people": 1},
     }
 
 
@@ -104,7 +107,7 @@ def test_public_data_sets_can_be_converted_and_checked(
 @pytest.mark.parametrize(
     ("argv", "found"),
     [
-        (["paint"], "'paint'; expected check, info, convert, fetch"),
+        (["paint"], "'paint'; expected check, info, "),
         (["check", "/nonexistent"], "/nonexistent: 1 problem"),
         (["info", "/nonexistent"], "'/nonexistent'"),
         (["fetch", "mnist", "--out", "x"], "utd-mhad, sp-sw-har"),

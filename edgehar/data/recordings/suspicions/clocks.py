@@ -10,7 +10,6 @@ from edgehar.signals.clip import Times
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.resampling import max_gap_s
 
-MIN_SAMPLES = 5
 RATE_TOLERANCE = 0.2
 """Share of rate_hz by which the rate of the timestamps may differ without a warning."""
 REST_TOLERANCE = 0.1
@@ -18,17 +17,8 @@ REST_TOLERANCE = 0.1
 MAX_LOST, SOME_LOST = 0.95, 0.5
 """Shares of a recording's time inside gaps: above the first it is unusable, above the second suspicious."""
 MIN_OFFSET_S = 1.0
-
-
-def true_rate_hz(times_s: Times) -> float | None:
-    """Rate of the timestamps (T,) in Hz, outside of gaps; None for fewer than five samples or without time."""
-    interval_s = np.diff(times_s)
-    interval_s = interval_s[interval_s > 0]
-    if len(interval_s) < MIN_SAMPLES - 1:
-        return None
-    # Mean, not median: a clock of whole milliseconds or samples in bursts have intervals of several lengths.
-    usual = interval_s[interval_s <= 3 * np.sort(interval_s)[int(0.9 * len(interval_s))]]
-    return float(1 / usual.mean())
+MIN_DRIFT_S, MAX_DRIFT = 60.0, 0.01
+"""Shortest recording, and largest difference of two clocks, for a statement about their drift."""
 
 
 def lost_share(times_s: Times, longest_gap_s: float) -> float:
@@ -49,7 +39,7 @@ def rates(folder: str, spec: ModalitySpec, window: WindowSpec, recorded: Sequenc
     problems: list[Problem] = []
     rated: list[tuple[Recorded, float]] = []
     for each in recorded:
-        rate_hz = None if each.times_s is None else true_rate_hz(each.times_s)
+        rate_hz = each.true_rate_hz
         if each.times_s is None or rate_hz is None:
             continue
         longest_s = max_gap_s(spec, _frame_s(each.times_s, spec, window))
@@ -70,7 +60,8 @@ def rates(folder: str, spec: ModalitySpec, window: WindowSpec, recorded: Sequenc
         return problems
     usual_hz = median([rate_hz for _, rate_hz in rated])
     if abs(usual_hz - spec.rate_hz) > RATE_TOLERANCE * spec.rate_hz:
-        message = f"timestamps say {usual_hz:.3g} Hz, rate_hz {spec.rate_hz:g}; correct rate_hz in recordings.json"
+        effect = "samples between the frames are not used" if usual_hz > spec.rate_hz else "frames are interpolated"
+        message = f"timestamps say {usual_hz:.3g} Hz, rate_hz {spec.rate_hz:g}: {effect}; correct rate_hz"
         problems.append(Problem(folder, 0, message, is_warning=True))
     for each, rate_hz in rated:
         if abs(rate_hz - usual_hz) > REST_TOLERANCE * usual_hz:
@@ -117,6 +108,24 @@ def duration_s(recorded: Recorded, rate_hz: float) -> float:
     if recorded.times_s is None:
         return len(recorded.values) / rate_hz
     return float(recorded.times_s[-1] - recorded.times_s[0]) + 1 / rate_hz
+
+
+def drift_ppm(specs: Sequence[ModalitySpec], recordings: Sequence[dict[str, Recorded]]) -> dict[str, float]:
+    """Sensor -> rate of its clock relative to the first sensor's, in parts per million, where it can be told.
+
+    Samples are counted at nominal rates: a sensor that gives more samples in the same time has a faster clock. Only
+    recordings of a minute or more without a gap count.
+    """
+    first, drifts = specs[0], {spec.name: list[float]() for spec in specs[1:]}
+    for sensors in recordings:
+        counted_s = {
+            spec.name: (len(sensors[spec.name].values) - 1) / spec.rate_hz for spec in specs if spec.name in sensors
+        }
+        for name, own_s in counted_s.items():
+            base_s = counted_s.get(first.name, 0.0)
+            if name != first.name and min(base_s, own_s) >= MIN_DRIFT_S and abs(own_s / base_s - 1) < MAX_DRIFT:
+                drifts[name].append((own_s / base_s - 1) * 1e6)
+    return {name: median(found) for name, found in drifts.items() if found}
 
 
 def zeros(window: WindowSpec, sensors: dict[str, Recorded]) -> list[Problem]:

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
-from edgehar.data.recordings.problem import Problem
+from edgehar.data.recordings.problem import Problem, errors
 from edgehar.data.recordings.suspicions import clocks, gravity, skeletons, units, values
 from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import DatasetInfo
 
 
-def suspicions(root: str, info: DatasetInfo, recordings: Sequence[dict[str, Recorded]]) -> list[Problem]:
+def suspicions(
+    root: str, info: DatasetInfo, recordings: Sequence[dict[str, Recorded]], errors_only: bool
+) -> list[Problem]:
     """Warnings, and errors for timestamps of which nothing could be used.
 
     Args:
         root: path of the folder, as shown in messages.
         info: its declaration.
         recordings: for each recording its sensors' samples.
+        errors_only: look for errors only.
     """
     problems: list[Problem] = []
     rate_of = {spec.name: spec.rate_hz for spec in info.modalities}
@@ -23,6 +26,8 @@ def suspicions(root: str, info: DatasetInfo, recordings: Sequence[dict[str, Reco
         recorded = [sensors[spec.name] for sensors in recordings if spec.name in sensors]
         folder = f"{root}/{spec.name}"
         problems += clocks.rates(folder, spec, info.window, recorded)
+        if errors_only:
+            continue
         problems += clocks.untimed_durations(spec, rate_of, recordings, info.window.kind == "clip")
         problems += values.constant_channels(folder, spec, recorded)
         problems += values.other_scale(spec, recorded)
@@ -40,6 +45,8 @@ def suspicions(root: str, info: DatasetInfo, recordings: Sequence[dict[str, Reco
         for each in groups:
             if each.kind == "acceleration":
                 problems += gravity.elsewhere(folder, spec, each.group, recorded)
+    if errors_only:
+        return errors(problems)
     for sensors in recordings:
         problems += clocks.zeros(info.window, sensors)
     return problems + values.copies(everything)

@@ -85,7 +85,7 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
             if angle is not None and angle > RECORDING_DEG:
                 message = (
                     f"{group_text(spec, group)}: gravity points {angle:.0f} degrees away from that of the like "
-                    "recordings; a sensor worn the other way, or exchanged axes?"
+                    "recordings; another posture, a sensor worn the other way, or exchanged axes?"
                 )
                 problems.append(each.warning(message))
     return problems

@@ -14,6 +14,7 @@ from edgehar.signals.modality import ModalitySpec
 MAX_ROWS = 20_000
 """Statistics of a longer recording are measured on so many samples, in blocks spread over it."""
 BLOCK_ROWS = 500
+MIN_INTERVALS = 4
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,17 @@ class Recorded:
     def ordered(self) -> Floats:
         """Each channel of `blocks` in ascending order: (N, C)."""
         return np.sort(self.blocks, axis=0)
+
+    @cached_property
+    def true_rate_hz(self) -> float | None:
+        """Rate of the timestamps outside of gaps; None without timestamps or for fewer than five samples."""
+        interval_s = np.empty(0) if self.times_s is None else np.diff(self.times_s)
+        interval_s = interval_s[interval_s > 0]
+        if len(interval_s) < MIN_INTERVALS:
+            return None
+        # Mean, not median: a clock of whole milliseconds and samples in bursts have intervals of several lengths.
+        usual = interval_s[interval_s <= 3 * np.sort(interval_s)[int(0.9 * len(interval_s))]]
+        return float(1 / usual.mean())
 
     def warning(self, message: str) -> Problem:
         """A warning about this file."""

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from edgehar.data.recordings.problem import Problem
 from edgehar.data.recordings.suspicions.recorded import Recorded, median
+from edgehar.data.recordings.suspicions.triaxial import lengths
+from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
 
 HEAD = ("head", "nose", "neck")
@@ -95,11 +97,10 @@ def vertical_axis(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded])
 def body_size(spec: ModalitySpec, recorded: Recorded) -> float | None:
     """Median distance between the joints' extremes, over the frames; None without a known joint."""
     values = recorded.blocks
-    joints = values[~np.isnan(values).any(axis=1)].reshape(-1, spec.groups, spec.group)
+    joints: Floats = values[~np.isnan(values).any(axis=1)].reshape(-1, spec.groups, spec.group)
     if not len(joints):
         return None
-    extent = joints.max(axis=1).astype(np.float64) - joints.min(axis=1)
-    return float(np.median(np.sqrt((extent * extent).sum(axis=1))))
+    return float(np.median(lengths(np.ptp(joints, axis=1).astype(np.float64))))
 
 
 def body_sizes(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Problem]:

@@ -20,7 +20,7 @@ MIN_STEADINESS = 0.6
 
 
 def lengths(vectors: Doubles) -> Doubles:
-    """(T, 3) -> (T,)."""
+    """Lengths (T,) of vectors (T, axes)."""
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
 
 

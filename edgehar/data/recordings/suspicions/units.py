@@ -61,7 +61,10 @@ def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Gr
         return []
     accelerometers: list[Group] = []
     for group in range(spec.groups):
-        levels = {each.file: rest_magnitude(of_group(each.blocks, spec, group), spec.rate_hz) for each in recorded}
+        levels = {
+            each.file: rest_magnitude(of_group(each.blocks, spec, group), each.true_rate_hz or spec.rate_hz)
+            for each in recorded
+        }
         known = {file: level for file, level in levels.items() if level is not None}
         units = [unit_of_gravity(level) for level in known.values()]
         unit = max(GRAVITY, key=units.count)
@@ -86,7 +89,9 @@ def _turning(
     found: dict[str, tuple[float, float]] = {}
     for each in recorded:
         values = each.blocks
-        pair = turning(of_group(values, spec, gravity), of_group(values, spec, group), spec.rate_hz)
+        pair = turning(
+            of_group(values, spec, gravity), of_group(values, spec, group), each.true_rate_hz or spec.rate_hz
+        )
         if pair is not None and abs(pair[1]) > MIN_CORRELATION:
             found[each.file] = pair
     return found
