@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgehar.data.importing.bvh import read_bvh
 from edgehar.data.importing.joint_sets import BLAZEPOSE, BODY_25, COCO, NTU
+from edgehar.data.importing.ntu import read_skeleton
 from edgehar.data.importing.takes import Numbers
+from edgehar.data.importing.tracking import Body, Frame, follow
+from edgehar.errors import DataError
 from edgehar.signals.clip import Floats
 from tests.edgehar.data.importing.conftest import Importer
 
@@ -257,3 +262,27 @@ def test_bvh_of_an_unknown_unit_says_so() -> None:
     samples, remark = read_bvh(text)
     assert samples.unit == "unknown"
     assert "neither m, cm nor mm" in remark
+
+
+@given(st.integers(0, len(RENUMBERED) - 1))
+def test_an_ntu_file_cut_anywhere_is_refused_by_its_last_line(length: int) -> None:
+    """But for the last digits of the last line, which no reader can miss: it may lack its tracking state."""
+    text = RENUMBERED[:length]
+    if text.count("\n") < RENUMBERED.count("\n") - 1:
+        with pytest.raises(DataError, match="left out"):
+            read_skeleton(text)
+
+
+@given(st.permutations(range(3)), st.integers(0, 2**16))
+def test_people_in_any_order_are_followed(order: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    starts = np.array([[0, 0], [400, 0], [800, 0]])
+    walks = random.normal(0, 4, (40, 3, 2)).cumsum(0) + starts
+    frames = [
+        Frame(n, tuple(Body(BASE[:, :2] * 80 + walks[n, person]) for person in random.permutation(order)))
+        for n in range(40)
+    ]
+    tracks = follow(tuple(frames))
+    centres = sorted(float(np.stack(track.points).mean()) for track in tracks)
+    expected = sorted(float((BASE[:, :2] * 80).mean() + walks[:, person].mean()) for person in range(3))
+    np.testing.assert_allclose(centres, expected)
