@@ -63,9 +63,7 @@ def picture(number: int) -> Image.Image:
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], Path]:
     """The lines of the example on the film, and the recorded keypoints."""
-    probe = subprocess.run(
-        [PYTHON, "-c", "import mediapipe, cv2; mediapipe.solutions"], capture_output=True, check=False
-    )
+    probe = [PYTHON, "-c", "import mediapipe, cv2; mediapipe.solutions"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("MediaPipe 0.10 is not installed; set EDGEHAR_CAMERA_PYTHON to an interpreter that has it")
     folder = tmp_path_factory.mktemp("film")

@@ -234,10 +234,8 @@ def read_logs(
     for file in files:
         place = _place(file, pattern)
         if place is None or place.sensor.endswith("_uncalibrated"):
-            remarks.add(
-                str(file.shown),
-                "not imported: no samples of a sensor" if place is None else "not imported: uncalibrated",
-            )
+            why = "no samples of a sensor" if place is None else "values before calibration"
+            remarks.add(str(file.shown), f"not imported: {why}")
             continue
         key = place.key if place.key.parts else PurePosixPath(source_name)
         try:
