@@ -170,10 +170,10 @@ def _by_trial(name: str, clips: tuple[Clip, ...]) -> Split:
     train = tuple(one for one in names if one not in tested)
     test = tuple(one for one in names if one in tested)
     if not test or not train:
+        people = f"{'one person' if len(subjects) == 1 else 'each person'} ({shortened(subjects)})"
         raise SplitError(
-            f"split by trial ({name}) of subject {', '.join(subjects)}: no label has two recordings that a split can "
-            "separate; expected two or more of each label; record the activities again, or cut the recordings into "
-            "several"
+            f"recordings of {people}, and no label has two that a split by trial ({name}) can separate; expected two "
+            "or more of each label; record the activities again, or another person, or cut long recordings into several"
         )
     return Split(name, tuple(subjects), tuple(subjects), train, test)
 

@@ -96,7 +96,7 @@ def test_trials_of_one_person(clips: list[Clip], folds: int, chosen: int, order:
     try:
         split = make_split(name, clips)
     except SplitError:
-        with pytest.raises(SplitError, match="by trial"):
+        with pytest.raises(SplitError, match="no label has two"):
             make_split(name, shuffled)
         if not any(clip.segments for clip in clips):  # with one label each, two recordings can always be separated
             assert not any(number > 1 for number in count.values())
@@ -158,7 +158,7 @@ def test_splits_of_trials_are_nested() -> None:
         ("trial:0of1", r"K of 2 or more"),
         (
             "trial:0of2",
-            r"by trial \(trial:0of2\) of subject p0: no label has two recordings.*record the activities again",
+            r"one person \(p0\), and no label has two that a split by trial \(trial:0of2\).*or another person",
         ),
         ("trial", r"expected odd-even.*trial:IofK"),
     ],
