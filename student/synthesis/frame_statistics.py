@@ -16,7 +16,7 @@ from edgehar.errors import CheckpointError, ConfigError
 from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
 from edgehar.student.windows import Inputs
-from edgehar.teacher.augmentation.geometric import drop_modalities
+from edgehar.teacher.augmentation.geometric import AugmentConfig, drop_modalities, keep_groups
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ class FrameStatisticsSampler:
             motion = motion / size * self.motion[spec.name] * spread
             shape = (batch, self.steps, spec.patch, spec.groups, spec.group)
             features[spec.name] = torch.cat([value.reshape(shape), motion.reshape(shape)], -1)
+            if spec.lost_joints:
+                features[spec.name] *= keep_groups(batch, spec, AugmentConfig().lost_joint, generator)
         valid = {spec.name: torch.ones(batch, self.steps, dtype=torch.bool) for spec in self.specs}
         if len(self.specs) > 1:
             valid = drop_modalities(valid, [spec.name for spec in self.specs], self.lost_modality, generator)

@@ -49,5 +49,6 @@ class SensorNoiseSampler:
                 value, motion = (part - part[:, :, root : root + 1] for part in (value, motion))
                 motion[:, :, root] = root_motion
             added = torch.cat([value, motion * self._gain[spec.name]], -1).reshape(tokens.shape)
-            noisy[spec.name] = tokens + added * valid[spec.name][..., None, None, None]
+            added = added * valid[spec.name][..., None, None, None]
+            noisy[spec.name] = tokens + (added * tokens.any(-1, keepdim=True) if spec.lost_joints else added)
         return noisy, valid

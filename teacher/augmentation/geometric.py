@@ -114,29 +114,16 @@ def drop_modalities(
     return {name: valid[name] & ~dropped[:, column, None] for column, name in enumerate(names)}
 
 
-def _keep_joints(
-    tokens: Tensor, position: Tensor, spec: ModalitySpec, config: AugmentConfig, generator: torch.Generator
-) -> Tensor:
-    """(B, 1 or L, G, 1, 1) False where a joint or triaxial sensor is lost.
+def keep_groups(batch: int, spec: ModalitySpec, lost_joint: float, generator: torch.Generator) -> Tensor:
+    """(B, 1, 1, G, 1) False where a window loses a joint or triaxial sensor, on the CPU.
 
-    It is lost with probability `config.lost_joint`. Of a skeleton whose joints may be lost, that probability is
-    drawn for each window, up to MOST_LOST times as high, as a camera sees all of one person and half of another; and
-    what is lost in a frame stays lost.
-
-    Args:
-        tokens: (B, S, P, G, F) before augmentation.
-        position: (B, L) of `resample_time`.
-        spec: the modality.
-        config: strength.
-        generator: source of every random number (CPU).
+    Each is lost with probability `lost_joint`. Of a skeleton whose joints may be lost, that probability is drawn for
+    each window, up to MOST_LOST times as high, as a camera sees all of one person and half of another.
     """
-    batch, groups = len(tokens), spec.groups
-    draw = _uniform((batch, 1, groups, 1, 1), generator, tokens)
+    draw = torch.rand(batch, 1, 1, spec.groups, 1, generator=generator)
     if not spec.lost_joints:
-        return draw >= config.lost_joint
-    share = MOST_LOST * config.lost_joint * _uniform((batch, 1, 1, 1, 1), generator, tokens)
-    known = tokens.flatten(1, 2).any(-1).to(tokens.dtype)  # (B, L, G)
-    return (draw >= share) & (resample_time(known, position) == 1)[..., None, None]
+        return draw >= lost_joint
+    return draw >= MOST_LOST * lost_joint * torch.rand(batch, 1, 1, 1, 1, generator=generator)
 
 
 def augment(
@@ -181,8 +168,11 @@ def augment(
         if spec.is_skeleton:
             frames = torch.cat([frames[..., :1, :], frames[..., 1:, :] * tempo], 3)
         frames = frames + config.noise * _normal(tuple(frames.shape), generator, first)
-        keep = _keep_joints(tokens, position, spec, config, generator)
-        augmented[spec.name] = (frames * keep).reshape(tokens.shape)
+        keep = keep_groups(batch, spec, config.lost_joint, generator).to(first.device)[:, 0]  # (B, 1, G, 1)
+        if spec.lost_joints:  # what was lost stays lost
+            known = tokens.flatten(1, 2).any(-1).to(tokens.dtype)  # (B, L, G)
+            keep = keep & (resample_time(known, position) == 1)[..., None]
+        augmented[spec.name] = (frames * keep[..., None]).reshape(tokens.shape)
     still_valid = {
         name: valid[name] & (_uniform((batch, steps), generator, first) >= config.lost_step) for name in names
     }

@@ -134,3 +134,51 @@ def test_mixup_leaves_a_modality_unmixed_that_the_partner_lacks():
         torch.testing.assert_close(mixed["inertial"][0], features["inertial"][0])
         assert both["inertial"][0].all()
         assert not both["inertial"][1].any()
+
+
+PICTURE = replace(SPECS[0], channels=40, group=2, unit="px", lost_joints=True)
+
+
+def picture_windows(lost: float = 0.3) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Windows of a 2-D skeleton, of which some joints are lost in the second half."""
+    tokens = torch.randn(16, 8, PICTURE.patch, 20, PICTURE.features, generator=generator(5))
+    tokens[:, 4:] *= torch.rand(16, 1, 1, 20, 1, generator=generator(6)) >= lost
+    return {"skeleton": tokens}, {"skeleton": torch.ones(16, 8, dtype=torch.bool)}
+
+
+def test_picture_is_tilted_and_becomes_narrower():
+    features, valid = picture_windows(0)
+    before = features["skeleton"].unflatten(-1, (2, 2))
+    tilted, _ = augment(features, valid, (PICTURE,), replace(IDENTITY, tilt_deg=10), generator())
+    after = tilted["skeleton"].unflatten(-1, (2, 2))
+    torch.testing.assert_close(after.norm(dim=-1), before.norm(dim=-1), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(after, before, atol=1e-2)
+    turned, _ = augment(features, valid, (PICTURE,), replace(IDENTITY, heading_deg=25), generator())
+    after = turned["skeleton"].unflatten(-1, (2, 2))
+    torch.testing.assert_close(after[..., 1], before[..., 1], atol=1e-4, rtol=1e-4)
+    width = (after[..., 0] * before[..., 0]).sum((1, 2, 3, 4)) / before[..., 0].square().sum((1, 2, 3, 4))  # (B,)
+    assert 0.5 < width.min() < 0.95 < width.max() <= 1.0001
+    torch.testing.assert_close(after[..., 0], before[..., 0] * width[:, None, None, None, None], atol=1e-4, rtol=1e-4)
+
+
+def test_lost_joints_stay_lost_and_more_are_lost_in_some_windows_than_in_others():
+    features, valid = picture_windows()
+    lost_before = ~features["skeleton"].any(-1).any(2)
+    config = replace(AugmentConfig(), crop=0, warp=0, shift=0, lost_step=0)
+    augmented, _ = augment(features, valid, (PICTURE,), config, generator())
+    lost = ~augmented["skeleton"].any(-1).any(2)  # (B, S, G)
+    assert (lost | ~lost_before).all()
+    share = lost[:, 0].float().mean(1)  # no joint was lost in the first half
+    assert 0.1 < share.mean() < 0.3
+    assert share.std() > 0.08
+    unchanged, _ = augment(features, valid, (PICTURE,), replace(config, lost_joint=0), generator())
+    assert torch.equal(~unchanged["skeleton"].any(-1).any(2), lost_before)
+
+
+def test_mixup_neither_invents_nor_loses_a_joint():
+    features, valid = picture_windows()
+    target = one_hot(torch.arange(16) % 4, 4, 0.0)
+    mixed, _, _ = mixup(features, valid, target, 0.5, generator(), ["skeleton"])
+    assert torch.equal(mixed["skeleton"].any(-1), features["skeleton"].any(-1))
+    both_lost = features["skeleton"].any(-1)
+    assert not torch.equal(mixed["skeleton"][both_lost], features["skeleton"][both_lost])

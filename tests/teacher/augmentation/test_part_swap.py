@@ -1,5 +1,7 @@
 """Same-class augmentation: partners, limb swap and interpolation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,16 @@ def test_steps_invalid_in_either_window_are_unchanged() -> None:
 def test_values_out_of_range_are_refused(option: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"--{option} {value}"):
         ExchangeConfig(**{option: value})
+
+
+def test_only_a_limb_brings_or_takes_a_joint():
+    picture = replace(SPECS[0], channels=40, group=2, unit="px", lost_joints=True)
+    tokens = torch.randn(2, 4, 8, picture.patch, 20, picture.features, generator=torch.Generator().manual_seed(1))
+    tokens[0, :, :, :, 3], tokens[1, :, :, :, 7] = 0, 0
+    valid = {"skeleton": torch.ones(4, 8, dtype=torch.bool)}
+    own, other = (({"skeleton": part}, valid) for part in tokens)
+    for limb, kept in ((0.0, True), (1.0, False)):
+        config = ExchangeConfig(limb=limb, style=0.5)
+        exchanged = exchange(own, other, (picture,), config, torch.Generator().manual_seed(0))["skeleton"]
+        assert torch.equal(exchanged.any(-1), tokens[0].any(-1)) == kept
+        assert torch.equal(exchanged[:, :, :, 7], tokens[0][:, :, :, 7]) == kept
