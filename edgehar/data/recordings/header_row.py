@@ -54,16 +54,13 @@ def layout_problem(row: str, spec: ModalitySpec) -> str:
         if "," not in row and separator in row:
             return (
                 f"columns are separated by {shown}; expected ',' and decimals with '.'; "
-                f"convert the file, or use: {IMPORT_HINT}"
+                f"convert the file, or use {IMPORT_HINT}"
             )
     names = split_names(row)
     timed, masked = names[0] == TIME_COLUMN, names[-1] == VALID_COLUMN
     spare = len(names) > spec.channels + masked
     if not timed and _may_be_time(names[0], spare):
-        return (
-            f"first column {names[0]!r}: expected {TIME_COLUMN}, in seconds from the start; rename it, "
-            f"or use: {IMPORT_HINT}"
-        )
+        return f"first column {names[0]!r}: expected {TIME_COLUMN}, in seconds; rename it, or use {IMPORT_HINT}"
     channels = names[int(timed) : len(names) - int(masked)]
     if len(channels) != spec.channels:
         expected = f"{'time_s, ' if timed else ''}{spec.channels} channels{', valid' if masked else ''}"

@@ -25,15 +25,18 @@ def lengths(vectors: Doubles) -> Doubles:
 
 
 def rest_magnitude(vectors: Doubles, rate_hz: float) -> float | None:
-    """Median length of vectors (T, 3) in the calmest quarter of all seconds; None for less than half a second."""
+    """Median length of the mean vector (3,) of the calmest quarter of all seconds; None for less than half a second.
+
+    The mean, because gravity is constant at rest while noise and vibration cancel out.
+    """
     rows = max(int(rate_hz), 4)
     if len(vectors) < max(rows // 2, 4):
         return None
     rows = min(rows, len(vectors))
     seconds = vectors[: len(vectors) // rows * rows].reshape(-1, rows, 3)
     movement = seconds.std(axis=1).sum(axis=1)
-    calm = seconds[np.argsort(movement)[: (len(seconds) + 3) // 4]].reshape(-1, 3)
-    return float(np.median(lengths(calm)))
+    calm = seconds[np.argsort(movement)[: (len(seconds) + 3) // 4]]
+    return float(np.median(lengths(calm.mean(axis=1))))
 
 
 def gravity_direction(vectors: Doubles) -> Doubles | None:

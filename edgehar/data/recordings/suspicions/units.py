@@ -1,5 +1,6 @@
 """The units that accelerometers and gyroscopes seem to be in, and recordings in another one."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ MIN_SHARE = 0.6
 MIN_CORRELATION, CERTAIN = 0.6, 0.8
 MIN_TURNING = 3
 """Recordings that show clearly how gravity turns against the angular rate, for a statement about it."""
+MIN_CERTAIN = 5
+FACTOR = (0.8, 1.3)
+"""Bounds of the factor of a gyroscope in rad/s, for a statement about the axes of all recordings."""
 RADIANS_ABOVE = 0.13
 """Geometric mean of the factors of radians, 1, and degrees, 1/57."""
 AXES_SHARE = 0.95
@@ -68,6 +72,8 @@ def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Gr
         known = {file: level for file, level in levels.items() if level is not None}
         units = [unit_of_gravity(level) for level in known.values()]
         unit = max(GRAVITY, key=units.count)
+        if accelerometers and unit != accelerometers[0].unit:
+            continue
         if known and units.count(unit) >= MIN_SHARE * len(units):
             accelerometers.append(Group(group, "acceleration", unit, median(known.values()), known))
     found = list(accelerometers)
@@ -108,7 +114,9 @@ def declared_units(folder: str, spec: ModalitySpec, groups: Sequence[Group]) -> 
             found = f"|acceleration| at rest is {each.level:.3g}" if is_gravity else "gravity turns"
             message = f"{group_text(spec, each.group)}: {found}, as in {each.unit}; unit says {spec.unit!r}; correct it"
             problems.append(Problem(folder, 0, message, is_warning=True))
-        if not is_gravity and _share_of_sign(each, -1) >= AXES_SHARE:
+        turned = abs(each.level) * (1 if each.unit == "rad/s" else math.degrees(1))
+        sure = len(each.certain) >= MIN_CERTAIN and FACTOR[0] < turned < FACTOR[1]
+        if not is_gravity and sure and _share_of_sign(each, -1) >= AXES_SHARE:
             message = (
                 f"{group_text(spec, each.group)}: gravity turns against the angular rate; expected the axes of "
                 "acceleration and angular rate to agree; exchange or reverse one"
@@ -147,6 +155,6 @@ def _difference(group: Group, level: float, certain: bool) -> str:
     if not 0.1 < abs(ratio) < 10:
         unit = "rad/s" if group.unit == "deg/s" else "deg/s"
         return f"gravity turns as if the angular rate were in {unit}, in the other recordings {group.unit}; convert it"
-    if ratio < 0 and certain and _share_of_sign(group, 1 if group.level > 0 else -1) >= AXES_SHARE:
+    if -1.6 < ratio < -0.6 and certain and _share_of_sign(group, 1 if group.level > 0 else -1) >= AXES_SHARE:
         return "gravity turns against the angular rate, unlike in the other recordings; exchange or reverse an axis"
     return ""

@@ -50,11 +50,12 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
         constant[:, root] = False
     never = constant.all(0) & (level == level[0]).all(0)
     problems: list[Problem] = []
-    for value in np.unique(level[0][never]):
-        channels = np.flatnonzero(never & (level[0] == value)).tolist()
+    if never.any():
+        channels = np.flatnonzero(never).tolist()
+        shown = " and ".join(f"{value:g}" for value in np.unique(level[0][never])[:3])
         where = "every recording" if len(used) > 1 else "the only recording"
-        verb = "are" if len(channels) > 1 else "is"
-        message = f"{channels_text(spec, channels)} {verb} {value:g} in {where}; leave them out"
+        verb, pronoun = ("are", "them") if len(channels) > 1 else ("is", "it")
+        message = f"{channels_text(spec, channels)} {verb} {shown} in {where}; leave {pronoun} out"
         problems.append(Problem(folder, 0, message, is_warning=True))
     changing = ~constant.mean(0).astype(bool) | (constant.mean(0) < 0.5)
     if spec.group < 2:
