@@ -9,7 +9,7 @@ from edgehar.data.importing.names import file_name
 from edgehar.data.importing.takes import Remarks, Samples, Take
 from edgehar.data.recordings.header import DEFAULT_HOP, DEFAULT_STEP_S, DEFAULT_STEPS, KINDS
 from edgehar.errors import DataError
-from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Segment, Times, natural_key
+from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times, natural_key
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
 UNNAMED_SUBJECT = "p1"
@@ -24,8 +24,8 @@ MAX_RESTART_S = 3600.0
 def measured_rate(times_s: Times) -> float | None:
     """Samples per second, or None without two different times.
 
-    The inverse of the median interval; of the mean one if a tenth of the times are equal, since such a clock is coarser
-    than the sampling.
+    The inverse of the mean interval without pauses and equal times; with them if a tenth of the times are equal, since
+    such a clock is coarser than the sampling.
     """
     gaps = np.diff(times_s)
     if not (gaps > 0).any():
@@ -33,7 +33,8 @@ def measured_rate(times_s: Times) -> float | None:
     if (gaps == 0).mean() > COARSE_SHARE:
         usual = gaps <= 10 * np.median(gaps[gaps > 0])
         return float(usual.sum() / gaps[usual].sum())
-    return float(1 / np.median(gaps[gaps > 0]))
+    usual_s = float(np.median(gaps[gaps > 0]))
+    return float(1 / gaps[(gaps > usual_s / 2) & (gaps < usual_s * 2)].mean())
 
 
 def rounded_rate(rate_hz: float) -> float:
@@ -164,6 +165,11 @@ def _valid(samples: Samples) -> Bools:
     return lost < samples.values.shape[1] if samples.joints else lost == 0
 
 
+def _values(samples: Samples) -> Floats:
+    """(T, C) with 0 in samples that cannot be used, as everywhere in edgehar."""
+    return np.where(_valid(samples)[:, None], samples.values, 0).astype(np.float32)
+
+
 def _clip(take: Take, name: str, labels: tuple[str, ...]) -> Clip:
     single = {label for _, _, label in take.spans}
     label, spans = take.label, take.spans
@@ -174,7 +180,7 @@ def _clip(take: Take, name: str, labels: tuple[str, ...]) -> Clip:
         name=name,
         subject=take.subject or UNNAMED_SUBJECT,
         trial=take.trial,
-        signals={samples.sensor: samples.values.astype(np.float32) for samples in take.samples},
+        signals={samples.sensor: _values(samples) for samples in take.samples},
         valid={samples.sensor: _valid(samples) for samples in take.samples},
         label=labels.index(label) if label else None,
         times_s={samples.sensor: samples.times_s for samples in take.samples if samples.times_s is not None},

@@ -87,8 +87,10 @@ def _sensor_columns(table: Table, place: _Place, options: TableOptions) -> list[
         unit = " and ".join(dict.fromkeys(unit for _, unit in split if unit))
         return [SensorColumns(place.sensor, indices, tuple(name for name, _ in split), unit, group)]
     found = columns.triaxial(table.names, place.sensor)
-    if place.own_file and found:
+    if place.own_file and len(found) == 1:
         found = [replace(found[0], sensor=place.sensor)]
+    elif place.own_file:
+        found = [replace(own, sensor=f"{place.sensor}_{own.sensor}") for own in found]
     found = found or columns.separate(table.names, place.sensor)
     if "seconds_elapsed" in table.names:  # Sensor Logger states no units in its files
         found = [replace(own, unit=own.unit or columns.SENSOR_LOGGER_UNITS.get(own.sensor, "")) for own in found]

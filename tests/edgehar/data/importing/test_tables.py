@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgehar.data.importing.assemble import measured_rate, rounded_rate
 from edgehar.data.importing.clock import seconds
 from edgehar.data.importing.table import numbers, read_table
 from edgehar.errors import DataError
@@ -222,3 +223,21 @@ def test_files_whose_name_does_not_match_are_left_out(imported: Importer) -> Non
     found = imported({"ann_walk_1.csv": text, "try.csv": text}, "--names", "{subject}_{label}_{trial}")
     assert [clip.subject for clip in found.dataset.clips] == ["ann"]
     assert "try: the name does not match --names; left out" in found.printed
+
+
+def test_a_device_with_two_sensors_named_in_the_pattern(imported: Importer) -> None:
+    text = csv_text("timestamp_ms,acc_x,acc_y,acc_z,gyr_x,gyr_y,gyr_z", [round(1000 * t) for t in TIMES_S], SIX)
+    found = imported({"ann_1_watch.csv": text, "ann_1_phone.csv": text}, "--names", "{subject}_{trial}_{sensor}")
+    (clip,) = found.dataset.clips
+    assert set(clip.signals) == {
+        "watch_accelerometer", "watch_gyroscope", "phone_accelerometer", "phone_gyroscope",
+    }  # fmt: skip
+    np.testing.assert_allclose(clip.signals["phone_gyroscope"], SIX[:, 3:], atol=1e-4)
+
+
+@given(st.integers(0, 2**16), st.sampled_from([20.0, 50.0, 100.0, 128.0]), st.sampled_from([1e-3, 1e-6]))
+def test_rates_are_measured_through_rounding_pauses_and_repetitions(seed: int, rate_hz: float, clock_s: float) -> None:
+    random = np.random.default_rng(seed)
+    times_s = np.delete(np.arange(2000) / rate_hz, slice(700, 900)) + random.normal(0, 0.05 / rate_hz, 1800)
+    times_s = np.repeat(np.sort((times_s / clock_s).round() * clock_s), random.choice([1, 2], 1800, p=[0.95, 0.05]))
+    assert rounded_rate(measured_rate(times_s) or 0) == pytest.approx(rate_hz, rel=0.011)
