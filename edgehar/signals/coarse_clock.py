@@ -9,11 +9,13 @@ from edgehar.signals.clip import Bools, Times, all_true, true_mask
 
 MAX_INTERVALS = 2.0
 """Longest time between two spread samples, in nominal sampling intervals; a longer one is a pause before the next."""
+BLOCK_RUNS = 4096
+"""Runs of equal times that are spread at once; limits memory."""
 MIN_HELD_RUN, MIN_HELD_INTERVALS = 3, 0.75
 """Equal samples at one time are separate ones if they are so many and fill so many intervals each, on average."""
 
 
-def spread(times_s: Times, values: NDArray[Any], rate_hz: float) -> tuple[Times, Bools]:
+def spread(times_s: Times, values: NDArray[Any], rate_hz: float, next_s: float = np.inf) -> tuple[Times, Bools]:
     """Spread samples with equal timestamps evenly until the next timestamp.
 
     A run of n samples at one time t before the next timestamp t' gets the times t + i * (t' - t) / n; the interval is
@@ -26,6 +28,7 @@ def spread(times_s: Times, values: NDArray[Any], rate_hz: float) -> tuple[Times,
         times_s: (T,) non-decreasing seconds.
         values: (T, C) samples; NaN equals NaN.
         rate_hz: nominal sampling rate.
+        next_s: the timestamp after these, if there are more samples.
 
     Returns:
         (T,) times, and (T,) True for the rows that count. The times of these increase, if they differ by more than the
@@ -34,10 +37,22 @@ def spread(times_s: Times, values: NDArray[Any], rate_hz: float) -> tuple[Times,
     if len(times_s) < 2 or all_true(times_s[1:] > times_s[:-1]):
         return times_s, true_mask(len(times_s))
     first = np.flatnonzero(np.append(True, times_s[1:] > times_s[:-1]))  # first row of each run
+    spread_s, keep = np.empty_like(times_s), np.empty(len(times_s), bool)
+    for run in range(0, len(first), BLOCK_RUNS):
+        rows = slice(int(first[run]), int(first[run + BLOCK_RUNS]) if run + BLOCK_RUNS < len(first) else len(times_s))
+        after_s = float(times_s[rows.stop]) if rows.stop < len(times_s) else next_s
+        runs = first[run : run + BLOCK_RUNS] - rows.start
+        spread_s[rows], keep[rows] = _spread_runs(times_s[rows], values[rows], runs, 1.0 / rate_hz, after_s)
+    return spread_s, keep
+
+
+def _spread_runs(
+    times_s: Times, values: NDArray[Any], first: NDArray[np.intp], nominal_s: float, next_s: float
+) -> tuple[Times, Bools]:
+    """`spread` of runs of equal times that begin at the rows `first`."""
     count = np.diff(np.append(first, len(times_s)))
     start_s = times_s[first]
-    length_s = np.append(start_s[1:] - start_s[:-1], np.inf)
-    nominal_s = 1.0 / rate_hz
+    length_s = np.append(start_s[1:], next_s) - start_s
     interval_s = length_s / count
     interval_s = np.where(interval_s > MAX_INTERVALS * nominal_s, nominal_s, interval_s)
     same = values[1:] == values[:-1]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgehar.signals.coarse_clock import is_last, spread
+from edgehar.signals.coarse_clock import BLOCK_RUNS, is_last, spread
 
 Array = NDArray[np.float64]
 RATE_HZ = 50.0
@@ -108,7 +108,15 @@ def test_a_run_depends_on_the_next_time_only(runs: list[tuple[int, float]], plac
     starts = np.flatnonzero(is_last(stamps)) + 1
     end = int(starts[min(place, len(starts) - 1)])
     whole: Any = spread(stamps, values, RATE_HZ)
-    begun: Any = spread(stamps[: end + 1], values[: end + 1], RATE_HZ)
+    next_s = float(stamps[end]) if end < len(stamps) else np.inf
+    begun: Any = spread(stamps[:end], values[:end], RATE_HZ, next_s)
     rest: Any = spread(stamps[end:], values[end:], RATE_HZ)
     for first, second, expected in zip(begun, rest, whole, strict=True):
-        np.testing.assert_array_equal(np.concatenate([first[:end], second]), expected)
+        np.testing.assert_array_equal(np.concatenate([first, second]), expected)
+
+
+def test_a_long_recording_is_spread_like_a_short_one() -> None:
+    true_s = true_times(3 * BLOCK_RUNS * 2 + 1)
+    times_s, keep = spread(packets(true_s, 2), noise(len(true_s)), RATE_HZ)
+    assert keep.all()
+    np.testing.assert_allclose(times_s, true_s, atol=1e-9)
