@@ -1,7 +1,7 @@
 """Sensor faults on raw recordings, before preprocessing, for the robustness suite and for training.
 
 A lost sample is marked in `Clip.valid`, never replaced by a value. The suite has the 25 scenarios of SafeSense (2026)
-on UTD-MHAD; docs/robustness.md defines them.
+on UTD-MHAD, and more for skeletons whose joints may be lost; docs/robustness.md defines them.
 """
 
 import math
@@ -18,6 +18,7 @@ CATEGORIES = ("clean", "shift", "loss", "noise", "missing", "composite")
 SHIFTS_FRAMES = (-4, -2, 2, 4)
 LOST_SHARES = (0.1, 0.3, 0.5)
 NOISES = (0.1, 0.3, 0.5)
+LOST_JOINTS = (0.1, 0.25, 0.5)
 COMPOSITE = (4, 0.3, 0.3)  # shift, lost share and noise
 
 FAULT_CHANCE = 0.5  # probability of each kind of fault, per modality, in training
@@ -35,6 +36,8 @@ class Fault:
         lost_share: share of its samples that are lost, 0 to 1.
         noise: standard deviation of Gaussian noise, in standard deviations of each channel in training.
         missing: whether all samples are lost.
+        lost_joints: share of a skeleton's joints that are lost in all samples, 0 to 1.
+        axes: channels of a joint.
     """
 
     modality: str
@@ -42,13 +45,16 @@ class Fault:
     lost_share: float = 0.0
     noise: float = 0.0
     missing: bool = False
+    lost_joints: float = 0.0
+    axes: int = 3
 
     def __post_init__(self) -> None:
         """Raise DataError for values out of range."""
-        if not 0 <= self.lost_share <= 1 or not 0 <= self.noise < math.inf:
+        shares = (self.lost_share, self.lost_joints)
+        if not all(0 <= share <= 1 for share in shares) or not 0 <= self.noise < math.inf:
             raise DataError(
-                f"fault of {self.modality}: lost share {self.lost_share}, noise {self.noise}; "
-                "expected a share from 0 to 1 and a finite noise of 0 or more"
+                f"fault of {self.modality}: lost shares {self.lost_share} and {self.lost_joints}, noise {self.noise}; "
+                "expected shares from 0 to 1 and a finite noise of 0 or more"
             )
 
 
@@ -68,7 +74,24 @@ def signal_spread(clips: Iterable[Clip]) -> dict[str, Floats]:
         for name, values in clip.signals.items():
             samples.setdefault(name, []).append(values[clip.valid[name]])
     joined = {name: np.concatenate(parts) for name, parts in samples.items()}  # (samples, C)
-    return {name: values.std(0, dtype=np.float64).astype(np.float32) for name, values in joined.items() if len(values)}
+    return {name: _spread(values) for name, values in joined.items() if len(values)}
+
+
+def _spread(values: Floats) -> Floats:
+    """Standard deviation of each channel (C,), without the samples in which a joint is lost."""
+    lost = np.isnan(values)
+    if not lost.any():
+        return values.std(0, dtype=np.float64).astype(np.float32)
+    count = np.maximum((~lost).sum(0), 1)
+    deviation = np.where(lost, 0, values - np.where(lost, 0, values).sum(0, dtype=np.float64) / count)
+    return np.sqrt(np.square(deviation).sum(0, dtype=np.float64) / count).astype(np.float32)
+
+
+def _without_joints(values: Floats, fault: Fault, generator: np.random.Generator) -> Floats:
+    joints = values.reshape(len(values), -1, fault.axes).copy()  # (T, G, axes)
+    groups = joints.shape[1]
+    joints[:, generator.choice(groups, round(fault.lost_joints * groups), replace=False)] = np.nan
+    return joints.reshape(values.shape)
 
 
 def _noisy(values: Floats, fault: Fault, spread: dict[str, Floats], generator: np.random.Generator) -> Floats:
@@ -91,6 +114,7 @@ def _shifted(values: Floats, valid: Bools, frames: int) -> tuple[Floats, Bools]:
 def apply(clip: Clip, faults: Iterable[Fault], spread: dict[str, Floats], generator: np.random.Generator) -> Clip:
     """A copy of a recording with faults, applied in the order noise (sensor), loss (transmission), shift (clock).
 
+    - Lost joints are randomly chosen and NaN in every sample.
     - Noise is added to all samples.
     - Loss marks round(share x valid samples) randomly chosen samples as not valid.
     - A shift by k frames moves sample i - k to index i; samples without a source are not valid.
@@ -114,6 +138,8 @@ def apply(clip: Clip, faults: Iterable[Fault], spread: dict[str, Floats], genera
         if name not in signals:
             continue
         values, usable = signals[name], valid[name]
+        if fault.lost_joints:
+            values = _without_joints(values, fault, generator)
         if fault.noise:
             values = _noisy(values, fault, spread, generator)
         if fault.lost_share:
@@ -128,15 +154,19 @@ def apply(clip: Clip, faults: Iterable[Fault], spread: dict[str, Floats], genera
 def scenarios(modalities: Sequence[ModalitySpec]) -> tuple[Scenario, ...]:
     """The scenarios for these sensors: 25 for one skeleton and one other sensor.
 
-    Clean; shifts, losses and noises of each modality; each modality missing, then all of several; and the composite
-    fault of each modality that is not a skeleton, or of each if all are skeletons.
+    Clean; shifts, losses and noises of each modality, and lost joints where joints may be lost; each modality missing,
+    then all of several; and the composite fault of each modality that is not a skeleton, or of each if all are
+    skeletons.
     """
     names = [spec.name for spec in modalities]
     suite = [Scenario("clean", "clean")]
-    for name in names:
+    for spec, name in zip(modalities, names, strict=True):
         suite += [Scenario(f"{name} shift {k:+d}", "shift", (Fault(name, shift_frames=k),)) for k in SHIFTS_FRAMES]
         suite += [Scenario(f"{name} loss {100 * p:.0f} %", "loss", (Fault(name, lost_share=p),)) for p in LOST_SHARES]
         suite += [Scenario(f"{name} noise {x:g}", "noise", (Fault(name, noise=x),)) for x in NOISES]
+        if spec.lost_joints:
+            lost = [Fault(name, lost_joints=share, axes=spec.group) for share in LOST_JOINTS]
+            suite += [Scenario(f"{name} joints {100 * fault.lost_joints:.0f} %", "loss", (fault,)) for fault in lost]
     missing = [Fault(name, missing=True) for name in names]
     suite += [Scenario(f"missing {fault.modality}", "missing", (fault,)) for fault in missing]
     if len(names) > 1:
