@@ -69,6 +69,8 @@ def _kept_samples(takes: list[Take], sensors: tuple[str, ...], remarks: Remarks)
             if form(samples) != usual:
                 what = f"{samples.values.shape[1]} channels ({', '.join(samples.columns or samples.joints)[:80]})"
                 remarks.add(take.source, f"{samples.sensor}: {what} unlike the other recordings; left out")
+            elif samples.times_s is not None and not np.ptp(samples.times_s):
+                remarks.add(take.source, f"{samples.sensor}: a single time; expected at least two; left out")
             elif samples.sensor in [other.sensor for other in own]:
                 remarks.add(take.source, f"{samples.sensor}: twice in one recording; the second left out")
             else:
@@ -95,8 +97,25 @@ def _on_one_clock(take: Take, remarks: Remarks) -> Take:
         else:
             apart = f"{samples.sensor}: starts at {samples.times_s[0]:.6g} s, another sensor at {zero_s:.6g} s"
             remarks.add(take.source, f"{apart}; expected one clock; left out")
-    spans = tuple((round(start - zero_s, 9), round(end - zero_s, 9), label) for start, end, label in take.spans)
-    return replace(take, samples=tuple(kept), spans=spans)
+    end_s = max(float(samples.times_s[-1]) for samples in kept if samples.times_s is not None)
+    spans = [(max(start - zero_s, 0.0), min(end - zero_s, end_s), label) for start, end, label in take.spans]
+    inside = tuple((round(start, 9), round(end, 9), label) for start, end, label in spans if start < end)
+    return replace(take, samples=tuple(kept), spans=inside)
+
+
+def _cut(take: Take) -> list[Take]:
+    """A clip for each span of a recording with a label column."""
+    clips: list[Take] = []
+    for number, (start_s, end_s, label) in enumerate(take.spans, 1):
+        parts: list[Samples] = []
+        for samples in take.samples:
+            if samples.times_s is not None:
+                rows = (samples.times_s >= start_s) & (samples.times_s < end_s)
+                parts.append(replace(samples, values=samples.values[rows], times_s=samples.times_s[rows] - start_s))
+        kept = tuple(part for part in parts if len(part.values) > 1)
+        if kept:
+            clips.append(replace(take, name=f"{take.name}_{number}", label=label, samples=kept, spans=()))
+    return clips or [take]
 
 
 def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
@@ -110,15 +129,11 @@ def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
             if rate is not None:
                 found.setdefault(samples.sensor, []).append((take.source, rate))
     rates: dict[str, float] = {}
-    for take in takes:
-        for sensor in (samples.sensor for samples in take.samples):
-            if sensor not in found:
-                raise DataError(f"{take.source}: {sensor} has a single time; expected at least two")
     for sensor, own in found.items():
         rates[sensor] = rounded_rate(float(np.median([rate for _, rate in own])))
         for source, rate in own:
             if abs(rate - rates[sensor]) > OTHER_RATE * rates[sensor]:
-                remarks.add(source, f"{sensor} at {rate:.3g} Hz, resampled to {rates[sensor]:g} Hz as the others")
+                remarks.add(f"{source} ({rate:.3g} Hz)", f"{sensor}: resampled to {rates[sensor]:g} Hz as the others")
     return rates
 
 
@@ -203,6 +218,8 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
     """
     takes = [_on_one_clock(take, remarks) for take in _kept_samples(takes, sensors, remarks)]
     rates = _rates(takes, remarks)
+    if kind == "clips":
+        takes = [clip for take in takes for clip in (_cut(take) if take.spans else [take])]
     lengths = {id(take): _length_s(take, rates) for take in takes}
     step_s = DEFAULT_STEP_S
     if kind == "clips" and takes:
@@ -222,6 +239,10 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
         raise DataError(f"no recording could be imported: {lines or 'no file had samples'}")
     found = {take.label for take in kept} | {label for take in kept for _, _, label in take.spans}
     labels = tuple(sorted(found - {""}, key=natural_key))
+    folded = Counter(label.casefold() for label in labels)
+    if max(folded.values(), default=1) > 1:
+        alike = ", ".join(label for label in labels if folded[label.casefold()] > 1)
+        remarks.add("labels", f"{alike} differ in capital letters only; rename them if they are the same")
     for take in kept:
         if not take.subject:
             remarks.add(take.source, f"no subject: counts as person {UNNAMED_SUBJECT!r}; name people with --names")

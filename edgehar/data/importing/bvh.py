@@ -103,8 +103,8 @@ def _rest_pose(joints: list[Joint]) -> Numbers:
     return points
 
 
-def read_bvh(text: str) -> tuple[Samples, str]:
-    """The skeleton of a file in metres if its unit can be told, and a remark about the unit.
+def read_bvh(text: str) -> tuple[Samples, str, float]:
+    """The skeleton of a file in metres if its unit can be told, a remark about the unit, and the size it is about.
 
     Raises:
         DataError: not a BVH file, or cut off.
@@ -131,12 +131,12 @@ def read_bvh(text: str) -> tuple[Samples, str]:
     unit, factor = next(
         ((unit, factor) for unit, (low, high, factor) in HEIGHTS.items() if low <= height <= high), ("", 1.0)
     )
-    remark = f"the skeleton measures {height:.3g}: read as {unit}, written in m; {'xyz'[vertical]} is vertical"
+    remark = f"the size of the skeleton says {unit}; written in m; {'xyz'[vertical]} is vertical"
     if not unit:
-        remark = f"the skeleton measures {height:.3g}, which is neither m, cm nor mm: the unit stays unknown"
+        remark = "the size of the skeleton is neither that of m, cm nor mm: the unit stays unknown"
     names = tuple(joints[index].name for index in kept)
     parents = tuple(kept.index(joints[index].parent) for index in kept)
     flat = (points[:, kept] * factor).reshape(frames, -1)
     rate_hz = round(1 / frame_s, 2)
     samples = Samples("skeleton", flat, None, (), "m" if unit else "unknown", rate_hz, 3, names, parents, vertical)
-    return samples, remark
+    return samples, remark, height

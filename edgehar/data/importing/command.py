@@ -24,8 +24,13 @@ _BELONGS_TO = {
     "table": ("time", "unit_of_time", "columns", "label", "subject", "trial"),
     "skeletons": ("all_bodies", "together"),
     "keypoints": ("confidence",),
+    "without times": ("rate",),
 }
-"""Format -> options that only it has; skeletons are ntu and keypoints."""
+"""Kind of files -> options that only they have."""
+_FORMATS_OF = {
+    "table": ("table",), "skeletons": ("ntu", "keypoints"), "keypoints": ("keypoints",),
+    "without times": ("table", "keypoints"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,10 @@ PARSER = Parser(ImportOptions, "edgehar data import", "Import files of loggers, 
 
 def _check_options(options: ImportOptions, chosen: str) -> None:
     """Raise ConfigError for options of another format."""
-    for name, formats in (("table", ("table",)), ("skeletons", ("ntu", "keypoints")), ("keypoints", ("keypoints",))):
-        for field in _BELONGS_TO[name]:
+    for name, fields in _BELONGS_TO.items():
+        for field in fields:
             default = ImportOptions.__dataclass_fields__[field].default
-            if chosen not in formats and getattr(options, field) != default:
+            if chosen not in _FORMATS_OF[name] and getattr(options, field) != default:
                 raise ConfigError(f"--{field.replace('_', '-')}: not used for {chosen}; omit the option")
     if options.all_bodies and options.together:
         raise ConfigError("--all-bodies, --together: expected one of the two; omit the other")

@@ -100,14 +100,16 @@ def _sensor_columns(table: Table, place: _Place, options: TableOptions) -> list[
     return found
 
 
-def _times(table: Table, options: TableOptions, file: str, remarks: Remarks) -> tuple[Times | None, int | None]:
-    """Times in seconds (T,) and their column; None without times at a given rate."""
+def _times(table: Table, options: TableOptions, file: str, remarks: Remarks) -> tuple[Times, int | None]:
+    """Times in seconds (T,) and their column; evenly spaced ones and None at a given rate."""
     if options.time is not None:
         index = table.index(options.time, "--time")
-    elif options.rate_hz is not None:
-        return None, None
     else:
         candidates = columns.time_columns(table.names)
+        if options.rate_hz is not None:
+            for index in candidates[:1]:
+                remarks.add(file, f"column {table.names[index]!r} not used, but --rate {options.rate_hz:g}")
+            return np.arange(len(table.lines)) / options.rate_hz, None
         if not candidates:
             names = ", ".join(table.names[:20])
             raise DataError(f"no column of times among {names}; name it with --time, or give --rate; left out")
@@ -117,8 +119,9 @@ def _times(table: Table, options: TableOptions, file: str, remarks: Remarks) -> 
         remarks.add(file, f"column {table.names[index]!r} read as {how}")
     if np.isnan(times_s).any():
         row = int(np.flatnonzero(np.isnan(times_s))[0])
-        found = f"{int(np.isnan(times_s).sum())} rows without a time"
-        remarks.add(file, f"{found}, the first in line {table.lines[row]}; left out")
+        remarks.add(
+            f"{file}:{table.lines[row]} ({int(np.isnan(times_s).sum())} in all)", "rows without a time; left out"
+        )
     return times_s, index
 
 
@@ -132,7 +135,7 @@ def _texts(table: Table, option: str, name: str | None, defaults: tuple[str, ...
     return tuple("" if cell.casefold() in MISSING else cell for cell in table.cells[index])
 
 
-def _pieces(table: Table, times_s: Times | None, options: TableOptions, file: str, remarks: Remarks) -> list[list[int]]:
+def _pieces(table: Table, times_s: Times, options: TableOptions, file: str, remarks: Remarks) -> list[list[int]]:
     """Rows of each recording of a table: another subject or trial, and time that goes back, begin a new one."""
     subjects = _texts(table, "--subject", options.subject)
     trials = _texts(table, "--trial", options.trial)
@@ -140,7 +143,7 @@ def _pieces(table: Table, times_s: Times | None, options: TableOptions, file: st
     last: tuple[str, str, float] | None = None
     restarts = 0
     for row in range(len(table.lines)):
-        time_s = 0.0 if times_s is None else float(times_s[row])
+        time_s = float(times_s[row])
         if np.isnan(time_s):
             continue
         who = (subjects[row] if subjects else "", trials[row] if trials else "")
@@ -170,17 +173,12 @@ def _spans(labels: list[str], times_s: Times) -> tuple[tuple[float, float, str],
     return tuple(spans)
 
 
-def _samples(
-    table: Table, own: SensorColumns, rows: list[int], times_s: Times | None, values: Numbers, rate_hz: float | None
-) -> Samples | None:
-    """Samples of one sensor from some rows; rows that lack a value are left out, or kept as lost without times."""
-    part = values[rows]
-    if times_s is None:
-        return Samples(own.sensor, part, None, own.columns, own.unit, rate_hz, own.group)
-    known = ~np.isnan(part).any(1)
+def _samples(own: SensorColumns, times_s: Times, values: Numbers) -> Samples | None:
+    """Samples (T, C) of one sensor without those that lack a value; None if none is left."""
+    known = ~np.isnan(values).any(1)
     if not known.any():
         return None
-    return Samples(own.sensor, part[known], times_s[rows][known], own.columns, own.unit, None, own.group)
+    return Samples(own.sensor, values[known], times_s[known], own.columns, own.unit, None, own.group)
 
 
 def read_log(file: FoundFile, place: _Place, options: TableOptions, remarks: Remarks) -> list[Take]:
@@ -199,8 +197,8 @@ def read_log(file: FoundFile, place: _Place, options: TableOptions, remarks: Rem
                 raise DataError(f"column {table.names[index]!r} holds {table.cells[index][0]!r}; expected numbers")
             if wrong:
                 cell, line = table.cells[index][wrong[0]], table.lines[wrong[0]]
-                what = f"column {table.names[index]!r} is {cell!r} in line {line}; expected a number"
-                remarks.add(shown, f"{what}; {len(wrong)} row{'s' if len(wrong) > 1 else ''} left out")
+                where = f"{shown}:{line} ({cell!r}; {len(wrong)} in all)"
+                remarks.add(where, f"column {table.names[index]!r} is not a number; its rows left out")
             channels.append(column)
         values.append(np.stack(channels, 1))
     used = {index for own in found for index in own.indices} | {time_index, *columns.time_columns(table.names)}
@@ -210,16 +208,12 @@ def read_log(file: FoundFile, place: _Place, options: TableOptions, remarks: Rem
         remarks.add(shown, f"columns not imported: {', '.join(unused[:12])}{' ...' if len(unused) > 12 else ''}")
     takes: list[Take] = []
     for rows in _pieces(table, times_s, options, shown, remarks):
-        if times_s is not None and (np.diff(times_s[rows]) < 0).any():
+        if (np.diff(times_s[rows]) < 0).any():
             remarks.add(shown, "rows out of order; sorted by time")
             order: list[int] = np.argsort(times_s[rows], kind="stable").tolist()
             rows = [rows[index] for index in order]
-        parts = [
-            _samples(table, own, rows, times_s, own_values, options.rate_hz)
-            for own, own_values in zip(found, values, strict=True)
-        ]
-        clock_s = np.arange(len(rows)) / (options.rate_hz or 1.0) if times_s is None else times_s[rows]
-        spans = _spans([labels[row] for row in rows], clock_s) if labels else ()
+        parts = [_samples(own, times_s[rows], own_values[rows]) for own, own_values in zip(found, values, strict=True)]
+        spans = _spans([labels[row] for row in rows], times_s[rows]) if labels else ()
         who = [_texts(table, "--subject", options.subject), _texts(table, "--trial", options.trial)]
         subject, trial = (texts[rows[0]] if texts else "" for texts in who)
         kept = tuple(part for part in parts if part is not None)
@@ -253,6 +247,8 @@ def read_logs(
         elif all(len(own) == 1 for own in parts):
             takes = [own[0] for own in parts]
             spans = next((take.spans for take in takes if take.spans), ())
+            if len({take.spans for take in takes if take.spans}) > 1:
+                remarks.add(key.as_posix(), "labels differ between its files; those of the first one are used")
             samples = tuple(samples for take in takes for samples in take.samples)
             pieces = [replace(takes[0], samples=samples, spans=spans)]
         else:

@@ -89,8 +89,8 @@ def _keypoint_takes(
 
 def _bvh_takes(file: FoundFile, options: SkeletonOptions, remarks: Remarks) -> list[Take]:
     take = _named(file.shown, options.pattern)
-    samples, remark = read_bvh(file.text())
-    remarks.add(str(file.shown), remark)
+    samples, remark, height = read_bvh(file.text())
+    remarks.add(f"{file.shown} ({height:.3g})", remark)
     return [replace(take, samples=(samples,))]
 
 

@@ -110,9 +110,11 @@ def _is_units(row: list[str]) -> bool:
 def numbers(cells: tuple[str, ...]) -> tuple[Numbers, list[int]]:
     """Cells as numbers, NaN for missing ones (T,); and the rows that are neither a number nor missing."""
     try:
-        return np.array(cells, np.float64), []
+        values = np.array(cells, np.float64)
     except ValueError:
         pass
+    else:
+        return np.where(np.isfinite(values), values, np.nan), []
     values = np.full(len(cells), np.nan)
     wrong: list[int] = []
     for row, cell in enumerate(cells):

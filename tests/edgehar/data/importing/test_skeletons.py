@@ -253,15 +253,15 @@ def test_bvh_positions_follow_from_the_angles(imported: Importer) -> None:
     np.testing.assert_allclose(
         points[79], [[0.1, 0.95, 0.05], [1.0, 0.95, 0.05], [1.0, 0.95, -0.05], [-0.6, 0.95, 0.05]], atol=1e-6
     )
-    assert "the skeleton measures 170: read as cm, written in m; y is vertical" in found.printed
+    assert "ann_walk.bvh (170): the size of the skeleton says cm; written in m; y is vertical" in found.printed
     assert "cut.bvh: " in found.printed
 
 
 def test_bvh_of_an_unknown_unit_says_so() -> None:
     text = BVH.replace("-90", "-9").replace("70", "7").replace("-10", "-1") + "0 9 0 0 0 0 0 0 0 0 0 0\n" * 80
-    samples, remark = read_bvh(text)
+    samples, remark, _ = read_bvh(text)
     assert samples.unit == "unknown"
-    assert "neither m, cm nor mm" in remark
+    assert "neither that of m, cm nor mm" in remark
 
 
 @given(st.integers(0, len(RENUMBERED) - 1))

@@ -130,8 +130,8 @@ def test_lines_that_cannot_be_used_are_named(imported: Importer) -> None:
     kept = np.delete(np.arange(200), [10, 20, 40])
     np.testing.assert_allclose(clip.signals["accelerometer"], VALUES[kept], atol=1e-4)
     np.testing.assert_allclose(clip.times_s["accelerometer"], TIMES_S[kept], atol=1e-8)
-    assert "column 'az' is 'overflow' in line 12; expected a number; 1 row left out" in found.printed
-    assert "1 rows without a time, the first in line 22; left out" in found.printed
+    assert "r1.csv:12 ('overflow'; 1 in all): column 'az' is not a number; its rows left out" in found.printed
+    assert "r1.csv:22 (1 in all): rows without a time; left out" in found.printed
     assert "rows out of order" in found.printed
     assert "notes.csv: no row of numbers" in found.printed
 
@@ -149,7 +149,7 @@ def test_another_rate_and_other_clocks_are_named(imported: Importer) -> None:
     files["r9.csv"] = csv_text("time_s,ax,ay,az", list(slow_s), slow)
     files["r0_gyro.csv"] = csv_text("time_s,x,y,z", list(TIMES_S + 50_000), VALUES)
     found = imported(files)
-    assert "r9.csv: accelerometer at 20 Hz, resampled to 50 Hz as the others" in found.printed
+    assert "r9.csv (20 Hz): accelerometer: resampled to 50 Hz as the others" in found.printed
     assert set(found.clip("r0").signals) == {"accelerometer"}
     assert "expected one clock; left out" in found.printed
 
@@ -241,3 +241,26 @@ def test_rates_are_measured_through_rounding_pauses_and_repetitions(seed: int, r
     times_s = np.delete(np.arange(2000) / rate_hz, slice(700, 900)) + random.normal(0, 0.05 / rate_hz, 1800)
     times_s = np.repeat(np.sort((times_s / clock_s).round() * clock_s), random.choice([1, 2], 1800, p=[0.95, 0.05]))
     assert rounded_rate(measured_rate(times_s) or 0) == pytest.approx(rate_hz, rel=0.011)
+
+
+def test_clips_are_cut_from_a_column_of_labels(imported: Importer) -> None:
+    labels = ["walk"] * 80 + [""] * 20 + ["sit"] * 60 + ["Walk"] * 40
+    lines = csv_text("time_s,ax,ay,az", list(TIMES_S), VALUES).splitlines()
+    lines = [lines[0] + ",label", *(f"{line},{label}" for line, label in zip(lines[1:], labels, strict=True))]
+    found = imported({"r1.csv": "\n".join(lines)}, "--kind", "clips")
+    names = [(clip.name, found.dataset.info.labels[clip.label or 0]) for clip in found.dataset.clips]
+    assert names == [("r1_1", "walk"), ("r1_2", "sit"), ("r1_3", "Walk")]
+    np.testing.assert_allclose(found.clip("r1_2").signals["accelerometer"], VALUES[100:160], atol=1e-4)
+    assert "differ in capital letters only" in found.printed
+
+
+def test_labels_end_with_the_samples_and_infinity_is_no_number(imported: Importer) -> None:
+    lines = csv_text("time_s,ax,ay,az,activity", list(TIMES_S), VALUES).splitlines()
+    lines = [lines[0], *(f"{line},walk" if n < 100 else f"{line},run" for n, line in enumerate(lines[1:]))]
+    lines[1] = "0.0,inf,1,2,walk"
+    lines[-1] = "3.98,,,,run"
+    found = imported({"r1.csv": "\n".join(lines), "r2.csv": "time_s,ax,ay,az\n0.0,1,2,3\n"})
+    (clip,) = found.dataset.clips
+    assert len(clip.signals["accelerometer"]) == 198
+    assert [(span.start_s, span.end_s) for span in clip.segments] == [(0.0, 1.98), (1.98, 3.94)]
+    assert "r2.csv: accelerometer: a single time" in found.printed
