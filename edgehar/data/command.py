@@ -16,6 +16,7 @@ from edgehar.data import recordings
 from edgehar.data.describe import as_text, describe
 from edgehar.data.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.importing import command as importing
+from edgehar.data.pictures import write_pictures
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
@@ -48,6 +49,7 @@ class InfoOptions(Options):
     data: str = positional(DATA_HELP)
     root: str | None = option(None, ROOT_HELP)
     json: bool = option(False, "print JSON")
+    plot: str | None = option(None, "new folder for a picture of each recording")
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,12 @@ def check(options: CheckOptions) -> int:
 
 def info(options: InfoOptions) -> int:
     """Print sensors, labels, subjects and durations of a data set."""
-    facts = describe(load(options.data, options.root))
+    dataset = load(options.data, options.root)
+    pictures = None if options.plot is None else write_pictures(dataset, Path(options.plot))
+    facts = describe(dataset)
     _write_line(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else as_text(facts))
+    if pictures is not None and not options.json:
+        _write_line(f"{options.plot}: {pictures} pictures written")
     return 0
 
 

@@ -128,3 +128,17 @@ def test_each_action_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as stop:
             main(["data", action, "--help"])
         assert stop.value.code == 0
+
+
+def test_info_writes_a_picture_of_each_recording(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the report extra")
+    pictures = tmp_path / "pictures"
+    code, out, _ = run(capsys, "info", str(folder), "--plot", str(pictures))
+    assert (code, out.splitlines()[-1]) == (0, f"{pictures}: 2 pictures written")
+    assert sorted(path.name for path in pictures.iterdir()) == ["r1.png", "r2.png"]
+    assert (pictures / "r1.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = run(capsys, "info", str(folder), "--plot", str(pictures))
+    assert code == 2
+    assert "not empty" in err
