@@ -53,8 +53,8 @@ class Fault:
         shares = (self.lost_share, self.lost_joints)
         if not all(0 <= share <= 1 for share in shares) or not 0 <= self.noise < math.inf:
             raise DataError(
-                f"fault of {self.modality}: lost shares {self.lost_share} and {self.lost_joints}, noise {self.noise}; "
-                "expected shares from 0 to 1 and a finite noise of 0 or more"
+                f"fault of {self.modality}: lost share {self.lost_share}, noise {self.noise}, lost joints "
+                f"{self.lost_joints}; expected shares from 0 to 1 and a finite noise of 0 or more"
             )
 
 
