@@ -292,7 +292,8 @@ def picture(samples: int = 30) -> Clip:
 
 def test_share_of_the_joints_is_lost_in_the_whole_recording() -> None:
     clip = picture()
-    masked = faulty(clip, Fault("skeleton", lost_joints=0.25, axes=2, noise=0.1), seed=3)
+    fault = Fault("skeleton", lost_joints=0.25, axes=2, noise=0.1)
+    masked = apply(clip, [fault], signal_spread([clip]), np.random.default_rng(3))
     joints = masked.signals["skeleton"].reshape(-1, 20, 2)
     lost = np.isnan(joints).all((0, 2))
     assert lost.sum() == 5
