@@ -215,14 +215,16 @@ def make_split(name: str, clips: Iterable[Clip]) -> Split:
 def cross_validation(clips: Iterable[Clip], outer: str = "") -> dict[str, str]:
     """What each fold leaves out -> name of its split, within the training recordings of `outer` if given.
 
-    A fold leaves out one person, with all who are recorded together with them; by trial if there is only one person.
+    A fold leaves out one person, with all who are recorded together with them; trials, if `outer` is by trial or there
+    is only one person.
     """
     clips = tuple(clips)
     within = make_split(outer, clips) if outer else None
     inner = clips if within is None else within.train_clips(clips)
     prefix = f"{outer}/" if outer else ""
     groups = groups_of(clip.subject for clip in inner)
-    if len(groups) > 1 and (within is None or not within.by_trial):
+    by_trial = len(groups) == 1 if within is None else within.by_trial
+    if not by_trial:
         return {name: f"{prefix}loso:{name}" for name in map(JOINED.join, groups)}
     shown = Counter(label for clip in inner for label in labels_of(clip))
     folds = min([MAX_TRIAL_FOLDS, *(count for count in shown.values() if count > 1)])

@@ -157,7 +157,7 @@ def test_run_with_another_student_keeps_the_teachers(data: Path, finished: tuple
         (("--prune", "--macs 0.5"), "--prune with --until distill"),
         (("--distill", "--width 8 --seed 3"), "sets --seed"),
         (("--distill", "--width '8"), "quote"),
-        (("--outer", "list:s1:s2"), "0 training"),
+        (("--outer", "list:s1:s2"), "recordings of one subject"),
     ],
 )
 def test_impossible_options_give_one_line_and_no_folder(
