@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-LONGEST = ("test_quickstart.py", "test_suite.py", "test_pipeline.py", "test_crossvalidate.py", "test_prune.py")
+LONGEST = (
+    "test_quickstart.py",
+    "test_tutorial.py",
+    "test_suite.py",
+    "test_pipeline.py",
+    "test_crossvalidate.py",
+    "test_prune.py",
+)
 
 
 @pytest.fixture(scope="session")
