@@ -55,7 +55,7 @@ def _tree(parents: tuple[int, ...]) -> _Tree:
 
 def known_joints(positions: Floats) -> Bools:
     """(..., G, axes) positions -> (..., G) True where every coordinate of a joint is a number."""
-    return ~np.isnan(positions).any(axis=-1)
+    return np.logical_not(np.logical_or.reduce(np.isnan(positions), axis=-1))
 
 
 def _bone_lengths(positions: Floats, spec: ModalitySpec) -> Floats:

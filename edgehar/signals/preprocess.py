@@ -55,11 +55,9 @@ class Normalisation:
     @staticmethod
     def from_json(entry: dict[str, Any]) -> "Normalisation":
         """Inverse of `to_json`; raises KeyError, TypeError or ValueError for another structure."""
-        bones = {name: value["bones"] for name, value in entry.items() if isinstance(value, dict)}
+        bones = {name: np.asarray(value["bones"], np.float32) for name, value in entry.items() if "bones" in value}
         scale = {name: value["scale"] if name in bones else value for name, value in entry.items()}
-        return Normalisation(
-            *({name: np.asarray(value, np.float32) for name, value in part.items()} for part in (scale, bones))
-        )
+        return Normalisation({name: np.asarray(value, np.float32) for name, value in scale.items()}, bones)
 
     def is_usable(self, spec: ModalitySpec) -> bool:
         """Whether a modality has scales above 0, and bones from 0 to 1 if and only if it is a 2-D skeleton."""
@@ -120,10 +118,11 @@ def prepare(
     """
     # Each step is one operation on all channels: the cost on a board is proportional to the number of operations.
     with_previous = np.concatenate([frames[:1] if previous is None else previous[0][None], frames])  # (L + 1, C)
-    bones, known = normalisation.bones.get(spec.name), None
+    known: Bools | None = None
+    bones = normalisation.bones.get(spec.name)
     if spec.is_skeleton and (bones is not None or np.isnan(with_previous).any()):
         value, motion, known = body_motion(with_previous, spec, bones)
-        seen = known.any(axis=1)  # (L + 1,)
+        seen: Bools = np.logical_or.reduce(known, axis=1)  # (L + 1,)
         valid, known = valid & seen[1:], known[1:]
         previous = None if previous is None else (previous[0], previous[1] and bool(seen[0]))
     elif spec.is_skeleton:
@@ -147,10 +146,11 @@ def prepare(
     if spec.lost_joints:
         steps[..., spec.root, : spec.group] = 1
     if known is not None and not all_true(known):
-        known = (known & valid[:, None]).reshape(-1, spec.patch, spec.groups)
-        known &= known.mean(axis=1, keepdims=True) >= 0.5
-        steps = np.where(known[..., None], steps, 0)
-        valid = valid & known.any(axis=2).reshape(-1)
+        by_step: Bools = (known & valid[:, None]).reshape(-1, spec.patch, spec.groups)
+        by_step = by_step & (2 * by_step.sum(axis=1, keepdims=True) >= spec.patch)
+        steps = np.where(by_step[..., None], steps, 0)
+        left: Bools = np.logical_or.reduce(by_step, axis=2)
+        valid = valid & left.reshape(-1)
         all_usable = all_usable and all_true(valid)
     if all_usable:
         return steps, true_mask(len(steps))
