@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.signals.clip import Bools, Floats
+from edgehar.signals.clip import Bools, Floats, all_true, true_mask
 from edgehar.signals.modality import ModalitySpec
 
 SIZE_QUANTILE = 0.75
@@ -133,26 +133,36 @@ def body_motion(frames: Floats, spec: ModalitySpec, bones: Floats | None) -> Bod
         spec: the skeleton.
         bones: (G,) from `measure_bones` for a 2-D skeleton, else None.
     """
-    tree = _tree(spec.parents)
     positions = frames.reshape(len(frames), spec.groups, spec.group)
     known = known_joints(positions)
-    near = known & tree.near_root
-    origin_joints = np.where(near.any(axis=1, keepdims=True), near, known)
-    origin_joints = np.where(known[:, spec.root, None], tree.root, origin_joints)  # (L + 1, G)
-    count = np.maximum(origin_joints.sum(axis=1), 1).astype(np.float32)
-    origin = np.where(origin_joints[..., None], positions, 0).sum(axis=1) / count[:, None]
-    relative = np.where(known[..., None], positions - origin[:, None], 0)
-    motion = relative[1:] - relative[:-1]
+    origin, same_origin = _origin(positions, known, spec)
+    relative: Floats = positions - origin
+    motion: Floats = relative[1:] - relative[:-1]
     motion[:, spec.root] = positions[1:, spec.root] - positions[:-1, spec.root]
-    same_origin = (origin_joints[1:] == origin_joints[:-1]).all(axis=1, keepdims=True)
     if bones is not None:
         size = body_size(positions, bones, spec)
-        stretch = np.abs(relative).max(axis=(1, 2))
+        stretch = np.fmax.reduce(np.abs(relative), axis=(1, 2))
         has_size = (size > 0) & (stretch <= MAX_STRETCH * size)  # NaN compares False
         known = known & has_size[:, None]
         size = np.where(has_size, size, 1)[:, None, None]
         relative, motion = relative / size, motion / size[1:]
-    moving = known[1:] & known[:-1] & same_origin
-    value = np.where(known[1:, :, None], relative[1:], 0).astype(np.float32)
-    motion = np.where(moving[..., None], motion, 0).astype(np.float32)
+    value = relative[1:]
+    if not all_true(known) or not all_true(same_origin):
+        moving = known[1:] & known[:-1] & same_origin
+        value = np.where(known[1:, :, None], value, 0)
+        motion = np.where(moving[..., None], motion, 0)
     return BodyMotion(value.reshape(-1, spec.channels), motion.reshape(-1, spec.channels), known)
+
+
+def _origin(positions: Floats, known: Bools, spec: ModalitySpec) -> tuple[Floats, Bools]:
+    """The origin (L + 1, 1, axes) of each frame, and (L, 1) True where it is of the same joints as the one before."""
+    if all_true(known[:, spec.root]):
+        return positions[:, spec.root : spec.root + 1], true_mask(len(known) - 1)[:, None]
+    tree = _tree(spec.parents)
+    near = known & tree.near_root
+    joints = np.where(near.any(axis=1, keepdims=True), near, known)
+    joints = np.where(known[:, spec.root, None], tree.root, joints)  # (L + 1, G)
+    count = np.maximum(joints.sum(axis=1, keepdims=True), 1).astype(np.float32)[..., None]
+    origin = np.where(joints[..., None], positions, 0).sum(axis=1, keepdims=True) / count
+    same: Bools = np.logical_and.reduce(joints[1:] == joints[:-1], axis=1, keepdims=True)
+    return origin, same
