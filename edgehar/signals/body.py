@@ -145,7 +145,8 @@ def body_motion(frames: Floats, spec: ModalitySpec, bones: Floats | None) -> Bod
         has_size = (size > 0) & (stretch <= MAX_STRETCH * size)  # NaN compares False
         known = known & has_size[:, None]
         size = np.where(has_size, size, 1)[:, None, None]
-        relative, motion = relative / size, motion / size[1:]
+        relative /= size
+        motion /= size[1:]
     value = relative[1:]
     if not all_true(known) or not all_true(same_origin):
         moving = known[1:] & known[:-1] & same_origin
