@@ -97,4 +97,6 @@ def simulated_windows(info: DatasetInfo, people: int, seed: int) -> Inputs:
         array = windows.features[spec.name]
         scale = measure_scale(array, windows.valid[spec.name], spec)  # (G, 2)
         features[spec.name] = torch.as_tensor(array / np.repeat(scale, spec.group, axis=1))
+        if spec.lost_joints:  # the mark of a known root has no scale
+            features[spec.name][..., spec.root, : spec.group] = 1
     return features, {name: torch.as_tensor(flags) for name, flags in windows.valid.items()}

@@ -38,3 +38,21 @@ def test_simulated_motion_fits_any_skeleton_and_inertial_sensor():
     # The unmatched joint is at the root; heights are along the vertical axis.
     assert (features["body"][..., 2, :3] == 0).all()
     assert features["body"][..., 1, 2].mean().abs() > features["body"][..., 1, 0].mean().abs()
+
+
+@pytest.mark.parametrize("vertical", [0, 1])
+def test_simulated_body_is_projected_to_a_picture(vertical: int):
+    body = ModalitySpec(
+        "body", 6, "px", 25.0, 3, 2, joints=("pelvis", "head", "left_foot"), parents=(0, 0, 0), vertical=vertical,
+        lost_joints=True,
+    )  # fmt: skip
+    info = DatasetInfo("test", (body,), tuple("abcde")[:CLASSES], WindowSpec("clip", 12, 0.5))
+    features, valid = simulated_windows(info, 2, 0)
+    tokens = features["body"]
+    assert valid["body"].all()
+    assert tokens.shape[1:] == (12, 3, 3, 4)
+    assert (tokens[..., 0, :2] == 1).all()  # the root is known
+    head, foot = tokens[..., 1, vertical], tokens[..., 2, vertical]
+    assert head.mean() < 0 < foot.mean()  # downwards
+    assert head.mean().abs() > 3 * tokens[..., 1, 1 - vertical].mean().abs()
+    assert 0.3 < float(tokens[..., 1:, 2:].square().mean()) < 3
