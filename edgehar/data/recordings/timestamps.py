@@ -32,7 +32,7 @@ def _order_cure(times_s: Times, backward: np.ndarray[tuple[int], np.dtype[np.int
     """What to do about times that go back at these rows."""
     lengths = np.diff(np.concatenate([[0], backward, [len(times_s)]]))
     length = int(np.median(lengths))
-    regular = float((np.abs(lengths - length) <= 1).mean()) >= 0.8
+    regular = float((np.abs(lengths[1:-1] - length) <= 1).mean()) >= 0.8 if len(lengths) > 2 else False
     steps_back_s = times_s[backward - 1] - times_s[backward]
     if (
         len(lengths) >= MIN_PACKETS

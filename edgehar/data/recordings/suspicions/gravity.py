@@ -66,7 +66,10 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
             angle = _apart_deg(own, np.array(peers).reshape(-1, 3), 0.8)
             if angle is not None:
                 apart.setdefault(who, []).append(angle)
-    turned = {who: median(angles) for who, angles in apart.items() if median(angles) > PERSON_DEG}
+    # Most labels, not one: a single recording is named as such below.
+    turned = {
+        who: median(angles) for who, angles in apart.items() if sorted(angles)[(len(angles) - 1) // 2] > PERSON_DEG
+    }
     problems: list[Problem] = []
     for who, angle in turned.items():
         message = (

@@ -86,7 +86,7 @@ def vertical_axis(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded])
         message = f"the head is below the feet along axis {usual}: the axis points down; reverse it, here and live"
         problems.append(Problem(folder, 0, message, is_warning=True))
     rare_axes = [each for (each, _), axis in zip(standing, axes, strict=True) if axis != usual]
-    if spec.group == 3 and 0 < len(rare_axes) <= 0.1 * len(axes):
+    if spec.group == 3 and 0 < len(rare_axes) <= max(0.1 * len(axes), 1) < len(axes) / 3:
         message = (
             f"head and feet do not lie apart along axis {usual}, as in the other recordings; lying, or other axes?"
         )

@@ -155,6 +155,8 @@ def _difference(group: Group, level: float, certain: bool) -> str:
     if not 0.1 < abs(ratio) < 10:
         unit = "rad/s" if group.unit == "deg/s" else "deg/s"
         return f"gravity turns as if the angular rate were in {unit}, in the other recordings {group.unit}; convert it"
-    if -1.6 < ratio < -0.6 and certain and _share_of_sign(group, 1 if group.level > 0 else -1) >= AXES_SHARE:
+    others = len(group.per_file) - 1
+    agreeing = _share_of_sign(group, 1 if group.level > 0 else -1) * len(group.per_file)
+    if -1.6 < ratio < -0.6 and certain and agreeing >= AXES_SHARE * others:
         return "gravity turns against the angular rate, unlike in the other recordings; exchange or reverse an axis"
     return ""

@@ -45,10 +45,9 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
         return []
     constant = np.array([each.ordered[0] == each.ordered[-1] for each in used])  # (recordings, C)
     level = np.array([each.blocks[0] for each in used])
-    if spec.is_skeleton:  # all joints may be relative to the root
-        root = slice(spec.root * spec.group, (spec.root + 1) * spec.group)
-        constant[:, root] = False
     never = constant.all(0) & (level == level[0]).all(0)
+    if spec.is_skeleton:  # all joints may be relative to the root
+        never[spec.root * spec.group : (spec.root + 1) * spec.group] = False
     problems: list[Problem] = []
     if never.any():
         channels = np.flatnonzero(never).tolist()
