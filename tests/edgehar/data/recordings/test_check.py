@@ -255,13 +255,19 @@ def test_a_skeleton_with_other_joints(tmp_path: Path) -> None:
 
 def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     text = (Path(__file__).parents[4] / "docs" / "own-data.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"`mine/(\S+)`:\n\n```\w+\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
-    for name, content in blocks:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content, encoding="utf-8")
+    header = next(block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "edgehar-recordings" in block)
+    tables = next(block for block in re.findall(r"```csv\n(.*?)```", text, re.DOTALL) if "recording,subject" in block)
+    index, watch, segments = (table + "\n" for table in tables.strip().split("\n\n"))
+    (tmp_path / "recordings.json").write_text(header)
+    (tmp_path / "index.csv").write_text(index)
+    rows = watch + "".join(f"{row / 20:.2f},0.2,9.7,0.2,0.01,0.01,0\n" for row in range(2, 50))  # the rest of it
+    for name, content in (("watch/r1.csv", rows), ("watch/r2.csv", rows), ("segments/r1.csv", segments)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
     assert found_in(tmp_path) == []
-    assert [clip.name for clip in load(tmp_path).clips] == ["r1", "r2"]
+    dataset = load(tmp_path)
+    assert [clip.name for clip in dataset.clips] == ["r1", "r2"]
+    assert dataset.info.modalities[0].columns == ("ax", "ay", "az", "gx", "gy", "gz")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
