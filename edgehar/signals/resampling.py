@@ -114,8 +114,11 @@ def interpolate(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) ->
     if not within:
         weight = np.clip(weight, 0.0, 1.0)
     share: Floats = weight.astype(np.float32)[:, None]
-    frames: Floats = values.take(left, axis=0) * (1 - share)
-    frames += values.take(right, axis=0) * share
+    before, after = values.take(left, axis=0), values.take(right, axis=0)
+    frames: Floats = before * (1 - share)
+    frames += after * share
+    if np.isnan(frames).any():  # a frame at the time of a sample needs no other one
+        frames = np.where(share == 0, before, np.where(share == 1, after, frames))
     if within and all_true(span_s <= rule.max_gap_s):
         return frames, true_mask(len(grid_s))
     outside_s = np.maximum(times_s[0] - grid_s, grid_s - times_s[-1])
