@@ -8,6 +8,7 @@ import numpy as np
 from edgehar.data.importing.names import file_name
 from edgehar.data.importing.takes import Remarks, Samples, Take
 from edgehar.data.recordings.header import DEFAULT_HOP, DEFAULT_STEP_S, DEFAULT_STEPS, KINDS
+from edgehar.data.recordings.timestamps import timestamp_problems
 from edgehar.errors import DataError
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times, natural_key
 from edgehar.signals.modality import ModalitySpec, WindowSpec
@@ -168,6 +169,19 @@ def _specs(takes: list[Take], rates: dict[str, float], step_s: float, remarks: R
     return tuple(specs)
 
 
+def _with_usable_times(take: Take, specs: tuple[ModalitySpec, ...], remarks: Remarks) -> Take:
+    """The recording without sensors whose times `edgehar data check` would refuse."""
+    kept: list[Samples] = []
+    for samples in take.samples:
+        spec = next(spec for spec in specs if spec.name == samples.sensor)
+        problems = [] if samples.times_s is None else timestamp_problems(samples.times_s, spec)
+        if problems:
+            remarks.add(take.source, f"{samples.sensor}: {problems[0][1]}; left out")
+        else:
+            kept.append(samples)
+    return replace(take, samples=tuple(kept))
+
+
 def _loses_single_joints(samples: Samples) -> bool:
     """Whether a joint is lost in a sample that has others."""
     lost = np.isnan(samples.values)
@@ -248,9 +262,14 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
             remarks.add(take.source, f"no subject: counts as person {UNNAMED_SUBJECT!r}; name people with --names")
         if not take.label and not take.spans:
             remarks.add(take.source, "no label: used for pretraining only; name labels with --names or --label")
+    specs = _specs(kept, rates, step_s, remarks)
     taken: set[str] = set()
     clips: list[Clip] = []
     for take in kept:
-        clips.append(_clip(take, file_name(take.name, taken), labels))
-        taken.add(clips[-1].name)
-    return Dataset(DatasetInfo(name, _specs(kept, rates, step_s, remarks), labels, window), tuple(clips))
+        usable = _with_usable_times(take, specs, remarks)
+        if usable.samples:
+            clips.append(_clip(usable, file_name(take.name, taken), labels))
+            taken.add(clips[-1].name)
+    if not clips:
+        raise DataError(f"no recording could be imported: {'; '.join(remarks.lines()[:3])}")
+    return Dataset(DatasetInfo(name, specs, labels, window), tuple(clips))

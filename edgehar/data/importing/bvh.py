@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.data.importing.table import MAX_NUMBER
 from edgehar.data.importing.takes import Numbers, Samples
 from edgehar.errors import DataError
 
+CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "xyz")
 HEIGHTS = {"m": (0.5, 2.6, 1.0), "cm": (50.0, 260.0, 0.01), "mm": (500.0, 2600.0, 0.001)}
 """Unit -> range of a body's extent in the rest pose, and its factor to metres."""
 
@@ -48,7 +50,10 @@ def _hierarchy(words: list[str]) -> tuple[list[Joint], int]:
             position += 4
         elif word == "CHANNELS":
             count = int(words[position + 1])
-            joints[stack[-1]].channels = [channel.casefold() for channel in words[position + 2 : position + 2 + count]]
+            names = words[position + 2 : position + 2 + count]
+            if not all(name.casefold() in CHANNELS for name in names):
+                raise DataError(f"channels {' '.join(names)}; expected {', '.join(CHANNELS)}; left out")
+            joints[stack[-1]].channels = [name.casefold() for name in names]
             position += 2 + count
         else:
             raise DataError(f"{words[position]!r} in the hierarchy; expected JOINT, OFFSET or CHANNELS; left out")
@@ -120,6 +125,8 @@ def read_bvh(text: str) -> tuple[Samples, str, float]:
     except (ValueError, IndexError) as problem:
         raise DataError(f"not a complete BVH file ({problem}); left out") from None
     channels = sum(len(joint.channels) for joint in joints)
+    if not (np.abs(values) < MAX_NUMBER).all():
+        raise DataError("a value that is not a number in the frames; left out")
     if not channels or len(values) != frames * channels or frames < 2 or not frame_s > 0:
         found = f"{len(values)} values for {frames} frames of {channels} channels, {frame_s:g} s each"
         raise DataError(f"{found}; expected {frames * channels}; cut off; left out")

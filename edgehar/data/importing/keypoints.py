@@ -10,6 +10,7 @@ import numpy as np
 from edgehar.data.importing.bodies import Film
 from edgehar.data.importing.columns import identifier
 from edgehar.data.importing.joint_sets import COCO, KEYPOINT_SETS, JointSet
+from edgehar.data.importing.table import MAX_NUMBER
 from edgehar.data.importing.takes import Numbers
 from edgehar.data.importing.tracking import Body, Frame
 from edgehar.errors import DataError
@@ -39,7 +40,8 @@ class Person:
 
 def _array(value: object) -> Numbers:
     try:
-        return np.array(value, np.float64)
+        numbers = np.array(value, np.float64)
+        return np.where(np.abs(numbers) < MAX_NUMBER, numbers, np.nan)
     except (TypeError, ValueError):
         raise DataError(f"keypoints are {str(value)[:60]!r}; expected numbers; left out") from None
 
@@ -71,12 +73,16 @@ def _person(entry: dict[str, Any], source: str) -> Person:
         return replace(_landmarks(keypoints, source), number=identity)
     table = _array(keypoints)
     if table.ndim == 1:
+        if len(table) % 3:
+            raise DataError(f"{len(table)} numbers for the keypoints of a person; expected three for each; left out")
         table = table.reshape(-1, 3)  # COCO: x, y and confidence (or visibility 0, 1, 2)
         return Person(table[:, :2], table[:, 2], identity, source)
     given = next((entry[key] for key in CONFIDENCE_KEYS if isinstance(entry.get(key), list)), None)
     if given is None and table.shape[1] in (3, 4):  # the last value is the confidence; z is a share of the picture, too
         return Person(table[:, : 3 if "world" in source.casefold() else 2], table[:, -1], identity, source)
     confidence = np.ones(len(table)) if given is None else _array(given)
+    if confidence.shape != (len(table),):
+        raise DataError(f"{len(table)} keypoints with {confidence.size} confidences; expected as many; left out")
     return Person(table, confidence, identity, source)
 
 
@@ -120,7 +126,8 @@ def _grouped(entries: list[Any]) -> list[tuple[int | None, float | None, list[Pe
         fields = cast("dict[str, Any]", entry)
         key = next((key for key in FRAME_KEYS if key in fields), None)
         number = None if key is None else _digits(fields[key])
-        time_s = next((fields[key] * factor for key, factor in TIMES.items() if fields.get(key) is not None), None)
+        times_s = [_array(fields[key]) * factor for key, factor in TIMES.items() if fields.get(key) is not None]
+        time_s = float(times_s[0]) if times_s and times_s[0].ndim == 0 and np.isfinite(times_s[0]) else None
         where: object = position if number is None else number
         frames.setdefault(where, (number, time_s, []))[2].extend(_people(fields))
     return list(frames.values())

@@ -18,6 +18,8 @@ from edgehar.signals.clip import Times
 DEFAULT_SENSOR = "sensor"
 RESTART_S = 1.0
 """Time that goes back by more than this begins another recording; by less, the rows are out of order."""
+PAUSE_S = 600.0
+"""Time that goes on by more than this begins another recording, too: a pause, or a clock that was set."""
 NO_SAMPLES = frozenset((
     "metadata", "annotation", "annotations", "location", "locationgps", "locationnetwork", "device", "pedometer",
     "microphone", "activity", "camera", "orientation", "watchorientation", "network", "bluetooth", "battery",
@@ -117,12 +119,23 @@ def _times(table: Table, options: TableOptions, file: str, remarks: Remarks) -> 
     times_s, how = clock.seconds(table.names[index], table.cells[index], options.unit_of_time)
     if how:
         remarks.add(file, f"column {table.names[index]!r} read as {how}")
+    times_s[_outliers(times_s)] = np.nan
     if np.isnan(times_s).any():
         row = int(np.flatnonzero(np.isnan(times_s))[0])
         remarks.add(
-            f"{file}:{table.lines[row]} ({int(np.isnan(times_s).sum())} in all)", "rows without a time; left out"
+            f"{file}:{table.lines[row]} ({int(np.isnan(times_s).sum())} in all)",
+            "rows without a time, or with one far from those around it; left out",
         )
     return times_s, index
+
+
+def _outliers(times_s: Times) -> list[int]:
+    """Rows whose time alone is far before or after those of the rows around it."""
+    rows = np.flatnonzero(~np.isnan(times_s))
+    before, own, after = (times_s[rows[part]] for part in (slice(None, -2), slice(1, -1), slice(2, None)))
+    alone = (own > after + RESTART_S) | (own < before - RESTART_S)
+    outliers: list[int] = rows[1:-1][alone & (after >= before) & (after - before < PAUSE_S)].tolist()
+    return outliers
 
 
 def _texts(table: Table, option: str, name: str | None, defaults: tuple[str, ...] = ()) -> tuple[str, ...] | None:
@@ -147,7 +160,7 @@ def _pieces(table: Table, times_s: Times, options: TableOptions, file: str, rema
         if np.isnan(time_s):
             continue
         who = (subjects[row] if subjects else "", trials[row] if trials else "")
-        restart = last is not None and last[:2] == who and time_s < last[2] - RESTART_S
+        restart = last is not None and last[:2] == who and not -RESTART_S <= time_s - last[2] <= PAUSE_S
         restarts += restart
         if last is None or last[:2] != who or restart:
             pieces.append(list[int]())
@@ -155,7 +168,8 @@ def _pieces(table: Table, times_s: Times, options: TableOptions, file: str, rema
         pieces[-1].append(row)
         last = (*who, max(last[2], time_s))
     if restarts:
-        remarks.add(file, f"time goes back by more than {RESTART_S:g} s: read as several recordings")
+        what = f"time goes back by more than {RESTART_S:g} s or on by more than {PAUSE_S:g} s"
+        remarks.add(file, f"{what}: read as several recordings")
     return pieces
 
 

@@ -8,6 +8,7 @@ from edgehar.data.importing.tracking import Body, Frame
 from edgehar.errors import DataError
 
 RATE_HZ = 30.0
+MAX_METRES = 100.0
 NOT_TRACKED = "0"
 """Tracking state of a joint: 0 is not tracked, 1 inferred, 2 tracked."""
 
@@ -57,7 +58,7 @@ def read_skeleton(text: str) -> Film:
                     raise DataError(f"line {position} is {found!r}; expected x, y, z of a joint; left out") from None
                 if (len(words) > 3 and words[-1] == NOT_TRACKED) and not points[joint].any():
                     points[joint] = np.nan
-            points[~np.isfinite(points).all(1)] = np.nan
+            points[~(np.abs(points) < MAX_METRES).all(1)] = np.nan
             bodies.append(Body(points, body[0]))
         frames.append(Frame(number, tuple(bodies)))
     if not any(frame.bodies for frame in frames):

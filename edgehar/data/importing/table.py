@@ -14,6 +14,8 @@ from edgehar.errors import DataError
 SEPARATORS = ("\t", ";", "|", ",")
 """Candidates in the order of preference; with ";" a comma is a decimal point."""
 MAX_PREAMBLE_LINES = 60
+MAX_NUMBER = 1e30
+"""Larger numbers, infinity among them, are errors of the logger."""
 MISSING = frozenset(("", "nan", "na", "n/a", "null", "none", "-"))
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -57,7 +59,10 @@ def _split(lines: list[str], separator: str) -> list[list[str]]:
     if separator == " ":
         return [line.split() for line in lines]
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    return [[cell.strip() for cell in row] for row in reader]
+    try:
+        return [[cell.strip() for cell in row] for row in reader]
+    except csv.Error as problem:
+        raise DataError(f"not a table ({problem}); left out") from None
 
 
 def _separator(lines: list[str]) -> str:
@@ -88,6 +93,9 @@ def read_table(text: str) -> Table:
     if separator == "," and all(line.rstrip().endswith(";") for line in lines[-3:]):  # WISDM
         lines = [line.rstrip().rstrip(";") for line in lines]
     rows = _split(lines, separator)
+    if len(rows) < len(lines):
+        line = next(number for number, line in numbered if line.count('"') % 2 or number == numbered[-1][0])
+        raise DataError(f"a quote in line {line} is not closed; expected a row per line; correct it; left out")
     first = next((index for index, row in enumerate(rows[:MAX_PREAMBLE_LINES]) if _is_data(row)), None)
     if first is None:
         raise DataError(f"no row of numbers in the first {MAX_PREAMBLE_LINES} lines; expected a table with a header")
@@ -114,12 +122,16 @@ def numbers(cells: tuple[str, ...]) -> tuple[Numbers, list[int]]:
     except ValueError:
         pass
     else:
-        return np.where(np.isfinite(values), values, np.nan), []
+        too_large = np.abs(values) > MAX_NUMBER
+        return np.where(too_large, np.nan, values), np.flatnonzero(too_large).tolist()
     values = np.full(len(cells), np.nan)
     wrong: list[int] = []
     for row, cell in enumerate(cells):
         if _NUMBER.fullmatch(cell):
             values[row] = float(cell.replace(",", "."))
+            if abs(values[row]) > MAX_NUMBER:
+                wrong.append(row)
+                values[row] = np.nan
         elif cell.casefold() not in MISSING:
             wrong.append(row)
     return values, wrong

@@ -131,7 +131,7 @@ def test_lines_that_cannot_be_used_are_named(imported: Importer) -> None:
     np.testing.assert_allclose(clip.signals["accelerometer"], VALUES[kept], atol=1e-4)
     np.testing.assert_allclose(clip.times_s["accelerometer"], TIMES_S[kept], atol=1e-8)
     assert "r1.csv:12 ('overflow'; 1 in all): column 'az' is not a number; its rows left out" in found.printed
-    assert "r1.csv:22 (1 in all): rows without a time; left out" in found.printed
+    assert "r1.csv:22 (1 in all): rows without a time" in found.printed
     assert "rows out of order" in found.printed
     assert "notes.csv: no row of numbers" in found.printed
 
@@ -264,3 +264,15 @@ def test_labels_end_with_the_samples_and_infinity_is_no_number(imported: Importe
     assert len(clip.signals["accelerometer"]) == 198
     assert [(span.start_s, span.end_s) for span in clip.segments] == [(0.0, 1.98), (1.98, 3.94)]
     assert "r2.csv: accelerometer: a single time" in found.printed
+
+
+def test_single_wrong_times_and_a_clock_that_was_set(imported: Importer) -> None:
+    times = [0.0, *TIMES_S[1:100], *(TIMES_S[100:] + 5000)]
+    times[50], times[60], times[-1] = 99_999_999_999.0, 0.01, 1e12
+    found = imported({"r1.csv": csv_text("time_s,ax,ay,az", list(times), VALUES)})
+    np.testing.assert_allclose(
+        found.clip("r1_1").signals["accelerometer"], np.delete(VALUES[:100], [50, 60], 0), atol=1e-4
+    )
+    np.testing.assert_allclose(found.clip("r1_2").signals["accelerometer"], VALUES[100:199], atol=1e-4)
+    assert "r1.csv:52 (2 in all): rows without a time, or with one far from those around it" in found.printed
+    assert "read as several recordings" in found.printed
