@@ -7,6 +7,7 @@ from typing import Any, cast
 from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, option
 from edgehar.data import registry
+from edgehar.data.columns import in_order_of
 from edgehar.data.splits import make_split, people_in
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.errors import ConfigError, DataError, shortened
@@ -94,7 +95,7 @@ def open_evaluation(package: str, scored: ScoredOptions) -> tuple[Recognizer, Da
     data, split = scored.data or provenance.get("data"), scored.split or provenance.get("split")
     if not isinstance(data, str) or not isinstance(split, str):
         raise ConfigError(f"{package}: its provenance names no data or split; give --data and --split")
-    return recognizer, registry.load(data, scored.root), split
+    return recognizer, in_order_of(registry.load(data, scored.root), recognizer.manifest.modalities), split
 
 
 def scored_clips(

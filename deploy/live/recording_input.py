@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgehar.data import registry
+from edgehar.data.columns import in_order_of
 from edgehar.data.recordings.csv_file import read_csv
 from edgehar.data.recordings.problem import errors
 from edgehar.data.recordings.signal_file import read_npy
@@ -62,7 +63,7 @@ def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tup
     Raises:
         DataError: no clip has this name, the package has none of its sensors, or a sensor differs from the package's.
     """
-    dataset = registry.load(data, root)
+    dataset = in_order_of(registry.load(data, root), manifest.modalities)
     clips = {clip.name: clip for clip in dataset.clips}
     if name not in clips:
         examples = ", ".join(list(clips)[:3])

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgehar.data.columns import in_order_of
 from edgehar.data.registry import NAMES, DataOptions
 from edgehar.data.splits import Split, people_in
 from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
@@ -205,6 +206,11 @@ def load_checkpoint_data(checkpoint: Checkpoint, options: DataOptions) -> StageD
                 f"{title}: found {', '.join(found)} in the recordings; expected {', '.join(expected)}, in this order, "
                 "as in the checkpoint; give --data of its recordings, or train the earlier stage again"
             )
+    if in_order_of(data.dataset, checkpoint.info.modalities) is not data.dataset:
+        raise CheckpointError(
+            f"{data.dataset.info.name}: the columns have another order than in the checkpoint; put those of its "
+            "training into `columns` of recordings.json, or train the earlier stage again"
+        )
     return data
 
 

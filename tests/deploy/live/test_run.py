@@ -14,9 +14,10 @@ from edgehar.deploy.live import run
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.segments import Segmenter
 from edgehar.errors import ConfigError, DataError
+from edgehar.signals.modality import ModalitySpec
 from tests.deploy.running import LONG_S, ROOT, lines_of, probabilities, run_stream, running
 from tests.deploy.streams import Recording, sample_by_sample, steady
-from tests.deploy.tiny_package import INERTIAL, LABELS, SKELETON
+from tests.deploy.tiny_package import INERTIAL, LABELS, SKELETON, write_tiny_package
 
 
 def test_stream_equals_recording(sliding_package: Path, recognizer: Recognizer) -> None:
@@ -74,6 +75,28 @@ def test_recording_in_files(
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     found = probabilities(capsys.readouterr().out.splitlines())
     np.testing.assert_allclose(found, [one.probabilities for one in expected], atol=1e-4)
+
+
+def test_columns_of_a_file_are_mapped_by_name(tmp_path: Path, capsys: Any) -> None:
+    watch = ModalitySpec("watch", 3, "g", 50, 4, columns=("ax", "ay", "az"))
+    write_tiny_package(tmp_path / "package", kind="sliding", specs=(watch,))
+    recognizer = edgehar.load(tmp_path / "package")
+    values = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    expected = [one.probabilities for one in recognizer.predict_windows({"watch": values})]
+    for header, order in (
+        ("ax,ay,az", [0, 1, 2]),
+        ("az,ax,ay", [2, 0, 1]),
+        ("AZ,AY,AX", [2, 1, 0]),
+        ("a,b,c", [0, 1, 2]),
+    ):
+        np.savetxt(tmp_path / "w.csv", values[:, order], delimiter=",", header=header, comments="", fmt="%.9g")
+        assert run.main([str(tmp_path / "package"), "--input", f"watch={tmp_path / 'w.csv'}"]) == 0
+        captured = capsys.readouterr()
+        np.testing.assert_allclose(probabilities(captured.out.splitlines()), expected, atol=1e-4)
+        assert ("other names" in captured.err) == (header == "a,b,c")
+    np.savetxt(tmp_path / "w.csv", values, delimiter=",", header="z,y,x", comments="")
+    with pytest.raises(DataError, match="columns z,y,x; expected ax,ay,az"):
+        run.main([str(tmp_path / "package"), "--input", f"watch={tmp_path / 'w.csv'}"])
 
 
 def test_clip_package_uses_timestamps(clip_package: Path, tmp_path: Path, capsys: Any) -> None:
