@@ -11,12 +11,16 @@ import numpy as np
 from edgehar.deploy.stream.pending import PendingSamples, SampleBlock
 from edgehar.deploy.stream.sample_counts import SampleCounts
 from edgehar.signals.clip import Times
+from edgehar.signals.coarse_clock import MAX_INTERVALS
+from edgehar.signals.modality import ModalitySpec
 
 MAX_PENDING_SAMPLES = 16_384
 """Most samples buffered while a jump is unresolved; bounds memory if the clock stops."""
 
 MAX_TRANSPORT_DELAY_S = 10.0
 """A sample up to this far behind the newest one may merely have been delayed on its way."""
+MIN_JUMP_SAMPLES = 2
+"""A clock that advances by up to this many sample intervals has not jumped, however short the lateness."""
 
 
 class Clock:
@@ -36,20 +40,32 @@ class Clock:
     A clock that agrees with another sensor's clock for `tolerance_s` is used unshifted, whatever was decided before;
     nothing else is decided while such an agreement is possible.
 
+    A clock that is coarser than the sampling advances by as much at once as its samples with one timestamp take:
+    n of them explain an advance of up to n times `longest_interval_s`.
+
     Args:
         tolerance_s: see above; infinity accepts every timestamp, as for recordings.
         counts: where rejected samples are counted.
+        longest_interval_s: longest time between two samples with one timestamp.
     """
 
-    def __init__(self, tolerance_s: float, counts: SampleCounts | None = None) -> None:
+    def __init__(self, tolerance_s: float, counts: SampleCounts | None = None, longest_interval_s: float = 0.0) -> None:
         """Start without samples."""
         self._tolerance_s, self._counts = tolerance_s, counts or SampleCounts()
+        self._longest_interval_s = longest_interval_s
+        self._run = 0  # samples with the newest timestamp since the last jump
         self._raw_s = -np.inf  # newest timestamp since the last jump, on the sensor's clock
         self._newest_s = -np.inf  # newest accepted timestamp, on the stream's clock
         self._offset_s = 0.0  # added to the sensor's clock to get the stream's
         self._unshifted_s = -np.inf  # newest timestamp accepted without an offset
         self._agrees_since_s = np.inf  # start of the agreement with another sensor's clock
         self._pending: PendingSamples | None = None
+
+    @staticmethod
+    def of_sensor(spec: ModalitySpec, lateness_s: float, counts: SampleCounts) -> "Clock":
+        """The clock of a sensor in a stream that waits this long for late samples."""
+        longest_s = MAX_INTERVALS / spec.rate_hz
+        return Clock(max(lateness_s, MIN_JUMP_SAMPLES / spec.rate_hz), counts, longest_s)
 
     @property
     def raw_s(self) -> float:
@@ -61,14 +77,16 @@ class Clock:
         """Seconds added to the sensor's clock since a jump was resolved."""
         return self._offset_s
 
-    def try_advance(self, first_s: float, newest_s: float) -> bool:
-        """Accept samples between these times if no jump is possible; else return False and leave it to `accept`."""
+    def try_advance(self, times_s: Times, first_s: float, newest_s: float) -> bool:
+        """Accept samples (n,) between these times if no jump is possible; else return False: `accept` decides."""
         behind_s = self._newest_s - self._raw_s  # above 0 after a clock was found ahead of its time
         if self._pending is not None or self._offset_s or not abs(behind_s) <= self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
         # No two timestamps within half the tolerance of another one can be a jump apart.
         if newest_s - self._raw_s > self._tolerance_s / 2 or first_s < self._raw_s - self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
+        repeats = 1 if len(times_s) == 1 else int(np.count_nonzero(times_s == newest_s))
+        self._run = repeats + (self._run if newest_s == self._raw_s else 0)
         self._raw_s, self._newest_s = max(self._raw_s, newest_s), max(self._newest_s, newest_s)
         self._unshifted_s = self._newest_s
         return True
@@ -108,20 +126,15 @@ class Clock:
     def _split_at_jumps(self, samples: SampleBlock) -> Iterator[tuple[SampleBlock, bool]]:
         """The samples split at jumps, and whether each block begins with one."""
         times = samples.times_s
-        before = np.maximum.accumulate(np.append(self._raw_s, times))
-        ahead = times - before[:-1]  # infinite for the first sample, which counts as a jump
-        if (np.abs(ahead) <= self._tolerance_s).all():
-            self._raw_s = float(before[-1])
-            yield samples, False
-            return
-        first, jumped, raw_s = 0, False, self._raw_s
+        first, jumped, raw_s, run = 0, False, self._raw_s, self._run
         for index, time_s in enumerate(times.tolist()):
-            if abs(time_s - raw_s) > self._tolerance_s:
+            if abs(time_s - raw_s) > self._tolerance_s and not 0 < time_s - raw_s <= run * self._longest_interval_s:
                 if index > first:
                     yield samples.between(first, index), jumped
-                first, jumped, raw_s = index, True, time_s
+                first, jumped, raw_s, run = index, True, time_s, 0
+            run = run + 1 if time_s == raw_s else 1 if time_s > raw_s else run
             raw_s = max(raw_s, time_s)
-        self._raw_s = raw_s
+        self._raw_s, self._run = raw_s, run
         yield samples.between(first, len(times)), jumped
 
     def _update_agreement(self, block: SampleBlock, jumped: bool, clocks_s: Times) -> bool:

@@ -23,8 +23,6 @@ from edgehar.signals.clip import Prediction, Times
 
 MAX_TIME_S = 1e10
 """Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
-MIN_JUMP_SAMPLES = 2
-"""A clock that advances by up to this many sample intervals has not jumped, however short the lateness."""
 MAX_WARNINGS = 100
 MIN_GAP_STEPS = 4
 """Empty steps in a row from which on they are skipped rather than computed."""
@@ -36,9 +34,10 @@ class StreamRecognizer:
     The steps of a hop are computed together, when every sensor has passed their end by one frame or when any sensor
     has passed it by `lateness_s` more; samples that arrive later are lost. As long as none is lost, the predictions do
     not depend on how the samples are divided into pushes and equal those of `Recognizer.predict_windows` on the whole
-    recording. A window without a valid step has no prediction. Samples may arrive twice or out of order: of equal
-    timestamps the last to arrive is used, and a sample too late for its step is lost. Clock jumps are handled by
-    `edgehar.deploy.stream.clock`.
+    recording. A window without a valid step has no prediction. Samples may arrive twice or out of order; a sample too
+    late for its step is lost. Different samples with one timestamp are spread until the next one
+    (`edgehar.signals.coarse_clock`). Clock jumps are handled by `edgehar.deploy.stream.clock`, drift by
+    `edgehar.deploy.stream.drift`.
 
     Several threads may use one stream, such as one for each sensor: a call waits until the other threads' calls have
     returned. A prediction is returned by the call that completes its window, whichever thread that is.
@@ -103,8 +102,7 @@ class StreamRecognizer:
         }
         self._frame_s = max(sensor.frame_s for sensor in self._sensors.values())
         self._clocks = {
-            name: Clock(max(self._lateness_s, MIN_JUMP_SAMPLES / spec.rate_hz), self._counts[name])
-            for name, spec in self._specs.items()
+            name: Clock.of_sensor(spec, self._lateness_s, self._counts[name]) for name, spec in self._specs.items()
         }
         self._drift = DriftFollower(tuple(self._specs), self._lateness_s)
         self._step = 0
@@ -147,8 +145,12 @@ class StreamRecognizer:
         newest_s = {name: sensor.newest_s + (self._origin_s or 0.0) for name, sensor in self._sensors.items()}
         offsets_s = tuple(clock.offset_s for clock in self._clocks.values())
         drift = self._drift.observe(modality, times_s, newest_s, offsets_s)
-        losses = self._losses[modality].check(self._counts[modality], max(newest_s.values()) - float(times_s[-1]))
-        self._warnings += [warning for warning in (drift, losses) if warning]
+        self._warnings += [drift] if drift else []
+        losses, counts = self._losses[modality], self._counts[modality]
+        if losses.is_due(counts):
+            self._sensors[modality].merge()  # updates the counts
+            report = losses.check(counts, max(newest_s.values()) - float(times_s[-1]))
+            self._warnings += [report] if report else []
 
     def _receive(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:
         """`push`, given timestamps on the stream's clock and their minimum and maximum."""
@@ -162,7 +164,7 @@ class StreamRecognizer:
                 f"within {MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each recording"
             )
         self._origin_s = start_s
-        if clock.try_advance(first_s, newest_s):
+        if clock.try_advance(times, first_s, newest_s):
             sensor.append(rows, times, first_s, newest_s)
             return self._compute_due()
         block, predictions = SampleBlock(rows, times), list[Prediction]()
@@ -197,7 +199,7 @@ class StreamRecognizer:
             for accepted in self._clocks[name].flush(self._others_s(name)):
                 sensor.append(*accepted, *time_bounds(accepted.times_s))
                 predictions += self._compute_due()
-        newest_s = self._newest_s()
+        newest_s = max(sensor.end_s() for sensor in self._sensors.values())
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
         while self._next_end() <= steps:
             predictions += self._compute_hop(None)

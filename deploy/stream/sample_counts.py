@@ -16,7 +16,7 @@ class SampleCounts:
         received: all samples.
         late: arrived after their step had been computed.
         rejected: had a wrong timestamp, see `edgehar.deploy.stream.clock`.
-        duplicated: a later sample had the same timestamp.
+        duplicated: arrived again with the same timestamp and values.
         invalid: held a value that is not finite or too large.
         first_s: earliest timestamp, on the stream's clock; infinity before the first sample.
         last_s: latest timestamp; minus infinity before the first sample.
@@ -68,6 +68,10 @@ class LossMonitor:
         self._received = self._lost = 0
         self._reported = False
 
+    def is_due(self, counts: SampleCounts) -> bool:
+        """Whether enough samples have arrived for the next check."""
+        return counts.received - self._received >= self._span
+
     def check(self, counts: SampleCounts, behind_s: float) -> str:
         """The report, or an empty text.
 
@@ -76,8 +80,6 @@ class LossMonitor:
             behind_s: the stream's newest time minus the sensor's newest timestamp.
         """
         received, lost = counts.received - self._received, counts.late + counts.rejected - self._lost
-        if received < self._span:
-            return ""
         self._received, self._lost = counts.received, counts.late + counts.rejected
         was_reported, self._reported = self._reported, (self._reported and lost > 0) or 2 * lost > received
         if was_reported or not self._reported:

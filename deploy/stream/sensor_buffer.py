@@ -1,10 +1,14 @@
 """Buffers one sensor's samples and interpolates them to the frames of the steps."""
 
+from collections import deque
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
 from edgehar.deploy.stream.sample_counts import SampleCounts
 from edgehar.signals.clip import Bools, Floats, Times, all_true
+from edgehar.signals.coarse_clock import spread
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.preprocess import Normalisation, prepare
 from edgehar.signals.resampling import fill, gap_rule
@@ -12,14 +16,19 @@ from edgehar.signals.windows import concatenated
 
 MAX_UNMERGED_PUSHES = 256
 """Most pushes that are kept unmerged until a step needs them."""
+MAX_RUN_S = 60.0
+"""Nominal seconds of samples with one timestamp that are kept; bounds memory if the clock stops."""
+REMEMBERED_PACKETS = 32
+"""Packets of samples with one timestamp in which a repeated packet is looked for."""
 
 
 class SensorBuffer:
     """The samples of one sensor that later steps still need.
 
-    A stream must give the same frames as `preprocess.resample` of the whole recording. A frame is final once no later
-    sample can change it: a valid sample at or after it has arrived, or the gap is already too long to be bridged. The
-    newest sample may still be replaced by one with the same timestamp, so it makes no frame final.
+    A stream must give the same frames as `resampling.fill` of the whole recording. A frame is final once no later
+    sample can change it: a valid sample at or after it has arrived, or the gap is already too long to be bridged.
+    Samples with one timestamp are spread until the next one (`edgehar.signals.coarse_clock`): the newest timestamp
+    makes no frame final, since more samples may have it.
 
     Args:
         spec: the modality.
@@ -42,13 +51,18 @@ class SensorBuffer:
         self.reorder_s, self._counts = reorder_s, counts or SampleCounts()
         self._gaps = gap_rule(spec, frame_s)
         self.longest_gap_s = self._gaps.max_gap_s
-        self._times_s: Times = np.zeros(0)
+        # All samples in order of time, then of arrival, valid or not.
+        self._raw_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
         self._valid: Bools = np.zeros(0, bool)
+        self._late: Bools = np.zeros(0, bool)
+        self._counted = (0, 0)  # duplicated and invalid ones among these that are in the counts
+        self._update()
         self._last_frame: tuple[Floats, bool] | None = None
         self._consumed_s = -self.longest_gap_s  # time of the last frame taken; at first, before any useful sample
         self._final_step = -1  # last step that is final
         self._unmerged: list[tuple[Rows, Times]] = []  # pushes not yet merged
+        self._packets = deque[tuple[Rows, Times]](maxlen=REMEMBERED_PACKETS)
         self._newest_s = -np.inf
 
     @property
@@ -56,14 +70,31 @@ class SensorBuffer:
         """Timestamp of the newest sample, valid or not; minus infinity before the first."""
         return self._newest_s
 
+    def end_s(self) -> float:
+        """Time of the newest sample at the end of a recording, when those with the newest timestamp are spread, too."""
+        self.merge()
+        return float(self._spread_s[self._distinct][-1]) if len(self._raw_s) else -np.inf
+
     def append(self, rows: Rows, times_s: Times, first_s: float, newest_s: float) -> None:
-        """Add samples (n, C) between these times in any order; of equal timestamps the last to arrive is used."""
+        """Add samples (n, C) between these times in any order, unless they are a packet that arrived before."""
         self._newest_s = max(self._newest_s, newest_s)
-        if first_s <= self._consumed_s:
-            self._counts.late += int(np.count_nonzero(times_s <= self._consumed_s))
+        if len(times_s) > 1 and self._is_repeated(rows, times_s):
+            self._counts.duplicated += len(times_s)
+            return
         self._unmerged.append((rows, times_s))
         if len(self._unmerged) == MAX_UNMERGED_PUSHES:  # the stream may be waiting for a clock that stopped
             self.merge()
+
+    def _is_repeated(self, rows: Rows, times_s: Times) -> bool:
+        """Whether a packet of different samples with one timestamp is the same as an earlier one; remembers it."""
+        same_time = times_s[1:] == times_s[:-1]
+        if not (same_time.any() and (rows[1:][same_time] != rows[:-1][same_time]).any()):
+            return False  # the samples show by themselves whether they are repeated
+        for old_rows, old_times_s in self._packets:
+            if np.array_equal(times_s, old_times_s) and np.array_equal(rows, old_rows, equal_nan=True):
+                return True
+        self._packets.append((rows, times_s))
+        return False
 
     def merge(self) -> None:
         """Merge the buffered pushes into the sorted samples, all in one pass."""
@@ -72,35 +103,71 @@ class SensorBuffer:
         new_rows, new_times = zip(*self._unmerged, strict=True)
         self._unmerged = []
         new_values, new_valid = mask_unusable(concatenated(new_rows), self.spec)
-        if not all_true(new_valid):
-            in_time = np.concatenate(new_times) > self._consumed_s
-            self._counts.invalid += int(np.count_nonzero(in_time & ~new_valid))
-        times, valid = np.concatenate([self._times_s, *new_times]), np.concatenate([self._valid, new_valid])
-        values = np.concatenate([self._values, new_values])
-        if not (is_increasing(times) and all_true(valid[:-1])):
-            if (times[1:] < times[:-1]).any():
-                order = np.argsort(times, kind="stable")
-                times, valid, values = times[order], valid[order], values[order]
-            duplicated = valid[:-1] & (times[1:] == times[:-1])
-            self._counts.duplicated += int(np.count_nonzero(duplicated & (times[1:] > self._consumed_s)))
-            keep = np.append(valid[:-1] & ~duplicated, True)
-            times, valid, values = times[keep], valid[keep], values[keep]
-        # All but the newest are valid; the newest is kept even if invalid, since it marks the sensor's time.
-        self._times_s, self._valid, self._values = times, valid, values
+        known = len(self._raw_s)
+        self._raw_s = np.concatenate([self._raw_s, *new_times])
+        self._values = np.concatenate([self._values, new_values])
+        self._valid = np.concatenate([self._valid, new_valid])
+        self._late = np.concatenate([self._late, np.zeros(len(new_valid), bool)])
+        is_new = np.arange(len(self._raw_s)) >= known
+        if not is_increasing(self._raw_s):
+            order = np.argsort(self._raw_s, kind="stable")
+            longest = int(MAX_RUN_S * self.spec.rate_hz) + 1
+            excess = len(order) - int(self._raw_s[order].searchsorted(self._raw_s[order[-1]])) - longest
+            if excess > 0:
+                self._counts.duplicated += excess
+                order = order[:-excess]
+            self._keep(order)
+            is_new = is_new[order]
+        times_s = self._update()
+        late = is_new & (times_s <= self._consumed_s)
+        self._late |= late
+        self._counts.late += int(np.count_nonzero(late))
+        self._count()
+
+    def _keep(self, rows: NDArray[np.intp] | slice) -> None:
+        """Keep these rows of all samples."""
+        self._raw_s, self._values = self._raw_s[rows], self._values[rows]
+        self._valid, self._late = self._valid[rows], self._late[rows]
+
+    def _update(self) -> Times:
+        """Find the samples that count, `_times_s` and `_used`; the spread times of all (T,)."""
+        times_s, self._distinct = spread(self._raw_s, self._values, self.spec.rate_hz)
+        self._used = self._distinct & self._valid
+        self._spread_s = times_s
+        if all_true(self._used):
+            self._times_s, self._samples = times_s, self._values
+        else:
+            self._times_s, self._samples = times_s[self._used], self._values[self._used]
+        return times_s
+
+    def _unused(self) -> tuple[int, int]:
+        """Numbers of buffered samples that are duplicated and invalid, without those that were late."""
+        if all_true(self._used):
+            return 0, 0
+        return (
+            int(np.count_nonzero(~self._late & ~self._distinct)),
+            int(np.count_nonzero(~self._late & self._distinct & ~self._valid)),
+        )
+
+    def _count(self) -> None:
+        """Update the counts: whether a sample is duplicated depends on the others with its timestamp."""
+        duplicated, invalid = self._unused()
+        self._counts.duplicated += duplicated - self._counted[0]
+        self._counts.invalid += invalid - self._counted[1]
+        self._counted = duplicated, invalid
 
     def discard_from(self, from_s: float) -> None:
         """Discard the samples from this time on, whose timestamps turned out to be too late."""
         self.merge()
-        remaining = int(np.searchsorted(self._times_s, from_s))
+        remaining = int(np.searchsorted(self._raw_s, from_s))
+        rest = slice(remaining, None)
         self._counts.rejected += int(
-            np.count_nonzero(self._valid[remaining:] & (self._times_s[remaining:] > self._consumed_s))
+            np.count_nonzero(self._used[rest] & ~self._late[rest] & (self._spread_s[rest] > self._consumed_s))
         )
-        self._times_s, self._values, self._valid = (
-            self._times_s[:remaining],
-            self._values[:remaining],
-            self._valid[:remaining],
-        )
-        self._newest_s = float(self._times_s[-1]) if remaining else -np.inf
+        self._keep(slice(0, remaining))
+        self._update()
+        self._counted = self._unused()
+        self._newest_s = float(self._raw_s[-1]) if remaining else -np.inf
         self._final_step = -1
 
     def has_passed(self, step: int) -> bool:
@@ -117,13 +184,24 @@ class SensorBuffer:
         self.merge()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         complete_s = self._newest_s - self.reorder_s  # later samples before it would be too late
-        times_s = self._times_s[:-1]
-        if self.reorder_s:
-            times_s = times_s[times_s <= complete_s]
+        if self._gaps.is_held:  # every sample up to the frame has arrived
+            self._final_step = step
+            return True
+        times_s = self._certain_s(complete_s)
         since_s = times_s[-1] if len(times_s) else last_frame_s
         if complete_s - since_s > self.longest_gap_s or (len(times_s) and since_s >= last_frame_s):
             self._final_step = step
         return step <= self._final_step
+
+    def _certain_s(self, complete_s: float) -> Times:
+        """Times of the samples that no sample after `complete_s` can move: all before the newest timestamp."""
+        first = int(self._raw_s.searchsorted(self._raw_s[-1:])[0]) if len(self._raw_s) else 0
+        if self.reorder_s:
+            first = min(first, int(self._raw_s.searchsorted(complete_s, side="right")))
+            if 1 < first < len(self._raw_s) and self._raw_s[first - 1] == self._raw_s[first - 2]:
+                # The timestamp that ends this run may still change.
+                first = int(self._raw_s.searchsorted(self._raw_s[first - 1 : first])[0])
+        return self._times_s[: int(np.count_nonzero(self._used[:first]))]
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
         """Features (N, P, G, F) of the steps `first` to `end`, exclusive, and (N,) which of them are valid.
@@ -137,12 +215,12 @@ class SensorBuffer:
         self.merge()
         patch = self.spec.patch
         grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
-        values, times_s = self._values, self._times_s
-        if not self.is_final(end - 1):  # else a later valid sample exists or changes nothing
-            if len(times_s) and not self._valid[-1]:
-                values, times_s = values[:-1], times_s[:-1]
-            if now_s is not None and len(times_s) and now_s - times_s[-1] > self.longest_gap_s:
-                values, times_s = np.concatenate([values, np.zeros_like(values[:1])]), np.append(times_s, now_s)
+        values, times_s = self._samples, self._times_s
+        # A sensor that is silent, or sends invalid samples, has paused: the next sample comes after this time.
+        next_s = self._newest_s if self.is_final(end - 1) else now_s
+        least_s = 0.0 if next_s is self._newest_s else self.longest_gap_s
+        if next_s is not None and len(times_s) and next_s - times_s[-1] > least_s and not self._gaps.is_held:
+            values, times_s = np.concatenate([values, np.zeros_like(values[:1])]), np.append(times_s, next_s)
         frames, frame_valid = fill(values, times_s, grid_s, self._gaps)
         features, step_valid = prepare(
             frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._last_frame
@@ -156,7 +234,7 @@ class SensorBuffer:
         """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
         self.merge()
         start_s = step * self.spec.patch * self.frame_s
-        times_s = self._times_s[self._valid]
+        times_s = self._times_s
         if (times_s < start_s).any() and times_s[times_s < start_s][-1] + self.longest_gap_s >= start_s:
             return -np.inf
         later = times_s[times_s >= start_s]
@@ -170,7 +248,19 @@ class SensorBuffer:
         self._discard_before(step * self.spec.patch * self.frame_s)
 
     def _discard_before(self, before_s: float) -> None:
-        """Drop the samples that no frame after `before_s` needs: all but two before it."""
-        first = max(int(self._times_s.searchsorted(before_s, side="right")) - 2, 0)
-        self._times_s, self._values = self._times_s[first:], self._values[first:]
-        self._valid = self._valid[first:]
+        """Drop the samples that no frame after `before_s` needs: all but two valid ones before it."""
+        if not len(self._raw_s):
+            return
+        newest = int(self._raw_s.searchsorted(self._raw_s[-1:])[0])  # first of those with the newest timestamp
+        # Runs that end before keep their times whatever follows, so that single samples of them can be dropped.
+        over = int(self._spread_s.searchsorted(before_s, side="right"))
+        if over < len(self._raw_s):
+            over = int(self._raw_s.searchsorted(self._raw_s[over : over + 1])[0])
+        over = min(over, newest)
+        needed = np.flatnonzero(self._used[:over])[-2:]
+        if len(needed) == over:
+            return
+        self._raw_s = np.concatenate([self._spread_s[:over], self._raw_s[over:]])
+        self._keep(np.concatenate([needed, np.arange(over, len(self._raw_s))]))
+        self._update()
+        self._counted = self._unused()

@@ -38,7 +38,7 @@ def test_reordered_and_duplicated_samples_have_no_effect(
         (time_s + delay_s, name, index)
         for name, times in recording.times_s.items()
         for index, time_s in enumerate(times)
-        # Of equal timestamps the last to arrive is used, so these keep their order.
+        # Samples with equal timestamps are spread in order of arrival, so these keep their order.
         for delay_s in ([0.0] if (times == time_s).sum() > 1 else generator.uniform(0, reorder_s, 2))
     ]
     pushes = [
