@@ -1,5 +1,7 @@
 """The masked autoencoder: target and gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from bodies import CLASSES, SPECS, STEPS, windows
@@ -39,3 +41,19 @@ def test_every_parameter_of_the_autoencoder_gets_a_gradient(contrast: float):
     unused = heads if contrast else (*heads, "teacher.norm", "teacher.modality_norm")
     assert all(name.startswith(unused) for name in without), without
     assert any(name.startswith("teacher.norm") for name in without) == (contrast == 0)
+
+
+def test_lost_joint_is_no_target():
+    torch.manual_seed(0)
+    specs = (replace(SPECS[0], lost_joints=True),)
+    model = MaskedAutoencoder(Teacher(TeacherConfig(**PRESETS["tiny"]), specs, STEPS, CLASSES), STEPS, 16)
+    features, valid = windows(8)
+    tokens = {"skeleton": features["skeleton"].clone()}
+    tokens["skeleton"][:, :, :, 5] = 0
+    visible = visible_grids(tokens, specs, MaskingConfig(), torch.Generator().manual_seed(1))
+    shown = {"skeleton": valid["skeleton"]}
+    model([View(tokens, shown, visible)] * 2).backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+    by_joint = gradients["predict.skeleton.bias"].reshape(20, -1).abs().amax(1)
+    assert torch.nonzero(by_joint == 0).flatten().tolist() == [5]
+    assert gradients["teacher.tokens.skeleton.lost_group"].any()
