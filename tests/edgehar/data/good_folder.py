@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 SECONDS = 6.0
+GRAVITY_MPS2 = 9.81
 PEOPLE = ("ann", "bob", "cid", "dan")
 LABELS = ("walk", "rest")
 JOINTS = (
@@ -75,7 +76,7 @@ def _rotations(times_s: Doubles, person: int, strength: float) -> Doubles:
     return np.einsum("ijt,jkt->tik", about_x, about_z)
 
 
-def _inertial(times_s: Doubles, person: int, strength: float, gravity: float, rng: np.random.Generator) -> Doubles:
+def inertial(times_s: Doubles, person: int, strength: float, gravity: float, rng: np.random.Generator) -> Doubles:
     """(T, 6) acceleration and angular rate in rad/s of a sensor whose y axis points up."""
     step_s = 1e-4
     now, later = _rotations(times_s, person, strength), _rotations(times_s + step_s, person, strength)
@@ -108,8 +109,8 @@ def good_samples() -> dict[str, dict[str, Samples]]:
                 if sensor == "body":
                     values = _skeleton(times_s, person, strength, rng)
                 else:
-                    gravity = 9.81 if sensor == "watch" else 1.0
-                    values = _inertial(times_s, person, strength, gravity, rng)[:, : 6 if sensor == "watch" else 3]
+                    gravity = GRAVITY_MPS2 if sensor == "watch" else 1.0
+                    values = inertial(times_s, person, strength, gravity, rng)[:, : 6 if sensor == "watch" else 3]
                 sensors[sensor] = Samples(times_s, values.round(4))
             recordings[f"{name}_{label}"] = sensors
     return recordings

@@ -162,7 +162,7 @@ def held_values(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
     if spec.group < 2 or len(values) < 50:
         return []
     changed = np.flatnonzero((values[1:] != values[:-1]).any(1))
-    share = 1 - len(changed) / (len(values) - 1)
+    share = 1 - (len(changed) + 1) / len(values)
     if len(changed) < 3 or share < 0.45:
         return []
     # Rows of a sensor at rest repeat by chance, which gives many runs of one row.
