@@ -3,8 +3,9 @@
     python docs/examples/camera_stream.py film.mp4 --record film.json > film.jsonl
     python docs/examples/camera_stream.py 0 | edgehar run runs/mine/package --stdin
 
-Needs an environment of its own (about 600 MB; MediaPipe 0.10.14 and 0.10.21 bring the model in the wheel, later ones do
-not): `python -m venv camera; camera/bin/pip install mediapipe==0.10.14 'numpy<2'`. edgehar need not be installed there.
+Needs an environment of its own, 980 MB, without edgehar:
+`python -m venv camera; camera/bin/pip install mediapipe==0.10.14 'numpy<2'`. MediaPipe 0.10.14 and 0.10.21 bring the
+model in their wheels, 1.x does not.
 
 Each frame is one line: 35 joints x 3 in metres from the middle of the hips, y up; null where a joint is not seen.
 --record also writes the keypoints to a file for `edgehar data import`, from which a package is trained that reads these

@@ -241,8 +241,11 @@ def read_logs(
 ) -> list[Take]:
     """The recordings of tables; files of one recording are joined, and what cannot be read is remarked and left out."""
     groups: dict[PurePosixPath, list[list[Take]]] = {}
-    for file in files:
-        place = _place(file, pattern)
+    places = {file: _place(file, pattern) for file in files}
+    of_one_recording = {place.key for file, place in places.items() if place and place.key == file.shown.parent}
+    for file, place in places.items():
+        if place is not None and not place.own_file and file.shown.parent in of_one_recording - {place.key}:
+            place = _Place(file.shown.parent, columns.identifier(file.shown.stem), True)
         if place is None or place.sensor.endswith("_uncalibrated"):
             why = "no samples of a sensor" if place is None else "values before calibration"
             remarks.add(str(file.shown), f"not imported: {why}")

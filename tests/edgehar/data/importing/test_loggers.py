@@ -19,6 +19,9 @@ def test_sensor_logger_folder_has_axes_in_order_and_one_zero(imported: Importer)
         "ann_walk_1-2024-05-01_08-00-00/Gyroscope.csv": sensor_logger(late_s + 0.51, gyroscope),
         "ann_walk_1-2024-05-01_08-00-00/HeartRate.csv": "time,seconds_elapsed,bpm\n" + "".join(
             f"{START_NS + n * 10**9},{n}.01,{60 + n}\n" for n in range(5)),
+        "ann_walk_1-2024-05-01_08-00-00/WristMotion.csv": csv_text(
+            "seconds_elapsed,rotationRateX,rotationRateY,rotationRateZ,gravityX,gravityY,gravityZ,quaternionW",
+            list(late_s + 0.51), np.hstack([gyroscope, gyroscope + 1, gyroscope[:, :1]])),
         "ann_walk_1-2024-05-01_08-00-00/Metadata.csv": "version,device name\n3,iPhone\n",
     }, "--names", "{subject}_{label}_{trial}")  # fmt: skip
     (clip,) = found.dataset.clips
@@ -28,11 +31,14 @@ def test_sensor_logger_folder_has_axes_in_order_and_one_zero(imported: Importer)
     np.testing.assert_allclose(clip.times_s["accelerometer"], TIMES_S, atol=1e-8)
     np.testing.assert_allclose(clip.times_s["gyroscope"], late_s + 0.5, atol=1e-8)
     np.testing.assert_allclose(clip.signals["heart_rate"][:, 0], 60 + np.arange(5))
+    np.testing.assert_allclose(clip.signals["wrist_motion_gravity"], gyroscope + 1, atol=1e-4)
     specs = {spec.name: spec for spec in found.dataset.info.modalities}
     assert {name: (spec.rate_hz, spec.unit, spec.columns) for name, spec in specs.items()} == {
         "accelerometer": (50, "m/s2", ("x", "y", "z")),
         "gyroscope": (20, "rad/s", ("x", "y", "z")),
         "heart_rate": (1, "1/min", ("bpm",)),
+        "wrist_motion_gyroscope": (20, "unknown", ("x", "y", "z")),
+        "wrist_motion_gravity": (20, "unknown", ("x", "y", "z")),
     }
     assert "Metadata.csv: not imported" in found.printed
 
@@ -105,3 +111,17 @@ def test_pslab_has_a_line_before_its_header_and_milliseconds_since_1970(imported
     np.testing.assert_allclose(found.clip("r1").signals["sensor"], VALUES, atol=1e-4)
     np.testing.assert_allclose(found.clip("r1").times_s["sensor"], TIMES_S, atol=1e-6)
     assert "'Timestamp' read as ms since 1970" in found.printed
+
+
+def test_phyphox_archive_is_a_recording(imported: Importer) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("Raw Data.csv", LOGGERS["phyphox"][0])
+        archive.writestr("meta/device.csv", "property,value\nversion,1.1\n")
+        archive.writestr(
+            "meta/time.csv", '"event","experiment time","system time"\n"START",0,1714550400.1\n"PAUSE",4,1714550404.1\n'
+        )
+    found = imported({"ann_walk_1.zip": packed.getvalue()}, "--names", "{subject}_{label}_{trial}")
+    (clip,) = found.dataset.clips
+    assert (clip.name, clip.subject) == ("ann_walk_1", "ann")
+    np.testing.assert_allclose(clip.signals["accelerometer"], VALUES, atol=1e-4)
