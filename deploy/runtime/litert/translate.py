@@ -126,7 +126,7 @@ class LiteRTTranslator:
         return {*inner, name}
 
     def _sign(self, node: Node) -> set[str]:
-        """Translate Cast(absolute values > 0), as of lost joints; returns the nodes' outputs, empty if there is none."""
+        """Translate Cast(absolute values > 0), as of lost joints; returns the outputs, empty if there is none."""
         if node.op_type != "Greater" or self._number_or_name(node.inputs[1]) != 0:
             return set()
         consumers, source = self._consumers[node.outputs[0]], node.inputs[0]
