@@ -23,7 +23,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     """Sensors, labels, subjects and durations as values for JSON."""
     info = dataset.info
     durations_s = [duration_s(clip, info.modalities, info.window.kind) for clip in dataset.clips]
-    recordings = [_recorded(clip, info.modalities) for clip in dataset.clips]
+    recordings = [_recorded(clip) for clip in dataset.clips]
     usable = usable_steps(dataset)
     drifts_ppm = drift_ppm(info.modalities, recordings)
     sensors: list[dict[str, Any]] = []
@@ -82,17 +82,12 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _recorded(clip: Clip, specs: Sequence[ModalitySpec]) -> dict[str, Recorded]:
-    """The sensors' samples of a clip, named by the recording; without timestamps that only count at rate_hz."""
-    sensors: dict[str, Recorded] = {}
-    for spec in specs:
-        if spec.name in clip.signals:
-            values, times_s = clip.signals[spec.name], clip.times_s.get(spec.name)
-            if times_s is not None and np.array_equal(times_s, np.arange(len(values)) / spec.rate_hz):
-                times_s = None
-            valid = clip.valid[spec.name]
-            sensors[spec.name] = Recorded(clip.name, clip.name, clip.subject, clip.label, values, valid, times_s)
-    return sensors
+def _recorded(clip: Clip) -> dict[str, Recorded]:
+    """The sensors' samples of a clip, named by the recording."""
+    return {
+        name: Recorded(clip.name, clip.name, clip.subject, clip.label, values, clip.valid[name], clip.times_s.get(name))
+        for name, values in clip.signals.items()
+    }
 
 
 def _true_rate_hz(recorded: Sequence[Recorded]) -> float | None:

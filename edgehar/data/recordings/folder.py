@@ -15,7 +15,7 @@ from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.header import FORMAT, FORMAT_VERSION, HEADER_NAME, KINDS
 from edgehar.data.recordings.header_row import TIME_COLUMN, VALID_COLUMN
 from edgehar.data.recordings.index import INDEX_COLUMNS, INDEX_NAME, SEGMENT_COLUMNS, SEGMENTS_FOLDER, name_problem
-from edgehar.data.recordings.problem import condensed, errors
+from edgehar.data.recordings.problem import errors
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_folder
 from edgehar.signals.clip import Clip, Dataset
@@ -37,9 +37,8 @@ def load(root: Path, report: Callable[[str], None] | None = None) -> Dataset:
         more = f" (and {len(found) - 1:,} more; list them with: edgehar data check {root})" if len(found) > 1 else ""
         raise DataError(f"{found[0]}{more}")
     if problems and report is not None:
-        lines = condensed(problems)
-        first = lines[0] if len(lines) == 1 else f"{len(problems):,} warnings, the first: {lines[0]}"
-        report(f"{first}; list them with: edgehar data check {root}")
+        more = f" (and {len(problems) - 1:,} more; list them with: edgehar data check {root})"
+        report(f"{problems[0]}{more if len(problems) > 1 else ''}")
     return dataset
 
 

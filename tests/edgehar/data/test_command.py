@@ -54,7 +54,7 @@ def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert lines[1] == "window: sliding, 4 steps of 0.1 s, hop 1"
     assert lines[2].startswith("duration: 1.90 to 1.90 s, median 1.90 s, 0.1 min")
     watch = next(line for line in lines if line.startswith("  watch  "))
-    assert watch.split() == ["watch", "3", "g", "10", "-", "1", "1", "20", "25.00%", "47.37%"]
+    assert watch.split() == ["watch", "3", "g", "10", "10", "1", "1", "20", "25.00%", "47.37%"]
     # Of 2 x 19 steps, half have no watch; all but the first of the marked ones are near a valid sample.
     assert "  watch: steps that training cannot use: absent 50.00%, marked invalid 2.63%" in lines
     assert "  walk            1      1.5  78.9%       1" in lines

@@ -256,8 +256,10 @@ def test_a_skeleton_with_other_joints(tmp_path: Path) -> None:
 def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     text = (Path(__file__).parents[4] / "docs" / "own-data.md").read_text(encoding="utf-8")
     header = next(block for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "edgehar-recordings" in block)
-    tables = next(block for block in re.findall(r"```csv\n(.*?)```", text, re.DOTALL) if "recording,subject" in block)
-    index, watch, segments = (table + "\n" for table in tables.strip().split("\n\n"))
+    tables = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    index, watch, segments = (
+        next(table for table in tables if table.startswith(first)) for first in ("recording,", "time_s,", "start_s,")
+    )
     (tmp_path / "recordings.json").write_text(header)
     (tmp_path / "index.csv").write_text(index)
     rows = watch + "".join(f"{row / 20:.2f},0.2,9.7,0.2,0.01,0.01,0\n" for row in range(2, 50))  # the rest of it
