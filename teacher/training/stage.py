@@ -176,7 +176,10 @@ def inherit_data_options(options: DataOptions, before: dict[str, Any]) -> DataOp
 
 def _described(info: DatasetInfo) -> tuple[list[str], list[str]]:
     """Activities and sensors as shown in messages."""
-    return list(info.labels), [f"{spec.name} ({spec.channels} x {spec.rate_hz:g} Hz)" for spec in info.modalities]
+    return list(info.labels), [
+        f"{spec.name} ({spec.channels} x {spec.rate_hz:g} Hz{', joints may be lost' * spec.lost_joints})"
+        for spec in info.modalities
+    ]
 
 
 def _check_split(before: dict[str, Any], split: Split) -> None:
