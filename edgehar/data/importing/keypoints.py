@@ -25,6 +25,7 @@ PEOPLE_KEYS = (
 """Keys of a frame's people, the preferred ones first."""
 NUMBER_KEYS = ("idx", "track_id", "person_id", "instance_id")
 CONFIDENCE_KEYS = ("keypoint_scores", "keypoints_score", "scores", "visibility", "confidence")
+MAX_FRAMES = 10**9
 FRAMES_KEYS = ("frames", "instance_info", "annotations", "results", "data")
 
 
@@ -107,12 +108,11 @@ def _people(frame: dict[str, Any]) -> list[Person]:
 
 def _digits(value: object) -> int:
     """A frame's number from 12, "12" or "video_0012.jpg"."""
-    if isinstance(value, int):
-        return value
     found = re.findall(r"\d+", str(value).rpartition(".")[0] or str(value))
-    if not found:
-        raise DataError(f"frame {value!r} has no number; left out")
-    return int(found[-1])
+    number = value if isinstance(value, int) else int(found[-1]) if found else -1
+    if not 0 <= number < MAX_FRAMES:
+        raise DataError(f"frame {value!r}; expected a number from 0; left out")
+    return number
 
 
 def _grouped(entries: list[Any]) -> list[tuple[int | None, float | None, list[Person]]]:
