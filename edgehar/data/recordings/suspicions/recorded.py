@@ -47,12 +47,7 @@ class Recorded:
             starts = np.linspace(0, len(values) - BLOCK_ROWS, MAX_ROWS // BLOCK_ROWS).astype(np.intp)
             rows = (starts[:, None] + np.arange(BLOCK_ROWS)).reshape(-1)
             values, valid = values[rows], valid[rows]
-        return values[valid]
-
-    @cached_property
-    def ordered(self) -> Floats:
-        """Each channel of `blocks` in ascending order: (N, C)."""
-        return np.sort(self.blocks, axis=0)
+        return values if valid.all() else values[valid]  # no copy of a short recording
 
     @cached_property
     def true_rate_hz(self) -> float | None:

@@ -43,7 +43,7 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
     used = [each for each in recorded if len(each.blocks) >= MIN_SAMPLES]
     if not used:
         return []
-    constant = np.array([each.ordered[0] == each.ordered[-1] for each in used])  # (recordings, C)
+    constant = np.array([(each.blocks == each.blocks[0]).all(axis=0) for each in used])  # (recordings, C)
     level = np.array([each.blocks[0] for each in used])
     never = constant.all(0) & (level == level[0]).all(0)
     if spec.is_skeleton:  # all joints may be relative to the root
@@ -74,7 +74,7 @@ def rails(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
     values = recorded.blocks
     if spec.is_skeleton or spec.group < 2 or len(values) < MIN_SAMPLES:
         return []
-    ordered, count = recorded.ordered, len(values)
+    ordered, count = np.sort(values, axis=0), len(values)
     cut: list[int] = []
     limits: set[float] = set()
     for row, limit in ((count - 1, ordered[-1]), (0, ordered[0])):
@@ -98,13 +98,15 @@ def rails(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
 
 def outlying_codes(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
     """One value far outside all others that occurs several times, such as -999 for a lost sample."""
-    if len(recorded.blocks) < MIN_SAMPLES:
+    values = recorded.blocks
+    if len(values) < MIN_SAMPLES:
         return []
+    ordered = np.sort(values, axis=0)
     with np.errstate(over="ignore"):
-        wide = recorded.ordered[-1].astype(np.float64) - recorded.ordered[0]
-    usual = _inner_range(recorded.ordered)
+        wide = ordered[-1].astype(np.float64) - ordered[0]
+    usual = _inner_range(ordered)
     for channel in np.flatnonzero((wide > 3 * usual) & (usual > 0)).tolist():
-        signal = recorded.blocks[:, channel].astype(np.float64)
+        signal = values[:, channel].astype(np.float64)
         signal = signal[np.isfinite(signal)]
         distance = np.abs(signal - median(signal.tolist()))
         farthest = float(distance.max(initial=0.0))
