@@ -40,7 +40,11 @@ class AugmentConfig(Options):
     )
     noise: float = option(0.05, "standard deviation of additive noise, relative to a feature's scale", at_least=0)
     lost_joint: float = option(
-        0.05, "probability of dropping a joint or triaxial sensor for a window", at_least=0, below=1
+        0.05,
+        "probability of dropping a joint or triaxial sensor for a window; up to 8 times as high, differently for each "
+        "window, where lost_joints is set",
+        at_least=0,
+        below=1,
     )
     lost_step: float = option(0.05, "probability of dropping a step of a modality", at_least=0, below=1)
     lost_modality: float = option(
