@@ -9,16 +9,30 @@ TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than
 
 if TYPE_CHECKING:
     from edgehar.deploy.recognizer import Recognizer, load
+    from edgehar.deploy.stream.people import PeopleStreams, PersonResult
     from edgehar.deploy.stream.recognizer import StreamRecognizer
     from edgehar.deploy.stream.segments import Activity, Segmenter
     from edgehar.signals.clip import Prediction
 
-__all__ = ["Activity", "Prediction", "Recognizer", "Segmenter", "StreamRecognizer", "__version__", "errors", "load"]
+__all__ = [
+    "Activity",
+    "PeopleStreams",
+    "PersonResult",
+    "Prediction",
+    "Recognizer",
+    "Segmenter",
+    "StreamRecognizer",
+    "__version__",
+    "errors",
+    "load",
+]
 
 __version__ = "0.2.0"
 
 _MODULE_OF = {
     "Activity": "edgehar.deploy.stream.segments",
+    "PeopleStreams": "edgehar.deploy.stream.people",
+    "PersonResult": "edgehar.deploy.stream.people",
     "Prediction": "edgehar.signals.clip",
     "Recognizer": "edgehar.deploy.recognizer",
     "Segmenter": "edgehar.deploy.stream.segments",

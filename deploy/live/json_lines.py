@@ -4,17 +4,21 @@ import codecs
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from edgehar.deploy.live.network import MAX_LOG_CHARACTERS, log
-from edgehar.deploy.stream.recognizer import StreamRecognizer
+from edgehar.deploy.live.remarks import Remarks
+from edgehar.deploy.stream.people import PeopleStreams, PersonResult, check_person
 from edgehar.deploy.stream.segments import Activity
 from edgehar.errors import ConfigError, DataError
 from edgehar.files.strict_json import single
 from edgehar.signals.clip import Prediction
 
 KEYS = {"modality", "time_s", "samples"}
+PERSON = "person"
+"""Optional key of a line of samples, and of the lines that answer it."""
 MAX_LINE_BYTES = 2**20
 """Longest input line, many times ten seconds of a skeleton; bounds memory on the board."""
 
@@ -27,24 +31,32 @@ class StreamMessage:
         origin: source and line number, for messages.
         line: the bytes without the line feed.
         arrived_s: time of arrival, as `time.monotonic`.
+        person: whose samples the source says they are, or None.
     """
 
     origin: str
     line: bytes
     arrived_s: float = field(default_factory=time.monotonic)
+    person: str | None = None
 
 
-def prediction_line(prediction: Prediction, labels: tuple[str, ...]) -> str:
+def _named(person: str | None, entry: dict[str, Any]) -> str:
+    """Format an answer as one line of JSON, with the person if there is one."""
+    return json.dumps(entry if person is None else {PERSON: person, **entry})
+
+
+def prediction_line(prediction: Prediction, labels: tuple[str, ...], person: str | None = None) -> str:
     """Format a prediction as one line of JSON."""
     probabilities = [round(float(value), 6) for value in prediction.probabilities]
-    return json.dumps(
+    return _named(
+        person,
         {
             "start_s": round(prediction.start_s, 6),
             "end_s": round(prediction.end_s, 6),
             "label": prediction.label,
             "score": round(prediction.score, 6),
             "probabilities": dict(zip(labels, probabilities, strict=True)),
-        }
+        },
     )
 
 
@@ -70,15 +82,16 @@ def complete_lines(rest: bytearray, chunk: bytes) -> Iterator[bytes]:
     rest += tail[: MAX_LINE_BYTES + 1 - len(rest)]
 
 
-def activity_line(activity: Activity) -> str:
+def activity_line(activity: Activity, person: str | None = None) -> str:
     """Format an activity as one line of JSON."""
-    return json.dumps(
+    return _named(
+        person,
         {
             "start_s": round(activity.start_s, 6),
             "end_s": round(activity.end_s, 6),
             "activity": activity.label,
             "score": round(activity.score, 6),
-        }
+        },
     )
 
 
@@ -92,56 +105,66 @@ def _reject_booleans(value: Any) -> None:
             _reject_booleans(one)
 
 
-def push_line(stream: StreamRecognizer, line: bytes) -> list[Prediction]:
-    """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a stream.
+def push_line(people: PeopleStreams, message: StreamMessage) -> list[PersonResult]:
+    """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a person's stream.
 
-    A sample with NaN or null is missing. Empty lines and UTF-8 byte order marks are skipped.
+    The key "person" is optional. A sample with NaN or null is missing. Empty lines and UTF-8 byte order marks are
+    skipped.
 
     Raises:
         DataError: the line has another form or the stream rejects it; the stream is then unchanged.
     """
+    line = message.line
     if len(line) > MAX_LINE_BYTES:
         raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples per line; split the line")
     line = line.removeprefix(codecs.BOM_UTF8)
     if not line.strip():
         return []
     try:
-        entry: Any = json.loads(line.decode(), object_pairs_hook=single)
+        found: Any = json.loads(line.decode(), object_pairs_hook=single)
         if b"true" in line or b"false" in line:  # numpy would convert them to 1 and 0
-            _reject_booleans(entry)
+            _reject_booleans(found)
     except (ValueError, RecursionError) as problem:
         raise DataError(f"not JSON ({problem}); expected one JSON object per line") from None
-    if not isinstance(entry, dict) or set(cast("dict[str, Any]", entry)) != KEYS:
-        raise DataError('expected {"modality": NAME, "time_s": seconds, "samples": [[...], ...]} and no other key')
-    message = cast("dict[str, Any]", entry)
-    if not isinstance(message["modality"], str):
-        raise DataError(f"modality is {message['modality']!r}; expected its name")
-    return stream.push(message["modality"], message["samples"], message["time_s"])
+    entry = cast("dict[str, Any]", found)
+    if not isinstance(found, dict) or set(entry) - {PERSON} != KEYS:
+        raise DataError(
+            'expected {"modality": NAME, "time_s": seconds, "samples": [[...], ...]}, optionally "person": NAME, and '
+            "no other key"
+        )
+    if not isinstance(entry["modality"], str):
+        raise DataError(f"modality is {entry['modality']!r}; expected its name")
+    person = check_person(entry[PERSON]) if PERSON in entry else message.person
+    if message.person not in (None, person):
+        raise DataError(f"person is {person!r}, the topic says {message.person!r}; expected one of them")
+    return people.push(person, entry["modality"], entry["samples"], entry["time_s"], message.arrived_s)
 
 
-def stream_predictions(
-    stream: StreamRecognizer, messages: Iterable[StreamMessage], skip_bad: bool
-) -> Iterator[tuple[Prediction, float]]:
-    """Predictions of a stream of lines, each with the arrival time of the line that completed it.
+def stream_results(
+    people: PeopleStreams, messages: Iterable[StreamMessage], skip_bad: bool
+) -> Iterator[tuple[PersonResult, float]]:
+    """Results of a stream of lines, each with the arrival time of the line that completed it.
 
     Args:
-        stream: the recogniser.
+        people: the recognisers.
         messages: the lines.
-        skip_bad: log and skip an invalid line rather than raise DataError.
+        skip_bad: log and skip invalid lines rather than raise DataError; of each cause the first, then their number.
     """
-    for message in messages:
-        try:
-            predictions = push_line(stream, message.line)
-        except (DataError, ConfigError) as problem:
-            reason = " ".join(f"{message.origin}: {problem}".split())
-            if not skip_bad:
-                raise DataError(reason[:MAX_LOG_CHARACTERS]) from None
-            log(f"{reason[: MAX_LOG_CHARACTERS - 40]}; skipped")
-            continue
-        for warning in stream.take_warnings():
-            log(warning)
-        for prediction in predictions:
-            yield prediction, message.arrived_s
+    remarks = Remarks()
+    with closing(remarks):
+        for message in messages:
+            try:
+                results = push_line(people, message)
+            except (DataError, ConfigError) as problem:
+                reason = " ".join(str(problem).split())
+                if not skip_bad:
+                    raise DataError(f"{message.origin}: {reason}"[:MAX_LOG_CHARACTERS]) from None
+                remarks.add(message.origin, f"{reason[: MAX_LOG_CHARACTERS - 60 - len(message.origin)]}; skipped")
+                continue
+            for warning in people.take_warnings():
+                log(warning)
+            for result in results:
+                yield result, message.arrived_s
     ended_s = time.monotonic()
-    for prediction in stream.flush():
-        yield prediction, ended_s
+    for result in people.flush():
+        yield result, ended_s

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
 PASSWORD_VARIABLE = "EDGEHAR_MQTT_PASSWORD"
+PERSON_LEVEL = "{person}"
+"""Level of a topic that names the person; subscribed to as +."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEP_ALIVE_S = 30
 MAX_RECONNECT_DELAY_S = 30
@@ -32,12 +34,29 @@ TEMPORARY_REFUSALS = ("Server unavailable", "Server busy")
 
 @dataclass(frozen=True)
 class MqttUrl:
-    """A topic of a broker, mqtt://[user@]host[:port]/topic; mqtts is the same over TLS."""
+    """A topic of a broker, mqtt://[user@]host[:port]/topic; mqtts is the same over TLS.
+
+    Attributes:
+        address: the broker.
+        topic: as given, with wildcards and PERSON_LEVEL.
+        user: the user, or None.
+        tls: whether the connection is encrypted.
+    """
 
     address: Address
     topic: str
     user: str | None
     tls: bool
+
+    @property
+    def subscription(self) -> str:
+        """The topic to subscribe to."""
+        return "/".join("+" if level == PERSON_LEVEL else level for level in self.topic.split("/"))
+
+    def person(self, topic: str) -> str | None:
+        """The person that the topic of a message names, or None."""
+        levels = self.topic.split("/")
+        return topic.split("/")[levels.index(PERSON_LEVEL)] if PERSON_LEVEL in levels else None
 
     def __str__(self) -> str:
         """The URL."""
@@ -63,12 +82,17 @@ def parse_url(text: str, wildcards: bool = False) -> MqttUrl:
             f"user name alone; put the password into the environment variable {PASSWORD_VARIABLE}"
         )
     levels = topic.split("/")
-    has_wildcards = any("+" in level or "#" in level for level in levels)
-    well_formed = all(level in ("+", "#") or not set("+#") & set(level) for level in levels) and "#" not in levels[:-1]
+    has_wildcards = any(set("+#{}") & set(level) for level in levels)
+    well_formed = all(level in ("+", "#", PERSON_LEVEL) or not set("+#{}") & set(level) for level in levels)
+    well_formed = well_formed and "#" not in levels[:-1] and levels.count(PERSON_LEVEL) <= 1
     if not topic or "\0" in topic or len(topic.encode()) > 65535 or (has_wildcards and not (wildcards and well_formed)):
         raise ConfigError(
             f"{text!r}: topic {topic!r}; expected a topic such as edgehar/samples"
-            + ("; + matches one level, # at the end all further levels" if wildcards else " without + and #")
+            + (
+                "; + matches one level, {person} one that names the person, # at the end all further levels"
+                if wildcards
+                else " without + and #"
+            )
         )
     return MqttUrl(parse_address(host, PORTS[scheme]), topic, user if at else None, scheme == "mqtts")
 
@@ -158,7 +182,7 @@ def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
     last_reason, refused = "", threading.Event()
 
     def on_connected() -> None:
-        broker.client.subscribe(url.topic, qos=1)
+        broker.client.subscribe(url.subscription, qos=1)
 
     def on_disconnected(reason: str) -> None:
         nonlocal last_reason
@@ -190,12 +214,13 @@ def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
             if message is None:
                 return
             origin = f"{message.topic} message {number}"
-            payload = bytes(message.payload)
+            payload, person = bytes(message.payload), url.person(message.topic)
             if len(payload) > MAX_LINE_BYTES:
-                yield StreamMessage(origin, payload[: MAX_LINE_BYTES + 1])  # rejected as too long, whatever the content
+                # Rejected as too long, whatever the content.
+                yield StreamMessage(origin, payload[: MAX_LINE_BYTES + 1], person=person)
                 continue
             for line_number, line in enumerate(payload.split(b"\n"), 1):
-                yield StreamMessage(f"{origin} line {line_number}", line)
+                yield StreamMessage(f"{origin} line {line_number}", line, person=person)
     finally:
         stop.set()  # releases a callback that waits for the queue
         broker.close()

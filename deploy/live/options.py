@@ -6,6 +6,7 @@ from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, group, option, positional
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.stream.options import StreamOptions
+from edgehar.deploy.stream.people import MAX_PEOPLE, TIMEOUT_S
 from edgehar.errors import ConfigError
 
 STREAMS = ("stdin", "listen", "connect", "mqtt", "replay")
@@ -24,7 +25,9 @@ class SourceOptions(Options):
     listen: str | None = option(None, "stream of JSON lines from programs that connect to HOST:PORT")
     connect: str | None = option(None, "stream of JSON lines from the server at HOST:PORT")
     mqtt: str | None = option(
-        None, "stream of JSON lines from mqtt://[user@]host[:port]/topic; mqtts:// for TLS; wildcards + and #"
+        None,
+        "stream of JSON lines from mqtt://[user@]host[:port]/topic; mqtts:// for TLS; wildcards + and #, "
+        "{person} for a level that names the person",
     )
     replay: str | None = option(None, "stream replayed from a data set, given by name or folder; with --clip")
     root: str | None = option(None, "folder with the recordings of a named data set")
@@ -71,6 +74,8 @@ class LiveOptions(StreamOptions):
     skip_bad: bool | None = option(
         None, "log and skip invalid lines; else they end the run with exit code 2; default: skip for network sources"
     )
+    max_people: int = option(MAX_PEOPLE, "most people at one time whose names lines carry", at_least=1)
+    person_timeout_s: float = option(TIMEOUT_S, "seconds without lines after which a person's stream ends", above=0)
     live: bool = option(False, "show the newest prediction on one line of the terminal")
 
 

@@ -6,29 +6,32 @@
     edgehar run PACKAGE --listen 127.0.0.1:7000 --to predictions.jsonl --live
 
 The .csv and .npy files are described in docs/own-data.md. A line of a stream is
-{"modality": "inertial", "time_s": 1.23, "samples": [[...]]}; several samples have a list of times.
+{"modality": "inertial", "time_s": 1.23, "samples": [[...]]}; several samples have a list of times, and "person" may say
+whose they are.
 All sources and sinks, each with a command: docs/board-inputs.md.
 """
 
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from functools import partial
 
 from edgehar.command_line import Parser
 from edgehar.deploy.live import mqtt, sources
 from edgehar.deploy.live.inbox import Inbox, MessageSource, stop_on_signals
-from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_predictions
+from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_results
 from edgehar.deploy.live.network import log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
 from edgehar.deploy.live.recording_input import load_clip, predict_files
 from edgehar.deploy.live.sinks import STDOUT, open_sinks
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
+from edgehar.deploy.stream.people import PeopleStreams, PersonResult
 from edgehar.deploy.stream.recognizer import StreamRecognizer
 from edgehar.deploy.stream.sample_counts import brief_summary, summary
-from edgehar.deploy.stream.segments import Activity, Segmenter
+from edgehar.deploy.stream.segments import Segmenter
 from edgehar.entry import discard_stdout
 from edgehar.errors import ConfigError, DataError
 
@@ -77,33 +80,42 @@ def run_stream(
     """
     options = config.stream
     source, modalities = open_source(config.source, recognizer, options.modalities)
-    stream = StreamRecognizer(
-        recognizer, modalities, options.smoothing, options.margin, options.lateness_s, options.reorder_s
+    people = PeopleStreams(
+        lambda: StreamRecognizer(
+            recognizer, modalities, options.smoothing, options.margin, options.lateness_s, options.reorder_s
+        ),
+        None if options.activities is None else lambda: Segmenter(options.activities or 0.0),
+        options.max_people,
+        options.person_timeout_s,
     )
-    segmenter = None if options.activities is None else Segmenter(options.activities)
     skip_bad = config.source.source in NETWORK_SOURCES if options.skip_bad is None else options.skip_bad
     count = 0
-    with Inbox(source) as inbox, stop_on_signals(inbox.stop):
-        messages = inbox.messages(idle=None if view is None else view.draw)
-        if view is not None:
-            messages = view.watch(messages, lambda: brief_summary(stream.counts))
-        for prediction, arrived_s in stream_predictions(stream, messages, skip_bad):
+
+    def show(result: PersonResult, arrived_s: float) -> None:
+        nonlocal count
+        for prediction in result.predictions:
             count += 1
-            if segmenter is None:
-                write(prediction_line(prediction, recognizer.manifest.labels))
-            else:
-                write_activities(segmenter.push([prediction]), write)
+            if options.activities is None:
+                write(prediction_line(prediction, recognizer.manifest.labels, result.person))
             if view is not None:
-                view.show(prediction, arrived_s)
-    if segmenter is not None:
-        write_activities(segmenter.flush(), write)
-    return summary(stream.counts, count, recognizer.manifest.window.length_s)
+                view.show(prediction, arrived_s, result.person)
+        for activity in result.activities:
+            write(activity_line(activity, result.person))
 
+    def on_idle() -> None:
+        for result in people.expire(time.monotonic()):
+            show(result, time.monotonic())
+        if view is not None:
+            view.draw()
 
-def write_activities(activities: Iterable[Activity], write: Callable[[str], None]) -> None:
-    """Write one line for each activity."""
-    for activity in activities:
-        write(activity_line(activity))
+    with Inbox(source) as inbox, stop_on_signals(inbox.stop):
+        messages = inbox.messages(on_idle)
+        if view is not None:
+            messages = view.watch(messages, lambda: brief_summary(people.counts))
+        for result, arrived_s in stream_results(people, messages, skip_bad):
+            show(result, arrived_s)
+    lines = summary(people.counts, count, recognizer.manifest.window.length_s)
+    return [f"{people.known} people", *lines] if people.known else lines
 
 
 class LineCounter:

@@ -14,6 +14,9 @@ REDRAW_S = 0.1
 RATE_S = 5.0
 """Interval over which hops per second are measured."""
 SILENT_S = 2.0
+MAX_STARTS = 256
+"""People whose start is remembered."""
+MAX_PERSON_COLUMNS = 12
 LONGEST_BAR = 30
 SHORTEST_BAR = 5
 
@@ -72,7 +75,8 @@ class LiveView:
         except UnicodeEncodeError:
             self._blocks = "#."
         self._newest: Prediction | None = None
-        self._start_s = 0.0  # start of the stream
+        self._person: str | None = None
+        self._starts_s = dict[str | None, float]()  # person -> start of the stream
         self._latency_s = 0.0
         self._shown_s = self._drawn_s = -float("inf")
         self._hops_s: deque[float] = deque(maxlen=10_000)
@@ -85,11 +89,14 @@ class LiveView:
             yield message
             self.draw()
 
-    def show(self, prediction: Prediction, arrived_s: float) -> None:
+    def show(self, prediction: Prediction, arrived_s: float, person: str | None = None) -> None:
         """Show a prediction, given the arrival time of the line that completed it; drawn every REDRAW_S at most."""
         self._shown_s = time.monotonic()
-        if self._newest is None or prediction.start_s < self._start_s:
-            self._start_s = prediction.start_s
+        start_s = min(self._starts_s.pop(person, prediction.start_s), prediction.start_s)
+        self._starts_s[person] = start_s
+        if len(self._starts_s) > MAX_STARTS:
+            del self._starts_s[next(iter(self._starts_s))]
+        self._person = person
         self._newest, self._latency_s = prediction, self._shown_s - arrived_s
         self._hops_s.append(self._shown_s)
         self.draw()
@@ -109,14 +116,15 @@ class LiveView:
         if now_s - self._shown_s > SILENT_S:
             rate = f"silent {now_s - self._shown_s:5.0f} s  {self._status()}"
         details = (
-            f"{self._newest.score:4.2f}  {self._newest.end_s - self._start_s:8.1f} s  {rate}  "
+            f"{self._newest.score:4.2f}  {self._newest.end_s - self._starts_s[self._person]:8.1f} s  {rate}  "
             f"{1e3 * self._latency_s:7.1f} ms"
         )
-        label = "".join(char if char.isprintable() else "?" for char in self._newest.label)
+        label = self._newest.label if self._person is None else f"{self._person}: {self._newest.label}"
+        label = "".join(char if char.isprintable() else "?" for char in label)
         label = label.encode(self._encoding, "replace").decode(self._encoding)
-        line = view_line(
-            fit_width(label, self._label_columns), self._newest.score, details, self._columns() - 1, self._blocks
-        )
+        columns = self._label_columns + (MAX_PERSON_COLUMNS if self._person else 0)
+        label = fit_width(label, columns)
+        line = view_line(label, self._newest.score, details, self._columns() - 1, self._blocks)
         self._write(f"\r{line}")
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Counts of the samples that a stream received and of those it did not use, by reason."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 CHECK_S, MIN_CHECKED = 5.0, 8
@@ -40,6 +41,18 @@ class SampleCounts:
         self.received += samples
         self.first_s, self.last_s = min(self.first_s, first_s), max(self.last_s, last_s)
 
+    def plus(self, other: "SampleCounts") -> "SampleCounts":
+        """Counts of both together."""
+        return SampleCounts(
+            self.received + other.received,
+            self.late + other.late,
+            self.rejected + other.rejected,
+            self.duplicated + other.duplicated,
+            self.invalid + other.invalid,
+            min(self.first_s, other.first_s),
+            max(self.last_s, other.last_s),
+        )
+
     def __str__(self) -> str:
         """One line such as "200 samples, not used: 3 too late"."""
         reasons = {
@@ -50,6 +63,15 @@ class SampleCounts:
         }
         unused = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         return f"{self.received} samples" + (f", not used: {unused}" if unused else ", all used")
+
+
+def total(parts: Iterable[dict[str, SampleCounts]]) -> dict[str, SampleCounts]:
+    """Modality -> counts of several streams together."""
+    sums: dict[str, SampleCounts] = {}
+    for part in parts:
+        for name, one in part.items():
+            sums[name] = sums.get(name, SampleCounts()).plus(one)
+    return sums
 
 
 class LossMonitor:

@@ -21,8 +21,9 @@ import pytest
 import edgehar
 from edgehar import cli
 from edgehar.deploy.live.inbox import Inbox, MessageSource
-from edgehar.deploy.live.json_lines import stream_predictions
+from edgehar.deploy.live.json_lines import stream_results
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.people import PeopleStreams
 from edgehar.signals.clip import Prediction
 from tests.deploy.streams import Recording, sample_by_sample
 
@@ -107,7 +108,7 @@ def predictions_from(
 ) -> tuple[list[Prediction], Log]:
     """Predictions of a source that another thread feeds; the stream waits for both sensors without limit."""
     errors: list[BaseException] = []
-    stream = edgehar.StreamRecognizer(recognizer, lateness_s=float("inf"))
+    people = PeopleStreams(lambda: edgehar.StreamRecognizer(recognizer, lateness_s=float("inf")))
     with contextlib.redirect_stderr(Log()) as log, Inbox(source) as inbox:
 
         def run() -> None:
@@ -119,7 +120,8 @@ def predictions_from(
 
         feeder = threading.Thread(target=run, daemon=True)
         feeder.start()
-        found = [prediction for prediction, _ in stream_predictions(stream, inbox.messages(), skip_bad=True)]
+        results = stream_results(people, inbox.messages(), skip_bad=True)
+        found = [prediction for result, _ in results for prediction in result.predictions]
         feeder.join(LONG_S)
     for error in errors:
         raise error

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import edgehar
-from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, stream_predictions
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, stream_results
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.people import PeopleStreams
 from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
 from tests.deploy.running import lines_of
@@ -14,8 +15,8 @@ from tests.deploy.streams import Recording, steady
 
 def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
     messages = [StreamMessage(f"line {number}", line) for number, line in enumerate(lines, 1)]
-    stream = edgehar.StreamRecognizer(recognizer)
-    return [prediction for prediction, _ in stream_predictions(stream, messages, skip_bad)]
+    people = PeopleStreams(lambda: edgehar.StreamRecognizer(recognizer))
+    return [prediction for result, _ in stream_results(people, messages, skip_bad) for prediction in result.predictions]
 
 
 INVALID_LINES = [
