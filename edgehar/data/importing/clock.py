@@ -1,6 +1,7 @@
 """Times of a table in seconds: numbers in a unit found by name, magnitude or interval; dates; times of day."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -64,7 +65,7 @@ def _calendar_day(text: str) -> datetime:
     return datetime(year if year > 99 else 2000 + year, month, day, tzinfo=timezone.utc)
 
 
-def _dates(cells: tuple[str, ...]) -> Times:
+def _dates(cells: Sequence[str]) -> Times:
     """Dates with times, or times of day, in seconds; a time of day that falls by hours is after midnight."""
     times = np.full(len(cells), np.nan)
     days: dict[str, float] = {"": 0.0}
@@ -90,7 +91,7 @@ def _dates(cells: tuple[str, ...]) -> Times:
     return np.add(times, 86400.0 * midnights, dtype=np.float64)
 
 
-def seconds(name: str, cells: tuple[str, ...], unit: str | None) -> tuple[Times, str]:
+def seconds(name: str, cells: Sequence[str], unit: str | None) -> tuple[Times, str]:
     """Times of a column in seconds (T,), NaN where a cell is none; and how they were read, empty if stated by its name.
 
     Args:
