@@ -27,8 +27,8 @@ from edgehar.signals.clip import natural_key
 
 USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help for an action's own options)
 
-  check      list every problem of a folder of your own recordings
-  info       sensors, labels, recordings per subject, durations
+  check      list the problems of a folder of your own recordings, with warnings
+  info       sensors, labels, people, durations, and what training will see
   import     read files of loggers, cameras and motion capture
   convert    write a data set in edgehar's own format
   fetch      download a public data set from its publisher
@@ -153,8 +153,10 @@ def fetch_data(options: FetchOptions) -> int:
     return 0
 
 
-CHECK = Parser(CheckOptions, "edgehar data check", "List every problem of a folder of your own recordings.")
-INFO = Parser(InfoOptions, "edgehar data info", "Sensors, labels, recordings per subject, durations.")
+CHECK = Parser(
+    CheckOptions, "edgehar data check", "List the problems of a folder of your own recordings, with warnings."
+)
+INFO = Parser(InfoOptions, "edgehar data info", "Sensors, labels, people, durations, and what training will see.")
 CONVERT = Parser(ConvertOptions, "edgehar data convert", "Write a data set in edgehar's own format.")
 FETCH = Parser(FetchOptions, "edgehar data fetch", "Download a public data set from its publisher.")
 ACTIONS: dict[str, Callable[[list[str]], int]] = {

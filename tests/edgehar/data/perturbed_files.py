@@ -1,6 +1,7 @@
 """Perturbations of files: separators, encodings, headers, cut files, names in the index."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -130,6 +131,7 @@ def files() -> Iterator[Perturbation]:
     for name, (old, new, cause) in index.items():
         change = change_bytes("index.csv", lambda raw, old=old, new=new: raw.decode().replace(old, new).encode())
         yield Perturbation(f"index: {name}", change, cause, "index.csv")
+    yield from _spans()
     unused = change_bytes("index.csv", lambda raw: raw.replace(b",rest\n", b",walk\n"))
     yield Perturbation("index: a label never used", unused, "no recording has the label 'rest'", "recordings.json")
     for old, new, cause in (
@@ -141,3 +143,30 @@ def files() -> Iterator[Perturbation]:
     ):
         change = change_bytes("recordings.json", lambda raw, old=old, new=new: raw.decode().replace(old, new).encode())
         yield Perturbation(f"declared {new}", change, cause, "")
+
+
+def _spans() -> Iterator[Perturbation]:
+    """Labelled spans of the victim."""
+
+    def spans(text: str) -> Callable[[Path], None]:
+        def apply(root: Path) -> None:
+            index = (root / "index.csv").read_text()
+            (root / "index.csv").write_text(index.replace(f"{VICTIM},cid,1,walk", f"{VICTIM},cid,1,"))
+            (root / "segments").mkdir()
+            (root / "segments" / f"{VICTIM}.csv").write_text(text)
+
+        return apply
+
+    header = "start_s,end_s,label\n"
+    added = "".join(f"{tenth / 10},{sum([0.1] * (tenth + 1))},walk\n" for tenth in range(50))
+    yield Perturbation("spans whose ends were added up", spans(header + added))
+    causes = {
+        "0,3000,walk\n": "ends at 3000",
+        "0,3,walk\n2.5,5,rest\n": "before line 2 ends",
+        "0,3,wlak\n": "label 'wlak'",
+        "3,0,walk\n": "expected 0 <= start_s < end_s",
+        "10:00:00,10:00:03,walk\n": "expected seconds",
+        "0;3;walk\n": "1 columns; expected 3",
+    }
+    for rows, cause in causes.items():
+        yield Perturbation(f"spans {rows.strip()}", spans(header + rows), cause, "segments")
