@@ -57,6 +57,8 @@ def _hierarchy(words: list[str]) -> tuple[list[Joint], int]:
             position += 2 + count
         else:
             raise DataError(f"{words[position]!r} in the hierarchy; expected JOINT, OFFSET or CHANNELS; left out")
+    if not all((np.abs(joint.offset) < MAX_NUMBER).all() for joint in joints):
+        raise DataError("an OFFSET that is not a number; left out")
     return joints, position
 
 
