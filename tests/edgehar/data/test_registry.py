@@ -113,3 +113,18 @@ def test_splits(folder: Path) -> None:
     assert DataOptions(str(folder), split="loso:eve").make_split(dataset).test == ("eve",)
     with pytest.raises(SplitError):
         options.make_split(small(("ann",)))
+
+
+def test_warnings_of_a_folder_are_one_line_and_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = np.random.default_rng(0).normal(size=(3, 2, 60, 3))
+    samples[1, 0] = samples[0, 0]  # the watch of r1 is a copy
+    for number, sensors in enumerate(samples):
+        for name, values in zip(("watch", "phone"), sensors, strict=True):
+            np.save(folder / name / f"r{number}.npy", values)
+    options = DataOptions(str(folder))
+    assert len(options.load().clips) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"edgehar: {folder}/watch/r1.npy: warning: the same samples as {folder}/watch/r0.npy")
+    options.load()
+    load(str(folder))
+    assert capsys.readouterr().err == ""
