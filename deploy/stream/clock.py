@@ -85,7 +85,10 @@ class Clock:
         # No two timestamps within half the tolerance of another one can be a jump apart.
         if newest_s - self._raw_s > self._tolerance_s / 2 or first_s < self._raw_s - self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
-        repeats = 1 if len(times_s) == 1 else int(np.count_nonzero(times_s == newest_s))
+        # Samples with one timestamp arrive together; counted only where there are any, as this is done for every push.
+        repeats = 1
+        if len(times_s) > 1 and times_s[-1] == times_s[-2]:
+            repeats = int(np.count_nonzero(times_s == newest_s))
         self._run = repeats + (self._run if newest_s == self._raw_s else 0)
         self._raw_s, self._newest_s = max(self._raw_s, newest_s), max(self._newest_s, newest_s)
         self._unshifted_s = self._newest_s

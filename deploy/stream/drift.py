@@ -6,7 +6,6 @@ arrival and filtered, here by medians, since a delay on the way changes single m
 """
 
 from collections import deque
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -53,6 +52,7 @@ class SensorDrift:
     def __init__(self) -> None:
         """Start without measurements and without a correction."""
         self.newest_s = -np.inf  # on the stream's clock
+        self.offset_s = 0.0  # of the sensor's clock, after a jump
         self._own_s = self._push_s = 0.0  # newest timestamp on the sensor's own clock; usual span of a push
         self.intervals_s = deque[float](maxlen=32)  # between the newest timestamps of successive pushes
         self._line = (0.0, 0.0, 0.0, 0.0, 0.0)  # time, correction and slope from there; end of that slope, slope then
@@ -91,7 +91,7 @@ class SensorDrift:
         """Note a push (n,) and the newest timestamp on the stream's clock; False if that has not grown."""
         if not newest_s > self.newest_s:
             return False
-        if np.isfinite(self.newest_s):
+        if self.newest_s > -np.inf:
             self.intervals_s.append(newest_s - self.newest_s)
         self._own_s, self.newest_s = float(times_s[-1]), newest_s
         self._push_s += (self._own_s - float(times_s[0]) - self._push_s) / SPAN_PUSHES
@@ -200,21 +200,21 @@ class DriftFollower:
         self._lateness_s = lateness_s if len(names) > 1 else np.inf
         self._sensors = {name: SensorDrift() for name in names}
         self._reference: str | None = None
-        self._clock_offsets_s: tuple[float, ...] = ()
+        self._newest_s = -np.inf
 
     def corrected(self, name: str, times_s: Times) -> Times:
         """Timestamps (n,) of a sensor, corrected; the same array if there is nothing to correct."""
         sensor = self._sensors[name]
         return times_s + sensor.corrections_s(times_s) if sensor.is_corrected else times_s
 
-    def observe(self, name: str, times_s: Times, newest_s: Mapping[str, float], offsets_s: tuple[float, ...]) -> str:
+    def observe(self, name: str, times_s: Times, newest_s: float, offset_s: float) -> str:
         """Measure after a push.
 
         Args:
             name: the sensor that was pushed.
             times_s: (n,) timestamps of the push, on its own clock.
-            newest_s: sensor -> its newest accepted timestamp on the stream's clock.
-            offsets_s: offsets of the sensors' clocks that were found after jumps; a change starts anew.
+            newest_s: its newest accepted timestamp on the stream's clock.
+            offset_s: offset of its clock that was found after a jump; a change starts anew.
 
         Returns:
             A warning, once for each sensor whose clock drifts; empty if there is none.
@@ -222,12 +222,13 @@ class DriftFollower:
         if self._lateness_s == np.inf:
             return ""
         sensor = self._sensors[name]
-        if offsets_s != self._clock_offsets_s:
-            self._clock_offsets_s = offsets_s
+        if offset_s != sensor.offset_s:
+            sensor.offset_s = offset_s
             self._restart(None)
-        if not sensor.advance(times_s, newest_s[name]):
+        if not sensor.advance(times_s, newest_s):
             return ""
-        reference = self._find_reference(max(newest_s.values()))
+        self._newest_s = max(self._newest_s, newest_s)
+        reference = self._find_reference()
         if reference is None or reference is sensor or not sensor.measure(reference.newest_s):
             return ""
         if reference.interval_s > 2 * sensor.interval_s:  # a sensor that measures more finely began later
@@ -258,11 +259,13 @@ class DriftFollower:
 
     def _restart(self, reference: str | None) -> None:
         self._reference = reference
+        self._newest_s = max(sensor.newest_s for sensor in self._sensors.values())
         for sensor in self._sensors.values():
             sensor.restart()
 
-    def _find_reference(self, newest_s: float) -> SensorDrift | None:
+    def _find_reference(self) -> SensorDrift | None:
         """The present reference, or the next one if it is silent; None while too few samples have arrived."""
+        newest_s = self._newest_s
         if self._reference is not None and newest_s - self._sensors[self._reference].newest_s <= SILENT_S:
             return self._sensors[self._reference]
         intervals_s = {

@@ -142,14 +142,13 @@ class StreamRecognizer:
 
     def _check_clock(self, modality: str, times_s: Times) -> None:
         """Follow a sensor's clock, given the timestamps of a push on it, and note what is wrong with it."""
-        newest_s = {name: sensor.newest_s + (self._origin_s or 0.0) for name, sensor in self._sensors.items()}
-        offsets_s = tuple(clock.offset_s for clock in self._clocks.values())
-        drift = self._drift.observe(modality, times_s, newest_s, offsets_s)
+        sensor, start_s = self._sensors[modality], self._origin_s or 0.0
+        drift = self._drift.observe(modality, times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
         self._warnings += [drift] if drift else []
         losses, counts = self._losses[modality], self._counts[modality]
         if losses.is_due(counts):
-            self._sensors[modality].merge()  # updates the counts
-            report = losses.check(counts, max(newest_s.values()) - float(times_s[-1]))
+            sensor.merge()  # updates the counts
+            report = losses.check(counts, self._newest_s() + start_s - float(times_s[-1]))
             self._warnings += [report] if report else []
 
     def _receive(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:

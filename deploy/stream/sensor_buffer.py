@@ -87,6 +87,8 @@ class SensorBuffer:
 
     def _is_repeated(self, rows: Rows, times_s: Times) -> bool:
         """Whether a packet of different samples with one timestamp is the same as an earlier one; remembers it."""
+        if is_increasing(times_s):
+            return False
         same_time = times_s[1:] == times_s[:-1]
         if not (same_time.any() and (rows[1:][same_time] != rows[:-1][same_time]).any()):
             return False  # the samples show by themselves whether they are repeated
@@ -108,7 +110,7 @@ class SensorBuffer:
         self._values = np.concatenate([self._values, new_values])
         self._valid = np.concatenate([self._valid, new_valid])
         self._late = np.concatenate([self._late, np.zeros(len(new_valid), bool)])
-        is_new = np.arange(len(self._raw_s)) >= known
+        is_new: Bools | slice = slice(known, None)
         if not is_increasing(self._raw_s):
             order = np.argsort(self._raw_s, kind="stable")
             longest = int(MAX_RUN_S * self.spec.rate_hz) + 1
@@ -117,10 +119,9 @@ class SensorBuffer:
                 self._counts.duplicated += excess
                 order = order[:-excess]
             self._keep(order)
-            is_new = is_new[order]
-        times_s = self._update()
-        late = is_new & (times_s <= self._consumed_s)
-        self._late |= late
+            is_new = order >= known
+        late = self._update()[is_new] <= self._consumed_s
+        self._late[is_new] = late
         self._counts.late += int(np.count_nonzero(late))
         self._count()
 
@@ -151,6 +152,8 @@ class SensorBuffer:
 
     def _count(self) -> None:
         """Update the counts: whether a sample is duplicated depends on the others with its timestamp."""
+        if self._times_s is self._raw_s and self._counted == (0, 0):
+            return
         duplicated, invalid = self._unused()
         self._counts.duplicated += duplicated - self._counted[0]
         self._counts.invalid += invalid - self._counted[1]
@@ -250,6 +253,13 @@ class SensorBuffer:
     def _discard_before(self, before_s: float) -> None:
         """Drop the samples that no frame after `before_s` needs: all but two valid ones before it."""
         if not len(self._raw_s):
+            return
+        if self._times_s is self._raw_s:  # all count, each at its own time
+            first = max(int(self._raw_s.searchsorted(before_s, side="right")) - 2, 0)
+            self._keep(slice(first, None))
+            self._times_s = self._spread_s = self._raw_s
+            self._samples = self._values
+            self._used = self._distinct = self._valid
             return
         newest = int(self._raw_s.searchsorted(self._raw_s[-1:])[0])  # first of those with the newest timestamp
         # Runs that end before keep their times whatever follows, so that single samples of them can be dropped.

@@ -102,7 +102,7 @@ class Network:
         for _, name, own_s in self.events:
             time_s = float(self.follower.corrected(name, np.array([own_s]))[0])
             newest_s[name] = max(newest_s[name], time_s)
-            warning = self.follower.observe(name, np.array([own_s]), newest_s, (0.0, 0.0))
+            warning = self.follower.observe(name, np.array([own_s]), newest_s[name], 0.0)
             warnings += [warning] if warning else []
             if name == "second":
                 worst_s = max(worst_s, abs(newest_s["first"] - newest_s["second"]))
