@@ -72,10 +72,10 @@ def _upper_quantile(values: Floats) -> Floats:
     ordered = np.sort(values, axis=1)  # NaN last
     index = np.maximum((~np.isnan(values)).sum(axis=1) - 1, 0) * SIZE_QUANTILE
     below = index.astype(np.intp)
-    share = (index - below).astype(np.float32)[:, None]
-    columns = np.stack([below, np.minimum(below + 1, ordered.shape[1] - 1)], axis=1)
-    low, high = np.take_along_axis(ordered, columns, axis=1).T[:, :, None]
-    return np.where(share > 0, low * (1 - share) + high * share, low)[:, 0]
+    share = (index - below).astype(np.float32)
+    row = np.arange(len(ordered))
+    low, high = ordered[row, below], ordered[row, np.minimum(below + 1, ordered.shape[1] - 1)]
+    return np.where(share > 0, low * (1 - share) + high * share, low)
 
 
 def body_size(positions: Floats, bones: Floats, spec: ModalitySpec) -> Floats:
