@@ -12,12 +12,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, complete_lines, sample_line
 from edgehar.deploy.live.network import POLL_S, Address, enable_keepalive, log, retry_delays_s
+from edgehar.deploy.live.remarks import Remarks
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Clip
 from edgehar.signals.modality import ModalitySpec
@@ -46,6 +48,7 @@ class Peer:
 
     connection: socket.socket
     name: str
+    remarks: Remarks
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     rest: bytearray = field(default_factory=bytearray)
     open: bool = True
@@ -57,7 +60,7 @@ class Peer:
         except BlockingIOError:
             return
         except OSError as problem:
-            log(f"{self.name}: {problem.strerror or problem}")
+            self.remarks.add(self.name, str(problem.strerror or problem))
             chunk = b""
         for line in complete_lines(self.rest, chunk):
             yield self._message(line)
@@ -71,14 +74,14 @@ class Peer:
         elif not chunk:
             self.open = False
             if self.rest:
-                log(f"{self.name}: disconnected within line {next(self.numbers)}; the line is dropped")
+                self.remarks.add(self.name, f"disconnected within line {next(self.numbers)}; the line is dropped")
 
     def _message(self, line: bytes) -> StreamMessage:
         return StreamMessage(f"{self.name} line {next(self.numbers)}", line)
 
     def _reject(self) -> None:
         self.open = False
-        log(f"{self.name}: line longer than {MAX_LINE_BYTES} bytes; the connection is closed")
+        self.remarks.add(self.name, f"line longer than {MAX_LINE_BYTES} bytes; the connection is closed")
 
 
 def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[StreamMessage]:
@@ -103,7 +106,7 @@ def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[Stre
             "choose another one"
         ) from None
     peers: dict[socket.socket, Peer] = {}
-    with server, selectors.DefaultSelector() as selector:
+    with server, selectors.DefaultSelector() as selector, closing(Remarks()) as remarks:
         server.setblocking(False)
         selector.register(server, selectors.EVENT_READ)
         log(f"listening on {Address(*server.getsockname()[:2])}")
@@ -111,7 +114,7 @@ def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[Stre
             while not stop.is_set():
                 for key, _ in selector.select(POLL_S):
                     if key.fileobj is server:
-                        _accept(server, selector, peers)
+                        _accept(server, selector, peers, remarks)
                         continue
                     peer = peers[key.fileobj]  # type: ignore[index]
                     yield from peer.lines()
@@ -126,18 +129,20 @@ def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[Stre
                 connection.close()
 
 
-def _accept(server: socket.socket, selector: selectors.BaseSelector, peers: dict[socket.socket, Peer]) -> None:
+def _accept(
+    server: socket.socket, selector: selectors.BaseSelector, peers: dict[socket.socket, Peer], remarks: Remarks
+) -> None:
     try:
         connection, peer_address = server.accept()
     except OSError as problem:
-        return log(f"cannot accept a client: {problem.strerror or problem}")
+        return remarks.add("cannot accept a client", str(problem.strerror or problem))
     name = str(Address(*peer_address[:2]))
     if len(peers) >= MAX_CLIENTS:
-        log(f"{name}: rejected; the maximum of {MAX_CLIENTS} clients is connected")
+        remarks.add(name, f"rejected; the maximum of {MAX_CLIENTS} clients is connected")
         return connection.close()
     connection.setblocking(False)
     enable_keepalive(connection)
-    peers[connection] = Peer(connection, name)
+    peers[connection] = Peer(connection, name, remarks)
     selector.register(connection, selectors.EVENT_READ)
 
 
@@ -159,10 +164,10 @@ def connect(address: Address, once: bool, stop: threading.Event) -> Iterator[Str
             stop.wait(next(delays_s))
             continue
         last_reason = ""
-        with connection:
+        with connection, closing(Remarks()) as remarks:
             log(f"{address}: connected")
             enable_keepalive(connection)
-            peer = Peer(connection, str(address))
+            peer = Peer(connection, str(address), remarks)
             while peer.open and not stop.is_set():
                 if select.select([connection], [], [], POLL_S)[0]:
                     for message in peer.lines():

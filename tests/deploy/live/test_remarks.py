@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edgehar.deploy.live.remarks import MAX_CAUSES, REPEAT_S, Remarks
-from tests.deploy.running import lines_of, run_stream
+from tests.deploy.running import client, lines_of, run_stream, running
 from tests.deploy.streams import steady
 
 
@@ -51,3 +51,20 @@ def test_flood_of_bad_lines(sliding_package: Path) -> None:
     assert "line 51: not JSON" in log[0]
     assert "more of this kind, the last one: line 20050: not JSON" in log[-3]
     assert len(log) < 10
+
+
+def test_flood_of_clients_that_drop_their_lines(sliding_package: Path) -> None:
+    with running(sliding_package, "--listen", "127.0.0.1:0") as program:
+        port = program.port()
+        for _ in range(60):
+            with client(port) as connection:
+                connection.sendall(b'{"modality"')
+        with client(port) as connection:
+            connection.sendall(b"oops\n")
+            program.log.line_with("not JSON")
+        program.end()
+        assert program.code() == 0
+        log = [line.decode() for line in program.log.all()]
+    assert any("disconnected within line 1" in line for line in log)
+    assert any("more of this kind" in line for line in log)
+    assert len(log) < 12
