@@ -14,6 +14,8 @@ PERSON_DEG, RECORDING_DEG = 75.0, 75.0
 """Angles from the others' mean that are suspicious."""
 PEERS_DEG = 30.0
 """The others agree if 80 % (of recordings: 98 %) are within this angle of their mean."""
+MAX_RARE, MAX_RARE_SHARE = 3, 0.02
+"""If more recordings of a label deviate, people may do it in several postures."""
 STEADY_DEG = 30.0
 """Largest angle between the halves of a recording that is compared: others change their posture."""
 
@@ -79,16 +81,18 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
         problems.append(Problem(folder, 0, message, is_warning=True))
     for known in by_label.values():
         steady = [(each, direction) for each, direction in known if each.subject not in turned]
+        found: list[Problem] = []
         for each, direction in steady:
-            same = [other for other, _ in steady if other is not each]
-            own = np.array([found for other, found in steady if other is not each and other.subject == each.subject])
-            if len(own) < MIN_PEERS and len(same) >= MIN_PEERS:
-                own = np.array([found for other, found in steady if other is not each])
-            angle = _apart_deg(direction, own.reshape(-1, 3), 0.98)
+            others = [(other, vector) for other, vector in steady if other is not each]
+            own = [vector for other, vector in others if other.subject == each.subject]
+            peers = own if len(own) >= MIN_PEERS else [vector for _, vector in others]
+            angle = _apart_deg(direction, np.array(peers).reshape(-1, 3), 0.98)
             if angle is not None and angle > RECORDING_DEG:
                 message = (
                     f"{group_text(spec, group)}: gravity points {angle:.0f} degrees away from that of the like "
                     "recordings; another posture, a sensor worn the other way, or exchanged axes?"
                 )
-                problems.append(each.warning(message))
+                found.append(each.warning(message))
+        if len(found) <= max(MAX_RARE, MAX_RARE_SHARE * len(steady)):
+            problems += found
     return problems

@@ -16,6 +16,8 @@ MIN_LEVELS = 50
 """Signals of fewer different values are switches or counts."""
 COPY_ROWS = 256
 MIN_CODES = 3
+CODE_RATIO, SPIKE_RATIO = 5.0, 50.0
+"""How many times as far from the median as all others a value is that occurs often, and one that occurs once."""
 CODES = {99.0, 999.0, 9999.0, 99999.0, 32767.0, 32768.0, 65535.0}
 """Numbers that loggers write for a lost sample, without their sign."""
 
@@ -113,11 +115,13 @@ def outlying_codes(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
         code = signal[distance.argmax()] if len(signal) else 0.0
         rest = distance[signal != code]
         count = len(signal) - len(rest)
-        is_code = abs(code) in CODES or count >= MIN_CODES
-        if is_code and count < 0.5 * len(signal) and farthest > 5 * float(rest.max(initial=0.0)):
+        rest_farthest = float(rest.max(initial=0.0))
+        is_code = abs(code) in CODES or count >= MIN_CODES or farthest > SPIKE_RATIO * rest_farthest
+        if is_code and count < 0.5 * len(signal) and farthest > CODE_RATIO * rest_farthest:
+            often = f"{count:,} samples" if count > 1 else f"sample {int(distance.argmax()) + 1}"
             message = (
-                f"{channels_text(spec, [channel])} is {code:g} in {count:,} samples, far from all other values; if it "
-                "stands for a lost sample, remove the rows or set valid to 0"
+                f"{channels_text(spec, [channel])} is {code:g} in {often}, far from all other values; if it stands for "
+                "a lost sample, remove the rows or set valid to 0"
             )
             return [recorded.warning(message)]
     return []

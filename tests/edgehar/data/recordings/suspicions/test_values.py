@@ -74,10 +74,13 @@ def test_codes_for_lost_samples_are_named(seed: int, channel: int, code: float, 
     assert message.startswith(f"channel {channel + 1} is {code:g} in {len(rows)} samples")
 
 
-def test_a_single_peak_is_no_code() -> None:
+def test_a_single_peak_is_no_code_but_a_lost_decimal_point_is_named() -> None:
     values = signal(0)
     values[100, 4] = 60.0  # a fall
     assert warnings_of(values) == []
+    values[100, 4] = 81234.0  # of 8.1234
+    (message,) = warnings_of(values)
+    assert message.startswith("channel 5 is 81234 in sample 101, far from all other values")
 
 
 @settings(max_examples=40, deadline=None)
