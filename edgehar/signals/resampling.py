@@ -53,7 +53,7 @@ class ValidSamples:
 
     Attributes:
         values: (T, C) all samples; they may be a memory-mapped file. A channel that is NaN in a valid sample is NaN in
-            the frames next to it.
+            the frames between the samples before and after it.
         rows: (N,) which of them count, or None for all.
         times_s: (N,) their increasing times.
     """

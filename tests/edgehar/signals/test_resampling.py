@@ -108,13 +108,13 @@ def test_frames_of_a_part_equal_those_of_the_whole(
         np.testing.assert_array_equal(whole[part], found)
 
 
-def test_a_channel_that_is_not_known_stays_so_beside_its_sample() -> None:
+def test_a_channel_that_is_not_known_stays_so_up_to_the_next_samples() -> None:
     values = np.array([[1, 1], [2, np.nan], [3, 3], [4, 4]], np.float32)
     grid_s = np.arange(7, dtype=np.float64) / 2
     frames, valid = ValidSamples.of(values, np.ones(4, bool), np.arange(4, dtype=np.float64)).at(grid_s, GapRule(8, 4))
     assert valid.all()
     np.testing.assert_array_equal(frames[:, 0], 1 + grid_s)
-    np.testing.assert_array_equal(np.isnan(frames[:, 1]), [True, True, True, True, True, False, False])
+    np.testing.assert_array_equal(np.isnan(frames[:, 1]), [False, True, True, True, False, False, False])
 
 
 CLIP = WindowSpec("clip", 10, 0.1)
