@@ -53,7 +53,7 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
     problems: list[Problem] = []
     if never.any():
         channels = np.flatnonzero(never).tolist()
-        shown = " and ".join(f"{value:g}" for value in np.unique(level[0][never])[:3])
+        shown = ", ".join(f"{value:g}" for value in np.unique(level[0][never])[:3])
         where = "every recording" if len(used) > 1 else "the only recording"
         verb, pronoun = ("are", "them") if len(channels) > 1 else ("is", "it")
         message = f"{channels_text(spec, channels)} {verb} {shown} in {where}; leave {pronoun} out"
