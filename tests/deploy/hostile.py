@@ -137,7 +137,7 @@ MANIFESTS: dict[str, tuple[Change, str]] = {
     "key given twice": (lambda path: replace_text(path, '"name": "tiny"', '"name": "tiny", "name": "other"'), "twice"),
     "half a character": (lambda path: replace_text(path, '"wave"', '"\\ud800"'), "surrogates"),
     "label that steers a terminal": (lambda path: replace_text(path, '"wave"', '"\\u001b[2J"'), "control characters"),
-    "label without end": (lambda path: edit(path, lambda entry: entry["labels"].append("x" * 100_000)), "200 char"),
+    "label without end": (lambda path: edit(path, lambda entry: entry["labels"].append("x" * 100_000)), "up to 200"),
     "5,000 labels": (
         lambda path: edit(path, lambda entry: entry.update(labels=[str(number) for number in range(5000)])),
         "5000 labels",
