@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgehar import __version__
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional, seed_option
 from edgehar.data.registry import NAMES
@@ -137,7 +138,7 @@ def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, s
             "root": None,
             "kind": checkpoint.kind,
             "seed": seed,
-            "versions": {package: version(package) for package in ("torch", "onnx", "numpy")},
+            "versions": {"edgehar": __version__} | {name: version(name) for name in ("torch", "onnx", "numpy")},
             "citation": info.citation,
         },
         licence=info.licence,

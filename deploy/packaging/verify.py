@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
+from edgehar import __version__
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
 from edgehar.deploy.packaging.parity import (
@@ -126,17 +128,18 @@ def check_providers(package: EdgePackage, arrays: Arrays) -> Check:
 
 
 def check_card(package: EdgePackage) -> Check:
-    """Check that the model card is the one generated from the manifest."""
+    """Check that the model card is generated from the manifest; other versions of edgehar word it differently."""
     try:
         found = read_plain(package.path, CARD, MAX_CARD_BYTES)
     except (FileNotFoundError, PackageError):
         found = b""
-    same = found == model_card(package.manifest).encode()
-    return _check(
-        CARD,
-        same,
-        "generated from the manifest" if same else "not generated from this manifest; export the model again",
-    )
+    if found == model_card(package.manifest).encode():
+        return _check(CARD, True, "generated from the manifest")
+    versions = package.manifest.provenance.get("versions")
+    writer = cast("dict[str, Any]", versions).get("edgehar") if isinstance(versions, dict) else None
+    if found and writer != __version__:
+        return Check(CARD, SKIPPED, f"written by edgehar {writer or 'before 0.2.0'}; this is {__version__}")
+    return _check(CARD, False, "not generated from this manifest; export the model again")
 
 
 def check_signature(path: Path, key: Path | None) -> Iterator[Check]:

@@ -187,7 +187,8 @@ def write_tiny_package(
         default_precision="fp32",
         parameters=step_macs + 2 * width * width + weights.classifier.size + weights.bias.size,
         macs={"step": step_macs, "head": head_macs, "window": steps * step_macs + head_macs},
-        provenance=provenance or {"data": "random numbers", "split": "odd-even"},
+        provenance=provenance
+        or {"data": "random numbers", "split": "odd-even", "versions": {"edgehar": edgehar.__version__}},
         licence="CC0-1.0",
     )
     calibration = example_steps(specs, weights, 16, steps, seed + 1)

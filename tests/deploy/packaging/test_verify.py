@@ -82,3 +82,13 @@ def test_changed_model_card_is_found(package: Path, capsys: pytest.CaptureFixtur
     card.write_text(card.read_text() + "and more\n")
     assert verify.main([str(package)]) == 2
     assert "checks failed: MODEL_CARD.md: " in capsys.readouterr().err
+
+
+def test_model_card_of_another_version_is_not_compared(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    provenance = EdgePackage.open(package).manifest.provenance
+    amend_package(package, {}, provenance=provenance | {"versions": {"edgehar": "0.0.1"}})
+    (package / "MODEL_CARD.md").write_text("Words of that version.\n")
+    assert verify.main([str(package)]) == 0
+    assert "written by edgehar 0.0.1" in capsys.readouterr().out
+    (package / "MODEL_CARD.md").unlink()
+    assert verify.main([str(package)]) == 2
