@@ -91,10 +91,14 @@ def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, An
         for spec in dataset.info.modalities:
             if clip is None or not spec.is_skeleton or spec.name not in clip.signals:
                 continue
-            frames = clip.signals[spec.name].reshape(-1, spec.groups, 3)
+            frames = clip.signals[spec.name].reshape(-1, spec.groups, spec.group)
+            chosen = clip.valid[spec.name].copy()
             if spec.name in clip.times_s:
                 times_s = clip.times_s[spec.name]
-                frames = frames[(times_s >= prediction["start_s"]) & (times_s < prediction["end_s"])]
+                chosen &= (times_s >= prediction["start_s"]) & (times_s <= prediction["end_s"])
+            if not chosen.any():
+                continue
+            frames = frames[chosen]
             with atomic_file(folder / "example.npz") as temporary, temporary.open("wb") as handle:
                 np.savez(handle, frames=frames, parents=np.asarray(spec.parents), vertical=np.asarray(spec.vertical))
             return {"file": "example.npz"} | {key: prediction[key] for key in ("label", "predicted", "score")}

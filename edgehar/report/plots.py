@@ -95,7 +95,7 @@ def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, po
     """Poses of one recording side by side, in order of time.
 
     Args:
-        frames: (T, G, 3) joint positions.
+        frames: (T, G, 2) or (T, G, 3) joint positions; NaN where a joint is lost.
         parents: (G,) index of each joint's parent; the root joint is its own parent.
         vertical: axis that points up.
         poses: largest number of poses.
@@ -104,17 +104,22 @@ def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, po
         DataError: the shapes do not match.
     """
     groups = len(parents)
-    fits = frames.ndim == 3 and frames.shape[1:] == (groups, 3) and len(frames) > 0
-    if not fits or vertical not in (0, 1, 2) or not groups or ((parents < 0) | (parents >= groups)).any():
+    fits = frames.ndim == 3 and frames.shape[1] == groups and frames.shape[2] in (2, 3) and len(frames) > 0
+    if not fits or not 0 <= vertical < frames.shape[2] or not groups or ((parents < 0) | (parents >= groups)).any():
         raise DataError(
             f"example with frames {frames.shape}, parents {parents.shape}, vertical {vertical}; "
-            "expected (frames, joints, 3), one parent per joint and an axis from 0 to 2"
+            "expected (frames, joints, 2 or 3), one parent per joint and one of the axes"
         )
     chosen = np.unique(np.linspace(0, len(frames) - 1, poses).astype(np.int64))
-    shown = np.where(np.isfinite(frames[chosen]).all(axis=2, keepdims=True), frames[chosen], np.nan)  # (poses, G, 3)
-    across = max((axis for axis in range(3) if axis != vertical), key=lambda axis: _spread(shown[..., axis]))
+    shown = np.where(np.isfinite(frames[chosen]).all(axis=2, keepdims=True), frames[chosen], np.nan)  # (poses, G, D)
+    axes_across = (axis for axis in range(frames.shape[2]) if axis != vertical)
+    across = max(axes_across, key=lambda axis: _spread(shown[..., axis]))
     root = int(np.argmax(parents == np.arange(groups)))
-    side, up = shown[..., across] - shown[:, root : root + 1, across], shown[..., vertical]  # (poses, G)
+    known = np.isfinite(shown[..., across])
+    # Where the root is lost, the first joint that is known.
+    centre = np.where(known[:, root], root, known.argmax(axis=1))
+    side = shown[..., across] - shown[np.arange(len(chosen)), centre, across][:, None]  # (poses, G)
+    up = shown[..., vertical]
     step = 1.15 * max(_spread(side), 0.3 * _spread(up), 1e-6)
 
     def draw(axes: Any) -> None:

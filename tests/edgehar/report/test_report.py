@@ -267,3 +267,12 @@ def test_poses_with_missing_joints_are_drawn(tmp_path: Path, results: dict[str, 
     frames[1] = np.nan
     np.savez(folder / "example.npz", frames=frames, parents=np.asarray(KINECT_PARENTS), vertical=2)
     assert "of one recording, 3 frames" in report(folder)
+
+
+def test_poses_of_a_picture_are_drawn_around_a_lost_root(tmp_path: Path, results: dict[str, Any]) -> None:
+    folder = write_run(tmp_path / "run", small_results(results))
+    frames = np.random.default_rng(2).normal(size=(5, 20, 2)).astype(np.float32)
+    frames[:3, KINECT_PARENTS.index(3)] = np.nan  # a joint beside the root
+    frames[1:, 3] = np.nan  # the root
+    np.savez(folder / "example.npz", frames=frames, parents=np.asarray(KINECT_PARENTS), vertical=1)
+    assert "of one recording, 5 frames" in report(folder)
