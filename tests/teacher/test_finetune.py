@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgehar.config import build
 from edgehar.errors import ConfigError
 from edgehar.teacher.finetune import LabelConfig
 
@@ -19,4 +20,4 @@ from edgehar.teacher.finetune import LabelConfig
 )
 def test_label_option_out_of_bounds_is_refused(name: str, value: float):
     with pytest.raises(ConfigError, match=f"--{name} {value}: expected a .*number from 0"):
-        LabelConfig(**{name: value})
+        build(LabelConfig, {name: value})
