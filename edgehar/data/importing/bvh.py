@@ -12,6 +12,8 @@ from edgehar.errors import DataError
 CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "xyz")
 HEIGHTS = {"m": (0.5, 2.6, 1.0), "cm": (50.0, 260.0, 0.01), "mm": (500.0, 2600.0, 0.001)}
 """Unit -> range of a body's extent in the rest pose, and its factor to metres."""
+FRAME_S = (1e-4, 1.0)
+"""Plausible seconds from one frame to the next."""
 
 
 @dataclass
@@ -114,7 +116,7 @@ def read_bvh(text: str) -> tuple[Samples, str, float]:
     """The skeleton of a file in metres if its unit can be told, a remark about the unit, and the size it is about.
 
     Raises:
-        DataError: not a BVH file, or cut off.
+        DataError: not a BVH file, cut off, or a frame time that cannot be one.
     """
     words = text.split()
     if not words or words[0].upper() != "HIERARCHY":
@@ -129,9 +131,13 @@ def read_bvh(text: str) -> tuple[Samples, str, float]:
     channels = sum(len(joint.channels) for joint in joints)
     if not (np.abs(values) < MAX_NUMBER).all():
         raise DataError("a value that is not a number in the frames; left out")
-    if not channels or len(values) != frames * channels or frames < 2 or not frame_s > 0:
-        found = f"{len(values)} values for {frames} frames of {channels} channels, {frame_s:g} s each"
-        raise DataError(f"{found}; expected {frames * channels}; cut off; left out")
+    if not FRAME_S[0] <= frame_s <= FRAME_S[1]:
+        expected = f"seconds from {FRAME_S[0]:g} to {FRAME_S[1]:g}, such as 0.0333333 for 30 frames per second"
+        raise DataError(f"Frame Time: {frame_s:g}; expected {expected}; correct it; left out")
+    if not channels or len(values) != frames * channels or frames < 2:
+        found = f"{len(values)} values for {frames} frames of {channels} channels"
+        cause = "cut off" if len(values) < frames * channels else "correct Frames"
+        raise DataError(f"{found}; expected {frames * channels}; {cause}; left out")
     rest = _rest_pose(joints)
     points = positions(joints, values.reshape(frames, channels))
     kept = [index for index, joint in enumerate(joints) if not joint.name.endswith("_end") or joint.offset.any()]

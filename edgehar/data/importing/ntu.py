@@ -20,7 +20,7 @@ def read_skeleton(text: str) -> Film:
     number of bodies; for each body a line that starts with its number, the number of joints, and a line for each joint.
 
     Raises:
-        DataError: the file ends early, or a line is not as described.
+        DataError: the file ends early, goes on after the last frame, or a line is not as described.
     """
     lines = text.splitlines()
     position = 0
@@ -61,6 +61,9 @@ def read_skeleton(text: str) -> Film:
             points[~(np.abs(points) < MAX_METRES).all(1)] = np.nan
             bodies.append(Body(points, body[0]))
         frames.append(Frame(number, tuple(bodies)))
+    if any(line.strip() for line in lines[position:]):
+        more = f"{len(lines) - position} lines follow the {count} frames that line 1 states"
+        raise DataError(f"{more}; expected the end; correct the number of frames; left out")
     if not any(frame.bodies for frame in frames):
         raise DataError(f"no body in {len(frames)} frames; left out")
     return Film(tuple(frames), NTU, "m", RATE_HZ, timed=False)

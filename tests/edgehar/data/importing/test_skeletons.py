@@ -40,6 +40,7 @@ def test_ntu_takes_the_body_that_moves_and_continues_a_renumbered_one(imported: 
     found = imported({
         NAME.format(2, 1): CHAIR_AND_PERSON, NAME.format(1, 2): RENUMBERED, NAME.format(3, 2): cut,
         NAME.format(4, 2): skeleton([[], []]), NAME.format(5, 2): "60\nx\n",
+        NAME.format(6, 2): RENUMBERED.replace("60", "50", 1),
     })  # fmt: skip
     assert [(clip.subject, clip.trial) for clip in found.dataset.clips] == [("P001", "001"), ("P002", "001")]
     assert found.dataset.info.labels == ("A001", "A002")
@@ -53,6 +54,8 @@ def test_ntu_takes_the_body_that_moves_and_continues_a_renumbered_one(imported: 
     assert "P003R001A002.skeleton: ends in line" in found.printed
     assert "P004R001A002.skeleton: no body in 2 frames" in found.printed
     assert "P005R001A002.skeleton: line 2 is 'x'; expected a number alone" in found.printed
+    follow = "P006R001A002.skeleton: 280 lines follow the 50 frames that line 1 states; expected the end"
+    assert follow in found.printed
 
 
 def test_ntu_all_bodies_and_two_together(imported: Importer) -> None:
