@@ -16,6 +16,7 @@ from edgehar.data import recordings
 from edgehar.data.describe import as_text, describe
 from edgehar.data.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.importing import command as importing
+from edgehar.data.parts import cut_into_parts
 from edgehar.data.pictures import write_pictures
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
@@ -62,6 +63,7 @@ class ConvertOptions(Options):
     subjects: tuple[str, ...] = option((), "only these subjects")
     modalities: tuple[str, ...] = option((), "only these sensors")
     csv: bool = option(False, "write CSV instead of .npy")
+    part_s: float | None = option(None, "cut continuous recordings into parts of about so many seconds", above=0)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ def convert(options: ConvertOptions) -> int:
         raise DataError(f"--subjects {','.join(missing)}: not in {options.data}; expected some of {shown}")
     if options.subjects:
         dataset = replace(dataset, clips=tuple(clip for clip in dataset.clips if people_in([clip.subject]) <= chosen))
+    if options.part_s is not None:
+        dataset = cut_into_parts(dataset, options.part_s)
     recordings.write(dataset, Path(options.out), options.csv)
     people = people_in(dataset.subjects)
     _write_line(f"{options.out}: {len(dataset.clips)} recordings of {len(people)} subjects written")

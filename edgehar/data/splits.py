@@ -173,7 +173,8 @@ def _by_trial(name: str, clips: tuple[Clip, ...]) -> Split:
         people = f"{'one person' if len(subjects) == 1 else 'each person'} ({shortened(subjects)})"
         raise SplitError(
             f"recordings of {people}, and no label has two that a split by trial ({name}) can separate; expected two "
-            "or more of each label; record the activities again, or another person, or cut long recordings into several"
+            "or more of each label; record the activities again, or another person, or cut long recordings: "
+            "edgehar data convert FOLDER --part-s 20 --out NEW"
         )
     return Split(name, tuple(subjects), tuple(subjects), train, test)
 
