@@ -10,32 +10,19 @@ from edgehar.data.importing.takes import Remarks, Samples, Take
 from edgehar.data.recordings.header import DEFAULT_HOP, DEFAULT_STEP_S, DEFAULT_STEPS, KINDS
 from edgehar.data.recordings.timestamps import timestamp_problems
 from edgehar.errors import DataError
-from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, Times, natural_key
+from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, natural_key
 from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.sampling_rate import sampling_rate_hz
 
 UNNAMED_SUBJECT = "p1"
 OTHER_RATE = 0.1
 """Share by which a recording's rate may differ from its sensor's without a remark."""
-COARSE_SHARE = 0.1
-"""Share of equal times from which a clock is coarser than the sampling."""
+OWN_RATE = 0.002
+"""Share by which the rate of a recording without times may differ before it gets times of its own."""
+LARGE_VALUE, SIGNAL_STEPS = 1e5, 20
+"""From this value on, a channel's standard deviation should be so many steps of single precision."""
 MAX_RESTART_S = 3600.0
 """Sensors of one recording whose times are further apart are on different clocks."""
-
-
-def measured_rate(times_s: Times) -> float | None:
-    """Samples per second, or None without two different times.
-
-    The inverse of the mean interval without pauses and equal times; with them if a tenth of the times are equal, since
-    such a clock is coarser than the sampling.
-    """
-    gaps = np.diff(times_s)
-    if not (gaps > 0).any():
-        return None
-    if (gaps == 0).mean() > COARSE_SHARE:
-        usual = gaps <= 10 * np.median(gaps[gaps > 0])
-        return float(usual.sum() / gaps[usual].sum())
-    usual_s = float(np.median(gaps[gaps > 0]))
-    return float(1 / gaps[(gaps > usual_s / 2) & (gaps < usual_s * 2)].mean())
 
 
 def rounded_rate(rate_hz: float) -> float:
@@ -126,7 +113,7 @@ def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
         for samples in take.samples:
             rate = samples.rate_hz
             if rate is None and samples.times_s is not None:
-                rate = measured_rate(samples.times_s)
+                rate = sampling_rate_hz(samples.times_s)
             if rate is not None:
                 found.setdefault(samples.sensor, []).append((take.source, rate))
     rates: dict[str, float] = {}
@@ -134,14 +121,30 @@ def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
         rates[sensor] = rounded_rate(float(np.median([rate for _, rate in own])))
         for source, rate in own:
             if abs(rate - rates[sensor]) > OTHER_RATE * rates[sensor]:
-                remarks.add(f"{source} ({rate:.3g} Hz)", f"{sensor}: resampled to {rates[sensor]:g} Hz as the others")
+                what = f"{sensor}: keeps its own times; most of its recordings have {rates[sensor]:g} Hz"
+                remarks.add(f"{source} ({rate:.3g} Hz)", what)
     return rates
 
 
-def _length_s(take: Take, rates: dict[str, float]) -> float:
-    """Seconds from the start to the last sample."""
+def _with_own_times(take: Take, rates: dict[str, float]) -> Take:
+    """The recording with times where a sensor has none and another rate than most, so that motion keeps its speed."""
+
+    def timed(samples: Samples) -> Samples:
+        usual_hz = rates[samples.sensor]
+        if samples.times_s is not None or samples.rate_hz is None:
+            return samples
+        if abs(samples.rate_hz - usual_hz) <= OWN_RATE * usual_hz:
+            return samples
+        return replace(samples, times_s=np.arange(len(samples.values)) / samples.rate_hz)
+
+    return replace(take, samples=tuple(map(timed, take.samples)))
+
+
+def _length_s(take: Take, rates: dict[str, float], kind: str) -> float:
+    """Seconds from the start to the last sample; of clips without times, to the end of the last sample."""
+    end = 1 if kind == "continuous" else 0
     return max(
-        float(samples.times_s[-1]) if samples.times_s is not None else len(samples.values) / rates[samples.sensor]
+        (len(samples.values) - end) / rates[samples.sensor] if samples.times_s is None else float(samples.times_s[-1])
         for samples in take.samples
     )
 
@@ -199,6 +202,21 @@ def _values(samples: Samples) -> Floats:
     return np.where(_valid(samples)[:, None], samples.values, 0).astype(np.float32)
 
 
+def _remark_precision(take: Take, remarks: Remarks) -> None:
+    """Name channels whose signal is lost in single precision, in which values are written: small on a large offset."""
+    for samples in take.samples:
+        for channel in range(samples.values.shape[1]):
+            own = samples.values[~np.isnan(samples.values[:, channel]), channel]
+            if not len(own) or np.abs(own).max() < LARGE_VALUE:
+                continue
+            step, deviation = 2.0**-23 * float(np.abs(own).max()), float(own.std())
+            if own.min() < own.max() and deviation < SIGNAL_STEPS * step:
+                name = (samples.columns or tuple(map(str, range(1, samples.values.shape[1] + 1))))[channel]
+                what = f"{samples.sensor}: column {name!r} loses its signal in single precision"
+                found = f"values near {float(own.mean()):.3g} vary by {deviation:.2g}, steps of {step:.2g}"
+                remarks.add(f"{take.source} ({found})", f"{what}; subtract the offset")
+
+
 def _clip(take: Take, name: str, labels: tuple[str, ...]) -> Clip:
     single = {label for _, _, label in take.spans}
     label, spans = take.label, take.spans
@@ -232,18 +250,20 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
     """
     takes = [_on_one_clock(take, remarks) for take in _kept_samples(takes, sensors, remarks)]
     rates = _rates(takes, remarks)
+    takes = [_with_own_times(take, rates) for take in takes]
     if kind == "clips":
         takes = [clip for take in takes for clip in (_cut(take) if take.spans else [take])]
-    lengths = {id(take): _length_s(take, rates) for take in takes}
+    lengths = {id(take): _length_s(take, rates, kind) for take in takes}
     step_s = DEFAULT_STEP_S
     if kind == "clips" and takes:
         step_s = round(float(np.median(list(lengths.values()))) / DEFAULT_STEPS, 4) or DEFAULT_STEP_S
     window = WindowSpec(KINDS[kind], DEFAULT_STEPS, step_s, DEFAULT_HOP[kind])
+    shortest_s = window.length_s if kind == "continuous" else 0.0
+    too_short = f"lasts less than a window of {window.length_s:g} s; left out (--kind clips takes short ones)"
     kept: list[Take] = []
     for take in takes:
-        if kind == "continuous" and lengths[id(take)] < window.length_s:
-            what = f"lasts less than a window of {window.length_s:g} s; left out (--kind clips takes short ones)"
-            remarks.add(take.source, what)
+        if lengths[id(take)] < shortest_s:
+            remarks.add(take.source, too_short)
         elif kind == "clips" and min(len(samples.values) for samples in take.samples) < 2:
             remarks.add(take.source, "a single sample; left out")
         else:
@@ -267,7 +287,10 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
     clips: list[Clip] = []
     for take in kept:
         usable = _with_usable_times(take, specs, remarks)
-        if usable.samples:
+        if usable.samples and _length_s(usable, rates, kind) < shortest_s:
+            remarks.add(take.source, too_short)
+        elif usable.samples:
+            _remark_precision(usable, remarks)
             clips.append(_clip(usable, file_name(take.name, taken), labels))
             taken.add(clips[-1].name)
     if not clips:

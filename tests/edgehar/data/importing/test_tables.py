@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.data.importing.assemble import measured_rate, rounded_rate
+from edgehar.data.importing.assemble import rounded_rate
 from edgehar.data.importing.clock import seconds
 from edgehar.data.importing.table import numbers, read_table
 from edgehar.errors import DataError
+from edgehar.signals.sampling_rate import sampling_rate_hz
 from tests.edgehar.data.importing.conftest import Importer
 from tests.edgehar.data.importing.logger_files import csv_text, samples
 
@@ -149,7 +150,7 @@ def test_another_rate_and_other_clocks_are_named(imported: Importer) -> None:
     files["r9.csv"] = csv_text("time_s,ax,ay,az", list(slow_s), slow)
     files["r0_gyro.csv"] = csv_text("time_s,x,y,z", list(TIMES_S + 50_000), VALUES)
     found = imported(files)
-    assert "r9.csv (20 Hz): accelerometer: resampled to 50 Hz as the others" in found.printed
+    assert "r9.csv (20 Hz): accelerometer: keeps its own times; most of its recordings have 50 Hz" in found.printed
     assert set(found.clip("r0").signals) == {"accelerometer"}
     assert "expected one clock; left out" in found.printed
 
@@ -240,7 +241,7 @@ def test_rates_are_measured_through_rounding_pauses_and_repetitions(seed: int, r
     random = np.random.default_rng(seed)
     times_s = np.delete(np.arange(2000) / rate_hz, slice(700, 900)) + random.normal(0, 0.05 / rate_hz, 1800)
     times_s = np.repeat(np.sort((times_s / clock_s).round() * clock_s), random.choice([1, 2], 1800, p=[0.95, 0.05]))
-    assert rounded_rate(measured_rate(times_s) or 0) == pytest.approx(rate_hz, rel=0.011)
+    assert rounded_rate(sampling_rate_hz(times_s) or 0) == pytest.approx(rate_hz, rel=0.011)
 
 
 def test_clips_are_cut_from_a_column_of_labels(imported: Importer) -> None:
