@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
 from edgehar.command_line import Parser
@@ -13,7 +13,7 @@ from edgehar.data.importing.clock import UNITS
 from edgehar.data.importing.logs import TableOptions, read_logs
 from edgehar.data.importing.names import name_pattern
 from edgehar.data.importing.skeleton_files import SkeletonOptions, read_skeleton_files
-from edgehar.data.importing.sources import FORMATS, choose_format, found_files
+from edgehar.data.importing.sources import FORMATS, choose_format, found_files, only_archive
 from edgehar.data.importing.takes import Remarks
 from edgehar.data.recordings.header import KINDS
 from edgehar.errors import ConfigError
@@ -79,7 +79,7 @@ def read_source(options: ImportOptions, remarks: Remarks) -> tuple[Dataset, str]
     source = Path(options.source)
     name = source.resolve().stem or "recordings"
     with found_files(source, remarks) as files:
-        chosen, own = choose_format(source, files, options.format)
+        chosen, own = choose_format(source, files, options.format, remarks)
         _check_options(options, chosen)
         pattern = name_pattern(options.names) if options.names else None
         if chosen == "table":
@@ -93,6 +93,8 @@ def read_source(options: ImportOptions, remarks: Remarks) -> tuple[Dataset, str]
                 name, pattern, options.rate, options.confidence, options.all_bodies, options.together
             )
             takes = read_skeleton_files(own, chosen, skeletons, remarks)
+        archive = only_archive(own)
+        takes = [replace(take, name=take.name.removeprefix(archive)) for take in takes]
         return assemble(takes, name, options.kind or DEFAULT_KIND[chosen], options.sensors, remarks), chosen
 
 
@@ -120,6 +122,7 @@ def _summary(dataset: Dataset, chosen: str, out: str) -> list[str]:
 
 def run(options: ImportOptions) -> int:
     """Import recordings and print what was assumed, what was left out, and a summary."""
+    recordings.check_new(Path(options.out))
     remarks = Remarks()
     dataset, chosen = read_source(options, remarks)
     recordings.write(dataset, Path(options.out), options.csv)

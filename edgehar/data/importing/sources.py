@@ -5,11 +5,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 from edgehar.data.importing.takes import Remarks
 from edgehar.errors import ConfigError, DataError
-from edgehar.files.unzip import unpack
+from edgehar.files.unzip import MAX_UNPACKED_BYTES, unpack
 
 FORMATS = {
     "table": (".csv", ".tsv", ".txt", ".log", ".dat", ".tab"),
@@ -18,14 +18,31 @@ FORMATS = {
     "bvh": (".bvh",),
 }
 """Format -> endings of its files."""
+ARCHIVE = ".zip"
+MAX_NESTED = 3
+"""Archives inside each other that are unpacked."""
+_UNPACK_IT, _SAVE_AS_CSV = "not imported: unpack it first", "not imported: save the sheet as .csv"
+CURES = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), _UNPACK_IT),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), _SAVE_AS_CSV),
+    "": "not imported: its name has no ending; add .csv if it is a table",
+}
+"""Ending of a file that is not read -> what to do."""
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file, and its path as it is shown and compared with names: relative to the source, archives as folders."""
+    """A file.
+
+    Attributes:
+        path: where it is.
+        shown: its path as it is shown and compared with names: relative to the source, archives as folders.
+        archive: the outermost archive that holds it, as it is shown, or None.
+    """
 
     path: Path
     shown: PurePosixPath
+    archive: PurePosixPath | None = None
 
     def text(self) -> str:
         """Its text, UTF-8 or UTF-16 with a byte order mark, otherwise Latin-1."""
@@ -38,13 +55,48 @@ class FoundFile:
             return data.decode("latin-1")
 
 
-def _files(folder: Path, shown: PurePosixPath) -> list[FoundFile]:
+def _ending(file: FoundFile) -> str:
+    return file.path.suffix.casefold()
+
+
+def _files(folder: Path, shown: PurePosixPath, archive: PurePosixPath | None, remarks: Remarks) -> list[FoundFile]:
+    """Files below a folder, apart from hidden ones; remarks on links and devices."""
     hidden = (".", "__MACOSX")
-    return [
-        FoundFile(path, shown / PurePosixPath(*path.relative_to(folder).parts))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(hidden) for part in path.relative_to(folder).parts)
-    ]
+    found: list[FoundFile] = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(hidden) for part in parts):
+            continue
+        if path.is_file():
+            found.append(FoundFile(path, shown / PurePosixPath(*parts), archive))
+        elif path.is_symlink() or not path.is_dir():
+            what = "a link to a folder; import that folder" if path.is_dir() else "a broken link, or a device"
+            remarks.add(str(shown / PurePosixPath(*parts)), f"not imported: {what}")
+    return found
+
+
+def _unpacked(files: list[FoundFile], temporary: Path, remarks: Remarks, depth: int = 1) -> list[FoundFile]:
+    """The files, with those of archives in place of the archives."""
+    found: list[FoundFile] = []
+    for file in files:
+        if _ending(file) != ARCHIVE:
+            found.append(file)
+            continue
+        folder = Path(mkdtemp(dir=temporary))
+        try:
+            if depth > MAX_NESTED:
+                raise DataError(f"more than {MAX_NESTED} archives inside each other")
+            unpack(file.path, lambda path: path, folder)
+            if sum(path.stat().st_size for path in temporary.rglob("*")) > MAX_UNPACKED_BYTES:
+                raise DataError(f"more than {MAX_UNPACKED_BYTES >> 30} GiB in all")
+        except DataError as problem:
+            why = str(problem).removeprefix(f"{file.path}: ").partition("; expected")[0]
+            remarks.add(str(file.shown), f"cannot be unpacked ({why}); left out")
+            continue
+        shown = file.shown.with_suffix("")
+        inside = _files(folder, shown, file.archive or shown, remarks)
+        found += _unpacked(inside, temporary, remarks, depth + 1)
+    return found
 
 
 @contextmanager
@@ -58,31 +110,28 @@ def found_files(source: Path, remarks: Remarks) -> Generator[list[FoundFile], No
         raise DataError(f"{source}: no such file or folder; expected recordings to import")
     if (source / "recordings.json").exists():
         raise DataError(f"{source}: already in edgehar's own format; pass it as --data {source}")
-    listed = _files(source, PurePosixPath()) if source.is_dir() else [FoundFile(source, PurePosixPath(source.name))]
     with TemporaryDirectory() as temporary:
-        files: list[FoundFile] = []
-        for number, file in enumerate(listed):
-            if file.path.suffix.casefold() != ".zip":
-                files.append(file)
-                continue
-            folder = Path(temporary) / str(number)
-            try:
-                unpack(file.path, lambda path: path, folder)
-            except DataError as problem:
-                why = str(problem).removeprefix(f"{file.path}: ").partition("; expected")[0]
-                remarks.add(str(file.shown), f"cannot be unpacked ({why}); left out")
-                continue
-            files += _files(folder, file.shown.with_suffix(""))
-        yield files
+        if source.is_dir():
+            listed = _files(source, PurePosixPath(), None, remarks)
+        else:
+            listed = [FoundFile(source, PurePosixPath(source.name))]
+        yield _unpacked(listed, Path(temporary), remarks)
+
+
+def only_archive(files: list[FoundFile]) -> str:
+    """The archive that holds all files, as a folder: "day1/"; empty if there are several or none."""
+    archives = {file.archive for file in files}
+    return f"{archive}/" if len(archives) == 1 and (archive := archives.pop()) is not None else ""
 
 
 def _format_of(file: FoundFile) -> str | None:
-    ending = file.path.suffix.casefold()
-    return next((name for name, endings in FORMATS.items() if ending in endings), None)
+    return next((name for name, endings in FORMATS.items() if _ending(file) in endings), None)
 
 
-def choose_format(source: Path, files: list[FoundFile], given: str | None) -> tuple[str, list[FoundFile]]:
-    """The format to import and its files.
+def choose_format(
+    source: Path, files: list[FoundFile], given: str | None, remarks: Remarks
+) -> tuple[str, list[FoundFile]]:
+    """The format to import and its files; remarks on all others.
 
     Raises:
         ConfigError: files of several formats and none chosen.
@@ -92,14 +141,21 @@ def choose_format(source: Path, files: list[FoundFile], given: str | None) -> tu
     present = [name for name, own in by_format.items() if own]
     if given is None and len(present) > 1 and "table" in present:  # text files accompany recordings of other formats
         rest = [name for name in present if name != "table"]
-        only_notes = all(file.path.suffix.casefold() != ".csv" for file in by_format["table"])
+        only_notes = all(_ending(file) != ".csv" for file in by_format["table"])
         present = rest if only_notes else present
-    endings = Counter(file.path.suffix.casefold() or "without ending" for file in files)
+    endings = Counter(_ending(file) or "without ending" for file in files)
     listing = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "no file"
     if given is None and len(present) > 1:
         raise ConfigError(f"{source}: {listing}; expected one format; choose with --format {' or '.join(present)}")
     chosen = given or (present[0] if present else None)
     if chosen is None or not by_format[chosen]:
-        expected = f" ({', '.join(FORMATS[chosen])})" if chosen else f": {', '.join(sum(FORMATS.values(), ()))}"
-        raise DataError(f"{source}: {listing}; expected files of {chosen or 'a known format'}{expected}")
+        expected = f"files of {chosen or 'a known format'}: "
+        expected += ", ".join(FORMATS[chosen] if chosen else sum(FORMATS.values(), ()))
+        cures = {f"{file.shown.name} {cure}" for file in files if (cure := CURES.get(_ending(file)))}
+        found = "; ".join([listing, *remarks.lines()[:3], *sorted(cures)[:3]])
+        raise DataError(f"{source}: {found}; expected {expected}, or {ARCHIVE} archives of them")
+    for file in files:
+        if _format_of(file) != chosen:
+            other = f"not imported: expected {', '.join(FORMATS[chosen])}"
+            remarks.add(str(file.shown), CURES.get(_ending(file), other))
     return chosen, by_format[chosen]

@@ -1,5 +1,5 @@
 """Recordings in edgehar's own format: reading, writing and checking."""
 
-from edgehar.data.recordings.folder import load, write
+from edgehar.data.recordings.folder import check_new, load, write
 
-__all__ = ["load", "write"]
+__all__ = ["check_new", "load", "write"]

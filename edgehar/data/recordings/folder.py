@@ -97,6 +97,13 @@ def _channel_names(dataset: Dataset, modality: str) -> tuple[str, ...]:
     return tuple(f"{group}_{axis}".replace(",", " ") for group in groups for axis in axes)
 
 
+def check_new(root: Path) -> None:
+    """Raise DataError unless there is nothing or an empty folder at this path."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        found = "not empty" if root.is_dir() else "a file"
+        raise DataError(f"{root}: {found}; expected a new or empty folder; choose another --out")
+
+
 def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
     """Write a data set as a folder of recordings, atomically.
 
@@ -109,8 +116,7 @@ def write(dataset: Dataset, root: Path, as_csv: bool = False) -> None:
         DataError: the folder is not empty, or the data set cannot be written: a name that is not a file name, two
             recordings with the same name, values that are not finite, a recording shorter than a window.
     """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: not empty; expected a new or empty folder; choose another --out")
+    check_new(root)
     for clip in dataset.clips:
         problem = name_problem(clip.name)
         texts = (clip.subject, clip.trial)

@@ -158,7 +158,7 @@ def test_another_rate_and_other_clocks_are_named(imported: Importer) -> None:
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [
-        ({"a.mat": "x", "b.png": "y"}, (), "1 .mat, 1 .png; expected files of a known format"),
+        ({"a.mat": "x", "b.png": "y"}, (), "1 .mat, 1 .png; expected files of a known format: .csv"),
         ({"a.bvh": "x", "b.skeleton": "y"}, (), "expected one format; choose with --format ntu or bvh"),
         ({"a.csv": "t,x,y,z\n"}, (), "no row of numbers"),
         ({"a.csv": "t,x,y,z\n1,2,3,4\n"}, ("--columns", "x,q"), "--columns q: no such column; the columns are t, x"),
