@@ -2,155 +2,26 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, cast
 
 import numpy as np
 
-from edgehar.data.importing.bodies import Film
+from edgehar.data.importing import clock
 from edgehar.data.importing.columns import identifier
+from edgehar.data.importing.detections import Detections, Person, entries_of, grouped
 from edgehar.data.importing.joint_sets import COCO, KEYPOINT_SETS, JointSet
-from edgehar.data.importing.table import MAX_NUMBER
 from edgehar.data.importing.takes import Numbers
-from edgehar.data.importing.tracking import Body, Frame
+from edgehar.data.importing.tracking import Body, Film, Frame
 from edgehar.errors import DataError
 
-FRAME_KEYS = ("frame", "frame_id", "frame_index", "frame_number", "image_id", "index")
-TIMES = {"time_s": 1.0, "timestamp_s": 1.0, "timestamp_ms": 1e-3, "time_ms": 1e-3, "timestamp_us": 1e-6}
-"""Key of a frame's time -> seconds."""
-PEOPLE_KEYS = (
-    "people", "persons", "instances", "pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks",
-    "pose_landmarks", "poseLandmarks", "landmarks", "poses", "keypoints",
-)  # fmt: skip
-"""Keys of a frame's people, the preferred ones first."""
-NUMBER_KEYS = ("idx", "track_id", "person_id", "instance_id")
-CONFIDENCE_KEYS = ("keypoint_scores", "keypoints_score", "scores", "visibility", "confidence")
-MAX_FRAMES = 10**9
-FRAMES_KEYS = ("frames", "instance_info", "annotations", "results", "data")
-
-
-@dataclass(frozen=True)
-class Person:
-    """A person as the file has them: points (J, D), confidences (J,), their number, and the key they were found at."""
-
-    points: Numbers
-    confidence: Numbers
-    number: str
-    source: str
-
-
-def _array(value: object) -> Numbers:
-    try:
-        numbers = np.array(value, np.float64)
-        return np.where(np.abs(numbers) < MAX_NUMBER, numbers, np.nan)
-    except (TypeError, ValueError):
-        raise DataError(f"keypoints are {str(value)[:60]!r}; expected numbers; left out") from None
-
-
-def _landmarks(entries: list[Any], source: str) -> Person:
-    """Landmarks with the keys x, y, z and visibility."""
-    points = _array([[entry.get("x"), entry.get("y"), entry.get("z", 0.0)] for entry in entries])
-    seen = _array([entry.get("visibility", entry.get("score", 1.0)) for entry in entries])
-    return Person(points if "world" in source.casefold() else points[:, :2], seen, "", source)
-
-
-def _person(entry: dict[str, Any], source: str) -> Person:
-    """A person with a list of keypoints: x, y and confidence one after the other, or a point in each entry."""
-    number: Any = next((entry[key] for key in NUMBER_KEYS if entry.get(key) is not None), -1)
-    if isinstance(number, list):
-        number = cast("list[Any]", number)[0] if number else -1
-    identity = "" if number == -1 else str(cast("object", number))
-    if "pose_keypoints_2d" in entry or "pose_keypoints_3d" in entry:
-        key = "pose_keypoints_3d" if entry.get("pose_keypoints_3d") else "pose_keypoints_2d"
-        table = _array(entry.get(key, [])).reshape(-1, 4 if key.endswith("3d") else 3)
-        return Person(table[:, :-1], table[:, -1], identity, key)
-    keypoints: Any = entry.get("keypoints")
-    if keypoints is None:
-        keys = [key for key in PEOPLE_KEYS if isinstance(entry.get(key), list)]
-        if not keys:
-            raise DataError(f"a person has the keys {', '.join(list(entry)[:8])}; expected keypoints; left out")
-        keypoints, source = entry[keys[0]], keys[0]
-    if keypoints and isinstance(keypoints[0], dict):
-        return replace(_landmarks(keypoints, source), number=identity)
-    table = _array(keypoints)
-    if table.ndim == 1:
-        if len(table) % 3:
-            raise DataError(f"{len(table)} numbers for the keypoints of a person; expected three for each; left out")
-        table = table.reshape(-1, 3)  # COCO: x, y and confidence (or visibility 0, 1, 2)
-        return Person(table[:, :2], table[:, 2], identity, source)
-    given = next((entry[key] for key in CONFIDENCE_KEYS if isinstance(entry.get(key), list)), None)
-    if given is None and table.shape[1] in (3, 4):  # the last value is the confidence; z is a share of the picture, too
-        return Person(table[:, : 3 if "world" in source.casefold() else 2], table[:, -1], identity, source)
-    confidence = np.ones(len(table)) if given is None else _array(given)
-    if confidence.shape != (len(table),):
-        raise DataError(f"{len(table)} keypoints with {confidence.size} confidences; expected as many; left out")
-    return Person(table, confidence, identity, source)
-
-
-def _people(frame: dict[str, Any]) -> list[Person]:
-    """The people of one frame."""
-    key = next((key for key in PEOPLE_KEYS if isinstance(frame.get(key), list)), None)
-    if key is None:
-        return []
-    value = cast("list[Any]", frame[key])
-    if not value:
-        return []
-    if key == "keypoints" or (isinstance(value[0], dict) and "x" in value[0]):
-        return [_person(frame, key)]
-    if not isinstance(value[0], list):
-        people = [_person(person, key) for person in value]
-    elif value[0] and not isinstance(value[0][0], list | dict):  # rows of numbers
-        people = [_person({"keypoints": value}, key)]
-    else:  # a list of poses, each a list of landmarks
-        people = [_person({"keypoints": pose}, key) for pose in value]
-    return [person for person in people if len(person.points)]
-
-
-def _digits(value: object) -> int:
-    """A frame's number from 12, "12" or "video_0012.jpg"."""
-    found = re.findall(r"\d+", str(value).rpartition(".")[0] or str(value))
-    number = value if isinstance(value, int) else int(found[-1]) if found else -1
-    if not 0 <= number < MAX_FRAMES:
-        raise DataError(f"frame {value!r}; expected a number from 0; left out")
-    return number
-
-
-def _grouped(entries: list[Any]) -> list[tuple[int | None, float | None, list[Person]]]:
-    """Number, time and people of each frame; entries of one frame are joined."""
-    frames: dict[object, tuple[int | None, float | None, list[Person]]] = {}
-    for position, entry in enumerate(entries):
-        if isinstance(entry, list):  # a list of landmarks or of poses for each frame
-            entry: Any = {"landmarks": cast("list[Any]", entry)}
-        if not isinstance(entry, dict):
-            raise DataError(f"frame {position} is {str(entry)[:40]!r}; expected an object with keypoints; left out")
-        fields = cast("dict[str, Any]", entry)
-        key = next((key for key in FRAME_KEYS if key in fields), None)
-        number = None if key is None else _digits(fields[key])
-        times_s = [_array(fields[key]) * factor for key, factor in TIMES.items() if fields.get(key) is not None]
-        time_s = float(times_s[0]) if times_s and times_s[0].ndim == 0 and np.isfinite(times_s[0]) else None
-        where: object = position if number is None else number
-        frames.setdefault(where, (number, time_s, []))[2].extend(_people(fields))
-    return list(frames.values())
-
-
-def _entries(document: Any) -> list[Any]:
-    """The list of frames, or of people with the number of their frame, of a document."""
-    if isinstance(document, list):
-        return cast("list[Any]", document)
-    if not isinstance(document, dict):
-        raise DataError("neither a list nor an object; expected keypoints; left out")
-    fields = cast("dict[str, Any]", document)
-    for key in FRAMES_KEYS:
-        if isinstance(fields.get(key), list):
-            return fields[key]
-    if any(key in fields for key in PEOPLE_KEYS):
-        return [fields]
-    if fields and all(re.search(r"\d", key) and isinstance(value, dict | list) for key, value in fields.items()):
-        return [  # AlphaPose: picture -> people
-            (value if isinstance(value, dict) else {"people": value}) | {"image_id": key}
-            for key, value in fields.items()
-        ]
-    raise DataError(f"the keys {', '.join(list(fields)[:8])}; expected frames with keypoints; left out")
+DEFAULT_RATE_HZ = 30.0
+MAX_RATE_HZ = 10_000
+MAX_PIXELS = 1_000_000
+RATE_KEYS = ("fps", "frame_rate", "framerate", "frames_per_second", "video_fps", "rate_hz", "avg_frame_rate")
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the readers raise for JSON of another structure."""
 
 
 def _picture_size(document: Any) -> tuple[float, float] | None:
@@ -159,8 +30,10 @@ def _picture_size(document: Any) -> tuple[float, float] | None:
     places = (fields, *(fields.get(key) for key in ("video", "picture", "image", "meta_info", "metadata")))
     for place in places:
         if isinstance(place, dict) and {"width", "height"} <= set(cast("dict[str, Any]", place)):
-            size = cast("dict[str, Any]", place)
-            return float(size["width"]), float(size["height"])
+            width, height = (cast("dict[str, Any]", place)[key] for key in ("width", "height"))
+            if all(isinstance(side, int | float) and 0 < side < MAX_PIXELS for side in (width, height)):
+                return float(width), float(height)
+            raise DataError(f"a picture of {width!r} x {height!r}; expected pixels; correct width and height; left out")
     return None
 
 
@@ -172,6 +45,57 @@ def _stated_joints(document: Any) -> tuple[str, ...]:
         return tuple(str(cast("dict[str, Any]", named)[key]) for key in sorted(cast("dict[str, Any]", named), key=int))
     categories: Any = fields.get("categories")
     return tuple(map(str, categories[0].get("keypoints", ()))) if categories else ()
+
+
+def _objects(value: Any, levels: int = 2) -> Iterator[dict[str, Any]]:
+    """The objects that may state something about all frames: the outer ones, and the first one of each list."""
+    if isinstance(value, list):
+        value = cast("list[Any]", value)[0] if value else None
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        yield fields
+        for inner in fields.values() if levels else ():
+            yield from _objects(inner, levels - 1)
+
+
+def _stated_rate(document: Any) -> float | None:
+    """Frames per second where the file states them, as 29.97 or "30000/1001"; raises DataError for another value."""
+    for fields in _objects(document):
+        for key, value in fields.items():
+            if identifier(key) in RATE_KEYS and value is not None:
+                try:
+                    rate_hz = float(Fraction(str(value)))
+                except (ArithmeticError, ValueError):
+                    rate_hz = 0.0
+                if not 0 < rate_hz <= MAX_RATE_HZ:
+                    raise DataError(f"{key} is {str(value)[:40]!r}; expected frames per second; correct it; left out")
+                return rate_hz
+    return None
+
+
+def _stated_times(frames: list[Detections], has_rate: bool) -> tuple[Numbers | None, str]:
+    """Times of the frames in seconds (T,), or None; and a remark, empty if their name states the unit.
+
+    Raises:
+        DataError: times that are none, or of an unknown unit, and no other rate is known.
+    """
+    names = [name for name in frames[0].times if all(name in frame.times for frame in frames)]
+    if not names:
+        timed = sum(bool(frame.times) for frame in frames)
+        return None, f"{timed} of {len(frames)} frames have times, which are not used" if timed else ""
+    name = next((name for name in names if clock.unit_in_name(name)), names[0])
+    try:
+        times_s, how = clock.seconds(name, [frame.times[name] for frame in frames], None)
+        if not np.isnan(times_s).any():
+            return times_s, f"{name} in {how}" if how else ""
+    except DataError:
+        pass
+    if not has_rate:
+        example = f"{frames[0].times[name][:40]!r}, {frames[-1].times[name][:40]!r}"
+        raise DataError(
+            f"{name} from {example}; expected seconds, or another unit in its name; or give --rate; left out"
+        )
+    return None, f"{name} cannot be read and is not used"
 
 
 def _check_joints(people: list[Person], stated: tuple[str, ...]) -> tuple[JointSet, int]:
@@ -191,20 +115,27 @@ def _check_joints(people: list[Person], stated: tuple[str, ...]) -> tuple[JointS
 
 
 def _film(
-    frames: list[tuple[int | None, float | None, list[Person]]],
-    document: Any,
-    rate_hz: float,
-    least_confidence: float,
+    frames: list[Detections], document: Any, given_hz: float | None, least_confidence: float
 ) -> tuple[Film, list[str]]:
-    people = [person for _, _, persons in frames for person in persons]
+    people = [person for frame in frames for person in frame.people]
     if not people:
         raise DataError(f"no person in {len(frames)} frames; left out")
     joints, dimensions = _check_joints(people, _stated_joints(document))
+    stated_hz = _stated_rate(document)
+    frames = sorted(frames, key=lambda frame: -1 if frame.number is None else frame.number)
+    times_s, remark = _stated_times(frames, (stated_hz or given_hz) is not None)
+    rate_hz = stated_hz or given_hz or DEFAULT_RATE_HZ
+    remarks = [remark] if remark else []
+    if given_hz and (times_s is not None or rate_hz != given_hz):
+        source = "times" if times_s is not None else f"{rate_hz:g} frames per second"
+        remarks.append(f"states {source}; --rate is not used")
+    elif times_s is None and not (stated_hz or given_hz):
+        remarks.append(f"no times: {rate_hz:g} frames per second assumed; correct it with --rate")
     size = _picture_size(document)
-    remarks: list[str] = []
-    shares = bool(np.nanmax([np.nanmax(np.abs(person.points)) for person in people]) <= 2.5)
+    values = np.abs(np.concatenate([person.points.ravel() for person in people]))
+    shares = bool((values[~np.isnan(values)] <= 2.5).all())
     unit = ("m" if shares else "unknown") if dimensions == 3 else "px"
-    scale = np.ones(dimensions)
+    scale = np.array([1.0, -1.0, -1.0]) if dimensions == 3 else np.ones(2)  # world landmarks count y downwards, too
     if dimensions == 2 and shares:
         scale = np.array(size if size else (1.0, 1.0))
         if size is None:
@@ -213,20 +144,17 @@ def _film(
                 "x and y are shares of the picture, whose size is not stated: bodies are distorted unless it is "
                 'square; add "width" and "height" to the file'
             )
-    upright = scale * np.array([1.0, -1.0, -1.0][:dimensions])  # pictures and cameras count y downwards
     made: list[Frame] = []
-    for position, (number, time_s, persons) in enumerate(frames):
+    for position, frame in enumerate(frames):
         bodies: list[Body] = []
-        for person in persons:
-            points = person.points * upright
-            absent = (person.confidence < least_confidence) | ~np.isfinite(points).all(1)
+        for person in frame.people:
+            points = person.points * scale
+            absent = ~(person.confidence >= least_confidence) | ~np.isfinite(points).all(1)
             points[absent | ~person.points.any(1)] = np.nan  # estimators write a joint not found as (0, 0)
             if not np.isnan(points).all():
                 bodies.append(Body(points, person.number))
-        made.append(Frame(position if number is None else number, tuple(bodies), time_s))
-    made.sort(key=lambda frame: frame.number)
-    timed = all(frame.time_s is not None for frame in made)
-    made = [frame if timed else replace(frame, time_s=None) for frame in made]
+        time_s = None if times_s is None else float(times_s[position])
+        made.append(Frame(position if frame.number is None else frame.number, tuple(bodies), time_s))
     if not any(frame.bodies for frame in made):
         raise DataError(f"no joint with a confidence of {least_confidence:g} or more; lower --confidence; left out")
     return Film(tuple(made), joints, unit, rate_hz), remarks
@@ -244,30 +172,34 @@ def is_single_frame(text: str) -> bool:
     return re.match(r'\s*\{[^\[{]*"people"\s*:', text[:400]) is not None
 
 
-def read_video(text: str, rate_hz: float, least_confidence: float) -> tuple[Film, list[str]]:
-    """The people in the frames of one file, and remarks.
+def read_keypoints(
+    texts: str | dict[str, str], rate_hz: float | None, least_confidence: float
+) -> tuple[Film, list[str]]:
+    """The people in the frames of one file, or of a folder with one file per frame; and remarks.
 
-    Pixels and landmarks get y upwards; coordinates are in pixels, or in metres for world landmarks.
+    2-D keypoints are in pixels as in the picture, y downwards; world landmarks are in metres, y upwards.
 
     Args:
-        text: JSON; see the module's first line.
-        rate_hz: frames per second, where the file states no times.
+        texts: JSON; see the module's first line. Name -> JSON for one file per frame, whose number is the last one of
+            its name.
+        rate_hz: frames per second, where the file states neither times nor a rate.
         least_confidence: joints with less are lost (NaN).
 
     Raises:
-        DataError: not JSON, no person, or joints of an unknown number.
+        DataError: not JSON, no person, joints of an unknown number, or times of an unknown unit.
     """
-    document = _parsed(text)
-    return _film(_grouped(_entries(document)), document, rate_hz, least_confidence)
-
-
-def read_frames(texts: dict[str, str], rate_hz: float, least_confidence: float) -> tuple[Film, list[str]]:
-    """The people in a folder with one file per frame, whose number is the last one of its name; see `read_video`."""
-    frames: list[tuple[int | None, float | None, list[Person]]] = []
-    for name, text in texts.items():
-        numbers = re.findall(r"\d+", name)
-        number = int(numbers[-1]) if numbers else len(frames)
-        frames.append(
-            (number, None, [person for _, _, persons in _grouped(_entries(_parsed(text))) for person in persons])
-        )
-    return _film(frames, None, rate_hz, least_confidence)
+    try:
+        if isinstance(texts, str):
+            document = _parsed(texts)
+            return _film(grouped(entries_of(document)), document, rate_hz, least_confidence)
+        frames: list[Detections] = []
+        for name, text in texts.items():
+            found = grouped(entries_of(_parsed(text)))
+            digits = re.findall(r"\d+", name)
+            number = int(digits[-1]) if digits else len(frames)
+            people = [person for frame in found for person in frame.people]
+            frames.append(Detections(number, found[0].times if found else {}, people))
+        return _film(frames, None, rate_hz, least_confidence)
+    except _UNEXPECTED:
+        expected = "a list of frames with keypoints, as in the documentation of edgehar data import"
+        raise DataError(f"an unknown structure; expected {expected}; left out") from None

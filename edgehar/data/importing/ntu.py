@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from edgehar.data.importing.bodies import Film
 from edgehar.data.importing.joint_sets import NTU
-from edgehar.data.importing.tracking import Body, Frame
+from edgehar.data.importing.tracking import Body, Film, Frame
 from edgehar.errors import DataError
 
 RATE_HZ = 30.0
@@ -59,7 +58,8 @@ def read_skeleton(text: str) -> Film:
                 if (len(words) > 3 and words[-1] == NOT_TRACKED) and not points[joint].any():
                     points[joint] = np.nan
             points[~(np.abs(points) < MAX_METRES).all(1)] = np.nan
-            bodies.append(Body(points, body[0]))
+            if not np.isnan(points).all():
+                bodies.append(Body(points, body[0]))
         frames.append(Frame(number, tuple(bodies)))
     if any(line.strip() for line in lines[position:]):
         more = f"{len(lines) - position} lines follow the {count} frames that line 1 states"

@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 
-from edgehar.data.importing.bodies import Film, one_body, ranked, two_bodies
 from edgehar.data.importing.bvh import read_bvh
-from edgehar.data.importing.keypoints import is_single_frame, read_frames, read_video
+from edgehar.data.importing.keypoints import is_single_frame, read_keypoints
 from edgehar.data.importing.names import NTU_NAME, people, required_match
 from edgehar.data.importing.ntu import read_skeleton
 from edgehar.data.importing.sources import FoundFile
 from edgehar.data.importing.takes import Remarks, Take
-from edgehar.data.importing.tracking import follow
+from edgehar.data.importing.tracking import Film, follow, one_body, ranked, two_bodies
 from edgehar.errors import DataError
-
-DEFAULT_FRAME_RATE_HZ = 30.0
 
 
 @dataclass(frozen=True)
@@ -74,14 +71,8 @@ def _keypoint_takes(
     shown: PurePosixPath, texts: str | dict[str, str], options: SkeletonOptions, remarks: Remarks
 ) -> list[Take]:
     """Recordings of one file with all frames, or of the files of a folder with one frame each."""
-    rate_hz = options.rate_hz or DEFAULT_FRAME_RATE_HZ
     take = _named(shown, options.pattern)
-    if isinstance(texts, str):
-        film, notes = read_video(texts, rate_hz, options.confidence)
-    else:
-        film, notes = read_frames(texts, rate_hz, options.confidence)
-    if options.rate_hz is None and film.frames[0].time_s is None:
-        notes.append(f"no times: {rate_hz:g} frames per second assumed; correct it with --rate")
+    film, notes = read_keypoints(texts, options.rate_hz, options.confidence)
     for note in notes:
         remarks.add(str(shown), note)
     return _people_of(film, take, options, False, remarks)

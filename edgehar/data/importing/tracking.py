@@ -1,15 +1,24 @@
-"""Follows people through frames: by their number where it persists, otherwise by the nearest body."""
+"""Follows people through frames; each becomes a skeleton recording, or two who act on each other one skeleton.
+
+A person is followed by their number where it persists, otherwise by the nearest body.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgehar.data.importing.takes import Numbers
+from edgehar.data.importing.joint_sets import JointSet
+from edgehar.data.importing.takes import Numbers, Samples
 
+SENSOR = "skeleton"
+SHORTEST_FRAMES = 5
+"""A track in fewer frames is a false detection."""
 MAX_STEP = 0.5
 """A body moves at most this share of its own size from one frame to the next."""
 MAX_ABSENT_FRAMES = 30
 """A person who was absent for longer is another track, unless the number says that it is the same one."""
+VELOCITY_FRAMES = 5
+"""A body is expected to go on as in about this many frames before, so that people who cross are not exchanged."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +40,23 @@ class Frame:
 
 @dataclass
 class Track:
-    """One person through the frames: indices of the frames and the points in them."""
+    """One person: indices of the frames, the points in them, the last frame's number and the velocity (D,) per frame."""
 
     frames: list[int] = field(default_factory=list[int])
     points: list[Numbers] = field(default_factory=list[Numbers])
     numbers: set[str] = field(default_factory=set[str])
+    last: int = 0
+    velocity: Numbers = field(default_factory=lambda: np.zeros(1))
 
-    def add(self, frame: int, body: Body) -> None:
+    def add(self, index: int, frame: Frame, body: Body) -> None:
         """Append a frame."""
-        self.frames.append(frame)
+        if self.points:
+            step = _moved(self.points[-1], body.points) / max(frame.number - self.last, 1)
+            self.velocity = self.velocity + (step - self.velocity) / VELOCITY_FRAMES
+        self.frames.append(index)
         self.points.append(body.points)
         self.numbers.add(body.number)
+        self.last = frame.number
 
     def movement(self, frames: int) -> float:
         """Variance of the joints over time, weighted with the share of the frames that the person is in."""
@@ -58,6 +73,13 @@ def _size(points: Numbers) -> float:
     return float(np.linalg.norm(np.ptp(known, 0))) if len(known) else 0.0
 
 
+def _moved(before: Numbers, after: Numbers) -> Numbers:
+    """Mean movement (D,) of the joints that are known in both frames; 0 without one."""
+    steps = after - before
+    known = ~np.isnan(steps).any(1)
+    return steps[known].mean(0) if known.any() else np.zeros(steps.shape[1])
+
+
 def _distance(a: Numbers, b: Numbers) -> float:
     """Mean distance of the joints that both have; of the centres if they share none; infinite if one has no joint."""
     both = ~np.isnan(a).any(1) & ~np.isnan(b).any(1)
@@ -72,7 +94,8 @@ def follow(frames: tuple[Frame, ...]) -> list[Track]:
     """Tracks of the people, in the order of their first frame.
 
     A body continues the track that has its number. One with a new number, or none, continues the nearest track that
-    is not in this frame, ended at most `MAX_ABSENT_FRAMES` ago and is near enough; otherwise it begins a new track.
+    is not in this frame, ended at most `MAX_ABSENT_FRAMES` ago and is near enough, where it would be if it had gone on;
+    otherwise it begins a new track.
     """
     tracks: list[Track] = []
     for index, frame in enumerate(frames):
@@ -83,15 +106,17 @@ def follow(frames: tuple[Frame, ...]) -> list[Track]:
             if own is None:
                 unmatched.append(body)
             else:
-                own.add(index, body)
+                own.add(index, frame, body)
                 free.remove(own)
         pairs: list[tuple[float, int, int]] = []
         for number, body in enumerate(unmatched):
             for candidate, track in enumerate(free):
-                absent = frame.number - frames[track.frames[-1]].number
-                distance = _distance(track.points[-1], body.points)
-                size = max(_size(track.points[-1]), _size(body.points))
-                if absent <= MAX_ABSENT_FRAMES and distance <= MAX_STEP * size:
+                absent = frame.number - track.last
+                if absent > MAX_ABSENT_FRAMES:
+                    continue
+                distance = _distance(track.points[-1] + track.velocity * absent, body.points)
+                moved = min(distance, _distance(track.points[-1], body.points))  # a person may have stopped
+                if moved <= MAX_STEP * max(_size(track.points[-1]), _size(body.points)):
                     pairs.append((distance, number, candidate))
         used: dict[int, int] = {}
         for _, number, candidate in sorted(pairs):
@@ -101,5 +126,65 @@ def follow(frames: tuple[Frame, ...]) -> list[Track]:
             track = free[used[number]] if number in used else Track()
             if number not in used:
                 tracks.append(track)
-            track.add(index, body)
+            track.add(index, frame, body)
     return tracks
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames of one file or folder and what is known of them."""
+
+    frames: tuple[Frame, ...]
+    joints: JointSet
+    unit: str
+    rate_hz: float
+    timed: bool = True
+
+
+def _points(film: Film, track: Track) -> Numbers:
+    """Points (T, J, D) of a track over all frames, NaN where the person is absent."""
+    points = np.full((len(film.frames), *track.points[0].shape), np.nan)
+    points[track.frames] = np.stack(track.points)
+    return film.joints.complete(points)
+
+
+def _times(film: Film) -> Numbers:
+    first = film.frames[0]
+    if first.time_s is not None:
+        return np.array([np.nan if frame.time_s is None else frame.time_s for frame in film.frames])
+    return np.array([frame.number - first.number for frame in film.frames]) / film.rate_hz
+
+
+def _rate(film: Film) -> float | None:
+    """Frames per second, None where the frames have times of their own: measured from them."""
+    return film.rate_hz if film.frames[0].time_s is None else None
+
+
+def ranked(film: Film, tracks: list[Track]) -> list[Track]:
+    """Tracks that are long enough, the one that moves most first."""
+    long = [track for track in tracks if len(track.frames) >= min(SHORTEST_FRAMES, len(film.frames))]
+    return sorted(long, key=lambda track: -track.movement(len(film.frames)))
+
+
+def _samples(film: Film, points: Numbers, names: tuple[str, ...], parents: tuple[int, ...]) -> Samples:
+    """A skeleton from the first to the last frame with a joint: a recording begins when the person is seen."""
+    seen = np.flatnonzero(~np.isnan(points).all((1, 2)))
+    present = slice(seen[0], seen[-1] + 1)
+    times_s = _times(film)[present] if film.timed else None
+    values = points[present].reshape(-1, points.shape[1] * points.shape[2])
+    return Samples(SENSOR, values, times_s, (), film.unit, _rate(film), points.shape[2], names, parents)
+
+
+def one_body(film: Film, track: Track) -> Samples:
+    """A person's skeleton."""
+    return _samples(film, _points(film, track), film.joints.all_joints, film.joints.parent_indices)
+
+
+def two_bodies(film: Film, first: Track, second: Track) -> Samples:
+    """Two people as one skeleton: the second person's root hangs from the first one's, so their distance counts."""
+    points = np.concatenate([_points(film, first), _points(film, second)], 1)  # (T, 2 J, D)
+    joints, parents = film.joints.all_joints, film.joints.parent_indices
+    root = next(joint for joint, parent in enumerate(parents) if joint == parent)
+    others = [root if joint == root else parent + len(joints) for joint, parent in enumerate(parents)]
+    names = (*(f"first_{joint}" for joint in joints), *(f"second_{joint}" for joint in joints))
+    return _samples(film, points, names, (*parents, *others))
