@@ -28,9 +28,12 @@ class Clock:
 
     A *jump* is a timestamp more than `tolerance_s` before or after the sensor's newest one. A jump ahead is accepted as
     soon as the other sensors reach it, within `tolerance_s`: the sensor had paused. All other samples after a jump are
-    buffered until they span `tolerance_s`, and rejected if the old time returns before. Then:
+    buffered until they span `tolerance_s`, and rejected if the old time returns before. Samples after a further jump
+    ahead, as of short bursts between pauses, are buffered together with those before it; the latter are accepted at
+    once if another sensor's clock shows the same time. Then:
 
-    - If the other sensors advanced meanwhile, the clock was reset; the sensor continues at their time.
+    - If the other sensors advanced meanwhile, the clock was reset; the sensor continues at their time after the last
+      jump.
     - If they did not, a jump ahead was a pause. After a jump back by more than `MAX_TRANSPORT_DELAY_S` the sensor
       continues at its previous time. A shorter jump back may be delayed samples, which are rejected once the sensor
       has passed them.
@@ -59,7 +62,7 @@ class Clock:
         self._offset_s = 0.0  # added to the sensor's clock to get the stream's
         self._unshifted_s = -np.inf  # newest timestamp accepted without an offset
         self._agrees_since_s = np.inf  # start of the agreement with another sensor's clock
-        self._pending: PendingSamples | None = None
+        self._pending: list[PendingSamples] = []  # one after each jump ahead
 
     @staticmethod
     def of_sensor(spec: ModalitySpec, lateness_s: float, counts: SampleCounts) -> "Clock":
@@ -80,7 +83,7 @@ class Clock:
     def try_advance(self, times_s: Times, first_s: float, newest_s: float) -> bool:
         """Accept samples (n,) between these times if no jump is possible; else return False: `accept` decides."""
         behind_s = self._newest_s - self._raw_s  # above 0 after a clock was found ahead of its time
-        if self._pending is not None or self._offset_s or not abs(behind_s) <= self._tolerance_s / 2:
+        if self._pending or self._offset_s or not abs(behind_s) <= self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
         # No two timestamps within half the tolerance of another one can be a jump apart.
         if newest_s - self._raw_s > self._tolerance_s / 2 or first_s < self._raw_s - self._tolerance_s / 2:
@@ -106,25 +109,24 @@ class Clock:
         others = np.asarray([*clocks_s], np.float64)
         for block, jumped in self._split_at_jumps(samples):
             agreed = self._update_agreement(block, jumped, others)
-            if self._continues(block) or (jumped and self._resumes(block, others_s)) or not (jumped or self._pending):
+            continues = self._continues(block)
+            if jumped and not continues:
+                accepted += self._end_burst(block, others_s, others)
+            if continues or (jumped and self._resumes(block, others_s)) or not (jumped or self._pending):
                 self.discard_pending()
                 accepted.append(self._accept(block, self._offset_s))
-            elif jumped or self._pending is None:
-                self.discard_pending()
-                self._pending = PendingSamples.of(block, others_s)
+            elif jumped:
+                self._pending.append(PendingSamples.of(block, others_s))
             else:
-                self._pending.add(block)
+                self._pending[-1].add(block)
             accepted += self._resolve(others_s, agreed)
         return accepted
 
     def flush(self, others_s: float) -> list[SampleBlock]:
         """The samples still buffered at the end of a recording, unless their clock was probably wrong."""
-        pending = self._pending
-        if pending is None or pending.first_s + self._offset_s < self._newest_s or pending.advance_s(others_s) > 0:
+        if not self._pending_is_ahead() or self._pending[0].advance_s(others_s) > 0:
             self.discard_pending()
-            return []
-        self._pending = None
-        return [self._accept(block, self._offset_s) for block in pending.blocks]
+        return self._accept_pending(self._offset_s)
 
     def _split_at_jumps(self, samples: SampleBlock) -> Iterator[tuple[SampleBlock, bool]]:
         """The samples split at jumps, and whether each block begins with one."""
@@ -178,36 +180,64 @@ class Clock:
 
     def discard_pending(self) -> None:
         """Reject the buffered samples."""
-        self._counts.rejected += 0 if self._pending is None else self._pending.count
-        self._pending = None
+        self._counts.rejected += sum(burst.count for burst in self._pending)
+        self._pending = []
+
+    def _pending_is_ahead(self) -> bool:
+        """Whether there are buffered samples, from after a jump ahead."""
+        return bool(self._pending) and self._newest_s < self._pending[0].first_s + self._offset_s
+
+    def _end_burst(self, block: SampleBlock, others_s: float, clocks_s: Times) -> list[SampleBlock]:
+        """The buffered samples that are accepted before a block after another jump; if not ahead, all are rejected."""
+        if not self._pending_is_ahead() or block.times_s[0] <= self._pending[-1].newest_s:
+            self.discard_pending()
+        elif not self._offset_s and (np.abs(clocks_s - self._pending[-1].newest_s) <= self._tolerance_s).any():
+            return self._accept_pending(0.0)
+        return self._accept_reached(others_s)
+
+    def _accept_reached(self, others_s: float) -> list[SampleBlock]:
+        """Accept the samples after jumps ahead that the other sensors have reached."""
+        accepted: list[SampleBlock] = []
+        while self._pending_is_ahead() and self._pending[0].first_s + self._offset_s <= others_s + self._tolerance_s:
+            accepted += [self._accept(block, self._offset_s) for block in self._pending.pop(0).blocks]
+        return accepted
+
+    def _accept_pending(self, offset_s: float) -> list[SampleBlock]:
+        """Accept the buffered samples; with another offset than before only those after the last jump."""
+        if offset_s != self._offset_s:
+            self._counts.rejected += sum(burst.count for burst in self._pending[:-1])
+            self._pending = self._pending[-1:]
+        self._offset_s = offset_s
+        blocks = [block for burst in self._pending for block in burst.blocks]
+        self._pending = []
+        return [self._accept(block, offset_s) for block in blocks]
 
     def _resolve(self, others_s: float, agreed: bool) -> list[SampleBlock]:
         """Accept the buffered samples once the clocks agree, the others reach the jump, or they span the tolerance."""
-        pending = self._pending
         if agreed:
-            self._offset_s, self._pending = 0.0, None
-            return [] if pending is None else [self._accept(block, 0.0) for block in pending.blocks]
-        if pending is None:
-            return []
-        if pending.count > MAX_PENDING_SAMPLES:
-            self._counts.rejected += pending.count - 1
-            self._pending = PendingSamples.of(pending.blocks[-1].last(), others_s)
-            return []
-        start_s = pending.first_s + self._offset_s
-        reached = self._newest_s < start_s <= others_s + self._tolerance_s
-        may_agree = np.isfinite(self._agrees_since_s)
-        if not reached and (may_agree or pending.span_s() < self._tolerance_s):
-            return []
-        offset_s = self._offset_s
-        if not reached and pending.advance_s(others_s) >= pending.span_s() / 2:
-            offset_s = others_s - pending.first_s - pending.span_s()
+            return self._accept_pending(0.0)
+        accepted = self._accept_reached(others_s)
+        if not self._pending:
+            return accepted
+        last = self._pending[-1]
+        count = sum(burst.count for burst in self._pending)
+        if count > MAX_PENDING_SAMPLES:
+            self._counts.rejected += count - 1
+            self._pending = [PendingSamples.of(last.blocks[-1].last(), others_s)]
+            return accepted
+        # A jump ahead between two bursts takes as long as two samples may be apart.
+        span_s = sum(burst.span_s() for burst in self._pending) + self._longest_interval_s * (len(self._pending) - 1)
+        if np.isfinite(self._agrees_since_s) or span_s < self._tolerance_s:
+            return accepted
+        offset_s, start_s = self._offset_s, last.first_s + self._offset_s
+        if self._pending[0].advance_s(others_s) >= span_s / 2:
+            offset_s = others_s - last.newest_s
         elif start_s < self._newest_s - MAX_TRANSPORT_DELAY_S:
-            offset_s = self._newest_s - pending.first_s
+            offset_s = self._newest_s - last.first_s
         elif start_s < self._newest_s:
-            return []  # may be delayed samples
-        elif pending.first_s >= self._newest_s or abs(pending.first_s - self._unshifted_s) <= MAX_TRANSPORT_DELAY_S:
+            return accepted  # may be delayed samples
+        elif last.first_s >= self._newest_s or abs(last.first_s - self._unshifted_s) <= MAX_TRANSPORT_DELAY_S:
             offset_s = 0.0  # after a pause, or back at its last correct time
-        elif offset_s and not reached:  # no clock has shown this time
-            offset_s = max(self._newest_s, others_s) - pending.first_s
-        self._pending = None
-        return [self._accept(block, offset_s) for block in pending.blocks]
+        elif offset_s:  # no clock has shown this time
+            offset_s = max(self._newest_s, others_s) - last.first_s
+        return accepted + self._accept_pending(offset_s)

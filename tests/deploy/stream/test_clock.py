@@ -11,12 +11,12 @@ from edgehar import StreamRecognizer
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.clock import MAX_PENDING_SAMPLES, Clock
 from edgehar.deploy.stream.pending import SampleBlock
-from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
 from tests.deploy.streams import (
     LATENESS_S,
     Recording,
     assert_same,
+    chopped,
     offline,
     recordings,
     sample_by_sample,
@@ -189,24 +189,67 @@ def test_buffered_samples_of_a_stopped_clock_are_bounded(recognizer: Recognizer)
     for _ in range(40):
         stream.push("inertial", np.zeros((1000, 6)), np.full(1000, 99.0))
     pending = stream._clocks["inertial"]._pending
-    assert pending is not None
-    assert sum(len(block.times_s) for block in pending.blocks) <= MAX_PENDING_SAMPLES
+    assert pending
+    assert sum(len(block.times_s) for burst in pending for block in burst.blocks) <= MAX_PENDING_SAMPLES
     assert stream.push("inertial", np.zeros((1, 6)), [1.0]) == []
-    assert stream._clocks["inertial"]._pending is None
+    assert not stream._clocks["inertial"]._pending
 
 
-def test_pause_of_years_is_skipped(recognizer: Recognizer) -> None:
-    first, second = steady(2.0), steady(2.0, seed=1, start_s=1.5e9)
+def in_bursts(silent_s: float = np.inf) -> Recording:
+    """Short bursts between pauses of all; the skeleton is silent from `silent_s` to its last sample."""
+    recording = steady(14.0)
+    signals, times_s = {}, {}
+    for name, times in recording.times_s.items():
+        burst = ((times >= 5.0) & (times < 5.2)) | ((times >= 6.5) & (times < 6.9)) | ((times >= 8.0) & (times < 8.05))
+        kept = (times < 3.0) | burst | (times >= 10.0)
+        kept &= (name == "inertial") | (times < silent_s) | (times == times[-1])
+        signals[name], times_s[name] = recording.signals[name][kept], times[kept]
+    return Recording(signals, times_s)
+
+
+@pytest.mark.parametrize("silent_s", [np.inf, 3.0])
+@pytest.mark.parametrize("chunk_s", [0.01, 0.2])
+def test_bursts_between_pauses_equal_the_recording(recognizer: Recognizer, silent_s: float, chunk_s: float) -> None:
+    recording = in_bursts(silent_s)
     stream = StreamRecognizer(recognizer, start_s=0.0)
-    found = [one for push in sample_by_sample(first) for one in stream.push(*push)]
-    found += streamed(stream, sample_by_sample(second))
-    expected = recognizer.predict_windows(first.signals, first.times_s)
-    assert_same(found[: len(expected)], expected)
-    assert found[-1].end_s == pytest.approx(1.5e9 + 2.0, abs=3 * recognizer.manifest.window.step_s)
+    found = streamed(stream, chopped(recording, np.arange(0.0, 14.0, chunk_s).tolist()))
+    assert sum(stream.lost.values()) == 0
+    assert_same(found, offline(recognizer, recording))
 
 
-@pytest.mark.parametrize("times_s", [[1e300], [0.0, 1e12]])
-def test_timestamp_beyond_the_limit_is_an_error(recognizer: Recognizer, times_s: list[float]) -> None:
-    stream = StreamRecognizer(recognizer)
-    with pytest.raises(DataError, match=r"timestamp .* s from the stream's start"):
-        stream.push("inertial", np.zeros((len(times_s), 6)), np.array(times_s))
+@pytest.mark.parametrize("chunk", [1, 7, 10_000])
+@pytest.mark.parametrize("tick_s", [0.0, 1.0])
+def test_bursts_of_a_single_sensor_equal_the_recording(recognizer: Recognizer, chunk: int, tick_s: float) -> None:
+    recording = in_bursts()
+    values, times = recording.signals["inertial"], recording.times_s["inertial"]
+    if tick_s:
+        times = np.floor((times + 0.37) / tick_s) * tick_s
+    stream = StreamRecognizer(recognizer, ["inertial"], start_s=0.0)
+    cuts = range(0, len(times), chunk)
+    found = streamed(stream, [("inertial", values[cut : cut + chunk], times[cut : cut + chunk]) for cut in cuts])
+    assert stream.lost == {"inertial": 0}
+    assert_same(found, recognizer.predict_windows({"inertial": values}, {"inertial": times}))
+
+
+@pytest.mark.parametrize("wrong_s", [[60.0], [60.0, 3600.0, 3700.0]])
+def test_wrong_timestamps_of_a_single_sensor_are_rejected(recognizer: Recognizer, wrong_s: list[float]) -> None:
+    recording = steady(8.0)
+    values, times = recording.signals["inertial"], recording.times_s["inertial"]
+    pushes = [("inertial", values[index : index + 1], times[index : index + 1]) for index in range(len(times))]
+    clean = streamed(StreamRecognizer(recognizer, ["inertial"]), pushes)
+    for time_s in reversed(wrong_s):
+        pushes.insert(200, ("inertial", values[:1], np.array([time_s])))
+    stream = StreamRecognizer(recognizer, ["inertial"])
+    assert_same(streamed(stream, pushes), clean)
+    assert stream.lost == {"inertial": len(wrong_s)}
+
+
+def test_reset_clock_that_others_reach_after_a_pause_keeps_its_offset() -> None:
+    clock = Clock(0.5)
+    found: list[float] = []
+    for time_s in np.arange(0.0, 6.0, 0.05).tolist():
+        own_s = time_s + (1000.0 if time_s >= 2.0 else 0.0)
+        others_s = 3.5 if 3.5 <= time_s < 4.7 else time_s
+        if not 3.5 <= time_s < 4.55:
+            found += [float(block.times_s[-1]) for block in clock.accept(at(own_s), others_s, [others_s])]
+    assert max(found) < 6.5
