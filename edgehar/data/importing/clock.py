@@ -18,6 +18,9 @@ EPOCH_S = (946684800.0, 4102444800.0)
 PLAUSIBLE_INTERVAL_S = (1e-4, 20.0)
 """Median interval of a sensor, 10 kHz to one sample in 20 s: others contradict a stated unit."""
 
+COMPARED_ROWS = 1000
+"""Rows that tell whether the newest comes first."""
+
 _NAMED_UNIT = re.compile(
     r"(?:^|[\s_(\[])(s|sec|secs|seconds?|ms|msec|millis|milliseconds?|us|[µμ]s|micros|ns|nanos)[)\]]?$"
 )
@@ -89,6 +92,27 @@ def _dates(cells: Sequence[str]) -> Times:
         times[row] = days[day] + whole + fraction - offset.total_seconds()
     midnights = np.cumsum(np.diff(times, prepend=times[:1]) < -43200)
     return np.add(times, 86400.0 * midnights, dtype=np.float64)
+
+
+def decreases(cells: Sequence[str]) -> bool:
+    """Whether times fall from row to row, as in a table with the newest row first."""
+    times, wrong = numbers(cells[:COMPARED_ROWS])
+    if len(wrong) > len(times) / 2:
+        times = _dates(cells[:COMPARED_ROWS])
+    steps = np.diff(times[~np.isnan(times)])
+    return bool((steps < 0).sum() > 0.9 * np.count_nonzero(steps))
+
+
+def recognised_unit(name: str, cells: Sequence[str]) -> str | None:
+    """The unit of times that are numbers; None for others, and where it cannot be told."""
+    values, wrong = numbers(cells)
+    known = values[~np.isnan(values)]
+    if len(wrong) > len(cells) / 2 or len(known) < 2:
+        return None
+    try:
+        return unit_in_name(name) or _unit_by_magnitude(known)[0]
+    except DataError:
+        return None
 
 
 def seconds(name: str, cells: Sequence[str], unit: str | None) -> tuple[Times, str]:

@@ -10,6 +10,10 @@ TIME_NAMES = (
 )  # fmt: skip
 """Names of time columns without their unit, the preferred ones first."""
 LABEL_NAMES = ("label", "activity", "class")
+SUBJECT_NAMES = (
+    "subject", "subject_id", "participant", "participant_id", "person", "person_id", "user", "user_id",
+)  # fmt: skip
+TRIAL_NAMES = ("trial", "trial_id", "session", "session_id")
 NOT_SENSORS = frozenset(("q", "quaternion", "quat", "orientation", "rotation", "location", "altitude"))
 """Stems whose x, y and z are not a vector of a sensor."""
 
@@ -21,6 +25,11 @@ _SENSORS = {
     "gravity": "grav gravity motiongravity",
 }
 _SENSOR_OF = {stem: sensor for sensor, stems in _SENSORS.items() for stem in stems.split()}
+_COLUMNS_ONLY = frozenset(("a", "g", "w", "m", "b", "la", "gf", "lin"))
+"""Stems that are too short to name a sensor on their own: `ax` is an acceleration, `a.csv` may be anything."""
+KNOWN_SENSORS = frozenset((
+    *_SENSORS, "total_acceleration", "heart_rate", "barometer", "light", "temperature", "pressure",
+))  # fmt: skip
 _UNIT = re.compile(r"\s*[(\[]([^)\]]*)[)\]]\s*$")
 _UNITS = {
     "m/s^2": "m/s2", "m/s²": "m/s2", "m/s2": "m/s2", "ms-2": "m/s2", "m/s/s": "m/s2",
@@ -57,6 +66,11 @@ def split_unit(name: str) -> tuple[str, str]:
     return name[: match.start()].strip(), _UNITS.get(unit.casefold(), unit)
 
 
+def unit_of(names: list[str]) -> str:
+    """The units of columns, joined by "and"; empty if none is stated."""
+    return " and ".join(dict.fromkeys(unit for _, unit in map(split_unit, names) if unit))
+
+
 def words_of(name: str) -> list[str]:
     """Lower-case words of a name: "TotalAcceleration", "total_acceleration" and "Total acceleration" are the same."""
     text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
@@ -73,6 +87,12 @@ def identifier(name: str) -> str:
 def sensor_name(name: str) -> str:
     """The usual name of a sensor: "Acc", "accel" and "Accelerometer" are all "accelerometer"."""
     return _SENSOR_OF.get("".join(words_of(name)), identifier(name))
+
+
+def known_sensor(text: str) -> str | None:
+    """The usual name of the sensor that a text names, such as "GYR" or "HeartRate"; None if it names none."""
+    sensor = sensor_name(text)
+    return sensor if sensor in KNOWN_SENSORS and "".join(words_of(text)) not in _COLUMNS_ONLY else None
 
 
 def _axis(name: str) -> tuple[tuple[str, ...], int] | None:

@@ -10,7 +10,8 @@ from edgehar.config import Options, option, positional
 from edgehar.data import recordings
 from edgehar.data.importing.assemble import assemble
 from edgehar.data.importing.clock import UNITS
-from edgehar.data.importing.logs import TableOptions, read_logs
+from edgehar.data.importing.logs.options import TableOptions
+from edgehar.data.importing.logs.read import read_logs
 from edgehar.data.importing.names import name_pattern
 from edgehar.data.importing.skeleton_files import SkeletonOptions, read_skeleton_files
 from edgehar.data.importing.sources import FORMATS, choose_format, found_files, only_archive

@@ -4,9 +4,9 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +51,23 @@ class Cells(Sequence[str]):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: names of the columns, the cells of each column, and the line of the file of each row."""
+    """A table.
+
+    Attributes:
+        names: names of the columns.
+        cells: the cells of each column, (T,) each.
+        lines: (T,) line of the file of each row.
+        left_out: lines with more cells than columns, which are no rows: where the extra cell is cannot be told.
+    """
 
     names: tuple[str, ...]
     cells: tuple[Cells, ...]
     lines: NDArray[np.intp]
+    left_out: tuple[int, ...] = ()
+
+    def rows(self, chosen: NDArray[Any] | slice) -> "Table":
+        """The table with these rows only."""
+        return replace(self, cells=tuple(Cells([own.array[chosen]]) for own in self.cells), lines=self.lines[chosen])
 
     def find(self, name: str) -> int | None:
         """Index of a column by its name, or by its number from 1 if no column has the name; None without one."""
@@ -107,10 +119,10 @@ def read_table(text: str) -> Table:
     """Read a table.
 
     The header is the last row without numbers before the first row of numbers; without one the columns are named 1, 2,
-    and so on. Shorter rows are filled up with empty cells.
+    and so on. Shorter rows are filled up with empty cells, longer ones are left out.
 
     Raises:
-        DataError: no row of numbers within the first lines.
+        DataError: a single column, or no row of numbers within the first lines.
     """
     every_line = text.lstrip("\ufeff").splitlines()
     filled = [index for index, line in enumerate(every_line) if line.strip()]
@@ -122,15 +134,18 @@ def read_table(text: str) -> Table:
         lines = [line.rstrip().rstrip(";") for line in lines]
     start = _split(lines[:MAX_PREAMBLE_LINES], separator)
     first = next((index for index, row in enumerate(start) if _is_data(row)), None)
+    if first is None and all(len(row) < 2 for row in start):
+        raise DataError("a single column; expected a column of times and those of a sensor, separated by , ; or tabs")
     if first is None:
         raise DataError(f"no row of numbers in the first {MAX_PREAMBLE_LINES} lines; expected a table with a header")
-    width = len(start[first])
+    width = Counter(len(row) for row in start[first:] if _is_data(row)).most_common(1)[0][0]
     names = [str(number) for number in range(1, width + 1)]
     headers = [row for row in start[:first] if 0 <= width - len(row) <= 1 and sum(map(_is_value, row)) <= len(row) / 4]
     if headers:
         named = headers[-2] if len(headers) > 1 and _is_units(headers[-1]) else headers[-1]
         names = [name or str(number) for number, name in zip_longest(range(1, width + 1), named, fillvalue="")]
     blocks: list[list[NDArray[np.bytes_]]] = []
+    lines_of_rows, left_out = list[int](), list[int]()
     for block in range(first, len(lines), BLOCK_ROWS):
         part = lines[block : block + BLOCK_ROWS]
         rows = _split(part, separator)
@@ -138,9 +153,13 @@ def read_table(text: str) -> Table:
             open_quote = next((index for index, line in enumerate(part) if line.count('"') % 2), 0)
             number = filled[block + open_quote] + 1
             raise DataError(f"a quote in line {number} is not closed; expected a row per line; correct it; left out")
-        blocks.append([_packed(rows, column) for column in range(width)])
+        fits = [not any(row[width:]) for row in rows]
+        kept_rows = [row for row, fit in zip(rows, fits, strict=True) if fit]
+        for index, fit in enumerate(fits, block):
+            (lines_of_rows if fit else left_out).append(filled[index] + 1)
+        blocks.append([_packed(kept_rows, column) for column in range(width)])
     cells = tuple(Cells([block[column] for block in blocks]) for column in range(width))
-    return Table(tuple(map(str, names)), cells, np.array(filled[first:]) + 1)
+    return Table(tuple(map(str, names)), cells, np.array(lines_of_rows), tuple(left_out))
 
 
 def _packed(rows: list[list[str]], column: int) -> NDArray[np.bytes_]:

@@ -1,0 +1,1 @@
+"""Tables of loggers become recordings: which file and row belongs to which recording, sensor and label."""
