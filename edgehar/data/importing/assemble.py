@@ -269,8 +269,7 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
         else:
             kept.append(take)
     if not kept:
-        lines = "; ".join(remarks.lines()[:3])
-        raise DataError(f"no recording could be imported: {lines or 'no file had samples'}")
+        raise DataError(f"no recording could be imported: {remarks.causes()}")
     found = {take.label for take in kept} | {label for take in kept for _, _, label in take.spans}
     labels = tuple(sorted(found - {""}, key=natural_key))
     folded = Counter(label.casefold() for label in labels)
@@ -294,5 +293,5 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
             clips.append(_clip(usable, file_name(take.name, taken), labels))
             taken.add(clips[-1].name)
     if not clips:
-        raise DataError(f"no recording could be imported: {'; '.join(remarks.lines()[:3])}")
+        raise DataError(f"no recording could be imported: {remarks.causes()}")
     return Dataset(DatasetInfo(name, specs, labels, window), tuple(clips))

@@ -71,3 +71,8 @@ class Remarks:
             more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
             lines.append(f"{', '.join(files[:SHOWN_FILES])}{more}: {message}")
         return lines
+
+    def causes(self) -> str:
+        """The first lines in short, what was left out before what was assumed."""
+        lines = sorted(self.lines(), key=lambda line: "left out" not in line)
+        return "; ".join(lines[:3]) or "no file had samples"

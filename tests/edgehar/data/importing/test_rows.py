@@ -186,6 +186,12 @@ def test_a_single_column_is_named(refused: Callable[..., str]) -> None:
     assert "r1.csv: a single column; expected a column of times and those of a sensor" in message
 
 
+def test_the_cause_comes_before_what_was_assumed(refused: Callable[..., str]) -> None:
+    text = csv_text("time,ax,ay,user", list(TIMES_S), VALUES[:, :2]).replace("\n", ",ann\n").replace("user,ann", "user")
+    message = refused({"r1.csv": text})
+    assert "no recording could be imported: r1.csv: no x, y and z column among time, ax, ay, user" in message
+
+
 def test_the_usual_number_of_cells_counts() -> None:
     table = read_table("t,x,y\n0,1\n1,2,3\n2,3,4\n3,4,5\n4,5,6,7\n5,6,7\n")
     assert table.names == ("t", "x", "y")
