@@ -10,8 +10,10 @@ from edgehar.signals.clip import Times
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.resampling import max_gap_s
 
-RATE_TOLERANCE = 0.2
-"""Share of rate_hz by which the rate of the timestamps may differ without a warning."""
+RATE_TOLERANCE, EXACT_TOLERANCE = 0.2, 0.03
+"""Shares of rate_hz by which the rate of irregular, and of regular, timestamps may differ without a warning."""
+EXACT_JITTER = 0.05
+"""Largest standard deviation of regular intervals relative to their mean."""
 REST_TOLERANCE = 0.1
 """Share of the usual rate by which that of one file may differ without a warning."""
 MAX_LOST, SOME_LOST = 0.95, 0.5
@@ -59,7 +61,8 @@ def rates(folder: str, spec: ModalitySpec, window: WindowSpec, recorded: Sequenc
     if not rated:
         return problems
     usual_hz = median([rate_hz for _, rate_hz in rated])
-    if abs(usual_hz - spec.rate_hz) > RATE_TOLERANCE * spec.rate_hz:
+    exact = median(each.jitter for each, _ in rated) < EXACT_JITTER
+    if abs(usual_hz - spec.rate_hz) > (EXACT_TOLERANCE if exact else RATE_TOLERANCE) * spec.rate_hz:
         effect = "samples between the frames are not used" if usual_hz > spec.rate_hz else "frames are interpolated"
         message = f"timestamps say {usual_hz:.3g} Hz, rate_hz {spec.rate_hz:g}: {effect}; correct rate_hz"
         problems.append(Problem(folder, 0, message, is_warning=True))

@@ -36,9 +36,15 @@ def similar_names(index: str, subjects: Sequence[str]) -> list[Problem]:
 
 
 def unused_labels(header: str, labels: Sequence[str], used: set[int | None]) -> list[Problem]:
-    """Labels of the declaration that no recording has, if any recording has a label."""
+    """Labels of the declaration that no recording has, or the absence of any label."""
     unused = [label for number, label in enumerate(labels) if number not in used]
-    if len(unused) in (0, len(labels)):
+    if not unused:
         return []
+    if len(unused) == len(labels):
+        message = (
+            "no recording has a label, neither in index.csv nor in segments/: nothing to train on but pretraining; "
+            "add labels"
+        )
+        return [Problem(header, 0, message, is_warning=True)]
     message = f"no recording has the label {', '.join(map(repr, unused[:10]))}; remove it, or record it"
     return [Problem(header, 0, message, is_warning=True)]

@@ -9,7 +9,8 @@ from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, me
 from edgehar.data.recordings.suspicions.triaxial import Doubles, gravity_direction
 from edgehar.signals.modality import ModalitySpec
 
-MIN_PEERS = 3
+MIN_PEERS, MIN_PEOPLE = 3, 3
+"""Others that a person or recording is compared with; with the fewest people two are enough."""
 PERSON_DEG, RECORDING_DEG = 75.0, 75.0
 """Angles from the others' mean that are suspicious."""
 PEERS_DEG = 30.0
@@ -31,9 +32,9 @@ def _angles_deg(vectors: Doubles, other: Doubles) -> Doubles:
     return np.degrees(np.arccos(np.clip(vectors @ other, -1, 1)))
 
 
-def _apart_deg(own: Doubles, peers: Doubles, share: float) -> float | None:
+def _apart_deg(own: Doubles, peers: Doubles, share: float, few: int) -> float | None:
     """Angle between a direction (3,) and those of peers (N, 3), or None if these are too few or do not agree."""
-    if len(peers) < MIN_PEERS:
+    if len(peers) < few:
         return None
     middle = _unit(peers)
     ordered = np.sort(_angles_deg(peers, middle))
@@ -57,6 +58,7 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
         direction = _steady_direction(of_group(each.blocks, spec, group))
         if direction is not None:
             by_label.setdefault(each.label, []).append((each, direction))
+    few = MIN_PEERS if len({each.subject for each in recorded}) > MIN_PEOPLE else MIN_PEERS - 1
     apart: dict[str, list[float]] = {}
     for known in by_label.values():
         people: dict[str, list[Doubles]] = {}
@@ -65,7 +67,7 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
         means = {who: _unit(np.stack(directions)) for who, directions in people.items()}
         for who, own in means.items():
             peers = [mean for other, mean in means.items() if other != who]
-            angle = _apart_deg(own, np.array(peers).reshape(-1, 3), 0.8)
+            angle = _apart_deg(own, np.array(peers).reshape(-1, 3), 0.8, few)
             if angle is not None:
                 apart.setdefault(who, []).append(angle)
     # Most labels, not one: a single recording is named as such below.
@@ -86,7 +88,7 @@ def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Re
             others = [(other, vector) for other, vector in steady if other is not each]
             own = [vector for other, vector in others if other.subject == each.subject]
             peers = own if len(own) >= MIN_PEERS else [vector for _, vector in others]
-            angle = _apart_deg(direction, np.array(peers).reshape(-1, 3), 0.98)
+            angle = _apart_deg(direction, np.array(peers).reshape(-1, 3), 0.98, few)
             if angle is not None and angle > RECORDING_DEG:
                 message = (
                     f"{group_text(spec, group)}: gravity points {angle:.0f} degrees away from that of the like "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgehar.data.recordings.problem import Problem
 from edgehar.signals.clip import Bools, Floats, Times
 from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.sampling_rate import sampling_rate_hz
 
 MAX_ROWS = 20_000
 """Statistics of a longer recording are measured on so many samples, in blocks spread over it."""
@@ -49,16 +50,26 @@ class Recorded:
             values, valid = values[rows], valid[rows]
         return values if valid.all() else values[valid]  # no copy of a short recording
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether no channel ever changes."""
+        return len(self.blocks) == 0 or not (self.blocks != self.blocks[0]).any()
+
     @cached_property
     def true_rate_hz(self) -> float | None:
         """Rate of the timestamps outside of gaps; None without timestamps or for fewer than five samples."""
-        interval_s = np.empty(0) if self.times_s is None else np.diff(self.times_s)
-        interval_s = interval_s[interval_s > 0]
-        if len(interval_s) < MIN_INTERVALS:
+        if self.times_s is None or (np.diff(self.times_s) > 0).sum() < MIN_INTERVALS:
             return None
-        # Mean, not median: a clock of whole milliseconds and samples in bursts have intervals of several lengths.
-        usual = interval_s[interval_s <= 3 * np.sort(interval_s)[int(0.9 * len(interval_s))]]
-        return float(1 / usual.mean())
+        return sampling_rate_hz(self.times_s)
+
+    @property
+    def jitter(self) -> float:
+        """Standard deviation of the intervals outside of gaps relative to their mean; 0 without timestamps."""
+        interval_s = np.empty(0) if self.times_s is None else np.diff(self.times_s)
+        if len(interval_s) < MIN_INTERVALS:
+            return 0.0
+        usual_s = interval_s[interval_s <= 3 * np.sort(interval_s)[int(0.9 * len(interval_s))]]
+        return float(usual_s.std() / max(usual_s.mean(), 1e-9))
 
     def warning(self, message: str) -> Problem:
         """A warning about this file."""

@@ -1,4 +1,4 @@
-"""Suspicious skeletons: joints at zero, a vertical axis that is none, bodies in other units."""
+"""Suspicious skeletons: joints at zero or never seen, a vertical axis that is none, bodies in other units."""
 
 import math
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ MAX_SIZE_RATIO = {2: 30.0, 3: 4.0}
 """Axes -> largest plausible ratio of the sizes of two people; a picture shows them from near and far."""
 BODY_SIZE = {"m": (0.3, 4.0), "mm": (300.0, 4000.0), "cm": (30.0, 400.0)}
 """Unit -> bounds of the distance from head to feet."""
+MOSTLY_LOST = 0.5
+"""Share of the samples above which a joint is named as lost."""
 MIN_UPRIGHT = 0.5
 """Share of the recordings in which the body stands along another axis than `vertical`, for a warning."""
 
@@ -42,6 +44,33 @@ def joints_at_zero(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
     more = f" and {len(lost) - 4} more joints" if len(lost) > 4 else ""
     message = f"joints at 0 in all axes: {shown}{more} of the samples; if they are lost, leave their cells empty (NaN)"
     return [recorded.warning(message)]
+
+
+def lost_shares(spec: ModalitySpec, recorded: Sequence[Recorded]) -> dict[str, float]:
+    """Joint -> share of the valid samples in which it is lost (NaN), of joints that are ever lost; most often first."""
+    lost, count = np.zeros(spec.groups), 0
+    for each in recorded:
+        values = each.values[each.valid]
+        lost += np.isnan(values[:, :: spec.group]).sum(axis=0)
+        count += len(values)
+    shares = dict(zip(spec.joints, (lost / max(count, 1)).tolist(), strict=True))
+    return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share > 0}
+
+
+def lost_joints(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Problem]:
+    """Joints that no recording shows, or few samples."""
+    shares = lost_shares(spec, recorded)
+    never = [name for name, share in shares.items() if share == 1.0]
+    rare = [f"{name} ({share:.0%})" for name, share in shares.items() if MOSTLY_LOST < share < 1.0]
+    problems: list[Problem] = []
+    if never:
+        names, verb = ", ".join(never), "are" if len(never) > 1 else "is"
+        message = f"{names} {verb} lost (NaN) in every sample of every recording; leave out what the sensor never sees"
+        problems.append(Problem(folder, 0, message, is_warning=True))
+    if rare:
+        message = f"lost (NaN) in most samples: {', '.join(rare)}; leave out what the sensor hardly sees"
+        problems.append(Problem(folder, 0, message, is_warning=True))
+    return problems
 
 
 def height(spec: ModalitySpec, recorded: Recorded) -> NDArray[np.float64] | None:

@@ -1,11 +1,11 @@
 """The units that accelerometers and gyroscopes seem to be in, and recordings in another one."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgehar.data.recordings.problem import Problem
+from edgehar.data.recordings.suspicions.kinds import ACCELERATION, ANGULAR_RATE, declared_kind, units_in
 from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
 from edgehar.data.recordings.suspicions.triaxial import rest_magnitude, turning
 from edgehar.signals.modality import ModalitySpec
@@ -24,13 +24,8 @@ RADIANS_ABOVE = 0.13
 """Geometric mean of the factors of radians, 1, and degrees, 1/57."""
 AXES_SHARE = 0.95
 """Share of these recordings that agree on the sign, without which nothing is said about axes."""
-_CLAIMS = {
-    "g": r"(?<![a-z])g(?![a-z])",
-    "m/s2": r"m\s?/\s?s|ms-2",
-    "mg": r"(?<![a-z])mg(?![a-z])|milli-?g",
-    "deg/s": r"deg|°|dps",
-    "rad/s": r"rad",
-}
+EXCHANGED = (0.7, 1.4)
+"""Bounds of the ratio to the others' |acceleration| at rest, for a statement about exchanged channels."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +55,18 @@ def unit_of_gravity(magnitude: float) -> str | None:
 
 
 def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Group]:
-    """The accelerometers and gyroscopes among a sensor's groups, with the units they seem to be in."""
+    """The accelerometers and gyroscopes among a sensor's groups, with the units they seem to be in.
+
+    A group whose declaration says that it measures something else is neither, whatever its values are.
+    """
     if spec.is_skeleton or spec.group != 3:
         return []
     accelerometers: list[Group] = []
+    declared = [declared_kind(spec, group) for group in range(spec.groups)]
     for group in range(spec.groups):
-        levels = {
-            each.file: rest_magnitude(of_group(each.blocks, spec, group), each.true_rate_hz or spec.rate_hz)
-            for each in recorded
-        }
-        known = {file: level for file, level in levels.items() if level is not None}
+        if declared[group] not in ("", ACCELERATION):
+            continue
+        known = _rest_levels(spec, recorded, group)
         units = [unit_of_gravity(level) for level in known.values()]
         unit = max(GRAVITY, key=units.count)
         if accelerometers and unit != accelerometers[0].unit:
@@ -78,7 +75,7 @@ def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Gr
             accelerometers.append(Group(group, "acceleration", unit, median(known.values()), known))
     found = list(accelerometers)
     for group in range(spec.groups) if accelerometers else ():
-        if group not in [each.group for each in accelerometers]:
+        if group not in [each.group for each in accelerometers] and declared[group] in ("", ANGULAR_RATE):
             pairs = _turning(spec, recorded, accelerometers[0].group, group)
             factors = {file: factor for file, (factor, _) in pairs.items()}
             certain = frozenset(file for file, (_, correlation) in pairs.items() if abs(correlation) > CERTAIN)
@@ -86,6 +83,73 @@ def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Gr
                 unit = "rad/s" if median(map(abs, factors.values())) > RADIANS_ABOVE else "deg/s"
                 found.append(Group(group, "angular rate", unit, median(factors.values()), factors, certain))
     return found
+
+
+def _rest_levels(spec: ModalitySpec, recorded: Sequence[Recorded], group: int) -> dict[str, float]:
+    """File -> |mean| of a group's calmest seconds, where it is long enough."""
+    levels = {
+        each.file: rest_magnitude(of_group(each.blocks, spec, group), each.true_rate_hz or spec.rate_hz)
+        for each in recorded
+    }
+    return {file: level for file, level in levels.items() if level is not None}
+
+
+def exchanged(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded], groups: Sequence[Group]) -> list[Problem]:
+    """Recordings in which acceleration and another group seem to have changed places, or all of them."""
+    if spec.is_skeleton or spec.group != 3:
+        return []
+    accelerometers = {each.group: each for each in groups if each.kind == "acceleration"}
+    problems: list[Problem] = []
+    for group in range(spec.groups):
+        kind = declared_kind(spec, group)
+        if kind == ACCELERATION or group in accelerometers:
+            continue
+        for other in accelerometers.values():
+            problems += _exchanged_files(spec, recorded, group, other)
+        missing = [
+            other
+            for other in range(spec.groups)
+            if declared_kind(spec, other) == ACCELERATION and other not in accelerometers
+        ]
+        if kind == ANGULAR_RATE and missing:
+            levels = list(_rest_levels(spec, recorded, group).values())
+            claimed = units_in(spec.unit) & set(GRAVITY)
+            if levels and sum(unit_of_gravity(level) in claimed for level in levels) >= MIN_SHARE * len(levels):
+                own = median(_rest_levels(spec, recorded, missing[0]).values())
+                message = _exchange_text(spec, group, median(levels), missing[0], own)
+                problems.append(Problem(folder, 0, f"{message} in every recording", is_warning=True))
+    return problems
+
+
+def _exchanged_files(
+    spec: ModalitySpec, recorded: Sequence[Recorded], group: int, acceleration: Group
+) -> list[Problem]:
+    """Files in which this group is at rest as the others' acceleration, and the acceleration as the others' group."""
+    strange = {file: level for file, level in acceleration.per_file.items() if not _is_near(level, acceleration.level)}
+    if not strange:
+        return []
+    levels = _rest_levels(spec, recorded, group)
+    usual = median(levels.values())
+    low, high = (bound * acceleration.level for bound in EXCHANGED)
+    return [
+        each.warning(_exchange_text(spec, group, level, acceleration.group, own) + ", unlike in the other recordings")
+        for each in recorded
+        if (own := strange.get(each.file)) is not None
+        and low < (level := levels[each.file]) < high
+        and not _is_near(level, usual)
+        and abs(own - usual) < abs(own - acceleration.level)
+    ]
+
+
+def _is_near(level: float, usual: float) -> bool:
+    return 0.3 * usual < level < 3 * usual
+
+
+def _exchange_text(spec: ModalitySpec, group: int, level: float, other: int, own: float) -> str:
+    return (
+        f"{group_text(spec, group)} measure {level:.3g} at rest, as gravity does, and {group_text(spec, other)} "
+        f"{own:.3g}: acceleration and angular rate seem to be exchanged"
+    )
 
 
 def _turning(
@@ -105,7 +169,7 @@ def _turning(
 
 def declared_units(folder: str, spec: ModalitySpec, groups: Sequence[Group]) -> list[Problem]:
     """Units that the declaration claims and the values deny, and axes that are reversed in all recordings."""
-    claimed = {name for name, pattern in _CLAIMS.items() if re.search(pattern, spec.unit.lower())}
+    claimed = units_in(spec.unit)
     problems: list[Problem] = []
     for each in groups:
         is_gravity = each.kind == "acceleration"
@@ -135,6 +199,8 @@ def mixed_units(spec: ModalitySpec, recorded: Sequence[Recorded], groups: Sequen
     problems: list[Problem] = []
     for group in groups:
         for file, level in group.per_file.items():
+            if file not in by_file:  # named as exchanged
+                continue
             message = _difference(group, level, file in group.certain)
             if message:
                 problems.append(by_file[file].warning(f"{group_text(spec, group.group)}: {message}"))
@@ -145,7 +211,7 @@ def _difference(group: Group, level: float, certain: bool) -> str:
     """How one recording's level differs from the others', or an empty text."""
     ratio = level / group.level
     if group.kind == "acceleration":
-        if 0.3 < ratio < 3:
+        if _is_near(level, group.level):
             return ""
         unit = unit_of_gravity(level) or "another unit or range"
         return (

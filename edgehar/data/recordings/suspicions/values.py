@@ -1,7 +1,8 @@
-"""Suspicious values: zeros for lost samples, channels that never change, rails, codes for missing, copies."""
+"""Suspicious values: zeros for lost samples, frozen sensors, constant channels, rails, codes for missing, copies."""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from edgehar.signals.modality import ModalitySpec
 MIN_SAMPLES = 20
 MIN_LEVELS = 50
 """Signals of fewer different values are switches or counts."""
+FROZEN_S, FROZEN_RATIO = 1.0, 5.0
+"""Shortest run of one sample that is suspicious, and how many times as long as all shorter runs it is."""
+MAX_LISTED = 6
 COPY_ROWS = 256
 MIN_CODES = 3
 CODE_RATIO, SPIKE_RATIO = 5.0, 50.0
@@ -22,22 +26,59 @@ CODES = {99.0, 999.0, 9999.0, 99999.0, 32767.0, 32768.0, 65535.0}
 """Numbers that loggers write for a lost sample, without their sign."""
 
 
-def zero_samples(spec: ModalitySpec, recorded: Recorded) -> list[Problem]:
-    """Samples that are 0 in every channel in a signal that is otherwise far from 0."""
+def zero_samples(spec: ModalitySpec, recorded: Recorded) -> tuple[Recorded, list[Problem]]:
+    """Samples that are 0 in every channel in a signal that is otherwise far from 0.
+
+    Returns:
+        The recording without these samples, and the warning about them, if any.
+    """
     values = recorded.blocks
     zero = ~values.any(1)
     if spec.channels < 2 or zero.all() or not zero.any():
-        return []
+        return recorded, []
     size = np.sort(np.linalg.norm(values[~zero].astype(np.float64), axis=1))
     # A sensor that comes close to 0, such as a gyroscope at rest, may well be exactly 0.
     if not spec.is_skeleton and size[len(size) // 20] < 0.2 * size[len(size) // 2]:
-        return []
-    rows = np.flatnonzero(~recorded.values.any(1) & recorded.valid)
+        return recorded, []
+    lost = ~recorded.values.any(1) & recorded.valid
+    rows = np.flatnonzero(lost)
     message = (
         f"{len(rows):,} of {len(recorded.values):,} samples are 0 in every channel, the first is sample {rows[0] + 1}; "
         "if they are lost, remove the rows or set valid to 0"
     )
-    return [recorded.warning(message)]
+    return replace(recorded, valid=recorded.valid & ~lost), [recorded.warning(message)]
+
+
+def frozen_samples(spec: ModalitySpec, recorded: Recorded) -> tuple[Recorded, list[Problem]]:
+    """Long runs of one sample in a signal that otherwise changes all the time: the sensor had stopped.
+
+    Returns:
+        The recording without these runs, and the warning about them, if any.
+    """
+    values, rate_hz = recorded.values, recorded.true_rate_hz or spec.rate_hz
+    if spec.group < 2 or len(values) < MIN_SAMPLES:
+        return recorded, []
+    changes = np.flatnonzero((np.nan_to_num(values[1:]) != np.nan_to_num(values[:-1])).any(1)) + 1
+    starts = np.concatenate([[0], changes])
+    runs = np.diff(np.concatenate([starts, [len(values)]]))
+    long = (runs >= max(FROZEN_S * rate_hz, MIN_SAMPLES)) & recorded.valid[starts] & values[starts].any(1)
+    if not long.any() or long.all() or runs[~long].max() * FROZEN_RATIO > runs[long].min():
+        return recorded, []
+    frozen = np.repeat(long, runs)
+    if (~frozen).sum() < MIN_SAMPLES:  # a constant signal, see `constant_channels`
+        return recorded, []
+    message = (
+        f"{int(frozen.sum()):,} of {len(values):,} samples repeat the one before for {FROZEN_S:g} s or longer, the "
+        f"first is sample {starts[long.argmax()] + 1}; if the sensor had stopped, remove the rows or set valid to 0"
+    )
+    return replace(recorded, valid=recorded.valid & ~frozen), [recorded.warning(message)]
+
+
+def _listed(values: Floats) -> str:
+    """Values in the order of the channels, each once; of many the first."""
+    shown = [f"{value:g}" for value in dict.fromkeys((values + 0.0).tolist())]  # + 0.0 makes 0 of -0
+    more = f" and {len(shown) - MAX_LISTED} more values" if len(shown) > MAX_LISTED else ""
+    return ", ".join(shown[:MAX_LISTED]) + more
 
 
 def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Problem]:
@@ -53,7 +94,7 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
     problems: list[Problem] = []
     if never.any():
         channels = np.flatnonzero(never).tolist()
-        shown = ", ".join(f"{value:g}" for value in np.unique(level[0][never])[:3])
+        shown = _listed(level[0][never])
         where = "every recording" if len(used) > 1 else "the only recording"
         verb, pronoun = ("are", "them") if len(channels) > 1 else ("is", "it")
         message = f"{channels_text(spec, channels)} {verb} {shown} in {where}; leave {pronoun} out"
@@ -64,7 +105,7 @@ def constant_channels(folder: str, spec: ModalitySpec, recorded: Sequence[Record
     for each, stuck, value in zip(used, constant & changing, level, strict=True):
         if stuck.any():
             channels = np.flatnonzero(stuck).tolist()
-            shown = ", ".join(f"{number:g}" for number in np.unique(value[stuck])[:3])
+            shown = _listed(value[stuck])
             verb = "stay" if len(channels) > 1 else "stays"
             message = f"{channels_text(spec, channels)} {verb} at {shown} throughout, but not in the other recordings; "
             problems.append(each.warning(message + "leave the file out if the sensor failed"))

@@ -63,10 +63,20 @@ def test_a_rate_is_accepted_named_or_refused(true_hz: float, declared_hz: float)
     if 1 / true_hz > 8 * max(frame_s, 1 / declared_hz) + 1e-9:  # longer than the longest gap
         assert [problem.is_warning for problem in found] == [False]
         assert f"rate_hz {declared_hz:g}" in found[0].message
-    elif abs(true_hz / declared_hz - 1) > 0.2 + 1e-9:
+    elif abs(true_hz / declared_hz - 1) > 0.03 + 1e-9:
         assert [problem.is_warning for problem in found] == [True]
     else:
         assert found == []
+
+
+@pytest.mark.parametrize(("jitter", "declared_hz", "named"), [
+    (0.0, 53.0, True), (0.0, 51.0, False), (0.3, 53.0, False), (0.3, 65.0, True),
+])  # fmt: skip
+def test_exact_stamps_deny_a_rate_that_is_nearly_right(jitter: float, declared_hz: float, named: bool) -> None:
+    spec = ModalitySpec("watch", 3, "g", declared_hz, 5)
+    times_s = (np.arange(400) + np.random.default_rng(0).uniform(-jitter, jitter, 400)) / 50 + 0.02
+    found = rates("watch", spec, WINDOW, [recorded(times_s)])
+    assert [f"Hz, rate_hz {declared_hz:g}: frames are" in problem.message for problem in found] == [True] * named
 
 
 def test_one_file_of_another_rate_is_named() -> None:

@@ -39,6 +39,16 @@ def test_one_person_is_named(seed: int) -> None:
     assert "gravity of person 'c' points" in problem.message
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, turned=st.sampled_from([[0, 1, 2], [1, 2, 0]]))
+def test_one_of_three_people_is_named(seed: int, turned: list[int]) -> None:
+    people = {who: UP + 0.1 * np.random.default_rng(seed + ord(who)).normal(size=3) for who in "abc"}
+    assert elsewhere("watch", WATCH, 0, folder(people, seed, recordings=1)) == []
+    (problem,) = elsewhere("watch", WATCH, 0, folder(people | {"c": -people["c"][turned]}, seed, recordings=1))
+    assert "gravity of person 'c' points" in problem.message
+    assert elsewhere("watch", WATCH, 0, folder({"a": UP, "b": -UP}, seed)) == []  # either may be wrong
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
 def test_one_recording_is_named(seed: int) -> None:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgehar.data.recordings.suspicions.recorded import Recorded
-from edgehar.data.recordings.suspicions.skeletons import body_sizes, joints_at_zero, vertical_axis
+from edgehar.data.recordings.suspicions.skeletons import (
+    body_sizes,
+    joints_at_zero,
+    lost_joints,
+    lost_shares,
+    vertical_axis,
+)
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
 from edgehar.simulation.dataset import SimulatorConfig, simulate
 
@@ -84,3 +90,18 @@ def test_joints_at_zero_are_named(joint: int, share: float, seed: int) -> None:
         assert found == []  # the origin
     elif at_zero:
         assert f"joints at 0 in all axes: {KINECT_JOINTS[joint]} ({at_zero:.0%})" in found[0].message
+
+
+def test_joints_that_are_never_seen_or_mostly_lost_are_named() -> None:
+    def lost(joints: Doubles) -> Doubles:
+        joints[:, 3] = np.nan
+        joints[: len(joints) * 7 // 10, 8] = np.nan
+        joints[: len(joints) // 3, 9] = np.nan
+        return joints
+
+    assert lost_joints("body", BODY, files()) == []
+    never, mostly = lost_joints("body", BODY, files(lost))
+    assert never.message.startswith(f"{KINECT_JOINTS[3]} is lost (NaN) in every sample of every recording")
+    assert mostly.message.startswith(f"lost (NaN) in most samples: {KINECT_JOINTS[8]} (70%);")
+    assert list(lost_shares(BODY, files(lost))) == [KINECT_JOINTS[joint] for joint in (3, 8, 9)]
+    assert lost_joints("body", BODY, files(lost, (0,))) == []

@@ -10,6 +10,7 @@ from edgehar.data.recordings.suspicions.recorded import MAX_ROWS, Recorded, chan
 from edgehar.data.recordings.suspicions.values import (
     constant_channels,
     copies,
+    frozen_samples,
     other_scale,
     outlying_codes,
     rails,
@@ -33,8 +34,9 @@ def signal(seed: int, samples: int = 300) -> Doubles:
 
 
 def warnings_of(values: Doubles) -> list[str]:
-    each = recorded(values)
-    return [problem.message for check in (zero_samples, rails, outlying_codes) for problem in check(WATCH, each)]
+    each, problems = zero_samples(WATCH, recorded(values))
+    each, frozen = frozen_samples(WATCH, each)
+    return [problem.message for problem in [*problems, *frozen, *rails(WATCH, each), *outlying_codes(WATCH, each)]]
 
 
 @settings(max_examples=40, deadline=None)
@@ -49,7 +51,7 @@ def test_samples_of_zeros_are_counted(seed: int, first: int, rows: int) -> None:
     values = signal(seed)
     values[first : first + rows] = 0
     count = min(rows, 300 - first)
-    (message,) = [text for text in warnings_of(values) if "0 in every channel" in text]
+    (message,) = warnings_of(values)
     assert message.startswith(f"{count} of 300 samples are 0 in every channel, the first is sample {first + 1}")
 
 
@@ -57,7 +59,30 @@ def test_a_gyroscope_at_rest_may_be_zero() -> None:
     turning = np.random.default_rng(0).normal(size=(300, 3)) * np.linspace(0, 1, 300)[:, None] ** 2
     turning[:60] = np.round(turning[:60], 1)
     gyroscope = ModalitySpec("gyroscope", 3, "deg/s", 50, 5)
-    assert zero_samples(gyroscope, recorded(turning)) == []
+    each = recorded(turning)
+    assert zero_samples(gyroscope, each) == (each, [])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, first=st.integers(0, 200), seconds=st.floats(0.1, 1.9), decimals=st.integers(2, 4))
+def test_a_sensor_that_stops_is_named(seed: int, first: int, seconds: float, decimals: int) -> None:
+    values = signal(seed).round(decimals)
+    rows = round(50 * seconds)
+    values[first : first + rows] = values[first]
+    each, problems = frozen_samples(WATCH, recorded(values))
+    if rows < 50:
+        assert problems == []
+    else:
+        text = f"{rows} of 300 samples repeat the one before for 1 s or longer, the first is sample {first + 1};"
+        assert [problem.message.startswith(text) for problem in problems] == [True]
+        assert int(each.valid.sum()) == 300 - rows
+
+
+def test_a_coarse_sensor_at_rest_is_not_frozen() -> None:
+    rest = np.zeros(600)
+    rest[np.array([30, 75, 90, 160, 230, 235, 300, 410, 420, 500, 580])] = 0.1  # runs of many lengths
+    values = np.cumsum(rest)[:, None] + np.arange(9)
+    assert frozen_samples(WATCH, recorded(values))[1] == []
 
 
 @settings(max_examples=40, deadline=None)
@@ -107,6 +132,20 @@ def test_constant_channels_are_named_once() -> None:
     found = constant_channels("watch", WATCH, [recorded(values, f"r{number}") for number, values in enumerate(files)])
     assert [problem.file for problem in found] == ["watch", "r2"]
     assert found[1].message.startswith("channels 1 to 3 stay at 1.5 throughout, but not in the other recordings")
+
+
+def test_constant_values_are_listed_in_the_order_of_the_channels() -> None:
+    files = [signal(seed) for seed in range(4)]
+    files[1][:, :6] = [3, -1, -0.0, 7, 5, 4]
+    (found,) = constant_channels(
+        "watch", WATCH, [recorded(values, f"r{number}") for number, values in enumerate(files)]
+    )
+    assert found.message.startswith("channels 1 to 6 stay at 3, -1, 0, 7, 5, 4 throughout")
+    files[1][:] = np.arange(9)
+    (found,) = constant_channels(
+        "watch", WATCH, [recorded(values, f"r{number}") for number, values in enumerate(files)]
+    )
+    assert found.message.startswith("channels 1 to 9 stay at 0, 1, 2, 3, 4, 5 and 3 more values throughout")
 
 
 def test_a_switch_may_stay_as_it_is() -> None:

@@ -1,0 +1,64 @@
+"""What a group of channels measures according to its declaration: the names of its channels, its unit, its sensor."""
+
+import re
+
+from edgehar.signals.modality import ModalitySpec
+
+ACCELERATION, ANGULAR_RATE, MAGNETIC = "acceleration", "angular rate", "magnetic field"
+UNITS = {
+    "g": r"(?<![a-z])g(?![a-z])",
+    "m/s2": r"m\s?/\s?s|ms-2",
+    "mg": r"(?<![a-z])mg(?![a-z])|milli-?g",
+    "deg/s": r"deg|°|dps",
+    "rad/s": r"rad",
+}
+"""Unit -> pattern of the texts that stand for it, in lower case."""
+_KIND_OF_UNIT = {"g": ACCELERATION, "m/s2": ACCELERATION, "mg": ACCELERATION, "deg/s": ANGULAR_RATE,
+                 "rad/s": ANGULAR_RATE}  # fmt: skip
+_NAMES = {
+    ACCELERATION: r"acc|^a_?[xyz]$",
+    ANGULAR_RATE: r"gyr|angular|omega|^[gw]_?[xyz]$",
+    MAGNETIC: r"mag|^m_?[xyz]$",
+}
+_MAGNETIC_UNIT = r"tesla|gauss|[uµμ]t(?![a-z])"
+
+
+def units_in(text: str) -> set[str]:
+    """The units of `UNITS` that a text names."""
+    return {unit for unit, pattern in UNITS.items() if re.search(pattern, text.lower())}
+
+
+def _unit_text(spec: ModalitySpec, group: int) -> str:
+    """The part of the unit that belongs to a group, "rad/s" of "m/s2 and rad/s"; empty if that cannot be said."""
+    parts = re.split(r"\s+and\s+|\s*[,;+]\s*", spec.unit.strip())
+    return parts[group] if len(parts) == spec.groups else ""
+
+
+def _kind_of_unit(text: str) -> str:
+    kinds = {_KIND_OF_UNIT[unit] for unit in units_in(text)}
+    if re.search(_MAGNETIC_UNIT, text.lower()):
+        kinds.add(MAGNETIC)
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _kind_of_names(names: tuple[str, ...]) -> str:
+    kinds = [kind for kind, pattern in _NAMES.items() if all(re.search(pattern, name.lower()) for name in names)]
+    return kinds[0] if len(kinds) == 1 else ""
+
+
+def declared_kind(spec: ModalitySpec, group: int) -> str:
+    """Acceleration, angular rate or magnetic field; empty if the declaration does not say.
+
+    The unit counts first, unless there are several groups, whose channels may be named in another order.
+    """
+    columns = spec.columns[group * spec.group : (group + 1) * spec.group]
+    by_columns = _kind_of_names(columns) if columns else ""
+    by_unit = _kind_of_unit(_unit_text(spec, group))
+    first, second = (by_columns, by_unit) if spec.groups > 1 else (by_unit, by_columns)
+    return first or second or _kind_of_names((spec.name,))
+
+
+def declared_rate_unit(spec: ModalitySpec) -> str:
+    """The unit of angular rates that the declaration names, deg/s or rad/s; empty if none or both."""
+    claimed = units_in(spec.unit) & {"deg/s", "rad/s"}
+    return claimed.pop() if len(claimed) == 1 else ""
