@@ -79,7 +79,7 @@ class StreamRecognizer:
         self._step_s = self._manifest.window.step_s
         self._specs = {spec.name: spec for spec in self._manifest.modalities if spec.name in connected}
         self._counts = {name: SampleCounts() for name in self._specs}
-        self._losses = {name: LossMonitor(name, spec.rate_hz, lateness_s) for name, spec in self._specs.items()}
+        self._losses = {name: LossMonitor(spec, lateness_s, reorder_s) for name, spec in self._specs.items()}
         self._sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
         self._window, self._smoother = TokenWindow(recognizer), Smoother(smoothing, margin)
         self._lock, self._warnings = threading.Lock(), deque[str](maxlen=MAX_WARNINGS)
@@ -94,6 +94,7 @@ class StreamRecognizer:
         for name, sensor in self._sensors.items():
             sensor.merge()  # updates the counts
             self._clocks[name].discard_pending()
+            self._losses[name].restart()
         window, normalisation = self._manifest.window, self._manifest.normalisation
         self._origin_s = self._start_s
         self._sensors = {
@@ -137,18 +138,18 @@ class StreamRecognizer:
             first_s, last_s = time_bounds(corrected)
             predictions = self._receive(modality, rows, corrected, first_s, last_s)
             self._counts[modality].add(len(rows), first_s, last_s)
-            self._check_clock(modality, times)
+            self._check_clock(modality, times, first_s, last_s)
         return predictions
 
-    def _check_clock(self, modality: str, times_s: Times) -> None:
-        """Follow a sensor's clock, given the timestamps of a push on it, and note what is wrong with it."""
+    def _check_clock(self, modality: str, times_s: Times, first_s: float, last_s: float) -> None:
+        """Follow a sensor's clock, given a push's timestamps on it and corrected bounds; note what is wrong with it."""
         sensor, start_s = self._sensors[modality], self._origin_s or 0.0
         drift = self._drift.observe(modality, times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
         self._warnings += [drift] if drift else []
         losses, counts = self._losses[modality], self._counts[modality]
-        if losses.is_due(counts):
+        if losses.note(counts, first_s, last_s):
             sensor.merge()  # updates the counts
-            report = losses.check(counts, self._newest_s() + start_s - float(times_s[-1]))
+            report = losses.check(counts, self._newest_s() + start_s, self._others_s(modality) + start_s)
             self._warnings += [report] if report else []
 
     def _receive(self, modality: str, rows: Rows, times: Times, first_s: float, newest_s: float) -> list[Prediction]:
@@ -276,7 +277,7 @@ class StreamRecognizer:
         if not self._window.is_empty(self._step):
             return
         sensors = self._sensors.values()
-        passed_s = max(self._newest_s() - self._lateness_s, min(sensor.newest_s for sensor in sensors))
+        passed_s = max(self._newest_s() - self._lateness_s, min(one.newest_s for one in sensors) - self._reorder_s)
         passed_s -= max(sensor.longest_gap_s for sensor in sensors)  # later samples may still bridge a gap this long
         empty_s = min(passed_s, *(sensor.gap_end_s(self._step) for sensor in sensors))
         if empty_s > (self._step + MIN_GAP_STEPS) * self._step_s:

@@ -1,10 +1,17 @@
 """Counts of the samples that a stream received and of those it did not use, by reason."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edgehar.signals.modality import ModalitySpec
+
 CHECK_S, MIN_CHECKED = 5.0, 8
 """Losses are judged over as many samples as a sensor nominally sends in this time, and at least so many."""
+DISORDER_SHARE = 1 / 20
+"""A sensor whose samples are out of order is reported when this share of them is lost."""
+MAX_DISORDER_S = 10.0
+"""A sample farther behind a newer one of its sensor is not out of order: the clock was set back."""
 
 
 @dataclass
@@ -75,42 +82,69 @@ def total(parts: Iterable[dict[str, SampleCounts]]) -> dict[str, SampleCounts]:
 
 
 class LossMonitor:
-    """Reports once when most of a sensor's samples are lost, and again after all have been used in between.
+    """Reports once when many of a sensor's samples are lost, and again after all have been used in between.
+
+    Many are more than half; if samples arrived out of order, which costs more the longer the stream waits for others,
+    a twentieth.
 
     Args:
-        name: the sensor.
-        rate_hz: its nominal rate; samples are counted over CHECK_S.
-        lateness_s: the stream's, for the report.
+        spec: the sensor; its samples are counted over CHECK_S.
+        lateness_s: the stream's.
+        reorder_s: the stream's.
     """
 
-    def __init__(self, name: str, rate_hz: float, lateness_s: float) -> None:
+    def __init__(self, spec: ModalitySpec, lateness_s: float, reorder_s: float) -> None:
         """Start with healthy samples."""
-        self._name, self._lateness_s = name, lateness_s
-        self._span = max(int(CHECK_S * rate_hz), MIN_CHECKED)
+        self._name, self._lateness_s, self._reorder_s = spec.name, lateness_s, reorder_s
+        self._span = max(int(CHECK_S * spec.rate_hz), MIN_CHECKED)
         self._received = self._lost = 0
         self._reported = False
+        self.restart()
 
-    def is_due(self, counts: SampleCounts) -> bool:
-        """Whether enough samples have arrived for the next check."""
+    def restart(self) -> None:
+        """Forget the order of the samples: a new stream begins."""
+        self._newest_s, self._last_s = -math.inf, -math.inf
+        self._behind_s = 0.0  # farthest that a sample arrived behind a newer one since the last check
+
+    def note(self, counts: SampleCounts, first_s: float, last_s: float) -> bool:
+        """Note a push with these earliest and latest timestamps; whether enough have arrived for the next check."""
+        if self._newest_s - first_s > MAX_DISORDER_S:
+            self._newest_s = last_s
+        self._behind_s = max(self._behind_s, self._newest_s - first_s)
+        self._newest_s, self._last_s = max(self._newest_s, last_s), last_s
         return counts.received - self._received >= self._span
 
-    def check(self, counts: SampleCounts, behind_s: float) -> str:
+    def check(self, counts: SampleCounts, stream_s: float, others_s: float) -> str:
         """The report, or an empty text.
 
         Args:
             counts: the sensor's counts.
-            behind_s: the stream's newest time minus the sensor's newest timestamp.
+            stream_s: the stream's newest time.
+            others_s: that of the other sensors; minus infinity if there is none.
         """
+        disorder_s, self._behind_s = self._behind_s, 0.0
+        is_apart = others_s > -math.inf and abs(others_s - self._newest_s) > self._lateness_s
+        is_disorder = disorder_s > self._reorder_s and not is_apart
         received, lost = counts.received - self._received, counts.late + counts.rejected - self._lost
         self._received, self._lost = counts.received, counts.late + counts.rejected
-        was_reported, self._reported = self._reported, (self._reported and lost > 0) or 2 * lost > received
+        is_report = 2 * lost > received or (is_disorder and lost >= DISORDER_SHARE * received)
+        was_reported, self._reported = self._reported, (self._reported and lost > 0) or is_report
         if was_reported or not self._reported:
             return ""
+        found = f"{self._name}: {lost} of the last {received} samples were lost"
+        if is_disorder:
+            needed_s = math.ceil(10 * disorder_s) / 10
+            lateness_s = needed_s + self._lateness_s - self._reorder_s
+            return (
+                f"{found}; samples arrive up to {disorder_s:.3g} s behind a newer one of the same sensor, expected "
+                f"at most {self._reorder_s:g} s; send them in order, or have them sorted (--reorder-s {needed_s:g} "
+                f"--lateness-s {lateness_s:.3g})"
+            )
+        behind_s = stream_s - self._last_s
         place = f"{abs(behind_s):.3g} s {'behind' if behind_s >= 0 else 'ahead of'} the stream"
         return (
-            f"{self._name}: {lost} of the last {received} samples were lost; the newest timestamp is {place}, expected "
-            f"at most {self._lateness_s:g} s; correct the sensor's clock or its unit (seconds), or wait longer "
-            "(--lateness-s)"
+            f"{found}; the newest timestamp is {place}, expected at most {self._lateness_s:g} s; correct the sensor's "
+            "clock or its unit (seconds), or wait longer (--lateness-s)"
         )
 
 

@@ -1,5 +1,6 @@
 """Counts of received and unused samples, and their summary in the log of `edgehar run`."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import edgehar
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.sample_counts import SampleCounts
 from tests.deploy.running import lines_of, run_stream
-from tests.deploy.streams import Pushes, sample_by_sample, scaled, steady
+from tests.deploy.streams import Pushes, assert_same, sample_by_sample, scaled, steady, streamed
 
 
 def unused(counts: SampleCounts) -> dict[str, int]:
@@ -95,3 +96,45 @@ def test_missing_sensor_is_logged(sliding_package: Path) -> None:
     result = run_stream(sliding_package, [line for line in lines_of(steady(2.0)) if b"inertial" in line])
     assert result.output
     assert result.log == ["edgehar: skeleton: no samples received", "edgehar: inertial: 101 samples, all used"]
+
+
+@pytest.mark.parametrize(("blocks", "lateness_s"), [(2, 0.5), (4, 0.5), (4, 2.0)])
+@pytest.mark.parametrize("modalities", [("inertial",), ("skeleton", "inertial")])
+def test_blocks_out_of_order_are_reported_with_what_sorts_them(
+    recognizer: Recognizer, blocks: int, lateness_s: float, modalities: tuple[str, ...]
+) -> None:
+    recording = steady(11.9)
+    pushes: Pushes = []
+    for first_s in np.arange(0.0, 12.0, 0.2 * blocks).tolist():
+        for block in range(blocks):
+            for name in modalities:  # the inertial sensor's blocks of 0.2 s arrive in reverse
+                start_s = first_s + 0.2 * (block if name == "skeleton" else blocks - 1 - block)
+                times = recording.times_s[name]
+                inside = (times >= start_s - 1e-9) & (times < start_s + 0.2 - 1e-9)
+                pushes.append((name, recording.signals[name][inside], times[inside]))
+    behind_s = 0.2 * blocks - 0.02
+    stream = edgehar.StreamRecognizer(recognizer, modalities, lateness_s=lateness_s, start_s=0.0)
+    pushed(stream, pushes)
+    (warning,) = stream.take_warnings()
+    assert f"samples arrive up to {behind_s:g} s behind a newer one of the same sensor, expected at most 0 s" in warning
+    cure = re.fullmatch(r".*\(--reorder-s ([\d.]+) --lateness-s ([\d.]+)\)", warning)
+    assert cure is not None
+    reorder_s, lateness_s = float(cure[1]), float(cure[2])
+    assert reorder_s == pytest.approx(0.2 * blocks)
+    stream = edgehar.StreamRecognizer(recognizer, modalities, lateness_s=lateness_s, reorder_s=reorder_s, start_s=0.0)
+    expected = recognizer.predict_windows(
+        {name: recording.signals[name] for name in modalities}, {name: recording.times_s[name] for name in modalities}
+    )
+    assert_same(streamed(stream, pushes), expected)
+    assert stream.take_warnings() == []
+
+
+def test_one_block_that_arrives_early_is_reported(recognizer: Recognizer) -> None:
+    recording = steady(12.0)
+    values, times = recording.signals["inertial"], recording.times_s["inertial"]
+    order = [*range(20), 24, *range(20, 24), *range(25, 60)]
+    stream = edgehar.StreamRecognizer(recognizer, ["inertial"], lateness_s=2.0)
+    pushed(stream, [("inertial", values[10 * one : 10 * one + 10], times[10 * one : 10 * one + 10]) for one in order])
+    assert stream.lost["inertial"] < 50
+    (warning,) = stream.take_warnings()
+    assert "--reorder-s 1 --lateness-s 3" in warning
