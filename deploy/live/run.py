@@ -115,7 +115,7 @@ def run_stream(
         for result, arrived_s in stream_results(people, messages, skip_bad):
             show(result, arrived_s)
     lines = summary(people.counts, count, recognizer.manifest.window.length_s)
-    return [f"{people.known} people", *lines] if people.known else lines
+    return [f"{people.known} {'person' if people.known == 1 else 'people'}", *lines] if people.known else lines
 
 
 class LineCounter:

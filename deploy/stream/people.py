@@ -38,11 +38,15 @@ class _Person:
 
 
 def check_person(person: Any) -> str:
-    """The name of a person; raises DataError unless it is text of 1 to 64 printable characters."""
-    if not isinstance(person, str) or not 1 <= len(person) <= MAX_NAME_CHARACTERS or not person.isprintable():
-        shown = repr(person)
+    """The name of a person; raises DataError unless it is text of 1 to 64 printable characters without outer blanks."""
+    is_name = isinstance(person, str) and 1 <= len(person) <= MAX_NAME_CHARACTERS and person.isprintable()
+    if not is_name or person != person.strip():
+        shown = "null" if person is None else repr(person)
         shown = shown if len(shown) <= MAX_NAME_CHARACTERS else shown[:MAX_NAME_CHARACTERS] + "..."
-        raise DataError(f"person is {shown}; expected a name of 1 to {MAX_NAME_CHARACTERS} printable characters")
+        raise DataError(
+            f"person is {shown}; expected a name of 1 to {MAX_NAME_CHARACTERS} printable characters without blanks "
+            "around it; correct it, or omit it for no person"
+        )
     return person
 
 
@@ -89,7 +93,8 @@ class PeopleStreams:
         """Add samples of one sensor of one person.
 
         Args:
-            person: the name, 1 to 64 printable characters, or None.
+            person: the name, 1 to 64 printable characters without blanks around it; None for no person, as lines
+                without one.
             modality: see `StreamRecognizer.push`, as the next two.
             samples: (n, C).
             times_s: (n,).

@@ -109,3 +109,14 @@ def test_topics_with_a_person() -> None:
             parse_url(text, wildcards=True)
     with pytest.raises(ConfigError, match="without"):
         parse_url("mqtt://host/{person}")
+
+
+def test_one_person_is_counted_in_the_singular(sliding_package: Path) -> None:
+    assert run_stream(sliding_package, named("ann", lines_of(steady(1.0)))).log[0] == "edgehar: 1 person"
+
+
+@pytest.mark.parametrize(("person", "shown"), [(None, "null"), (" ", "' '"), ("ann ", "'ann '")])
+def test_name_of_another_form_is_rejected_by_line(sliding_package: Path, person: str | None, shown: str) -> None:
+    result = run_stream(sliding_package, named(person, lines_of(steady(1.0))))
+    assert result.code == 2
+    assert f"line 1: person is {shown}; expected a name of 1 to 64 printable characters" in result.log[-1]

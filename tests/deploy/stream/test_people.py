@@ -58,7 +58,7 @@ def test_silent_person_is_flushed_and_forgotten(recognizer: Recognizer) -> None:
     assert people.counts["inertial"].received == 2 * len(ann.times_s["inertial"])
 
 
-@pytest.mark.parametrize("person", ["", "x" * 65, "a\nb", "\x1b[2J", 7, ["ann"]])
+@pytest.mark.parametrize("person", ["", " ", "ann ", "\u2003ann", "x" * 65, "a\nb", "\x1b[2J", 7, ["ann"]])
 def test_name_of_another_form_is_an_error(recognizer: Recognizer, person: object) -> None:
     people = PeopleStreams(lambda: StreamRecognizer(recognizer))
     with pytest.raises(DataError, match="1 to 64 printable characters"):
