@@ -19,6 +19,8 @@ MAX_PENDING_SAMPLES = 16_384
 
 MAX_TRANSPORT_DELAY_S = 10.0
 """A sample up to this far behind the newest one may merely have been delayed on its way."""
+MAX_INSTANTS = 8
+"""Most jumps ahead in a row, without two timestamps close to each other, that may be pauses: else the unit is wrong."""
 MIN_JUMP_SAMPLES = 2
 """A clock that advances by up to this many sample intervals has not jumped, however short the lateness."""
 
@@ -124,7 +126,8 @@ class Clock:
 
     def flush(self, others_s: float) -> list[SampleBlock]:
         """The samples still buffered at the end of a recording, unless their clock was probably wrong."""
-        if not self._pending_is_ahead() or self._pending[0].advance_s(others_s) > 0:
+        has_instants_only = len(self._pending) > 1 and not self._pending_span_s()
+        if not self._pending_is_ahead() or self._pending[0].advance_s(others_s) > 0 or has_instants_only:
             self.discard_pending()
         return self._accept_pending(self._offset_s)
 
@@ -142,10 +145,14 @@ class Clock:
         self._raw_s, self._run = raw_s, run
         yield samples.between(first, len(times)), jumped
 
+    def _show(self, time_s: float, clocks_s: Times) -> bool:
+        """Whether one of these clocks shows this time, within the tolerance."""
+        return bool((np.abs(clocks_s - time_s) <= self._tolerance_s).any())
+
     def _update_agreement(self, block: SampleBlock, jumped: bool, clocks_s: Times) -> bool:
         """Whether the sensor's own clock has now agreed with another one for the tolerance."""
         newest_s = float(block.times_s.max())
-        agrees = (np.abs(clocks_s - newest_s) <= self._tolerance_s).any()
+        agrees = self._show(newest_s, clocks_s)
         if jumped or not agrees:
             self._agrees_since_s = np.inf
         if agrees:
@@ -187,11 +194,19 @@ class Clock:
         """Whether there are buffered samples, from after a jump ahead."""
         return bool(self._pending) and self._newest_s < self._pending[0].first_s + self._offset_s
 
+    def _pending_span_s(self) -> float:
+        """Seconds that the sensor has advanced in the buffered samples, without the jumps between them."""
+        spans_s = [burst.span_s() for burst in self._pending if burst.span_s() > 0]
+        # Between two bursts it advanced by as much as two samples may be apart.
+        return sum(spans_s) + self._longest_interval_s * max(len(spans_s) - 1, 0)
+
     def _end_burst(self, block: SampleBlock, others_s: float, clocks_s: Times) -> list[SampleBlock]:
-        """The buffered samples that are accepted before a block after another jump; if not ahead, all are rejected."""
-        if not self._pending_is_ahead() or block.times_s[0] <= self._pending[-1].newest_s:
+        """The buffered samples that are accepted before a block after another jump; all are rejected if it is back."""
+        span_s = self._pending_span_s()
+        is_ahead = self._pending_is_ahead() and block.times_s[0] > self._pending[-1].newest_s
+        if not is_ahead or (len(self._pending) >= MAX_INSTANTS and not span_s):
             self.discard_pending()
-        elif not self._offset_s and (np.abs(clocks_s - self._pending[-1].newest_s) <= self._tolerance_s).any():
+        elif span_s and not self._offset_s and self._show(self._pending[-1].newest_s, clocks_s):
             return self._accept_pending(0.0)
         return self._accept_reached(others_s)
 
@@ -225,8 +240,7 @@ class Clock:
             self._counts.rejected += count - 1
             self._pending = [PendingSamples.of(last.blocks[-1].last(), others_s)]
             return accepted
-        # A jump ahead between two bursts takes as long as two samples may be apart.
-        span_s = sum(burst.span_s() for burst in self._pending) + self._longest_interval_s * (len(self._pending) - 1)
+        span_s = self._pending_span_s()
         if np.isfinite(self._agrees_since_s) or span_s < self._tolerance_s:
             return accepted
         offset_s, start_s = self._offset_s, last.first_s + self._offset_s
