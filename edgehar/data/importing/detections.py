@@ -174,10 +174,16 @@ def grouped(entries: list[Any]) -> list[Detections]:
     return list(frames.values())
 
 
+def _singular(key: str) -> str:
+    """The key of one entry: "timestamp" for "timestamps", "frame_id" for "frame_ids"; other keys as they are."""
+    one = key[:-1] if key.endswith("s") and not _is_time(key) else key
+    return one if _is_time(one) or one in FRAME_KEYS else key
+
+
 def _rows(columns: dict[str, Any], count: int) -> list[Any]:
     """Entries of an object that has an array for each key, such as {"keypoints": [T][17][2], "timestamps": [T]}."""
     arrays: dict[str, list[Any]] = {
-        key[:-1] if key.endswith("s") and _depth(value) == 1 else key: value
+        _singular(key): value
         for key, value in columns.items()
         if isinstance(value, list) and len(cast("list[Any]", value)) == count
     }

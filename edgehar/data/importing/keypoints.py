@@ -77,7 +77,7 @@ def _stated_times(frames: list[Detections], has_rate: bool) -> tuple[Numbers | N
     """Times of the frames in seconds (T,), or None; and a remark, empty if their name states the unit.
 
     Raises:
-        DataError: times that are none, or of an unknown unit, and no other rate is known.
+        DataError: times that decrease, or that are none or of an unknown unit while no other rate is known.
     """
     names = [name for name in frames[0].times if all(name in frame.times for frame in frames)]
     if not names:
@@ -86,10 +86,14 @@ def _stated_times(frames: list[Detections], has_rate: bool) -> tuple[Numbers | N
     name = next((name for name in names if clock.unit_in_name(name)), names[0])
     try:
         times_s, how = clock.seconds(name, [frame.times[name] for frame in frames], None)
-        if not np.isnan(times_s).any():
-            return times_s, f"{name} in {how}" if how else ""
     except DataError:
-        pass
+        times_s, how = np.full(len(frames), np.nan), ""
+    if (falls := np.diff(times_s) < 0).any():
+        row = int(falls.argmax())
+        found = f"{name} {frames[row].times[name][:40]!r} is followed by {frames[row + 1].times[name][:40]!r}"
+        raise DataError(f"{found}; expected times that never decrease; left out")
+    if not np.isnan(times_s).any():
+        return times_s, f"{name} in {how}" if how else ""
     if not has_rate:
         example = f"{frames[0].times[name][:40]!r}, {frames[-1].times[name][:40]!r}"
         raise DataError(

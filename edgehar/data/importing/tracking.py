@@ -9,6 +9,7 @@ import numpy as np
 
 from edgehar.data.importing.joint_sets import JointSet
 from edgehar.data.importing.takes import Numbers, Samples
+from edgehar.signals.clip import Bools
 
 SENSOR = "skeleton"
 SHORTEST_FRAMES = 5
@@ -40,7 +41,7 @@ class Frame:
 
 @dataclass
 class Track:
-    """One person: indices of the frames, the points in them, the last frame's number and the velocity (D,) per frame."""
+    """One person: indices of the frames, the points in them, the number of the last one, and the velocity (D,)."""
 
     frames: list[int] = field(default_factory=list[int])
     points: list[Numbers] = field(default_factory=list[Numbers])
@@ -75,9 +76,10 @@ def _size(points: Numbers) -> float:
 
 def _moved(before: Numbers, after: Numbers) -> Numbers:
     """Mean movement (D,) of the joints that are known in both frames; 0 without one."""
-    steps = after - before
-    known = ~np.isnan(steps).any(1)
-    return steps[known].mean(0) if known.any() else np.zeros(steps.shape[1])
+    steps: Numbers = after - before
+    known: Bools = np.logical_and.reduce(~np.isnan(steps), axis=1)
+    total: Numbers = np.where(known[:, None], steps, 0).sum(0)
+    return total / max(int(known.sum()), 1)
 
 
 def _distance(a: Numbers, b: Numbers) -> float:
