@@ -235,7 +235,7 @@ class DriftFollower:
             self._restart(name)
         elif sensor.is_followed:
             sensor.follow()
-        elif not sensor.is_too_fast:
+        else:
             return self._warning(name, sensor, reference)
         return ""
 
@@ -247,8 +247,10 @@ class DriftFollower:
         found = (
             f"{name}: its clock {'loses' if drift > 0 else 'gains'} {abs(drift) * 1e6:.0f} ppm on {self._reference}'s"
         )
-        if abs(drift) > 1.2 * MAX_DRIFT:  # as exactly as it is measured in a minute
-            sensor.is_too_fast = True
+        if abs(drift) > 1.2 * MAX_DRIFT:  # as exactly as it is measured in a minute; a later one may be more exact
+            was_reported, sensor.is_too_fast = sensor.is_too_fast, True
+            if was_reported:
+                return ""
             return (
                 f"{found}; expected at most {MAX_DRIFT * 1e6:.0f} ppm, which a stream follows; samples will be lost; "
                 "check the rate by which its timestamps are counted, or take them from one clock"

@@ -122,3 +122,18 @@ def test_a_delay_that_changes_corrects_nothing(step_s: float) -> None:
     assert network.run()[0] == []
     times_s = np.array([10.0, 5000.0])
     assert network.follower.corrected("second", times_s) is times_s
+
+
+def test_clock_that_seemed_too_fast_is_followed_when_measured_within_the_limit() -> None:
+    follower, newest_s, warnings = DriftFollower(("first", "second"), LATENESS_S), [-np.inf, -np.inf], list[str]()
+    for step in range(1, 12_000):
+        time_s = 0.1 * step
+        gained_s = 3e-3 * min(time_s, 100.0) + 1e-3 * max(time_s - 100.0, 0.0)
+        for index, (name, own_s) in enumerate((("first", time_s), ("second", time_s + gained_s))):
+            corrected_s = float(follower.corrected(name, np.array([own_s]))[0])
+            newest_s[index] = max(newest_s[index], corrected_s)
+            warning = follower.observe(name, np.array([own_s]), newest_s[index], 0.0)
+            warnings += [warning] if warning else []
+    assert ["expected at most 2000 ppm" in warning for warning in warnings] == [True, False]
+    assert warnings[1].endswith("its timestamps are corrected from now on")
+    assert abs(newest_s[1] - newest_s[0]) < LATENESS_S
