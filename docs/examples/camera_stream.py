@@ -9,7 +9,7 @@ model in their wheels, 1.x does not.
 
 Each frame is one line: 35 joints x 3 in metres from the middle of the hips, y up; null where a joint is not seen.
 --record also writes the keypoints to a file for `edgehar data import`, from which a package is trained that reads these
-lines. Another estimator: replace `estimator`.
+lines. Another estimator: replace `estimator`; 2-D keypoints are pixels as in the picture, y down.
 """
 
 import argparse

@@ -97,7 +97,7 @@ def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, po
     Args:
         frames: (T, G, 2) or (T, G, 3) joint positions; NaN where a joint is lost.
         parents: (G,) index of each joint's parent; the root joint is its own parent.
-        vertical: axis that points up.
+        vertical: axis that points up, of 2-D frames down as in a picture.
         poses: largest number of poses.
 
     Raises:
@@ -119,7 +119,7 @@ def skeleton_strip(frames: Floats, parents: NDArray[np.int64], vertical: int, po
     # Where the root is lost, the first joint that is known.
     centre = np.where(known[:, root], root, known.argmax(axis=1))
     side = shown[..., across] - shown[np.arange(len(chosen)), centre, across][:, None]  # (poses, G)
-    up = shown[..., vertical]
+    up = shown[..., vertical] * (-1 if frames.shape[2] == 2 else 1)
     step = 1.15 * max(_spread(side), 0.3 * _spread(up), 1e-6)
 
     def draw(axes: Any) -> None:

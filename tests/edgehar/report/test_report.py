@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgehar.cli import main as command
+from edgehar.report.plots import skeleton_strip
 from edgehar.signals.clip import natural_key
 from edgehar.signals.modality import KINECT_PARENTS
 from tests.edgehar.report.run_results import full_results, small_results
@@ -276,3 +277,11 @@ def test_poses_of_a_picture_are_drawn_around_a_lost_root(tmp_path: Path, results
     frames[1:, 3] = np.nan  # the root
     np.savez(folder / "example.npz", frames=frames, parents=np.asarray(KINECT_PARENTS), vertical=1)
     assert "of one recording, 5 frames" in report(folder)
+
+
+def test_poses_of_a_picture_stand_upright() -> None:
+    body = np.array([[0.0, 1.0, 0.0], [0.2, 1.5, 0.0], [0.1, 1.8, 0.0]], np.float32)[None]
+    picture = body[..., :2] * np.array([1, -1], np.float32)  # y downwards
+    parents = np.array([0, 0, 1])
+    assert skeleton_strip(picture, parents, 1) == skeleton_strip(body, parents, 1)
+    assert skeleton_strip(picture, parents, 1) != skeleton_strip(body[..., :2], parents, 1)
