@@ -8,8 +8,10 @@ import numpy as np
 
 from edgehar.data.recordings.check import duration_s
 from edgehar.data.recordings.suspicions.clocks import drift_ppm
-from edgehar.data.recordings.suspicions.recorded import Recorded, channels_text
-from edgehar.data.recordings.suspicions.units import triaxial_groups
+from edgehar.data.recordings.suspicions.gyroscopes import gyroscopes, moving
+from edgehar.data.recordings.suspicions.recorded import Recorded, group_text
+from edgehar.data.recordings.suspicions.skeletons import lost_shares
+from edgehar.data.recordings.suspicions.units import Group, triaxial_groups
 from edgehar.data.splits import people_of
 from edgehar.data.usable import REASONS, usable_steps
 from edgehar.signals.clip import Clip, Dataset, natural_key
@@ -17,6 +19,7 @@ from edgehar.signals.modality import ModalitySpec
 
 MAX_ROWS = 40
 """Longest table of labels or subjects as text; JSON has all of them."""
+SHOWN_JOINTS = 5
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
@@ -27,8 +30,14 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     usable = usable_steps(dataset)
     drifts_ppm = drift_ppm(info.modalities, recordings)
     sensors: list[dict[str, Any]] = []
+    recorded_of = {
+        spec.name: [sensors_of[spec.name] for sensors_of in recordings if spec.name in sensors_of]
+        for spec in info.modalities
+    }
+    groups = {spec.name: triaxial_groups(spec, recorded_of[spec.name]) for spec in info.modalities}
     for spec in info.modalities:
-        recorded = [sensors_of[spec.name] for sensors_of in recordings if spec.name in sensors_of]
+        recorded = recorded_of[spec.name]
+        moved = moving(spec, info.modalities, recorded_of, groups)
         masks = [clip.valid[spec.name] for clip in dataset.clips if spec.name in clip.signals]
         samples = sum(len(mask) for mask in masks)
         sensors.append(
@@ -44,7 +53,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
                 "invalid_share": 1 - sum(int(mask.sum()) for mask in masks) / samples if samples else 0.0,
                 "true_rate_hz": _true_rate_hz(recorded),
                 "steps": usable[spec.name],
-                "seems_to_be": _measured(spec, recorded),
+                "seems_to_be": _measured(spec, recorded, groups[spec.name], moved),
+                "lost_joints": lost_shares(spec, recorded) if spec.is_skeleton else {},
                 "drift_ppm": drifts_ppm.get(spec.name),
             }
         )
@@ -96,13 +106,20 @@ def _true_rate_hz(recorded: Sequence[Recorded]) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _measured(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[str]:
+def _measured(spec: ModalitySpec, recorded: Sequence[Recorded], groups: Sequence[Group], moved: set[str]) -> list[str]:
     """What each group of a triaxial sensor seems to measure, and in which unit."""
     found: list[str] = []
-    for each in triaxial_groups(spec, recorded):
+    for each in groups:
         at_rest = f" ({each.level:.3g} at rest)" if each.kind == "acceleration" else ""
-        channels = channels_text(spec, range(each.group * spec.group, (each.group + 1) * spec.group))
-        found.append(f"{channels}: {each.kind} in {each.unit}{at_rest}")
+        found.append(f"{group_text(spec, each.group)}: {each.kind} in {each.unit}{at_rest}")
+    named = [group.group for group in groups]
+    for gyroscope in gyroscopes(spec, recorded, moved):
+        units = gyroscope.units
+        if units and gyroscope.group not in named:
+            unit, *others = sorted(units, key=lambda unit: -len(units[unit]))
+            but = "".join(f", but {other} of {', '.join(map(repr, units[other]))}" for other in others)
+            level = but or f" (the fastest movements turn at {gyroscope.fastest:.3g})"
+            found.append(f"{group_text(spec, gyroscope.group)}: looks like {unit}{level}")
     return found
 
 
@@ -140,6 +157,11 @@ def _remarks(sensors: Sequence[dict[str, Any]]) -> list[str]:
             lines.append(f"  {sensor['name']}: steps that training cannot use: {', '.join(reasons)}")
         if steps["lost_joints"] > 0:
             lines.append(f"  {sensor['name']}: {steps['lost_joints']:.2%} of the joints of usable steps are lost")
+        if sensor["lost_joints"]:
+            shares = list(sensor["lost_joints"].items())
+            shown = ", ".join(f"{joint} {share:.1%}" for joint, share in shares[:SHOWN_JOINTS])
+            more = f" and {len(shares) - SHOWN_JOINTS} more joints" if len(shares) > SHOWN_JOINTS else ""
+            lines.append(f"  {sensor['name']}: samples without a joint: {shown}{more}")
         lines += [f"  {sensor['name']}: {text}" for text in sensor["seems_to_be"]]
         if sensor["drift_ppm"]:
             text = f"clock {sensor['drift_ppm']:+.0f} ppm against {sensors[0]['name']}, at nominal rates"

@@ -134,6 +134,8 @@ def files() -> Iterator[Perturbation]:
     yield from _spans()
     unused = change_bytes("index.csv", lambda raw: raw.replace(b",rest\n", b",walk\n"))
     yield Perturbation("index: a label never used", unused, "no recording has the label 'rest'", "recordings.json")
+    no_label = change_bytes("index.csv", lambda raw: raw.replace(b",rest\n", b",\n").replace(b",walk\n", b",\n"))
+    yield Perturbation("index: no label at all", no_label, "no recording has a label", "recordings.json")
     for old, new, cause in (
         ('"rate_hz": 25.0', '"rate_hz": 50.0', "timestamps say 25 Hz"),
         ('"rate_hz": 25.0', '"rate_hz": 2500', "no sample could be used|timestamps say"),

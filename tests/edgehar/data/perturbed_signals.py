@@ -12,6 +12,7 @@ from tests.edgehar.data.perturbing import (
     Perturbation,
     change_samples,
     chosen_rows,
+    frozen,
     permuted,
     scaled,
     timed,
@@ -58,6 +59,11 @@ def axes() -> Iterator[Perturbation]:
     # Without the axis of gravity the mirrored rotation tells.
     yield Perturbation("watch x and z exchanged", change_samples("watch", permuted([2, 1, 0])), elsewhere)
     yield Perturbation("watch z reversed", change_samples("watch", permuted([0, 1, 2], (1.0, 1.0, -1.0))), elsewhere)
+    for scope, recordings in (("file", (VICTIM,)), ("person", person)):
+        change = change_samples("watch", permuted([3, 4, 5, 0, 1, 2]), recordings)
+        yield Perturbation(f"watch acceleration and rate exchanged in one {scope}", change, "seem to be exchanged")
+    change = change_samples("watch", permuted([3, 4, 5, 0, 1, 2]), tuple(GOOD))
+    yield Perturbation("watch acceleration and rate exchanged in all", change, "seem to be exchanged", "watch")
     yield Perturbation("body y and z exchanged", change_samples("body", permuted([0, 2, 1])), "head and feet|body is")
     yield Perturbation("body y down", change_samples("body", permuted([0, 1, 2], (1.0, -1.0, 1.0))), "head is below")
     everywhere = change_samples("body", permuted([0, 2, 1]), tuple(GOOD))
@@ -162,6 +168,8 @@ def values() -> Iterator[Perturbation]:
         for rows in (1, 6, 30):
             change = change_samples(sensor, written(whole, slice(40, 40 + rows), 0.0))
             yield Perturbation(f"{sensor} {rows} rows of zeros", change, "0 in every channel")
+        change = change_samples(sensor, frozen(slice(40, 90)))
+        yield Perturbation(f"{sensor} frozen", change, "50 of .* samples repeat the one before for 1 s or longer")
         for code in (-999.0, 9999.0, 32767.0):
             for rows in (1, 10):
                 change = change_samples(sensor, written([2], slice(50, 50 + rows), code))
@@ -202,3 +210,6 @@ def lost() -> Iterator[Perturbation]:
         yield Perturbation(f"body {joints} lost joints", change, lost=0.1)
     feet = [3 * JOINTS.index("left_foot") + axis for axis in range(3)]
     yield Perturbation("body foot never seen", change_samples("body", written(feet, slice(None), np.nan)))
+    for rows, cause in ((slice(None), "left_foot is lost .* in every sample"), (slice(80), "most samples: left_foot")):
+        change = change_samples("body", written(feet, rows, np.nan), tuple(GOOD))
+        yield Perturbation(f"body foot lost in all files, rows to {rows.stop}", change, cause, "body")

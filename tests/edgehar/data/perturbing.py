@@ -94,6 +94,14 @@ def written(channels: list[int] | slice, rows: slice, value: float) -> Change:
     return change
 
 
+def frozen(rows: slice) -> Change:
+    def change(samples: Samples, _: np.random.Generator) -> Samples:
+        samples.values[rows] = samples.values[rows.start]
+        return samples
+
+    return change
+
+
 def permuted(order: list[int], signs: tuple[float, ...] = ()) -> Change:
     def change(samples: Samples, _: np.random.Generator) -> Samples:
         width = len(order)

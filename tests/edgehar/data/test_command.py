@@ -11,6 +11,8 @@ from edgehar.data import recordings
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
+SLIDING = WindowSpec("sliding", 4, 0.1)
+
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     code = main(["data", *argv])
@@ -60,6 +62,30 @@ def test_info_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert "  walk            1      1.5  78.9%       1" in lines
     assert lines.index("  s2                1") < lines.index("  s10               1")
     assert lines[-2:] == ["licence: CC0", "cite: me, 2026"]
+
+
+def test_info_says_what_a_gyroscope_looks_like_and_which_joints_are_lost(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    body = ModalitySpec("body", 6, "m", 20, 2, joints=("hip", "hand"), parents=(0, 0))
+    info = DatasetInfo("mine", (ModalitySpec("gyroscope", 3, "rad/s", 20, 2), body), ("walk",), SLIDING)
+    clips: list[Clip] = []
+    for person in ("ann", "bob", "cat"):
+        signals = {
+            "gyroscope": rng.normal(0, 80, (100, 3)).astype(np.float32),
+            "body": rng.normal(size=(100, 6)).astype(np.float32),
+        }
+        signals["body"][:20, 3:] = np.nan
+        times_s = dict.fromkeys(signals, np.arange(100) / 20)
+        clips.append(Clip(person, person, "1", signals, dict.fromkeys(signals, np.ones(100, bool)), 0, times_s))
+    recordings.write(Dataset(info, tuple(clips)), tmp_path / "mine")
+    code, out, _ = run(capsys, "info", str(tmp_path / "mine"))
+    assert code == 0
+    assert "  gyroscope: channels 1 to 3: looks like deg/s (the fastest movements turn at 2" in out
+    assert "  body: samples without a joint: hand 20.0%" in out.splitlines()
+    _, out, _ = run(capsys, "info", str(tmp_path / "mine"), "--json")
+    assert json.loads(out)["sensors"][1]["lost_joints"] == {"hand": pytest.approx(0.2)}
 
 
 def test_info_json(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -13,7 +13,7 @@ from edgehar.signals.clip import Dataset
 from tests.edgehar.data.good_folder import write_good_folder
 from tests.edgehar.data.perturbed_files import files, texts
 from tests.edgehar.data.perturbed_signals import axes, clocks, gaps, lost, units, values
-from tests.edgehar.data.perturbing import GOOD, RIGHT, VICTIM, Perturbation
+from tests.edgehar.data.perturbing import GOOD, RIGHT, VICTIM, Perturbation, change_samples, frozen, written
 
 TABLE = [case for part in (units, axes, clocks, gaps, values, lost, texts, files) for case in part()]
 
@@ -65,3 +65,13 @@ def test_a_perturbation_is_read_right_or_named(good: Path, tmp_path: Path, case:
             if case.where in problem.file.removeprefix(str(root)) and re.search(cause, problem.message)
         ]
         assert named, [str(problem).replace(str(root), "") for problem in problems]
+
+
+@pytest.mark.parametrize("sensor", ["watch", "strap", "body"])
+def test_samples_of_zeros_and_frozen_ones_are_named_by_nothing_else(good: Path, tmp_path: Path, sensor: str) -> None:
+    for number, change in enumerate((written(slice(None), slice(30, 70), 0.0), frozen(slice(30, 70)))):
+        root = tmp_path / f"perturbed{number}"
+        shutil.copytree(good, root)
+        change_samples(sensor, change)(root)
+        _, problems = survey(root)
+        assert len(problems) == 1, problems

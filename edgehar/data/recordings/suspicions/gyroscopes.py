@@ -43,14 +43,19 @@ class Gyroscope:
         levels: recordings with their 99th percentiles of |angular rate|.
         used: those of them that move; all of them, if none is known to.
         moves: whether they are known to move, without which slow rates are not suspicious.
-        unit: the unit that it seems to be in; empty if that cannot be said.
+        units: unit that it seems to be in -> people; without people whose rates are plausible in both units.
     """
 
     group: int
     levels: Levels
     used: Levels
     moves: bool
-    unit: str
+    units: dict[str, list[str]]
+
+    @property
+    def fastest(self) -> float:
+        """The level that 90 % of the recordings in use do not exceed."""
+        return _fastest([level for _, level in self.used])
 
 
 def moving(
@@ -99,8 +104,11 @@ def gyroscopes(spec: ModalitySpec, recorded: Sequence[Recorded], moved: set[str]
         if declared_kind(spec, group) == ANGULAR_RATE and long:
             levels = [(each, _level(each, spec, group)) for each in long]
             known = [(each, level) for each, level in levels if each.recording in moved]
-            unit = _unit([level for _, level in known or levels], bool(known))
-            found.append(Gyroscope(group, levels, known or levels, bool(known), unit))
+            units: dict[str, list[str]] = {}
+            for who, own in _by_subject(known or levels).items():
+                units.setdefault(_unit(own, bool(known)), []).append(who)
+            units.pop("", None)
+            found.append(Gyroscope(group, levels, known or levels, bool(known), units))
     return found
 
 
@@ -108,9 +116,13 @@ def _level(recorded: Recorded, spec: ModalitySpec, group: int) -> float:
     return float(np.quantile(lengths(of_group(recorded.blocks, spec, group)), PERCENTILE))
 
 
+def _fastest(levels: Sequence[float]) -> float:
+    return float(np.quantile(levels, FAST))
+
+
 def _unit(levels: list[float], moves: bool) -> str:
     """The only unit in which these levels are plausible, or an empty text."""
-    fast = float(np.quantile(levels, FAST))
+    fast = _fastest(levels)
     return "deg/s" if fast > MAX_RAD else "rad/s" if moves and 0 < fast < MIN_DEG else ""
 
 
@@ -141,7 +153,7 @@ def _is_other_unit(ratio: float, others: Sequence[float]) -> bool:
     """Whether a ratio is about that of degrees and radians, either way, and the others' unit does not deny it."""
     if not others:
         return False
-    fast = float(np.quantile(others, FAST))
+    fast = _fastest(others)
     if RATIO / BAND < ratio < RATIO * BAND:
         return fast <= MAX_RAD
     return RATIO / BAND < 1 / max(ratio, 1e-9) < RATIO * BAND and fast >= MIN_DEG
@@ -229,7 +241,7 @@ def _declared(folder: str, spec: ModalitySpec, text: str, levels: Levels, moves:
     whose = "" if len(wrong) == len(by_subject) else f" of {', '.join(map(repr, wrong))}"
     if not wrong:
         return []
-    fast = float(np.quantile([level for own in wrong.values() for level in own], FAST))
+    fast = _fastest([level for own in wrong.values() for level in own])
     message = (
         f"{text}: the fastest movements{whose} turn at {fast:.3g}, as in {OTHER[unit]}; unit says {spec.unit!r}; "
         "correct or convert it"
