@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from statistics import median_low
 
 import numpy as np
 
@@ -118,10 +119,10 @@ def _rates(takes: list[Take], remarks: Remarks) -> dict[str, float]:
                 found.setdefault(samples.sensor, []).append((take.source, rate))
     rates: dict[str, float] = {}
     for sensor, own in found.items():
-        rates[sensor] = rounded_rate(float(np.median([rate for _, rate in own])))
+        rates[sensor] = rounded_rate(median_low([rate for _, rate in own]))
         for source, rate in own:
             if abs(rate - rates[sensor]) > OTHER_RATE * rates[sensor]:
-                what = f"{sensor}: keeps its own times; most of its recordings have {rates[sensor]:g} Hz"
+                what = f"{sensor}: keeps its own times; rate_hz is {rates[sensor]:g}"
                 remarks.add(f"{source} ({rate:.3g} Hz)", what)
     return rates
 
@@ -130,9 +131,9 @@ def _with_own_times(take: Take, rates: dict[str, float]) -> Take:
     """The recording with times where a sensor has none and another rate than most, so that motion keeps its speed."""
 
     def timed(samples: Samples) -> Samples:
-        usual_hz = rates[samples.sensor]
         if samples.times_s is not None or samples.rate_hz is None:
             return samples
+        usual_hz = rates[samples.sensor]
         if abs(samples.rate_hz - usual_hz) <= OWN_RATE * usual_hz:
             return samples
         return replace(samples, times_s=np.arange(len(samples.values)) / samples.rate_hz)
