@@ -160,6 +160,14 @@ def _by_person(name: str, subjects: tuple[str, ...]) -> Split:
     return Split(name, *sides)
 
 
+def _cutting(clips: Iterable[Clip]) -> str:
+    """How to cut recordings of these lengths into trials; empty for clips without timestamps."""
+    lengths_s = [max(float(times_s[-1]) for times_s in clip.times_s.values()) for clip in clips if clip.times_s]
+    part_s = int(min(lengths_s, default=0.0) / MAX_TRIAL_FOLDS)
+    command = f"edgehar data convert FOLDER --part-s {part_s} --out NEW"
+    return f", or cut long recordings into parts: {command}" if part_s else ""
+
+
 def _by_trial(name: str, clips: tuple[Clip, ...]) -> Split:
     fold, folds = _fold(name.partition(":")[2], name)
     subjects = sorted({clip.subject for clip in clips}, key=natural_key)
@@ -173,8 +181,7 @@ def _by_trial(name: str, clips: tuple[Clip, ...]) -> Split:
         people = f"{'one person' if len(subjects) == 1 else 'each person'} ({shortened(subjects)})"
         raise SplitError(
             f"recordings of {people}, and no label has two that a split by trial ({name}) can separate; expected two "
-            "or more of each label; record the activities again, or another person, or cut long recordings: "
-            "edgehar data convert FOLDER --part-s 20 --out NEW"
+            f"or more of each label; record the activities again, or another person{_cutting(clips)}"
         )
     return Split(name, tuple(subjects), tuple(subjects), train, test)
 

@@ -1,11 +1,13 @@
 """Long recordings cut into parts: no sample is lost or moved, and one session of one person can be split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgehar.data.parts import cut_into_parts
 from edgehar.data.splits import make_split
-from edgehar.errors import DataError
+from edgehar.errors import DataError, SplitError
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
@@ -68,3 +70,13 @@ def test_parts_shorter_than_a_window_and_clips_are_refused() -> None:
         cut_into_parts(_session(60), 1)
     with pytest.raises(DataError, match="pre-cut clips"):
         cut_into_parts(_session(60, kind="clip"), 5)
+
+
+def test_the_cure_for_one_recording_per_label_works() -> None:
+    whole = _session(20)
+    halves = tuple(replace(whole.clips[0], name=name, label=label, segments=()) for label, name in enumerate("ab"))
+    with pytest.raises(SplitError, match="--part-s 3 ") as refused:
+        make_split("trial:0of5", halves)
+    part_s = float(str(refused.value).split("--part-s ")[1].split()[0])
+    parts = cut_into_parts(replace(whole, clips=halves), part_s)
+    assert {clip.label for clip in make_split("trial:0of5", parts.clips).test_clips(parts.clips)} == {0, 1}
