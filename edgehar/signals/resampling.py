@@ -29,20 +29,11 @@ class GapRule:
     is_held: bool = False
 
 
-def max_gap_s(spec: ModalitySpec, frame_s: float) -> float:
-    """Longest gap in seconds that is bridged, on a grid with this many seconds per frame."""
-    return MAX_GAP_FRAMES * max(frame_s, 1.0 / spec.rate_hz)
-
-
-def is_held(spec: ModalitySpec, frame_s: float) -> bool:
-    """Whether a sensor is so slow that its last sample is held: a live stream cannot wait for the next one."""
-    return 1.0 / spec.rate_hz > MAX_GAP_FRAMES / 2 * frame_s
-
-
 def gap_rule(spec: ModalitySpec, frame_s: float) -> GapRule:
     """The rule of a sensor on a grid with this many seconds per frame."""
-    longest_s = max_gap_s(spec, frame_s)
-    if is_held(spec, frame_s):
+    interval_s = 1.0 / spec.rate_hz
+    longest_s = MAX_GAP_FRAMES * max(frame_s, interval_s)
+    if interval_s > MAX_GAP_FRAMES / 2 * frame_s:  # a live stream cannot wait for the next sample
         return GapRule(longest_s, MAX_GAP_FRAMES / 2 * frame_s, is_held=True)
     return GapRule(longest_s, longest_s / 2)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgehar.signals.clip import Clip, DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
-from edgehar.signals.resampling import GapRule, ValidSamples, gap_rule, hold, is_held
+from edgehar.signals.resampling import GapRule, ValidSamples, gap_rule, hold
 from edgehar.signals.windows import Windows, cut
 
 
@@ -66,7 +66,7 @@ def test_a_slow_sensor_that_stops_is_lost_after_eight_of_its_samples() -> None:
 
 @pytest.mark.parametrize(("rate_hz", "held"), [(2.4, True), (2.5, False), (50, False)])
 def test_only_sensors_slower_than_half_of_the_longest_gap_are_held(rate_hz: float, held: bool) -> None:
-    assert is_held(one_channel("x", rate_hz, 0.1), 0.1) == held
+    assert gap_rule(one_channel("x", rate_hz, 0.1), 0.1).is_held == held
 
 
 def test_a_gap_counts_the_samples_of_a_sensor_slower_than_its_frames() -> None:

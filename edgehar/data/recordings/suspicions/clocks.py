@@ -8,7 +8,7 @@ from edgehar.data.recordings.problem import Problem
 from edgehar.data.recordings.suspicions.recorded import Recorded, median
 from edgehar.signals.clip import Times
 from edgehar.signals.modality import ModalitySpec, WindowSpec
-from edgehar.signals.resampling import max_gap_s
+from edgehar.signals.resampling import gap_rule
 
 RATE_TOLERANCE, EXACT_TOLERANCE = 0.2, 0.03
 """Shares of rate_hz by which the rate of irregular, and of regular, timestamps may differ without a warning."""
@@ -44,7 +44,7 @@ def rates(folder: str, spec: ModalitySpec, window: WindowSpec, recorded: Sequenc
         rate_hz = each.true_rate_hz
         if each.times_s is None or rate_hz is None:
             continue
-        longest_s = max_gap_s(spec, _frame_s(each.times_s, spec, window))
+        longest_s = gap_rule(spec, _frame_s(each.times_s, spec, window)).max_gap_s
         lost = lost_share(each.times_s, longest_s)
         found = f"timestamps say {rate_hz:.3g} Hz, rate_hz {spec.rate_hz:g}"
         if lost > MAX_LOST:
