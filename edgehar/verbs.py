@@ -38,9 +38,7 @@ VERBS = {
     "finetune": Verb("edgehar.teacher.finetune", "fine-tune the teacher on labels", True),
     "distill": Verb("edgehar.student.distill", "train the student from the teacher", True),
     "prune": Verb("edgehar.student.prune", "prune a student or teacher, by default without recordings", True),
-    "baseline": Verb(
-        "edgehar.student.baseline", "nearest neighbour, MiniRocket, LSTM or TCN on the same windows", True
-    ),
+    "baseline": Verb("edgehar.student.baseline", "other methods on the same windows: MiniRocket, TCN, ...", True),
     "logits": Verb("edgehar.student.logits", "write a checkpoint's logits on its test subjects to a file"),
     "export": Verb("edgehar.student.export", "write an edge package"),
     "quantize": Verb("edgehar.deploy.packaging.quantize", "add INT8 graphs to a package"),

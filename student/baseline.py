@@ -1,4 +1,4 @@
-"""Baselines on the same windows and split as the student: nearest neighbour, MiniRocket, an LSTM and a TCN.
+"""Baselines on the same windows and split as the student: nearest neighbour, random convolutions, small networks.
 
 edgehar baseline lstm --out runs/demo/lstm.json
 
@@ -25,10 +25,13 @@ from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
 from edgehar.files.atomic import read_json, write_json
-from edgehar.metrics.classification import score
 from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
+from edgehar.metrics.recordings import score_windows
+from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.windows import Windows
+from edgehar.student.baselines.convolutional import DeepConvLstm, DeepConvLstmConfig, TinierHar
 from edgehar.student.baselines.minirocket import minirocket
+from edgehar.student.baselines.multirocket_hydra import RocketConfig, multirocket_hydra
 from edgehar.student.baselines.nearest import nearest_neighbour
 from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
 from edgehar.student.logits import keep_sensors
@@ -48,13 +51,14 @@ from edgehar.teacher.training.stage import (
     score_on,
 )
 
-KINDS = ("nearest", "minirocket", "lstm", "tcn")
+NETWORKS = ("lstm", "tcn", "deepconvlstm", "tinierhar")
+KINDS = ("nearest", "minirocket", "multirocket-hydra", *NETWORKS)
 FORMAT = "edgehar-baseline"
 
 
 @dataclass(frozen=True)
 class RegularisationConfig(Options):
-    """Label smoothing and mixup (lstm, tcn)."""
+    """Label smoothing and mixup (networks)."""
 
     smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
     mixup: float = option(0.3, "Beta parameter of mixup; 0 disables it", at_least=0)
@@ -62,15 +66,17 @@ class RegularisationConfig(Options):
 
 @dataclass(frozen=True)
 class BaselineOptions(Options):
-    """Baseline; options of training and augmentation are for lstm and tcn."""
+    """Baseline; options of training and augmentation are for the networks: lstm, tcn, deepconvlstm, tinierhar."""
 
     kind: str = positional("baseline", choices=KINDS)
     out: str = option(MISSING, "JSON file to write")
     seed: int = seed_option()
     kernels: int = option(10_000, "features to compute (minirocket)")
     data: DataOptions = group(DataOptions)
+    rocket: RocketConfig = group(RocketConfig)
     lstm: LstmConfig = group(LstmConfig)
     tcn: TcnConfig = group(TcnConfig)
+    deepconvlstm: DeepConvLstmConfig = group(DeepConvLstmConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
@@ -80,6 +86,7 @@ class BaselineOptions(Options):
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "lstm_stem": 24, "lstm_units": 24, "lstm_layers": 1, "tcn_channels": 24, "kernels": 1000,
+        "multirocket_kernels": 168, "hydra_groups": 4, "deepconvlstm_maps": 4, "deepconvlstm_units": 24,
         "updates": 250, "learning_rate": 4e-3, "ema_decay": 0.98,
     },
     "base": {"updates": 1500, "learning_rate": 3e-3},
@@ -93,12 +100,14 @@ class BaselineResult:
     Attributes:
         parameters: numbers fitted to or stored from the training windows.
         macs: multiply-adds per window; None if most operations are not multiplications.
+        fitted_windows: number of training windows it was fitted to.
         scores: names of the sensors used, joined with "+" -> score on the test subjects.
         history: points of the training curve; empty without training by gradient descent.
     """
 
     parameters: int
     macs: int | None
+    fitted_windows: int
     scores: dict[str, dict[str, Any]]
     history: list[dict[str, float]]
 
@@ -133,17 +142,27 @@ def supervised_loss(windows: WindowTensors, augmentation: Augmentation, processe
     return loss_of
 
 
+def build_network(options: BaselineOptions, info: DatasetInfo) -> nn.Module:
+    """A network of this kind, untrained; raises DataError for windows too short for it."""
+    specs, classes = info.modalities, len(info.labels)
+    match options.kind:
+        case "lstm":
+            return Lstm(options.lstm, specs, classes)
+        case "tcn":
+            return Tcn(options.tcn, specs, classes)
+        case "deepconvlstm":
+            return DeepConvLstm(options.deepconvlstm, specs, info.window.steps, classes)
+        case _:
+            return TinierHar(specs, info.window.steps, classes)
+
+
 def measure_network(
     data: StageData, labelled: Windows, options: BaselineOptions, processes: ProcessGroup, progress: Path
 ) -> BaselineResult:
-    """Train an LSTM or a TCN; score it with all sensors and with each sensor alone."""
+    """Train a network; score it with all sensors and with each sensor alone."""
     info = data.dataset.info
     torch.manual_seed(options.seed)
-    if options.kind == "lstm":
-        model: nn.Module = Lstm(options.lstm, info.modalities, len(info.labels))
-    else:
-        model = Tcn(options.tcn, info.modalities, len(info.labels))
-    model = model.to(processes.device)
+    model = build_network(options, info).to(processes.device)
     augmentation = Augmentation(info, options.augment, options.exchange, options.labels.smoothing, options.labels.mixup)
     loss_of = supervised_loss(to_tensors(labelled, processes.device), augmentation, processes)
     key = [asdict(options), data.fingerprint]
@@ -154,7 +173,7 @@ def measure_network(
         for sensors in (sensor_sets(names) if processes.rank == 0 else ())
     }
     macs = count_window_macs(model, info.modalities, info.window.steps)
-    return BaselineResult(count_parameters(model), macs, scores, history)
+    return BaselineResult(count_parameters(model), macs, len(labelled), scores, history)
 
 
 def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> BaselineResult:
@@ -168,17 +187,21 @@ def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, 
             f"split {data.split.name}: found {len(labelled)} labelled training windows of one activity; expected two "
             "activities or more; label some or choose another split"
         )
-    if options.kind in ("lstm", "tcn"):
+    if options.kind in NETWORKS:
         return measure_network(data, labelled, options, processes, progress)
-    if options.kind == "nearest":
-        predicted = nearest_neighbour(labelled, test)
-        parameters = sum(array.size for array in labelled.features.values())
-        macs = parameters
-    else:
-        predicted, parameters = minirocket(labelled, test, options.kernels, options.seed)
-        macs = None
+    classes, macs = len(info.labels), None
+    match options.kind:
+        case "nearest":
+            values = np.eye(classes)[nearest_neighbour(labelled, test)]  # a vote of each window
+            parameters = macs = sum(array.size for array in labelled.features.values())
+            fitted = len(labelled)
+        case "minirocket":
+            most = options.rocket.max_windows
+            values, parameters, fitted = minirocket(labelled, test, classes, options.kernels, most, options.seed)
+        case _:
+            values, parameters, fitted = multirocket_hydra(labelled, test, classes, options.rocket, options.seed)
     sensors = sensor_set_name(tuple(spec.name for spec in info.modalities))
-    return BaselineResult(parameters, macs, {sensors: score(test.label, predicted, test.subject, info.labels)}, [])
+    return BaselineResult(parameters, macs, fitted, {sensors: score_windows(test, values, info.labels)}, [])
 
 
 PARSER = Parser(BaselineOptions, "edgehar baseline", __doc__ or "", PRESETS)
@@ -187,7 +210,7 @@ PARSER = Parser(BaselineOptions, "edgehar baseline", __doc__ or "", PRESETS)
 def run(options: BaselineOptions) -> int:
     """Fit, score once on the test subjects, write the result."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
-    if processes.rank != 0 and options.kind not in ("lstm", "tcn"):
+    if processes.rank != 0 and options.kind not in NETWORKS:
         return 0
     with locked_output_file(out, processes) as progress:
         data = load_stage_data(options.data)
@@ -203,6 +226,7 @@ def run(options: BaselineOptions) -> int:
             "seed": options.seed,
             "parameters": measured.parameters,
             "macs": measured.macs,
+            "fitted_windows": measured.fitted_windows,
             "seconds": time.monotonic() - started_s,
             "dataset": {
                 "name": data.dataset.info.name,

@@ -32,7 +32,7 @@ from edgehar.deploy.evaluation.uncertainty import calibration_scores, unknown_de
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import write_json
-from edgehar.metrics.classification import score
+from edgehar.metrics.recordings import score_windows
 from edgehar.package.folder import check_result
 from edgehar.signals.clip import Clip, Dataset
 from edgehar.signals.windows import Windows, cut
@@ -92,8 +92,9 @@ def evaluate(
     used = modalities or tuple(spec.name for spec in manifest.modalities)
     windows = _labelled(recognizer, scored_clips(recognizer, dataset, split, used))
     logits = recognizer.predict_prepared(windows)
-    predicted, scores = logits.argmax(axis=1), recognizer.probabilities(logits).max(axis=1)
-    scored = score(windows.label, predicted, windows.subject, manifest.labels)
+    probabilities = recognizer.probabilities(logits)
+    predicted, scores = logits.argmax(axis=1), probabilities.max(axis=1)
+    scored = score_windows(windows, probabilities, manifest.labels)
     untrained = untrained_activities(manifest, dataset)
     detected: dict[str, Any] = {}
     if unknown:
@@ -135,6 +136,12 @@ def summary(result: dict[str, Any]) -> str:
         f"{result['correct']} of {result['total']} windows correct: {result['accuracy']:.2%} "
         f"(Wilson 95 %: {low:.2%} to {high:.2%}), macro F1 {result['macro_f1']:.4f}",
     ]
+    if "recordings" in result:
+        whole = result["recordings"]
+        lines.append(
+            f"{whole['correct']} of {whole['total']} recordings correct by their summed probabilities: "
+            f"{whole['accuracy']:.2%}, macro F1 {whole['macro_f1']:.4f}"
+        )
     for subject, count in result["per_subject"].items():
         lines.append(f"  {subject:<12}{count['correct']:>6} of {count['total']}")
     if result["without"]:

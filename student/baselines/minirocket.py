@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Floats
 from edgehar.signals.windows import Windows
+from edgehar.student.baselines.ridge import drawn_rows, fit_ridge
 
 KERNEL_LENGTH = 9
 """Length of MiniRocket's kernels, in frames."""
@@ -20,16 +20,18 @@ KERNELS = 84
 """Number of MiniRocket's kernels; it computes at least one feature of each."""
 
 
-class MiniRocketResult(NamedTuple):
-    """Predictions of MiniRocket for the test windows, and its size.
+class RocketResult(NamedTuple):
+    """Decision values of a classifier on convolutional features for the test windows, and its size.
 
     Attributes:
-        predicted: (N,) classes.
+        values: (N, K) decision values of the ridge classifier.
         parameters: numbers fitted to the training windows: thresholds, scales and weights.
+        fitted_windows: number of training windows it was fitted to.
     """
 
-    predicted: NDArray[np.int64]
+    values: Floats
     parameters: int
+    fitted_windows: int
 
 
 def stacked(windows: Windows) -> Floats:
@@ -52,14 +54,24 @@ def stacked(windows: Windows) -> Floats:
     return np.concatenate(parts, 1)
 
 
-def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> MiniRocketResult:
+def check_length(kind: str, signals: Floats, least: int = KERNEL_LENGTH) -> None:
+    """Raise DataError for windows (N, channels, L) of fewer frames."""
+    if signals.shape[2] < least:
+        raise DataError(
+            f"{kind}: found windows of {signals.shape[2]} frames; expected {least} or more; use longer windows"
+        )
+
+
+def minirocket(train: Windows, test: Windows, classes: int, kernels: int, most: int, seed: int) -> RocketResult:
     """Fit on labelled windows and predict others.
 
     Args:
         train: labelled windows; nothing is fitted to others.
         test: windows of the same modalities.
+        classes: number of classes K.
         kernels: number of features, rounded down to a multiple of 84.
-        seed: random seed of the channel combinations and thresholds.
+        most: training windows to fit to; of more, as many are drawn, see `drawn_rows`.
+        seed: random seed of the draw, the channel combinations and thresholds.
 
     Raises:
         ConfigError: fewer features than MiniRocket has kernels.
@@ -69,23 +81,20 @@ def minirocket(train: Windows, test: Windows, kernels: int, seed: int) -> MiniRo
     if kernels < KERNELS:
         raise ConfigError(f"--kernels {kernels}: expected {KERNELS} or more; 10000 is usual")
     from aeon.transformations.collection.convolution_based import MiniRocket  # pyright: ignore[reportMissingImports]
-    from sklearn.linear_model import RidgeClassifierCV  # pyright: ignore[reportMissingImports]
-    from sklearn.preprocessing import StandardScaler  # pyright: ignore[reportMissingImports]
 
-    signals = stacked(train)
-    if signals.shape[2] < KERNEL_LENGTH:
-        raise DataError(
-            f"minirocket: found windows of {signals.shape[2]} frames; expected {KERNEL_LENGTH} or more; use longer "
-            "windows"
-        )
+    fitted = train.take(drawn_rows(train, most, seed))
+    signals = stacked(fitted)
+    check_length("minirocket", signals)
     transform: Any = MiniRocket(n_kernels=kernels, random_state=seed)
-    scaler: Any = StandardScaler(with_mean=False)
-    ridge: Any = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
     threads = torch.get_num_threads()
     try:
-        ridge.fit(scaler.fit_transform(transform.fit_transform(signals)), train.label)
-        predicted = ridge.predict(scaler.transform(transform.transform(stacked(test))))
+        features: Floats = transform.fit_transform(signals)
+        scale = features.std(axis=0)
+        scale[scale == 0] = 1
+        features /= scale
+        ridge = fit_ridge(features, fitted.label, classes)
+        values = ridge.decide(transform.transform(stacked(test)) / scale)
     finally:
         torch.set_num_threads(threads)  # numba changes the thread count of the OpenMP runtime that torch uses, too
-    fitted = (transform.parameters[-1], scaler.scale_, ridge.coef_, ridge.intercept_)
-    return MiniRocketResult(np.asarray(predicted, np.int64), int(sum(np.size(array) for array in fitted)))
+    parameters = np.size(transform.parameters[-1]) + len(scale) + ridge.parameters
+    return RocketResult(values, parameters, len(fitted))

@@ -20,7 +20,8 @@ from edgehar.data.registry import NAMES, DataOptions
 from edgehar.data.splits import Split, people_in
 from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
 from edgehar.files.atomic import locked, progress_files
-from edgehar.metrics.classification import score
+from edgehar.metrics.calibration import softmax
+from edgehar.metrics.recordings import score_windows
 from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
 from edgehar.signals.limits import MAX_LISTED_BYTES, declaration_problem, json_bytes, size_problem
 from edgehar.signals.preprocess import Normalisation
@@ -233,9 +234,9 @@ def predict(model: nn.Module, windows: Windows, device: torch.device, batch: int
 
 
 def score_on(model: nn.Module, windows: Windows, labels: tuple[str, ...], device: torch.device) -> dict[str, Any]:
-    """Classification metrics of a network on labelled windows, see `edgehar.metrics.classification.score`."""
-    predicted = predict(model, windows, device).argmax(1)
-    return score(windows.label, predicted, windows.subject, labels)
+    """Classification metrics of a network on labelled windows, see `edgehar.metrics.recordings.score_windows`."""
+    probabilities = softmax(predict(model, windows, device))
+    return score_windows(windows, probabilities, labels)
 
 
 def report_score(name: str, evaluation: dict[str, Any]) -> None:

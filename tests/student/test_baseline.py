@@ -18,10 +18,10 @@ from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Dataset
 from edgehar.simulation.dataset import SimulatorConfig, simulate
-from edgehar.student.baseline import KINDS, main
+from edgehar.student.baseline import KINDS, NETWORKS, main
 
 QUICK = ["--preset", "tiny", "--updates", "6", "--kernels", "84", "--seed", "3"]
-NO_AEON = "MiniRocket needs the baselines extra"
+NO_AEON = "ROCKETs need the baselines extra"
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +45,18 @@ def run(kind: str, folder: Path, out: Path, *more: str) -> dict[str, Any]:
 def test_every_kind_writes_a_complete_result(
     kind: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if kind == "minirocket":
+    if "rocket" in kind:
         pytest.importorskip("aeon", reason=NO_AEON)
     result = run(kind, folder, tmp_path / "result.json")
     assert (result["format"], result["kind"], result["seed"]) == ("edgehar-baseline", kind, 3)
     assert result["parameters"] > 0
     assert result["seconds"] > 0
-    assert (result["macs"] is None) == (kind == "minirocket")
+    assert (result["macs"] is None) == ("rocket" in kind)
     dataset, together = result["dataset"], "+".join(result["dataset"]["modalities"])
     assert dataset["split"] == "odd-even"
     assert (dataset["train_subjects"], dataset["test_subjects"]) == (["s1", "s3"], ["s2", "s4"])
     assert (dataset["train_windows"], dataset["test_windows"]) == (16, 16)
-    alone = dataset["modalities"] if kind in ("lstm", "tcn") else []
+    alone = dataset["modalities"] if kind in NETWORKS else []
     assert list(result["scores"]) == [together, *alone]
     assert {score["total"] for score in result["scores"].values()} == {16}
     assert set(result["scores"][together]["per_subject"]) == {"s2", "s4"}
@@ -112,7 +112,7 @@ def test_missing_aeon_is_an_error_that_names_the_extra(
 
 
 def test_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="forest: expected one of nearest, minirocket, lstm, tcn"):
+    with pytest.raises(ConfigError, match="forest: expected one of nearest, minirocket, multirocket-hydra, lstm"):
         main(["forest", "--out", str(tmp_path / "result.json")])
 
 

@@ -32,15 +32,15 @@ def test_signals_of_all_sensors_are_interpolated_to_one_grid(windows: Windows) -
 def test_minirocket_is_deterministic_and_fitted_to_training_windows_only(windows: Windows) -> None:
     pytest.importorskip("aeon", reason="MiniRocket needs the baselines extra")
     train, test = windows.of_subjects(("s1", "s3")), windows.of_subjects(("s2", "s4"))
-    result = minirocket(train, test, 84, 0)
-    assert (minirocket(train, test, 84, 0).predicted == result.predicted).all()
-    assert (minirocket(train, test.take(np.arange(5)), 84, 0).predicted == result.predicted[:5]).all()
-    assert (result.predicted == test.label).mean() > 0.4  # chance is 0.25
+    result = minirocket(train, test, 4, 84, 100, 0)
+    assert (minirocket(train, test, 4, 84, 100, 0).values == result.values).all()
+    assert (minirocket(train, test.take(np.arange(5)), 4, 84, 100, 0).values == result.values[:5]).all()
+    assert (result.values.argmax(1) == test.label).mean() > 0.4  # chance is 0.25
 
 
 def test_too_few_kernels_are_refused(windows: Windows) -> None:
     with pytest.raises(ConfigError, match="--kernels 5: expected 84"):
-        minirocket(windows, windows, 5, 0)
+        minirocket(windows, windows, 4, 5, 100, 0)
 
 
 def test_minirocket_does_not_change_the_number_of_torch_threads(windows: Windows) -> None:
@@ -48,7 +48,7 @@ def test_minirocket_does_not_change_the_number_of_torch_threads(windows: Windows
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        minirocket(windows, windows, 84, 0)
+        minirocket(windows, windows, 4, 84, 100, 0)
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

@@ -1,15 +1,22 @@
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STEPS, windows
+from bodies import CLASSES, INERTIAL, SPECS, STEPS, windows
 from torch import nn
 
 from edgehar.data.utd_mhad import INFO as UTD_MHAD
+from edgehar.errors import DataError
+from edgehar.student.baselines.convolutional import DeepConvLstm, DeepConvLstmConfig, FrameGrid, TinierHar
 from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
 from edgehar.teacher.network.layers import count_parameters
 
 
 def networks() -> list[nn.Module]:
-    return [Lstm(LstmConfig(), SPECS, CLASSES), Tcn(TcnConfig(), SPECS, CLASSES)]
+    return [
+        Lstm(LstmConfig(), SPECS, CLASSES),
+        Tcn(TcnConfig(), SPECS, CLASSES),
+        DeepConvLstm(DeepConvLstmConfig(4, 8), SPECS, STEPS, CLASSES),
+        TinierHar(SPECS, STEPS, CLASSES),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,3 +51,28 @@ def test_logits_depend_on_the_order_of_steps(network: nn.Module) -> None:
     reversed_features = {name: tensor.flip(1) for name, tensor in features.items()}
     with torch.no_grad():
         assert not torch.allclose(network(features, valid).logits, network(reversed_features, valid).logits, atol=1e-4)
+
+
+def test_sizes_are_those_of_the_papers() -> None:
+    inertial = (INERTIAL,)
+    deep = DeepConvLstm(DeepConvLstmConfig(), inertial, STEPS, CLASSES)
+    convolutions = (1 * 5 + 1) * 64 + 3 * (64 * 5 + 1) * 64
+    recurrent = 4 * 128 * (6 * 64 + 128 + 2) + 4 * 128 * (128 + 128 + 2)
+    assert count_parameters(deep) == convolutions + recurrent + (128 + 1) * CLASSES
+    assert count_parameters(TinierHar(inertial, STEPS, CLASSES)) == pytest.approx(7_500, rel=0.1)
+    assert count_parameters(TinierHar(UTD_MHAD.modalities, 16, 27)) == pytest.approx(54_500, rel=0.05)
+
+
+def test_windows_too_short_for_four_convolutions_are_refused() -> None:
+    with pytest.raises(DataError, match="12 frames; expected 17"):
+        DeepConvLstm(DeepConvLstmConfig(), (INERTIAL,), 2, CLASSES)
+
+
+def test_sensors_are_interpolated_to_the_frames_of_the_finest() -> None:
+    features, valid = windows()
+    grid = FrameGrid(SPECS, STEPS)(features, valid)
+    values = features["inertial"][..., :3].flatten(1, 2).flatten(2)  # (B, L, C)
+    assert grid.shape == (len(values), 1, STEPS * 6, 66)
+    torch.testing.assert_close(grid[:, 0, :, 60:], values)
+    first = features["skeleton"][..., :3].flatten(1, 2).flatten(2)
+    torch.testing.assert_close(grid[:, 0, [0, -1], :60], first[:, [0, -1]])
