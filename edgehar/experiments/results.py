@@ -17,7 +17,8 @@ PROTOCOL = (
 )
 
 SCORE_KEYS = (
-    "correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "confused", "per_subject", "per_class"
+    "correct", "total", "accuracy", "wilson95", "macro_f1", "confusion", "confused", "per_subject", "per_class",
+    "recordings",
 )  # fmt: skip
 
 

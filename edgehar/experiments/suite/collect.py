@@ -16,6 +16,8 @@ from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import cut
 
 COUNTED = ("correct", "total", "accuracy", "per_subject")
+COMPARED = (*COUNTED, "macro_f1", "recordings")
+"""Part of a score that the suite strangers stores."""
 CONFIDENCE_KEYS = ("ece", "nll", "temperature", "coverage", "selective_accuracy")
 
 
@@ -136,8 +138,47 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
     return networks
 
 
+def _pipeline(folder: Path) -> dict[str, Any]:
+    """The networks of a pipeline run: parameters, score, and seconds of all stages up to the network's training."""
+    results = read_json(folder / "results.json")
+    stages: list[dict[str, Any]] = results["stages"]
+    parameters = {stage["name"]: stage["parameters"] for stage in stages if "parameters" in stage}
+    networks: dict[str, Any] = {}
+    for name, exported, trained in (
+        ("teacher", "finetune", "finetune"),
+        ("student-fp32", "export", "distill"),
+        ("student", "export", "distill"),
+    ):
+        score = results["evaluation"]["student-int8" if name == "student" else name.removesuffix("-fp32")]
+        last = next(number for number, stage in enumerate(stages) if stage["name"] == trained)
+        networks[name] = {
+            "parameters": parameters[exported],
+            "seconds": sum(stage["seconds"] for stage in stages[: last + 1]),
+            "score": _compared(score),
+        }
+    return networks
+
+
+def _compared(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: score[key] for key in COMPARED if key in score}
+
+
+def _strangers(run: Run) -> dict[str, Any]:
+    """Baselines and networks of the default pipeline, with all sensors of the run."""
+    models: dict[str, Any] = {}
+    for stage in run.stages:
+        if stage.verb == "baseline":
+            document = read_json(stage.products[0])
+            first = next(iter(document["scores"].values()))  # with all sensors
+            facts = {key: document[key] for key in ("parameters", "seconds", "fitted_windows")}
+            models[stage.positional["kind"]] = facts | {"score": _compared(first)}
+        else:
+            models |= _pipeline(stage.products[0].parent)
+    return {"models": models, "test_windows": models["student"]["score"]["total"]}
+
+
 def collect(run: Run) -> dict[str, Any]:
-    """The results of a run: networks, labels, baselines or unknown, and the number of scored windows."""
+    """The results of a run: networks, labels, baselines, models or unknown, and the number of scored windows."""
     match run.suite:
         case "labels":
             labels = _labels(run)
@@ -151,6 +192,8 @@ def collect(run: Run) -> dict[str, Any]:
             }
             every = [found for baseline in baselines.values() for found in baseline["scores"].values()]
             return {"baselines": baselines, "test_windows": every[0]["total"]}
+        case "strangers":
+            return _strangers(run)
         case "distillation":
             networks = _trained(run, ("student-alone", "student-alone"))
             (score,) = networks["teacher"]["scores"].values()

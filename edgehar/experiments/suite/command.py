@@ -2,6 +2,7 @@
 
     edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
     edgehar evaluate --suite loso,labels --data utd-mhad
+    edgehar evaluate --suite strangers --root DATA --only umafall-wrist,0of5
 
 accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, sensor faults
 sensors      networks trained for one sensor
@@ -13,6 +14,7 @@ baselines    other methods on the same windows
 unknown      detection of activities left out of training, by a low score
 compression  the student pruned without recordings, and with them for comparison; compression-teacher: the teacher
 ablation     every pruning criterion with every source of windows
+strangers    the default of edgehar pipeline and all baselines, in folds of subjects, on all data sets in --root
 
 A run is skipped if its result file has the same configuration, and refused if it has another one; --replace measures
 again. The same command resumes an interrupted run.
@@ -37,8 +39,9 @@ from edgehar.experiments.results import checkpoint_facts, peak_of, stage_entry
 from edgehar.experiments.stage import Settings, data_settings, run_stages
 from edgehar.experiments.suite.collect import collect, train_windows
 from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of
-from edgehar.experiments.suite.options import SuiteOptions
+from edgehar.experiments.suite.options import STRANGERS, SuiteOptions
 from edgehar.experiments.suite.plan import Run, plan_runs
+from edgehar.experiments.suite.strangers import case_name, expanded
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.out_of_fold import read_out_of_fold
 from edgehar.provenance import portable, stamp
@@ -87,7 +90,12 @@ def has_result(path: Path, key: str) -> bool:
 
 def command_of(run: Run, options: SuiteOptions) -> str:
     """The command that gives this result file."""
-    settings: Settings = {"suite": run.suite, **data_settings(options.data), **options.recipe.given()}
+    if run.suite == STRANGERS:
+        fold = str(run.data.split).removeprefix("fold:")
+        settings: Settings = {"suite": run.suite, "only": (case_name(run.data), fold), **options.recipe.base_settings()}
+        settings |= {"folds": options.folds, "seeds": (run.seed,)}
+        return portable(["edgehar", "evaluate", *words_of(settings)])
+    settings = {"suite": run.suite, **data_settings(options.data), **options.recipe.given()}
     settings |= {name: getattr(options, name) for name in OWN_OPTIONS.get(run.suite, ())}
     if run.suite == "labels" and options.student_shares:
         settings["student_shares"] = options.student_shares
@@ -191,6 +199,14 @@ def _origin(entry: dict[str, Any]) -> str:
     return "pretrained" if entry["pretrained"] else "from scratch"
 
 
+def _comparison(name: str, model: dict[str, Any]) -> str:
+    """A line with the scores of a model of the suite strangers."""
+    score = model["score"]
+    found = {"windows": score, **({"recordings": score["recordings"]} if "recordings" in score else {})}
+    texts = [f"{one['correct']}/{one['total']} {what}, F1 {100 * one['macro_f1']:.1f}" for what, one in found.items()]
+    return f"  {name:<20}{'; '.join(texts)}; {model['parameters']:,} parameters; {model['seconds']:.0f} s"
+
+
 def summary(result: dict[str, Any]) -> str:
     """The scores of a run, for display."""
     lines = [
@@ -198,6 +214,7 @@ def summary(result: dict[str, Any]) -> str:
         for name, network in {**result.get("networks", {}), **result.get("baselines", {})}.items()
         for fed, found in network["scores"].items()
     ]
+    lines += [_comparison(name, model) for name, model in result.get("models", {}).items()]
     lines += [
         f"  {100 * entry['share']:g} % of the labels, {_origin(entry)}, draw {entry['draw']}: "
         f"{entry['correct']}/{entry['total']}"
@@ -219,6 +236,13 @@ PARSER = Parser(SuiteOptions, "edgehar evaluate --suite", __doc__ or "", mode="s
 
 def run(options: SuiteOptions) -> int:
     """Do the runs that have no result file yet; print a line for every score."""
+    for part in expanded(options):
+        _run_all(part)
+    return 0
+
+
+def _run_all(options: SuiteOptions) -> None:
+    """The runs on one data set."""
     whole = options.data.load()
     contents = contents_of(whole)
     runs = plan_runs(options, whole)
@@ -233,7 +257,6 @@ def run(options: SuiteOptions) -> int:
             result = measure(planned, options, planned.data.load(), key)
             write_json(path, result)
             sys.stdout.write(summary(result) + "\n")
-    return 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,11 +20,13 @@ from edgehar.experiments.recipe import Recipe
 
 SEEDS = {
     "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
-    "compression-teacher": 5, "ablation": 3, "distillation": 5,
+    "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
 }  # fmt: skip
 """Suite -> its number of seeds where none are given."""
 
-OWN_SPLITS = ("loso", "folds")
+STRANGERS = "strangers"
+"""The suite that runs on all data sets in a folder."""
+OWN_SPLITS = ("loso", "folds", STRANGERS)
 PRUNING = ("compression", "compression-teacher", "ablation")
 
 SET_BY_THE_SUITE = ("macs", "bytes", "latency_ms", "source", "criterion", "score")
@@ -39,8 +41,12 @@ class SuiteOptions(Options):
     seeds: tuple[int, ...] = option(
         (), "seeds to run; default: from 0, as many as the suite usually has", at_least=0, below=2**31
     )
-    only: tuple[str, ...] = option((), "only these subjects (loso), sensors (sensors) or folds (folds: 0of5)")
-    folds: int = option(DEFAULT_FOLDS, "number of folds of the suite folds", at_least=2)
+    only: tuple[str, ...] = option(
+        (),
+        "only these subjects (loso), sensors (sensors), folds (folds: 0of5) or data sets and folds (strangers: "
+        "umafall-wrist,0of5)",
+    )
+    folds: int = option(DEFAULT_FOLDS, "number of folds of the suites folds and strangers", at_least=2)
     shares: tuple[float, ...] = option(
         (0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on", above=0, at_most=1
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgehar.choices import DEFAULT_CRITERION, INVERTED, MEANS, NO_PSEUDO_LABELS, RECORDINGS, unused_options
 from edgehar.data.registry import DataOptions, default_split
-from edgehar.data.splits import cross_validation
+from edgehar.data.splits import cross_validation, groups_of
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 from edgehar.experiments.stage import (
@@ -21,7 +21,9 @@ from edgehar.experiments.stage import (
     scoring_stage,
     training_stage,
 )
-from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, SuiteOptions
+from edgehar.experiments.suite.comparison import baseline_stages, stranger_stages
+from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, STRANGERS, SuiteOptions
+from edgehar.experiments.suite.strangers import case_name
 from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
 from edgehar.signals.clip import Dataset
 
@@ -32,7 +34,6 @@ LABELS_ALONE: Settings = {
     "hard": 1,
 }  # fmt: skip
 """Settings with which a student learns from labels alone."""
-BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 NANO: Settings = {"macs": 0.3, "source": (RECORDINGS,)}
 """Settings with which the student is pruned to the nano student."""
 
@@ -151,18 +152,6 @@ def _distillation(options: SuiteOptions, folder: Path, run: DataOptions, seed: i
     ]
 
 
-def _baselines(recipe: Recipe, folder: Path, run: DataOptions, seed: int) -> list[Stage]:
-    """The baselines on the same windows."""
-    stages: list[Stage] = []
-    settings = recipe.base_settings() | {"preset": "tiny" if recipe.preset == "tiny" else "base"}
-    settings |= data_settings(run) | {"seed": seed}
-    for kind in BASELINES:
-        result = folder / "measured" / f"baseline-{kind}.json"
-        out = {"out": str(result)}
-        stages.append(Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings | out, (result,)))
-    return stages
-
-
 def _pruned_name(network: str, kept: float, source: str, criterion: str) -> str:
     return f"{network}-{100 * kept:g}-{source}-{criterion}"
 
@@ -227,6 +216,10 @@ def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) ->
         case "folds":
             folds = [f"{fold}of{options.folds}" for fold in range(options.folds)]
             return {fold: replace(data, split=f"fold:{fold}") for fold in folds}
+        case "strangers":  # with all sensors, none are named: the default command
+            folds = min(options.folds, len(groups_of(dataset.subjects)))
+            splits = [f"{fold}of{folds}" for fold in range(folds)]
+            return {fold: replace(options.data, split=f"fold:{fold}") for fold in splits}
         case "unknown":
             left_out = drawn_activities(dataset.info.labels, options.left_out, seed)
             return {sensor_set_name(sensors): replace(data, without=left_out)}
@@ -247,7 +240,9 @@ def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, 
         case "labels":
             return _labels(options, folder, data, seed)
         case "baselines":
-            return _baselines(options.recipe, folder, data, seed)
+            return baseline_stages(options.recipe, folder, data, seed)
+        case "strangers":
+            return stranger_stages(options.recipe, folder, data, seed)
         case _:
             return _networks(options, folder, data, seed, suite)
 
@@ -255,7 +250,9 @@ def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, 
 def _name(options: SuiteOptions, dataset: Dataset, suite: str, variant: str, data: DataOptions, seed: int) -> str:
     """Data set, suite, variant, then every choice that differs from the published runs."""
     parts = [dataset.info.name, suite, variant]
-    if suite in OWN_SPLITS and options.data.modalities:
+    if suite == STRANGERS:
+        parts = [case_name(options.data), variant]
+    elif suite in OWN_SPLITS and options.data.modalities:
         parts.append(sensor_set_name(data.modalities))
     if options.data.split not in (None, default_split(options.data.data)):
         parts.append(str(options.data.split))
