@@ -93,7 +93,7 @@ def test_evaluating_the_package_gives_the_score_in_results(newcomer: Path):
 @pytest.mark.parametrize("name", ["manifest.json", "parity.npz", "encoder.int8.onnx"])
 def test_damaged_package_is_written_again(name: str, newcomer: Path):
     run = Path("runs/quickstart")
-    (quantize,) = (stage for stage in plan(PipelineOptions(str(run))) if stage.name == "quantize")
+    (quantize,) = (stage for stage in plan(PipelineOptions(str(run)), ()) if stage.name == "quantize")
     assert run / "package" / name in quantize.products
     assert quantize.amends == "export"
     record = newcomer / "runs/quickstart/stages/quantize.json"

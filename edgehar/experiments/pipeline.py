@@ -6,6 +6,7 @@ Stages pass files to each other and nothing else. A finished stage whose inputs 
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from edgehar.data.splits import announced
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.experiments.results import write_results
+from edgehar.experiments.rules import PRETRAINING, Choice, choices_for
 from edgehar.experiments.stage import (
+    TRAININGS,
     Settings,
     Stage,
     data_settings,
@@ -41,6 +44,9 @@ class PipelineOptions(Options):
     preset: str = option("base", "network sizes and training lengths", choices=PRESET_NAMES)
     seed: int = seed_option()
     update_share: float = option(1.0, "share of every training's updates, below 1 for a trial run", above=0)
+    pretraining: bool | None = option(
+        None, "pretrain the teacher by masking; by default only where most training recordings have no label"
+    )
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps", above=0, below=1)
     bench_runs: int = option(500, "timed runs per figure of the benchmark; a 99th percentile needs 500", at_least=500)
     until: str | None = option(None, "stop after this stage (pretrain, finetune, distill, prune, export, ...)")
@@ -51,16 +57,26 @@ class PipelineOptions(Options):
         return {} if self.update_share == 1 else {"update_share": self.update_share}
 
 
-def plan(options: PipelineOptions) -> list[Stage]:
-    """Every stage of a run, in order."""
+def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
+    """Every stage of a run, in order, with what the recordings decide."""
     run, data, runs = Path(options.out), options.data, options.bench_runs
     common = {"preset": options.preset, **options.shortened(), "seed": options.seed}
+    by_rule = {
+        verb: {name: value for choice in choices for name, value in choice.settings.get(verb, {}).items()}
+        for verb in TRAININGS
+    }
     pretrained, teacher, student = (str(run / folder) for folder in ("pretrained", "teacher", "student"))
+    is_pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
+    first = [training_stage(run, "pretrain", "pretrained", common | by_rule["pretrain"] | data_settings(data))]
+    origin: Settings = {"pretrained": pretrained} if is_pretrained else data_settings(data)
+    finetune = common | by_rule["finetune"] | origin
+    distill = common | by_rule["distill"] | {"teacher": (teacher,)}
+    prune = common | by_rule["prune"] | {"macs": options.macs}
     return [
-        training_stage(run, "pretrain", "pretrained", common | data_settings(data)),
-        training_stage(run, "finetune", "teacher", common | {"pretrained": pretrained}, model="teacher"),
-        training_stage(run, "distill", "student", common | {"teacher": (teacher,)}, model="student"),
-        training_stage(run, "prune", "pruned", common | {"macs": options.macs}, {"checkpoint": student}),
+        *(first if is_pretrained else []),
+        training_stage(run, "finetune", "teacher", finetune, model="teacher"),
+        training_stage(run, "distill", "student", distill, model="student"),
+        training_stage(run, "prune", "pruned", prune, {"checkpoint": student}),
         *packaging_stages(run, "student", "package"),
         *measuring_stages(run, "student", "package", runs),
         *packaging_stages(run, "pruned", "package-pruned"),
@@ -71,9 +87,9 @@ def plan(options: PipelineOptions) -> list[Stage]:
     ]
 
 
-def chosen_stages(options: PipelineOptions) -> list[Stage]:
+def chosen_stages(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError if there is none of that name."""
-    stages = plan(options)
+    stages = plan(options, choices)
     names = [stage.name for stage in stages]
     if options.until is not None and options.until not in names:
         raise ConfigError(f"--until {options.until}: expected one of {', '.join(names)}")
@@ -88,6 +104,7 @@ def command_of(options: PipelineOptions) -> str:
         "seed": options.seed,
         "macs": options.macs,
         "out": options.out,
+        **({} if options.pretraining is None else {"pretraining": options.pretraining}),
         **options.shortened(),
     }
     return shell_text(["edgehar", "pipeline", *words_of(settings)])
@@ -117,11 +134,15 @@ def _is_empty(folder: Path) -> bool:
 
 def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     """Run the stages that are not done yet and write results.json; returns its content, or None with `until`."""
-    stages, folder = chosen_stages(options), Path(options.out)
+    folder = Path(options.out)
     # Unusable recordings and splits are reported before anything is written.
     dataset = options.data.load()
     split = options.data.make_split(dataset)
     sys.stdout.write(announced(options.data.split, split))
+    choices = choices_for(split.train_clips(dataset.clips), dataset.info, options.pretraining)
+    stages = chosen_stages(options, choices)
+    for choice in choices:
+        sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
     check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +150,7 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
         records = run_stages(stages, folder, digest_of([__version__, options.data.fingerprint()]))
         if options.until is not None:
             return None
-        about = to_json(options) | {"command": command_of(options)}
+        about = to_json(options) | {"command": command_of(options), "choices": [one.to_json() for one in choices]}
         results = write_results(folder, about, dataset, split, stages, records)
         report = Stage("report", "report", {"run": folder})
         sys.stdout.write(f"[report] {report.command}\n")

@@ -143,6 +143,7 @@ def write_results(
             "citation": info.citation,
             "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },
+        "choices": about["choices"],
         "stages": [stage_entry(stage, record) for stage, record in zip(stages, records, strict=True)],
         "evaluation": evaluation,
         "delivered": delivered,

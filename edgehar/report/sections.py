@@ -86,6 +86,12 @@ def headline(results: Entry, folder: Path) -> str:
     return text + (table(head, rows, highlighted) if rows else "")
 
 
+def choices(results: Entry, folder: Path) -> str:
+    """What was chosen by the training recordings, and why."""
+    rows = [[str(choice[key]) for key in ("name", "value", "reason")] for choice in list_of(results, "choices")]
+    return "<h2>Choices</h2>\n" + table(("choice", "value", "reason"), rows) if rows else ""
+
+
 def stages(results: Entry, folder: Path) -> str:
     """Time, size and accuracy of each stage."""
     scores = entry_of(results, "evaluation")
@@ -249,6 +255,7 @@ def limitations(results: Entry, folder: Path) -> str:
 
 SECTIONS: dict[str, Callable[[Entry, Path], str]] = {
     "headline": headline,
+    "choices": choices,
     "stages": stages,
     "training curves": curves,
     "confusion matrix": confusion,

@@ -100,12 +100,13 @@ def test_the_option_changes_the_data_set_and_the_fingerprint(tmp_path: Path) -> 
         replace(whole, without=("fly",)).load()
 
 
-def test_a_pipeline_passes_the_option_to_pretraining_only() -> None:
+def test_a_pipeline_passes_the_option_to_its_first_training_only() -> None:
     options = DataOptions("recorded", root="there", split="odd-even", modalities=("watch",), without=("clap", "sit"))
     for chosen in (options, replace(options, split=None, modalities=()), replace(options, modalities=())):
         assert data_settings(chosen)["without"] == ("clap", "sit")
-        stages = {stage.name: stage for stage in plan(PipelineOptions("run", data=chosen))}
-        assert stages["pretrain"].settings["without"] == ("clap", "sit")
+        stages = {stage.name: stage for stage in plan(PipelineOptions("run", data=chosen), ())}
+        assert stages["finetune"].settings["without"] == ("clap", "sit")
+        assert "without" not in stages["distill"].settings
         scoring = [stage for name, stage in stages.items() if name.startswith("evaluate")]
         assert len(scoring) == 3
         for stage in scoring:

@@ -56,13 +56,13 @@ def test_finished_stages_are_skipped_and_a_damaged_product_is_written_again(own_
     again = [*pipeline(own_data, uninterrupted), "--until", "prune"]
     before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
     done = subprocess.run(again, capture_output=True, text=True, check=True)
-    assert done.stdout.count("(done before)") == 4
+    assert done.stdout.count("(done before)") == 3
     assert before == {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
     weights = uninterrupted / "pruned" / "weights.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:-8])
     done = subprocess.run(again, capture_output=True, text=True, check=True)
-    assert done.stdout.count("(done before)") == 3
+    assert done.stdout.count("(done before)") == 2
     assert weights.read_bytes() == good
 
 
@@ -80,7 +80,7 @@ def test_run_killed_in_two_stages_resumes_to_identical_weights(own_data: Path, u
         assert not (out / stage).exists()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("(done before)") == 2
+    assert done.stdout.count("(done before)") == 1
     for name in ("teacher", "student", "pruned"):
         one, other = (load_file(run / name / "weights.safetensors") for run in (out, uninterrupted))
         assert one.keys() == other.keys()
@@ -111,6 +111,10 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
     done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert results(out)["dataset"]["modalities"] == ["wrist"]
+    chosen = {choice["name"]: choice for choice in results(out)["choices"]}
+    assert {name: choice["value"] for name, choice in chosen.items()} == {"pretraining": "off", "style exchange": "on"}
+    assert "pretraining: off. 100 % of the training clips have a label" in done.stdout
+    assert chosen["pretraining"]["reason"] in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_impossible_options_give_one_line_and_no_checkpoint(
     assert done.returncode == 2
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "run" / "pretrained").exists()
+    assert not (tmp_path / "run" / "teacher").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root to mount a small disk")
@@ -155,7 +159,7 @@ def test_full_disk_gives_one_line_and_no_partial_checkpoint(own_data: Path, tmp_
     assert done.returncode == 2
     assert "No space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    assert "pretrained" not in left
+    assert "teacher" not in left
 
 
 def test_requested_preset_is_used(uninterrupted: Path):

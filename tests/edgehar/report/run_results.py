@@ -83,6 +83,7 @@ def full_results() -> dict[str, Any]:
             "citation": "C. Chen, R. Jafari, N. Kehtarnavaz, UTD-MHAD, IEEE ICIP 2015",
             "caveats": ["The inertial sensor is on the wrist for actions 1-21 and on the thigh for 22-27."],
         },
+        "choices": [{"name": "pretraining", "value": "off", "reason": "100 % of the training clips have a label."}],
         "stages": stages,
         "evaluation": {name: score(generator, accuracy) for name, accuracy in accuracies.items()},
         "delivered": "student-int8",

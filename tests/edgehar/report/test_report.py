@@ -85,6 +85,8 @@ def test_every_number_of_the_results_is_on_the_page(tmp_path: Path, results: dic
     for label, count in delivered["per_class"].items():
         assert label in shown
         assert f"{count['correct']} / {count['total']}" in shown
+    for choice in results["choices"]:
+        assert choice["reason"] in shown
     for stage in results["stages"]:
         for key in ("parameters", "macs", "bytes"):
             if key in stage:

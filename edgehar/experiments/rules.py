@@ -1,0 +1,130 @@
+"""Choices of a run that follow from its training recordings, by rules: each has a value and the reason for it.
+
+A further choice is a function from the training recordings to a `Choice`, and its call in `choices_for`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from edgehar.experiments.stage import Settings
+from edgehar.signals.clip import Clip, DatasetInfo
+from edgehar.signals.resampling import clip_span_s
+
+MOST_LABELLED = 0.5
+"""Pretraining is on below this labelled share. On UTD-MHAD it gained 0.6 to 1.6 points with 5 to 25 % of the labels and
+lost about a point with all (docs/lab-notebook.md); shares between were not measured."""
+
+MOST_SPREAD = 2.5
+"""Style exchange is off above this spread of durations, see `duration_spread`; UTD-MHAD has 1.4. It cost 4 to 11 of
+200 clips on trials of 3 to 40 s."""
+
+PRETRAINING, EXCHANGE = "pretraining", "style exchange"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice.
+
+    Attributes:
+        name: what is chosen.
+        on: the value.
+        reason: one sentence, with the figures measured.
+        settings: training verb -> options that it gets; others keep the defaults of their preset.
+    """
+
+    name: str
+    on: bool
+    reason: str
+    settings: dict[str, Settings] = field(default_factory=dict[str, Settings])
+
+    @property
+    def value(self) -> str:
+        """The value, for display."""
+        return "on" if self.on else "off"
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of results.json."""
+        return {"name": self.name, "value": self.value, "reason": self.reason}
+
+
+def duration_s(clip: Clip, info: DatasetInfo) -> float:
+    """Duration of a recording by its timestamps or, without any, by the nominal rate of its longest sensor."""
+    span_s = clip_span_s(clip)
+    if span_s is not None:
+        return span_s[1] - span_s[0]
+    return max(len(values) / info.modality(name).rate_hz for name, values in clip.signals.items())
+
+
+def labelled_share(clips: Sequence[Clip], info: DatasetInfo) -> float:
+    """Share of the pre-cut clips that have a label; of continuous recordings, the share of their time."""
+    if info.window.kind == "clip":
+        return sum(clip.label is not None for clip in clips) / len(clips)
+    durations = [duration_s(clip, info) for clip in clips]
+    labelled = [
+        length_s if clip.label is not None else sum(span.end_s - span.start_s for span in clip.segments)
+        for clip, length_s in zip(clips, durations, strict=True)
+    ]
+    return min(sum(labelled) / sum(durations), 1.0)
+
+
+def duration_spread(clips: Sequence[Clip], info: DatasetInfo) -> float:
+    """How much the durations of clips of one activity differ: 90th over 10th percentile of duration / median duration.
+
+    The median is that of the clip's activity, so that long and short activities do not count as a spread. Activities of
+    one clip are left out; 1 if there are no others.
+    """
+    by_label: dict[int, list[float]] = {}
+    for clip in clips:
+        if clip.label is not None:
+            by_label.setdefault(clip.label, []).append(duration_s(clip, info))
+    relative = [np.asarray(lengths) / np.median(lengths) for lengths in by_label.values() if len(lengths) > 1]
+    if not relative:
+        return 1.0
+    low, high = np.quantile(np.concatenate(relative), (0.1, 0.9))
+    return float(high / low)
+
+
+def pretraining(clips: Sequence[Clip], info: DatasetInfo, given: bool | None) -> Choice:
+    """Whether the teacher is pretrained; `given` is the option, None for the rule."""
+    share = labelled_share(clips, info)
+    unit = "training clips" if info.window.kind == "clip" else "time of the training recordings"
+    found = f"{100 * share:.3g} % of the {unit} {'have' if info.window.kind == 'clip' else 'has'} a label"
+    if given is not None:
+        return Choice(PRETRAINING, given, f"Given as an option; {found}.")
+    on = share < MOST_LABELLED
+    rule = f"pretraining pays below {100 * MOST_LABELLED:.0f} % and costs accuracy where all is labelled"
+    return Choice(PRETRAINING, on, f"{found[0].upper()}{found[1:]}; {rule}.")
+
+
+def exchange(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
+    """Whether clips of an activity exchange limbs and style."""
+    if info.window.kind != "clip":
+        return Choice(
+            EXCHANGE, False, "The recordings are continuous; only pre-cut clips can exchange limbs and style."
+        )
+    spread = duration_spread(clips, info)
+    on = spread <= MOST_SPREAD
+    consequence = (
+        f"up to {MOST_SPREAD:g}, half-way through one is taken to be half-way through another, as the exchange assumes"
+        if on
+        else f"above {MOST_SPREAD:g}, half-way through one is not half-way through another, and the exchange harms"
+    )
+    reason = (
+        f"Among clips of an activity the 90th percentile of durations is {spread:.1f} times the 10th; {consequence}."
+    )
+    settings: Settings = {} if on else {"limb": 0.0, "style": 0.0}
+    return Choice(EXCHANGE, on, reason, {verb: settings for verb in ("finetune", "distill")})
+
+
+def choices_for(clips: Sequence[Clip], info: DatasetInfo, given_pretraining: bool | None) -> tuple[Choice, ...]:
+    """All choices for these training recordings.
+
+    Args:
+        clips: the training recordings; no test recording may have a say.
+        info: their data set.
+        given_pretraining: the option of pretraining, None to let the recordings decide.
+    """
+    return pretraining(clips, info, given_pretraining), exchange(clips, info)

@@ -1,0 +1,72 @@
+"""What the training recordings decide, and how a run follows it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from edgehar.experiments.pipeline import PipelineOptions, command_of, plan
+from edgehar.experiments.rules import EXCHANGE, PRETRAINING, Choice, choices_for, duration_spread, labelled_share
+from edgehar.experiments.stage import Stage
+from edgehar.signals.clip import Clip, DatasetInfo, Segment
+from edgehar.signals.modality import ModalitySpec, WindowSpec
+
+WATCH = ModalitySpec("watch", 3, "m/s2", 10.0, 1)
+CLIPS = DatasetInfo("clips", (WATCH,), ("walk", "wave"), WindowSpec("clip", 4, 0.25))
+CONTINUOUS = DatasetInfo("days", (WATCH,), ("walk", "wave"), WindowSpec("sliding", 4, 0.25))
+
+
+def clip(samples: int, label: int | None, segments: tuple[Segment, ...] = (), timed: bool = False) -> Clip:
+    times_s = {"watch": np.arange(samples) / 10} if timed else {}
+    signals, valid = {"watch": np.zeros((samples, 3), np.float32)}, {"watch": np.ones(samples, bool)}
+    return Clip("a", "ann", "1", signals, valid, label, times_s, segments)
+
+
+def choices(clips: Sequence[Clip], info: DatasetInfo = CLIPS, given: bool | None = None) -> dict[str, Choice]:
+    return {choice.name: choice for choice in choices_for(clips, info, given)}
+
+
+def stages(found: dict[str, Choice]) -> dict[str, Stage]:
+    return {stage.name: stage for stage in plan(PipelineOptions("run"), tuple(found.values()))}
+
+
+def test_pretraining_is_on_where_most_clips_have_no_label():
+    few, all_labelled = [clip(20, 0), clip(20, None), clip(20, None)], [clip(20, 0), clip(20, 1)]
+    assert choices(few)[PRETRAINING].on
+    assert not choices(all_labelled)[PRETRAINING].on
+    assert "33.3 % of the training clips have a label" in choices(few)[PRETRAINING].reason
+    assert "pretrain" not in stages(choices(all_labelled))
+    assert stages(choices(all_labelled))["finetune"].settings["data"] == "simulated"
+    assert stages(choices(few))["finetune"].settings["pretrained"] == "run/pretrained"
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_option_decides_about_pretraining(given: bool):
+    for clips in ([clip(20, None), clip(20, 0), clip(20, None)], [clip(20, 0)]):
+        chosen = choices(clips, given=given)
+        assert chosen[PRETRAINING].on == given
+        assert ("pretrain" in stages(chosen)) == given
+    assert ("--pretraining" if given else "--no-pretraining") in command_of(PipelineOptions(pretraining=given))
+    assert "pretraining" not in command_of(PipelineOptions())
+
+
+def test_the_labelled_share_of_continuous_recordings_is_that_of_their_time():
+    spans = (Segment(0.0, 1.0, 0), Segment(1.5, 2.5, 1))
+    assert labelled_share([clip(101, None, spans, timed=True)], CONTINUOUS) == pytest.approx(0.2)
+    assert labelled_share([clip(51, 0, timed=True), clip(51, None, timed=True)], CONTINUOUS) == pytest.approx(0.5)
+
+
+def test_clips_exchange_style_only_while_their_durations_are_alike():
+    similar = [clip(samples, label) for label in (0, 1) for samples in (50, 60, 70, 80, 120)]
+    # Long and short activities are no spread.
+    several = [clip(samples, label) for label, samples in enumerate((20, 20, 21, 400, 400, 410)) for _ in range(2)]
+    trials = [clip(samples, 0) for samples in (30, 60, 100, 200, 400)]
+    assert duration_spread(several, CLIPS) == 1.0
+    assert choices(similar)[EXCHANGE].on
+    assert choices(several)[EXCHANGE].on
+    assert not choices(trials)[EXCHANGE].on
+    assert "7.6 times" in choices(trials)[EXCHANGE].reason
+    settings = {name: stages(choices(trials))[name].settings for name in ("finetune", "distill", "prune")}
+    assert all((settings[name]["limb"], settings[name]["style"]) == (0.0, 0.0) for name in ("finetune", "distill"))
+    assert "limb" not in settings["prune"]
+    assert "limb" not in stages(choices(similar))["finetune"].settings
