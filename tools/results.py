@@ -1,9 +1,10 @@
-"""Renders docs/results.md, the table in README.md and their figures from the result files in docs/results.
+"""Renders docs/results.md, docs/strangers.md, the table in README.md and the figures from the files in docs/results.
 
     python tools/results.py            rewrite what differs
     python tools/results.py --check    exit 1 if anything differs
 
-The list of tables is in tools/results/tables.py. Figures of other authors come from docs/published.json.
+The list of tables is in tools/results/tables.py; docs/strangers.md is made in tools/results/strangers.py. Figures of
+other authors come from docs/published.json.
 """
 
 import sys

@@ -10,6 +10,7 @@ from edgehar.files.atomic import atomic_file, digest_of
 from tools.results.records import Record, rows_of
 
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+MARKERS = "oDsv^<>Pp*Xhd"
 DIGEST = re.compile(r"data sha256 ([0-9a-f]{64})")
 FIGURES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "robustness": (("network",), "name", "accuracy, %"),
@@ -17,6 +18,8 @@ FIGURES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "compression": (("network", "source"), "kept_percent", "multiply-adds remaining, %"),
 }
 """Kind -> fields that name a series, field of the points, and label of the x axis."""
+ROWS = {"robustness": 0.32, "strangers": 0.6}
+"""Kind whose points are rows -> height of a row in inches."""
 
 
 def figure_data(kind: str, found: list[Record]) -> dict[str, Any]:
@@ -48,6 +51,21 @@ def _draw_bars(axes: Any, series: dict[str, list[list[Any]]]) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
 
 
+def _draw_dots(axes: Any, series: dict[str, list[list[Any]]]) -> None:
+    """A row per data set, a marker per model: colours for the first three, grey for the others."""
+    for index, (name, points) in enumerate(series.items()):
+        names, values, _ = zip(*points, strict=True)
+        ours = index < 3
+        axes.plot(
+            values, range(len(names)), MARKERS[index % len(MARKERS)], linestyle="none", label=name,
+            color=COLOURS[index] if ours else "0.45", fillstyle="full" if ours else "none", zorder=3 if ours else 2,
+        )  # fmt: skip
+        axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", color="0.9")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=4, frameon=False)
+
+
 def _draw_lines(axes: Any, series: dict[str, list[list[Any]]], logarithmic: bool) -> None:
     for index, (name, points) in enumerate(series.items()):
         x, mean, deviation = zip(*points, strict=True)
@@ -69,11 +87,17 @@ def draw(data: dict[str, Any], path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    bars = max(map(len, data["series"].values())) if data["kind"] == "robustness" else 0
+    rows = max(map(len, data["series"].values())) if data["kind"] in ROWS else 0
     with matplotlib.rc_context({"svg.hashsalt": "edgehar", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure((7, math.ceil(0.32 * bars) or 4), layout="constrained")
+        figure = Figure((7, math.ceil(ROWS.get(data["kind"], 0) * rows) or 4), layout="constrained")
         axes = figure.subplots()
-        _draw_bars(axes, data["series"]) if bars else _draw_lines(axes, data["series"], data["kind"] == "labels")
+        match data["kind"]:
+            case "robustness":
+                _draw_bars(axes, data["series"])
+            case "strangers":
+                _draw_dots(axes, data["series"])
+            case kind:
+                _draw_lines(axes, data["series"], kind == "labels")
         axes.set_xlabel(data["x"])
         about = {"Date": None, "Description": f"data sha256 {digest_of(data)}"}
         with atomic_file(path) as temporary:

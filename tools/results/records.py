@@ -17,7 +17,8 @@ Column = str | Callable[[list[Record]], str]
 
 NETWORKS = {
     "teacher": "teacher", "student": "student, INT8", "student-fp32": "student, fp32", "nano": "nano student, INT8",
-    "nearest": "nearest neighbour", "minirocket": "MiniRocket", "lstm": "LSTM", "tcn": "TCN",
+    "nearest": "nearest neighbour", "minirocket": "MiniRocket", "multirocket-hydra": "MultiRocket-Hydra",
+    "lstm": "LSTM", "tcn": "TCN", "deepconvlstm": "DeepConvLSTM", "tinierhar": "TinierHAR",
 }  # fmt: skip
 PIPELINE = {
     "teacher": ("teacher", "finetune", "finetune"),
