@@ -138,9 +138,8 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
     return networks
 
 
-def _pipeline(folder: Path) -> dict[str, Any]:
+def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
     """The networks of a pipeline run: parameters, score, and seconds of all stages up to the network's training."""
-    results = read_json(folder / "results.json")
     stages: list[dict[str, Any]] = results["stages"]
     parameters = {stage["name"]: stage["parameters"] for stage in stages if "parameters" in stage}
     networks: dict[str, Any] = {}
@@ -164,8 +163,9 @@ def _compared(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _strangers(run: Run) -> dict[str, Any]:
-    """Baselines and networks of the default pipeline, with all sensors of the run."""
+    """Baselines and networks of the default pipeline, with all sensors of the run, and what the pipeline chose."""
     models: dict[str, Any] = {}
+    chosen: list[Any] = []
     for stage in run.stages:
         if stage.verb == "baseline":
             document = read_json(stage.products[0])
@@ -173,8 +173,10 @@ def _strangers(run: Run) -> dict[str, Any]:
             facts = {key: document[key] for key in ("parameters", "seconds", "fitted_windows")}
             models[stage.positional["kind"]] = facts | {"score": _compared(first)}
         else:
-            models |= _pipeline(stage.products[0].parent)
-    return {"models": models, "test_windows": models["student"]["score"]["total"]}
+            results = read_json(stage.products[0])
+            models |= _pipeline(results)
+            chosen = results["choices"]
+    return {"models": models, "choices": chosen, "test_windows": models["student"]["score"]["total"]}
 
 
 def collect(run: Run) -> dict[str, Any]:

@@ -117,9 +117,11 @@ def test_every_model_has_scores_size_and_seconds(root: Path, tmp_path: Path) -> 
     stages = [{"name": name, "seconds": seconds, "parameters": int(100 * seconds)} for name, seconds in times]
     evaluation = {"teacher": score(18), "student": score(17), "student-int8": score(16)}
     run.stages[-1].products[0].parent.mkdir()
-    run.stages[-1].products[0].write_text(json.dumps({"stages": stages, "evaluation": evaluation}))
+    choices = [{"name": "pretraining", "value": "off"}]
+    results = {"stages": stages, "evaluation": evaluation, "choices": choices}
+    run.stages[-1].products[0].write_text(json.dumps(results))
     found = collect(run)
-    assert found["test_windows"] == 20
+    assert (found["test_windows"], found["choices"]) == (20, choices)
     models = found["models"]
     assert list(models) == [*ALL_BASELINES, "teacher", "student-fp32", "student"]
     assert [models[name]["score"]["correct"] for name in ("tcn", "teacher", "student-fp32", "student")] == [
