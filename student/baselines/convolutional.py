@@ -115,7 +115,7 @@ class SeparableBlock(nn.Module):
 
 
 class TinierHar(nn.Module):
-    """Separable convolutions, a bidirectional GRU and attention pooling (arXiv 2507.07949, section 3)."""
+    """Separable convolutions, a bidirectional GRU and attention pooling (arXiv 2507.07949)."""
 
     def __init__(self, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> None:
         """A network for windows of S = `steps` of these modalities and K = `classes`."""

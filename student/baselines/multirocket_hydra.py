@@ -63,7 +63,7 @@ class _Transform:
 
 @dataclass(frozen=True)
 class _Scaler:
-    """Scales features to mean 0 and deviation 1; of Hydra's counts, zeros stay 0 (arXiv 2203.13652, section 3.2).
+    """Scales features to mean 0 and deviation 1; of Hydra's counts, zeros stay 0 (as in arXiv 2203.13652).
 
     Attributes:
         counted: number of features H that are roots of counts.

@@ -70,7 +70,7 @@ def fit_ridge(features: Floats, label: NDArray[np.int64], classes: int) -> Ridge
     """Fit one regression per class to targets of 1 and -1.
 
     The strength has the smallest mean squared leave-one-out error over all classes, by the closed form of Rifkin and
-    Lippert 2007 (Notes on Regularized Least Squares, section 2.3), with an intercept that is not shrunk.
+    Lippert 2007 (Notes on Regularized Least Squares), with an intercept that is not shrunk.
 
     Args:
         features: (N, P) float32.
