@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from edgehar.errors import DataError
 from edgehar.signals.windows import Windows
 
+BATCH = 512
+"""Test windows that are compared at once."""
+
 
 def squared_distances(test: Windows, train: Windows) -> NDArray[np.float64]:
     """Mean squared difference (N test, N train) of all features in the steps that are valid in both windows.
@@ -32,11 +35,15 @@ def nearest_neighbour(train: Windows, test: Windows) -> NDArray[np.int64]:
     """
     if not len(train):
         raise DataError("nearest: found 0 training windows, expected at least one; choose another split")
-    distances = squared_distances(test, train)
-    unmatched = np.flatnonzero(~np.isfinite(distances).any(axis=1))
-    if len(unmatched):
-        raise DataError(
-            f"clip {test.clip[unmatched[0]]}: found no valid step in common with any training window; expected a "
-            "sensor that both recorded; remove the clip"
-        )
-    return train.label[distances.argmin(axis=1)]
+    labels = np.empty(len(test), np.int64)
+    for row in range(0, len(test), BATCH):
+        part = test.take(np.arange(row, min(row + BATCH, len(test))))
+        distances = squared_distances(part, train)
+        unmatched = np.flatnonzero(~np.isfinite(distances).any(axis=1))
+        if len(unmatched):
+            raise DataError(
+                f"clip {part.clip[unmatched[0]]}: found no valid step in common with any training window; expected a "
+                "sensor that both recorded; remove the clip"
+            )
+        labels[row : row + BATCH] = train.label[distances.argmin(axis=1)]
+    return labels
