@@ -35,13 +35,18 @@ class _Ignored(argparse.Action):
 
 
 def _help_of(field: Any, shown: Any, many: bool) -> str:
-    """Help text with the choices and the value that applies where the option is not given."""
+    """Help text with the choices, the value that applies where the option is not given, and the bounds."""
     text = str(field.metadata.get("help", ""))
     bounds = field.metadata.get("bounds")
     if bounds is not None and bounds.choices:
         text += f": {', '.join(bounds.choices)}"
+    notes: list[str] = []
     if shown not in (None, "", (), dataclasses.MISSING) and not isinstance(shown, bool):
-        text += f" ({','.join(map(str, shown)) if many else shown})"
+        notes.append(",".join(map(str, shown)) if many else str(shown))
+    if bounds is not None and bounds.interval:
+        notes.append(("each " if many else "") + bounds.interval)
+    if notes:
+        text += f" ({'; '.join(notes)})"
     return text.replace("%", "%%")
 
 

@@ -60,13 +60,18 @@ class Bounds:
         """The expected values, for messages; `finite`: state that a number must be finite."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        number = "a whole number" if whole else "a finite number" if finite else "a number"
+        return f"{number} {self.interval}"
+
+    @property
+    def interval(self) -> str:
+        """The limits, such as "from 0 to below 1"; empty without any."""
         low = f"above {self.above:.10g}" if self.above is not None else ""
         low = f"from {self.at_least:.10g}" if self.at_least is not None else low
         high = f"below {self.below:.10g}" if self.below is not None else ""
         high = f"up to {self.at_most:.10g}" if self.at_most is not None else high
         join = " and " if self.at_least is None else " to " if self.below is not None else " "
-        number = "a whole number" if whole else "a finite number" if finite else "a number"
-        return f"{number} {join.join(filter(None, (low, high)))}"
+        return join.join(filter(None, (low, high)))
 
 
 def option(
@@ -84,7 +89,7 @@ def option(
 
     Args:
         default: value where the option is not given; `dataclasses.MISSING` makes the option required.
-        help_text: shown by --help; choices and the default are appended.
+        help_text: shown by --help; choices, the default and bounds are appended.
         words: the items of a tuple follow the option as separate words, not separated by commas.
         at_least: smallest value, of each item of a tuple; see `Bounds` for this and the others.
         above: exclusive lower limit.

@@ -84,7 +84,7 @@ def test_help_shows_the_values_used_without_options(
     shown = " ".join(capsys.readouterr().out.split())
     train = asdict(read(words).train)
     for name in ("updates", "batch", "learning_rate", "ema_decay"):
-        found = re.search(rf"--{name.replace('_', '-')} {name.upper()} [^()]*\(([\d.]+)\)", shown)
+        found = re.search(rf"--{name.replace('_', '-')} {name.upper()} [^()]*\(([\d.]+);", shown)
         assert found is not None
         assert float(found[1]) == train[name]
 

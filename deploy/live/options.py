@@ -32,7 +32,9 @@ class SourceOptions(Options):
     replay: str | None = option(None, "stream replayed from a data set, given by name or folder; with --clip")
     root: str | None = option(None, "folder with the recordings of a named data set")
     clip: str | None = option(None, "name of the clip of --data or --replay")
-    speed: float | None = option(None, "speed of --replay relative to the recording; inf for no delays; default: 1")
+    speed: float | None = option(
+        None, "speed of --replay relative to the recording, above 0; inf for no delays; default: 1"
+    )
     once: bool = option(False, "for --listen and --connect: end when the last connection has ended")
 
     def __post_init__(self) -> None:

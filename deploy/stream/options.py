@@ -16,12 +16,12 @@ class StreamOptions(Options):
     `lateness_s` and `reorder_s` may be infinite, see `edgehar.deploy.stream.recognizer.StreamRecognizer`.
     """
 
-    smoothing: float = option(
-        0.0, "weight of the previous prediction's probabilities, 0 to below 1", at_least=0, below=1
-    )
+    smoothing: float = option(0.0, "weight of the previous prediction's probabilities", at_least=0, below=1)
     margin: float = option(0.0, "a new label must be more probable than the previous one by more than this", at_least=0)
-    lateness_s: float = option(0.5, "seconds to wait for the slowest sensor")
-    reorder_s: float = option(0.0, "seconds by which samples may arrive out of order without any effect")
+    lateness_s: float = option(0.5, "seconds to wait for the slowest sensor, from 0; inf: without limit")
+    reorder_s: float = option(
+        0.0, "seconds by which samples may arrive out of order without any effect, up to --lateness-s"
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError for more reordering than lateness, too."""

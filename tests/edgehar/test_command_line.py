@@ -126,6 +126,15 @@ def test_preset_may_be_an_option_of_a_verb_without_presets(capsys: pytest.Captur
         parser.parse(["--preset", "huge"])
 
 
+def test_help_states_defaults_and_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        PARSER.parse(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "learning rate (0.1; above 0 and below 1)" in shown
+    assert "shares (0.5,1.0; each above 0 and up to 1)" in shown
+    assert "random seed (0; from 0 to below 2147483648)" in shown
+
+
 def test_whole_number_too_large_for_a_float_is_compared_like_any_other() -> None:
     assert not Bounds(at_least=0, below=2**31).accepts(10**400, whole=True)
     assert Bounds(above=0).accepts(10**400, whole=True)
