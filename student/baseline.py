@@ -30,10 +30,11 @@ from edgehar.metrics.recordings import score_windows
 from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.windows import Windows
 from edgehar.student.baselines.convolutional import DeepConvLstm, DeepConvLstmConfig, TinierHar
-from edgehar.student.baselines.minirocket import minirocket
+from edgehar.student.baselines.minirocket import KERNELS, RocketResult, minirocket
 from edgehar.student.baselines.multirocket_hydra import RocketConfig, multirocket_hydra
 from edgehar.student.baselines.nearest import nearest_neighbour
 from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs
+from edgehar.student.baselines.out_of_fold import write_predictions
 from edgehar.student.logits import keep_sensors
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
@@ -52,8 +53,11 @@ from edgehar.teacher.training.stage import (
 )
 
 NETWORKS = ("lstm", "tcn", "deepconvlstm", "tinierhar")
-KINDS = ("nearest", "minirocket", "multirocket-hydra", *NETWORKS)
+ROCKETS = ("minirocket", "multirocket-hydra")
+KINDS = ("nearest", *ROCKETS, *NETWORKS)
 FORMAT = "edgehar-baseline"
+NOT_STORED = ("kind", "out", "out_of_fold", "seed", "data")
+"""Options that are stored elsewhere, or are paths."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,11 @@ class BaselineOptions(Options):
 
     kind: str = positional("baseline", choices=KINDS)
     out: str = option(MISSING, "JSON file to write")
+    out_of_fold: str | None = option(
+        None, "file of out-of-fold predictions to write, a teacher of edgehar distill (minirocket, multirocket-hydra)"
+    )
     seed: int = seed_option()
-    kernels: int = option(10_000, "features to compute (minirocket)")
+    kernels: int = option(10_000, "features to compute (minirocket)", at_least=KERNELS)
     data: DataOptions = group(DataOptions)
     rocket: RocketConfig = group(RocketConfig)
     lstm: LstmConfig = group(LstmConfig)
@@ -81,6 +88,15 @@ class BaselineOptions(Options):
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
     labels: RegularisationConfig = group(RegularisationConfig)
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for values out of bounds, and for out-of-fold predictions that distill could not read."""
+        super().__post_init__()
+        if self.out_of_fold is not None and (self.kind not in ROCKETS or not self.out_of_fold.endswith(".npz")):
+            raise ConfigError(
+                f"--out-of-fold {self.out_of_fold} of {self.kind}: expected a file named *.npz and one of "
+                f"{', '.join(ROCKETS)}; change them or omit the option"
+            )
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -176,6 +192,13 @@ def measure_network(
     return BaselineResult(count_parameters(model), macs, len(labelled), scores, history)
 
 
+def fit_rocket(options: BaselineOptions, train: Windows, test: Windows, classes: int) -> RocketResult:
+    """Fit MiniRocket or MultiRocket-Hydra to labelled windows and predict others."""
+    if options.kind == "minirocket":
+        return minirocket(train, test, classes, options.kernels, options.rocket.max_windows, options.seed)
+    return multirocket_hydra(train, test, classes, options.rocket, options.seed)
+
+
 def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, progress: Path) -> BaselineResult:
     """Fit a baseline to the labelled windows of the training subjects and score it once on the test subjects.
 
@@ -195,11 +218,8 @@ def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, 
             values = np.eye(classes)[nearest_neighbour(labelled, test)]  # a vote of each window
             parameters = macs = sum(array.size for array in labelled.features.values())
             fitted = len(labelled)
-        case "minirocket":
-            most = options.rocket.max_windows
-            values, parameters, fitted = minirocket(labelled, test, classes, options.kernels, most, options.seed)
         case _:
-            values, parameters, fitted = multirocket_hydra(labelled, test, classes, options.rocket, options.seed)
+            values, parameters, fitted = fit_rocket(options, labelled, test, classes)
     sensors = sensor_set_name(tuple(spec.name for spec in info.modalities))
     return BaselineResult(parameters, macs, fitted, {sensors: score_windows(test, values, info.labels)}, [])
 
@@ -217,8 +237,13 @@ def run(options: BaselineOptions) -> int:
         measured = measure(data, options, processes, progress)
         if processes.rank != 0:
             return 0
+        if options.out_of_fold is not None:
+            classes = len(data.dataset.info.labels)
+            write_predictions(
+                Path(options.out_of_fold), data, lambda train, test: fit_rocket(options, train, test, classes).values
+            )
         # Without paths, which belong to one machine.
-        stored = {name: value for name, value in asdict(options).items() if name not in ("kind", "out", "seed", "data")}
+        stored = {name: value for name, value in asdict(options).items() if name not in NOT_STORED}
         dataset = {name: value for name, value in data.options.items() if name not in ("data", "root")}
         result = {
             "format": FORMAT,

@@ -11,14 +11,18 @@ from typing import Any
 
 import torch
 
+from edgehar.choices import NO_PSEUDO_LABELS
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
+from edgehar.errors import ConfigError
+from edgehar.files.atomic import sha256
 from edgehar.student.distillation.ensemble import TeacherEnsemble, require_same_data
 from edgehar.student.distillation.initialise import initialise_from_teacher
 from edgehar.student.distillation.objective import DistillationModel, DistillConfig, distill_loss
 from edgehar.student.distillation.pseudo_labels import labelled_subset, training_selection
+from edgehar.student.distillation.stored_targets import SUFFIX, load_targets
 from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
@@ -42,9 +46,14 @@ from edgehar.teacher.training.stage import (
 class DistillOptions(Options):
     """Distillation stage."""
 
-    teacher: tuple[str, ...] = option(MISSING, "folder of the teacher checkpoint; several teachers are averaged")
+    teacher: tuple[str, ...] = option(
+        MISSING,
+        "folder of the teacher checkpoint; several teachers are averaged, also with files of out-of-fold predictions "
+        "(.npz)",
+    )
     out: str = option(MISSING, "folder of the student checkpoint to write")
     seed: int = seed_option()
+    teacher_weights: tuple[float, ...] = option((), "weight of each teacher; equal if omitted", at_least=0)
     data: DataOptions = group(DataOptions)
     network: StudentConfig = group(StudentConfig)
     train: TrainConfig = group(TrainConfig)
@@ -52,6 +61,40 @@ class DistillOptions(Options):
     exchange: ExchangeConfig = group(ExchangeConfig)
     faults: FaultConfig = group(FaultConfig)
     distill: DistillConfig = group(DistillConfig)
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for weights that do not fit the teachers, and for files with options they cannot serve."""
+        super().__post_init__()
+        weights = self.weights
+        if len(weights) != len(self.teacher) or (weights and not sum(weights)):
+            raise ConfigError(
+                f"--teacher-weights {','.join(map(str, self.teacher_weights))}: expected {len(self.teacher)} numbers "
+                "from 0, one for each teacher and not all 0"
+            )
+        if self.files and (self.distill.label_share < 1 or self.distill.pseudo_labels != NO_PSEUDO_LABELS):
+            raise ConfigError(
+                f"--teacher {self.files[0]}: a file of predictions was fitted to all labels and has none of unlabelled "
+                "windows; expected --label-share 1 and no --pseudo-labels; omit the file or these options"
+            )
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The teachers that are checkpoints."""
+        return tuple(path for path in self.teacher if not path.endswith(SUFFIX))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The teachers that are files of predictions."""
+        return tuple(path for path in self.teacher if path.endswith(SUFFIX))
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each teacher."""
+        return self.teacher_weights or (1.0,) * len(self.teacher)
+
+    def weights_of(self, paths: tuple[str, ...]) -> list[float]:
+        """The weights of some of the teachers."""
+        return [weight for path, weight in zip(self.teacher, self.weights, strict=True) if path in paths]
 
 
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -69,16 +112,23 @@ def run(options: DistillOptions) -> int:
     """Distil, score once on the test subjects, write the checkpoint."""
     config = options.distill
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
-    checkpoints = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.teacher]
-    first = require_same_data(checkpoints, options.teacher)
+    checkpoints = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.folders]
+    first = require_same_data(checkpoints, options.folders)
     with checkpoint_output(out, processes, *options.teacher, kind="student") as progress:
         data = load_checkpoint_data(first, options.data)
         info = data.dataset.info
-        teachers = TeacherEnsemble(checkpoints, config.layers).to(processes.device)
+        shares = options.weights_of(options.folders)
+        teachers = TeacherEnsemble(checkpoints, config.layers, shares if options.teacher_weights else ())
+        teachers = teachers.to(processes.device)
         labelled = labelled_subset(data.train, config.label_share, config.label_draw)
         select = training_selection(
             data, labelled, config.uses_teachers, config.pseudo_labels, teachers, processes.device
         )
+        files = [Path(name) for name in options.files]
+        stored = None
+        if files:
+            stored = load_targets(files, options.weights_of(options.files), sum(shares), data, select(data.train))
+            stored = stored.to(processes.device)
         windows = faulty_windows(data, options.faults, options.seed, processes.device, select)
         # Modality dropout applies to the student only, see distill_loss.
         augment = replace(options.augment, lost_modality=0.0)
@@ -90,14 +140,14 @@ def run(options: DistillOptions) -> int:
             initialise_from_teacher(student, teachers.first)
         history = train(
             DistillationModel(student, teachers.dim, config).to(processes.device),
-            distill_loss(windows, teachers, augmentation, lost_modality, config, processes),
+            distill_loss(windows, teachers, augmentation, lost_modality, config, processes, stored),
             len(windows.clean),
             options.train,
             options.seed,
             processes,
             "distill",
             progress,
-            [asdict(options), data.fingerprint, [checkpoint.digest() for checkpoint in checkpoints]],
+            [asdict(options), data.fingerprint, [*(one.digest() for one in checkpoints), *map(sha256, files)]],
         )
         if processes.rank != 0:
             return 0

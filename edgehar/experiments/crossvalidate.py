@@ -31,7 +31,7 @@ from edgehar.experiments.stage import Settings, data_settings, logits_stage, run
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.classification import wilson
 from edgehar.metrics.logits_file import StoredLogits, misclassifications, read_logits, scores
-from edgehar.metrics.out_of_fold import write_out_of_fold
+from edgehar.metrics.out_of_fold import recordings_digest, write_out_of_fold
 from edgehar.provenance import portable, stamp
 from edgehar.signals.clip import Dataset, natural_key
 
@@ -176,9 +176,11 @@ def cross_validate(options: CrossvalidateOptions) -> dict[str, Any]:
             "errors": wrong,
         }
         write_json(folder / "cv.json", result)
+        clips = dataset.clips
+        digest = recordings_digest(make_split(options.outer, clips).train_clips(clips) if options.outer else clips)
         for name, file in OUT_OF_FOLD.items():
             if name in found[0][1]:
-                write_out_of_fold(folder / file, [logits[name] for _, logits in found])
+                write_out_of_fold(folder / file, [logits[name] for _, logits in found], digest)
     return result
 
 

@@ -1,9 +1,10 @@
-"""Out-of-fold logits: the file that cross-validation writes for calibration."""
+"""Out-of-fold logits: the file that cross-validation and baselines write, for calibration and distillation."""
 
+import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from edgehar.errors import DataError, shortened
 from edgehar.files.atomic import atomic_file
 from edgehar.metrics.calibration import check_logits
 from edgehar.metrics.logits_file import StoredLogits
-from edgehar.signals.clip import Floats, natural_key
+from edgehar.signals.clip import Clip, Floats, natural_key
 
 MIN_WINDOWS = 2
 ARRAYS = {"logits": "f", "label": "iu", "subject": "U", "clip": "U", "labels": "U", "modalities": "U"}
 """Name of an array -> allowed dtype kinds."""
+LATER_ARRAYS = {"start_s": "f", "recordings": "U"}
+"""The same of arrays that older files lack."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class OutOfFold:
         clip: (N,) name of the recording of each window.
         labels: names of the K classes.
         modalities: names of the sensors.
+        start_s: (N,) start of each window in seconds from the start of its recording; None in older files.
+        recordings: `recordings_digest` of all recordings predicted; empty in older files.
     """
 
     logits: Floats
@@ -41,6 +46,8 @@ class OutOfFold:
     clip: NDArray[np.str_]
     labels: tuple[str, ...]
     modalities: tuple[str, ...]
+    start_s: NDArray[np.float64] | None = None
+    recordings: str = ""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -99,17 +106,30 @@ class OutOfFold:
             )
 
 
+def recordings_digest(clips: Iterable[Clip]) -> str:
+    """Digest of the names, people, labels and samples of recordings, in whatever order and wherever they are stored."""
+    digest = hashlib.sha256()
+    for clip in sorted(clips, key=lambda one: one.name):
+        digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
+        for part in (clip.signals, clip.valid, clip.times_s):
+            for name, array in sorted(part.items()):
+                digest.update(f"{name}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def read_out_of_fold(path: Path) -> OutOfFold:
     """Read a file of out-of-fold logits; raises DataError for a missing, damaged or inconsistent file."""
+    kinds = ARRAYS | LATER_ARRAYS
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in ARRAYS}
+            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in kinds}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a file written by edgehar crossvalidate") from None
     except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
         raise DataError(f"{path}: not readable; expected a file written by edgehar crossvalidate") from None
     problems = [f"no {name}" for name in sorted(set(ARRAYS) - set(arrays))]
-    problems += [f"{array.dtype} in {name}" for name, array in arrays.items() if array.dtype.kind not in ARRAYS[name]]
+    problems += [f"{array.dtype} in {name}" for name, array in arrays.items() if array.dtype.kind not in kinds[name]]
     if problems:
         raise DataError(
             f"{path}: found {', '.join(problems)}; expected numbers in logits and label, text in the others; run "
@@ -118,6 +138,7 @@ def read_out_of_fold(path: Path) -> OutOfFold:
     windows = arrays["logits"].shape[:1]
     shapes: dict[str, tuple[int, ...]] = {name: array.shape for name, array in arrays.items()}
     expected = {name: windows for name in ("label", "subject", "clip")}
+    expected |= {name: shape for name, shape in (("start_s", windows), ("recordings", ())) if name in arrays}
     expected |= {"labels": arrays["logits"].shape[1:], "modalities": (arrays["modalities"].size,)}
     consistent = arrays["logits"].ndim == 2 and all(shapes[name] == shape for name, shape in expected.items())
     if not consistent or windows[0] < MIN_WINDOWS:
@@ -138,11 +159,19 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         arrays["clip"],
         tuple(map(str, arrays["labels"])),
         tuple(map(str, arrays["modalities"])),
+        arrays["start_s"].astype(np.float64) if "start_s" in arrays else None,
+        str(arrays["recordings"]) if "recordings" in arrays else "",
     )
 
 
-def write_out_of_fold(path: Path, folds: Sequence[StoredLogits]) -> None:
-    """Write the logits of all folds, with all sensors fed; the inverse is `read_out_of_fold`."""
+def write_out_of_fold(path: Path, folds: Sequence[StoredLogits], recordings: str) -> None:
+    """Write the logits of all folds, with all sensors fed; the inverse is `read_out_of_fold`.
+
+    Args:
+        path: file to write.
+        folds: logits of each fold.
+        recordings: `recordings_digest` of the recordings of all folds.
+    """
     with atomic_file(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(
             handle,
@@ -152,4 +181,6 @@ def write_out_of_fold(path: Path, folds: Sequence[StoredLogits]) -> None:
             clip=np.concatenate([one.clip for one in folds]),
             labels=np.asarray(folds[0].labels),
             modalities=np.asarray(folds[0].modalities),
+            start_s=np.concatenate([one.start_s for one in folds]),
+            recordings=np.asarray(recordings),
         )

@@ -1,5 +1,6 @@
 """An ensemble of teachers: the mean of their predictions, and their features concatenated."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -16,7 +17,7 @@ class TeacherTargets(NamedTuple):
     """Predictions and features of the teachers for a batch; D counts the channels of all teachers.
 
     Attributes:
-        logits: (B, K), the mean of all teachers.
+        logits: (B, K), the (weighted) mean of all teachers.
         fused: (B, 2 * D) features, the classifiers' inputs.
         steps: (B, S, D) tokens after fusion.
         layers: (B, S, D) output of each selected time block, averaged over the modalities.
@@ -41,14 +42,22 @@ def depths_of(teacher: Teacher) -> dict[str, int]:
 class TeacherEnsemble(nn.Module):
     """Frozen teachers of the same data."""
 
-    def __init__(self, checkpoints: list[Checkpoint], layers: int = 0) -> None:
-        """Rebuild the teachers; raises ConfigError if one has fewer than `layers` time blocks."""
+    def __init__(self, checkpoints: list[Checkpoint], layers: int = 0, weights: Sequence[float] = ()) -> None:
+        """Rebuild the teachers; raises ConfigError if one has fewer than `layers` time blocks.
+
+        Args:
+            checkpoints: one or more.
+            layers: time blocks whose outputs are features, too.
+            weights: weight of each teacher's logits; equal if empty, or if all are 0.
+        """
         super().__init__()
         members = [rebuild_teacher(checkpoint) for checkpoint in checkpoints]
         fewest = min(depth for member in members for depth in depths_of(member).values())
         if layers > fewest:
             raise ConfigError(f"--layers {layers}: expected up to {fewest}, the time blocks of the shallowest teacher")
         self.layers = layers
+        total = sum(weights)
+        self.shares = [weight / total for weight in weights] if total else []
         self.members = nn.ModuleList(members)
         self.dim = sum(member.config.dim for member in members)
         self.eval().requires_grad_(False)
@@ -71,8 +80,10 @@ class TeacherEnsemble(nn.Module):
                 outputs.append(member(features, valid))
             for layer, names in zip(layers, zip(*blocks, strict=True), strict=True):
                 layer.append(torch.stack([block_outputs[name] for name in names]).mean(0))  # (B, S, D)
+        logits = torch.stack([output.logits for output in outputs])  # (teachers, B, K)
+        shares = torch.tensor(self.shares, device=logits.device)
         return TeacherTargets(
-            torch.stack([output.logits for output in outputs]).mean(0),
+            torch.einsum("t,tbk->bk", shares, logits) if self.shares else logits.mean(0),
             torch.cat([output.fused for output in outputs], -1),
             torch.cat([output.steps for output in outputs], -1),
             tuple(torch.cat(layer, -1) for layer in layers),
@@ -82,7 +93,7 @@ class TeacherEnsemble(nn.Module):
 def require_same_data(checkpoints: list[Checkpoint], folders: tuple[str, ...]) -> Checkpoint:
     """The first of several teacher checkpoints; raises CheckpointError unless all were trained on the same data."""
     if not checkpoints:
-        raise CheckpointError("--teacher: found no folder; expected one or more, separated by commas")
+        raise CheckpointError("--teacher: found no checkpoint; expected at least one, also beside files")
     first = checkpoints[0]
     for folder, other in zip(folders, checkpoints, strict=True):
         if (other.info, other.data) != (first.info, first.data):

@@ -12,6 +12,7 @@ from edgehar.choices import NO_PSEUDO_LABELS, PSEUDO_LABELS
 from edgehar.config import Options, option
 from edgehar.errors import ConfigError
 from edgehar.student.distillation.ensemble import TeacherEnsemble, TeacherTargets
+from edgehar.student.distillation.stored_targets import StoredTargets
 from edgehar.student.losses import contrastive, decoupled, feature_regression, relational, soft_targets
 from edgehar.student.network.model import StudentNetwork
 from edgehar.teacher.augmentation.compose import Augmentation
@@ -139,6 +140,7 @@ def distill_loss(
     lost_modality: float,
     config: DistillConfig,
     processes: ProcessGroup,
+    stored: StoredTargets | None = None,
 ) -> LossOf:
     """Cross-entropy with labels plus the losses against the teachers (KARMMA).
 
@@ -152,6 +154,8 @@ def distill_loss(
         lost_modality: probability that the student's window lacks a modality.
         config: weights of the losses.
         processes: the processes that train together.
+        stored: soft targets of further teachers for the same rows. A window that takes limbs or style of another keeps
+            its own; mixup mixes them as it mixes the windows.
     """
     names = [spec.name for spec in augmentation.info.modalities]
     partners = Partners(windows.clean.label)
@@ -170,9 +174,14 @@ def distill_loss(
             return loss
         # Same random numbers, so the teachers' windows differ from the student's by faults and dropout only.
         generator.set_state(state)
-        clean, clean_valid, _ = augmentation.apply(windows.clean.rows(rows), other, generator)
+        own = windows.clean.rows(rows)
+        if stored is not None:
+            own = *own[:2], stored.probabilities[torch.as_tensor(rows, device=stored.probabilities.device)]
+        clean, clean_valid, mixed = augmentation.apply(own, other, generator)
         with torch.no_grad():
-            targets = teachers(processes.shard_all(clean), processes.shard_all(clean_valid))
+            targets: TeacherTargets = teachers(processes.shard_all(clean), processes.shard_all(clean_valid))
+        if stored is not None:
+            targets = targets._replace(logits=stored.combine(targets.logits, processes.shard(mixed)))
         return reduce(torch.add, weighted_losses(student, targets, config), loss)
 
     return loss_of

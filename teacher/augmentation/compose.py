@@ -41,7 +41,7 @@ class Augmentation:
         """Augmented windows and their (B, K) targets, zeros where unlabelled.
 
         Args:
-            own: windows with (B,) labels.
+            own: windows with (B,) labels, or with (B, K) targets that sum to 1.
             other: their partners, or None for no exchange.
             generator: source of every random number (CPU).
         """
@@ -50,7 +50,7 @@ class Augmentation:
         if other is not None:
             features = exchange((features, valid), other[:2], specs, self.exchange, generator)
         features, valid = augment(features, valid, specs, self.augment, generator)
-        target = one_hot(label, len(self.info.labels), self.smoothing)
+        target = label if label.ndim == 2 else one_hot(label, len(self.info.labels), self.smoothing)
         if not self.mixup:
             return features, valid, target
         lost_joints = [spec.name for spec in specs if spec.lost_joints]
