@@ -23,6 +23,7 @@ from edgehar.student.distillation.initialise import initialise_from_teacher
 from edgehar.student.distillation.objective import DistillationModel, DistillConfig, distill_loss
 from edgehar.student.distillation.pseudo_labels import labelled_subset, training_selection
 from edgehar.student.distillation.stored_targets import SUFFIX, load_targets
+from edgehar.student.network.convolutions import add_norms, fold_norms
 from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
@@ -136,6 +137,7 @@ def run(options: DistillOptions) -> int:
         lost_modality = options.augment.lost_modality
         torch.manual_seed(options.seed)
         student = StudentNetwork(options.network, info.modalities, info.window.steps, len(info.labels))
+        add_norms(student)
         if config.init_from_teacher:
             initialise_from_teacher(student, teachers.first)
         history = train(
@@ -149,6 +151,7 @@ def run(options: DistillOptions) -> int:
             progress,
             [asdict(options), data.fingerprint, [*(one.digest() for one in checkpoints), *map(sha256, files)]],
         )
+        fold_norms(student)
         if processes.rank != 0:
             return 0
         evaluation = score_on(student, data.test, info.labels, processes.device)

@@ -36,6 +36,15 @@ STUDENT_SHAPES: dict[str, dict[str, Any]] = {
     **PRESETS,
     "deep": {"stem": 9, "width": 21, "encoder_blocks": 3, "hidden": 17, "token": 18, "heads": 3, "head_blocks": 3},
     "one head": {"token": 10, "heads": 1, "head_hidden": 7},
+    "convolutions": {
+        "stem": 10,
+        "width": 21,
+        "hidden": 17,
+        "token": 12,
+        "head_hidden": 9,
+        "convolutions": 3,
+        "kernel": 3,
+    },
 }
 
 

@@ -99,11 +99,11 @@ class DistillationModel(nn.Module):
         window_weights = {"fused": config.feature, "contrast": config.contrastive}
         step_weights = {"steps": config.feature} | {f"layer{index}": config.feature for index in range(config.layers)}
 
-        def heads(weights: dict[str, float], width: int) -> nn.ModuleDict:
-            token = student.config.token
-            return nn.ModuleDict({name: nn.Linear(token, width) for name, weight in weights.items() if weight})
+        def heads(weights: dict[str, float], inputs: int, outputs: int) -> nn.ModuleDict:
+            return nn.ModuleDict({name: nn.Linear(inputs, outputs) for name, weight in weights.items() if weight})
 
-        self.window_heads, self.step_heads = heads(window_weights, 2 * dim), heads(step_weights, dim)
+        self.window_heads = heads(window_weights, student.head.classifier.in_features, 2 * dim)
+        self.step_heads = heads(step_weights, student.config.token, dim)
 
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> StudentOutput:
         """Arguments as of `StudentNetwork`."""

@@ -9,6 +9,7 @@ The outputs are those of `network.model` up to rounding, because:
   split, transpose or concatenation remains. The key bias adds the same number to a whole row of scores, which softmax
   ignores; the value bias passes through, because the weights of a row sum to 1.
 - Lost joints: the stem gets a 1 for each known joint, any of whose features is above 0, instead of each lost one.
+- Convolutions stay as they are; their batch normalisation was merged after training.
 - Mean over the window: moved in front of the last linear layer.
 - GELU: written in the order that onnxruntime and TensorRT recognise as one operator.
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.signals.modality import ModalitySpec
+from edgehar.student.network.convolutions import PatchConvolutions, TokenConvolution
 from edgehar.student.network.model import Encoder, Head
 from edgehar.teacher.network.layers import Attention, Block, FeedForward
 
@@ -63,6 +65,19 @@ class FusedFeedForward(nn.Module):
         return window_mean(rows, steps) + self.contract(window_mean(hidden, steps))
 
 
+class FusedLinearStem(nn.Module):
+    """First layer of a modality."""
+
+    def __init__(self, stem: nn.Linear) -> None:
+        """A trained layer."""
+        super().__init__()
+        self.linear = stem
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, P*G*F) -> (N, U)."""
+        return gelu(self.linear(features))
+
+
 class FusedStem(nn.Module):
     """First layer of a modality whose joints may be lost, as `edgehar.student.network.model.with_lost_joints`."""
 
@@ -76,7 +91,34 @@ class FusedStem(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, P*G*F) -> (N, U)."""
         largest = features.abs().reshape(self.shape).amax((1, 3))  # (N, G)
-        return self.linear(torch.cat([features, (largest > 0).to(features.dtype)], 1))
+        return gelu(self.linear(torch.cat([features, (largest > 0).to(features.dtype)], 1)))
+
+
+class FusedPatchConvolutions(nn.Module):
+    """First layers of a modality, as `edgehar.student.network.convolutions.PatchConvolutions`."""
+
+    def __init__(self, stem: PatchConvolutions) -> None:
+        """The fused form of trained layers without batch normalisation, which are not changed."""
+        super().__init__()
+        self.frames = stem.frames
+        self.layers = nn.ModuleList(layer.convolution for layer in stem.typed_layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, P*G*F) -> (N, 2 * units)."""
+        frames = self.frames(features).transpose(1, 2)  # (N, C, P)
+        for layer in self.layers:
+            frames = gelu(layer(frames))
+        return torch.cat([frames.amax(2), frames.mean(2)], 1)
+
+
+def _fused_stem(encoder: Encoder, name: str) -> nn.Module:
+    """The fused form of a modality's first layers."""
+    stem = encoder.stem[name]
+    if isinstance(stem, PatchConvolutions):
+        return FusedPatchConvolutions(stem)
+    if name in encoder.lost_joints:
+        return FusedStem(cast(nn.Linear, stem), encoder.lost_joints[name])
+    return FusedLinearStem(cast(nn.Linear, stem))
 
 
 class FusedEncoder(nn.Module):
@@ -89,12 +131,7 @@ class FusedEncoder(nn.Module):
         missing = torch.stack([encoder.missing[name].detach() for name in encoder.names], 1)  # (W, M)
         present = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
         weight = torch.cat([*(layer.weight.detach() for layer in projections), present - missing], 1)
-        self.stems = nn.ModuleList(
-            FusedStem(cast(nn.Linear, encoder.stem[name]), encoder.lost_joints[name])
-            if name in encoder.lost_joints
-            else encoder.stem[name]
-            for name in encoder.names
-        )
+        self.stems = nn.ModuleList(_fused_stem(encoder, name) for name in encoder.names)
         self.modality_projection = linear(weight, missing.sum(1))
         self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.typed_blocks)
         self.norm, self.token_projection = encoder.norm, encoder.token_projection
@@ -103,7 +140,7 @@ class FusedEncoder(nn.Module):
         """Every modality's (N, P*G*F), then valid (N, M) -> token (N, D)."""
         *features, valid = inputs
         flags = valid.split(1, 1)  # (N, 1) each
-        stems = [gelu(stem(part)) * flag for stem, part, flag in zip(self.stems, features, flags, strict=True)]
+        stems = [stem(part) * flag for stem, part, flag in zip(self.stems, features, flags, strict=True)]
         fused = self.modality_projection(torch.cat([*stems, valid], 1))  # (N, W)
         for block in self.blocks:
             fused = block(fused)
@@ -166,12 +203,21 @@ class FusedHead(nn.Module):
         *earlier, last = (FusedBlock(block) for block in head.typed_blocks)
         self.position_embedding, self.earlier, self.last = head.position_embedding, nn.ModuleList(earlier), last
         self.norm, self.classifier = head.norm, head.classifier
+        convolutions = cast(list[TokenConvolution], list(head.convolutions))
+        self.convolutions = nn.ModuleList(layer.layer.convolution for layer in convolutions)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
         steps, width = self.position_embedding.shape
+        local: list[Tensor] = []
+        if len(self.convolutions):
+            columns = tokens.transpose(1, 2)  # (B, D, S)
+            for convolution in self.convolutions:
+                columns = columns + gelu(convolution(columns))
+            local = [columns.mean(2), columns.amax(2)]
+            tokens = columns.transpose(1, 2)
         rows = (tokens + self.position_embedding).reshape(-1, width)  # (B*S, D)
         for block in self.earlier:
             rows = block(rows, steps)
         fused = self.last.feedforward.mean(self.last.attend(rows, steps), steps)  # (B, D)
-        return self.classifier(self.norm(fused))
+        return self.classifier(self.norm(torch.cat([*local, fused], 1)))

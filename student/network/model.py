@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgehar.config import Options, option
+from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
+from edgehar.student.network.convolutions import PatchConvolutions, TokenConvolution
 from edgehar.teacher.network.layers import Block, FeedForward, check_heads
 
 
@@ -30,11 +32,24 @@ class StudentConfig(Options):
     heads: int = option(4, "attention heads of the temporal head", at_least=1)
     head_blocks: int = option(1, "transformer blocks of the temporal head", at_least=1)
     head_hidden: int = option(96, "feed-forward units of a head block", at_least=1)
+    convolutions: int = option(
+        0,
+        "convolutions over the frames of each modality's patch, and half as many over tokens; 0: a linear layer",
+        at_least=0,
+    )
+    kernel: int = option(5, "length of these convolutions, in frames; an odd number", at_least=1)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for channels that do not divide into heads."""
+        """Raise ConfigError for channels that do not divide into heads, or an even kernel."""
         super().__post_init__()
         check_heads(self.token, self.heads, "token", "heads")
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"--kernel {self.kernel}: expected an odd number")
+
+    @property
+    def token_convolutions(self) -> int:
+        """Convolutions over the tokens of a window."""
+        return (self.convolutions + 1) // 2
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -49,7 +64,7 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         logits: (B, K).
-        fused: (B, D) features, the classifier's input.
+        fused: (B, D) features, the classifier's input; (B, 3 * D) with convolutions.
         steps: (B, S, D) tokens after the head's blocks.
     """
 
@@ -82,6 +97,13 @@ def with_lost_joints(features: Tensor, spec: ModalitySpec) -> Tensor:
     return torch.cat([features, lost.to(features.dtype)], -1)
 
 
+def first_layers(config: StudentConfig, spec: ModalitySpec) -> nn.Module:
+    """A modality's first layers: convolutions, or one linear layer on the patch."""
+    if config.convolutions:
+        return PatchConvolutions(spec, config.stem, config.convolutions, config.kernel)
+    return nn.Linear(spec.groups * (spec.patch * spec.features + spec.lost_joints), config.stem)
+
+
 class Encoder(nn.Module):
     """One step of every modality -> one token, without context."""
 
@@ -90,10 +112,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
         self.lost_joints = {spec.name: spec for spec in specs if spec.lost_joints}
-        sizes = {spec.name: spec.groups * (spec.patch * spec.features + spec.lost_joints) for spec in specs}
-        self.stem = nn.ModuleDict({name: nn.Linear(size, config.stem) for name, size in sizes.items()})
-        self.modality_projection = nn.ModuleDict({name: nn.Linear(config.stem, config.width) for name in sizes})
-        self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in sizes})
+        self.stem = nn.ModuleDict({spec.name: first_layers(config, spec) for spec in specs})
+        outputs = 2 * config.stem if config.convolutions else config.stem
+        self.modality_projection = nn.ModuleDict({name: nn.Linear(outputs, config.width) for name in self.names})
+        self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in self.names})
         self.blocks = nn.ModuleList(EncoderBlock(config.width, config.hidden) for _ in range(config.encoder_blocks))
         self.norm = nn.LayerNorm(config.width)
         self.token_projection = nn.Linear(config.width, config.token)
@@ -102,6 +124,15 @@ class Encoder(nn.Module):
     def typed_blocks(self) -> list[EncoderBlock]:
         """`blocks` as a list of their type."""
         return cast(list[EncoderBlock], list(self.blocks))
+
+    def _patch_features(self, name: str, inputs: Tensor) -> Tensor:
+        """(..., P*G*F) of a modality -> outputs of its first layers."""
+        stem = self.stem[name]
+        if isinstance(stem, PatchConvolutions):
+            return stem(inputs)
+        if name in self.lost_joints:
+            inputs = with_lost_joints(inputs, self.lost_joints[name])
+        return functional.gelu(stem(inputs))
 
     def forward(self, features: dict[str, Tensor], valid: Tensor) -> Tensor:
         """Tokens (..., D).
@@ -113,10 +144,7 @@ class Encoder(nn.Module):
         projected: list[Tensor] = []
         for index, name in enumerate(self.names):
             flag = valid[..., index : index + 1]
-            inputs = features[name]
-            if name in self.lost_joints:
-                inputs = with_lost_joints(inputs, self.lost_joints[name])
-            channels = self.modality_projection[name](functional.gelu(self.stem[name](inputs)))
+            channels = self.modality_projection[name](self._patch_features(name, features[name]))
             projected.append(channels * flag + self.missing[name] * (1 - flag))
         fused = reduce(torch.add, projected)
         for block in self.blocks:
@@ -130,12 +158,16 @@ class Head(nn.Module):
     def __init__(self, config: StudentConfig, steps: int, classes: int) -> None:
         """A head for windows of S = `steps` and K = `classes`."""
         super().__init__()
+        self.convolutions = nn.ModuleList(
+            TokenConvolution(config.token, config.kernel) for _ in range(config.token_convolutions)
+        )
         self.position_embedding = nn.Parameter(torch.randn(steps, config.token) * 0.02)
         self.blocks = nn.ModuleList(
             Block(config.token, config.heads, config.head_hidden) for _ in range(config.head_blocks)
         )
-        self.norm = nn.LayerNorm(config.token)
-        self.classifier = nn.Linear(config.token, classes)
+        features = 3 * config.token if config.convolutions else config.token
+        self.norm = nn.LayerNorm(features)
+        self.classifier = nn.Linear(features, classes)
 
     @property
     def typed_blocks(self) -> list[Block]:
@@ -144,10 +176,13 @@ class Head(nn.Module):
 
     def classify(self, tokens: Tensor) -> NetworkOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
+        for convolution in self.convolutions:
+            tokens = convolution(tokens)
+        local = [tokens.mean(1), tokens.amax(1)] if len(self.convolutions) else []
         tokens = tokens + self.position_embedding
         for block in self.blocks:
             tokens = block(tokens)
-        fused = self.norm(tokens.mean(1))
+        fused = self.norm(torch.cat([*local, tokens.mean(1)], 1))
         return NetworkOutput(self.classifier(fused), fused, tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -29,6 +29,9 @@ def resize_and_load(model: nn.Module, weights: dict[str, Tensor]) -> None:
         if isinstance(module, nn.Linear) and weight is not None:
             module.out_features, module.in_features = weight.shape
             module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
+        elif isinstance(module, nn.Conv1d) and weight is not None:
+            module.out_channels, module.in_channels = weight.shape[:2]
+            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
         elif isinstance(module, nn.LayerNorm) and weight is not None:
             module.normalized_shape = tuple(weight.shape)
             module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
@@ -38,7 +41,11 @@ def resize_and_load(model: nn.Module, weights: dict[str, Tensor]) -> None:
             module.heads = rows // (3 * width)
             if rows % (3 * width) or not 1 <= module.heads <= heads:
                 raise ValueError(f"{name}.qkv has {rows} rows, expected up to {heads} heads of 3 x {width}")
-        if isinstance(module, nn.Linear | nn.LayerNorm) and module.bias.shape != module.weight.shape[:1]:
+        if (
+            isinstance(module, nn.Linear | nn.Conv1d | nn.LayerNorm)
+            and module.bias is not None
+            and module.bias.shape != module.weight.shape[:1]
+        ):
             raise ValueError(f"{name}.bias has {len(module.bias)} values for {len(module.weight)} weights")
     for name, parameter in model.named_parameters():
         stored = weights[name]

@@ -66,9 +66,9 @@ def sensitivity_of(network: nn.Module, parts: list[Part], scores: Scores, inputs
     def mask(part: Part, _: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if part.name not in hidden:
             return None
-        masked = given[0].unflatten(-1, (part.count, -1)).clone()
+        masked = part.by_unit(given[0]).clone()
         masked[..., hidden[part.name], :] = 0
-        return (masked.flatten(-2), *given[1:])
+        return (part.as_rows(masked), *given[1:])
 
     found: dict[str, list[float]] = {}
     with torch.no_grad(), part_hooks(network, parts, mask):

@@ -97,7 +97,7 @@ def _activations(network: nn.Module, parts: list[Part], inputs: Inputs) -> dict[
 
     def keep(part: Part, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         tokens = given[0].reshape(len(next(iter(inputs[1].values()))), -1, given[0].shape[-1])  # (N, L, rows)
-        found[part.name] = tokens.unflatten(2, (part.count, -1)).permute(0, 2, 1, 3).flatten(2)
+        found[part.name] = part.by_unit(tokens).permute(0, 2, 1, 3).flatten(2)
 
     with torch.no_grad(), part_hooks(network, parts, keep):
         network(*inputs)
@@ -161,7 +161,7 @@ def gates(network: nn.Module, parts: list[Part], inputs: Inputs) -> Scores:
         noise = torch.rand(part.count, generator=generator).clamp(1e-6, 1 - 1e-6).to(given[0].device)
         soft = ((noise.logit() + openness[part.name].to(given[0].device)) / GATE_TEMPERATURE).sigmoid()
         gate_values = (soft * (GATE_HIGH - GATE_LOW) + GATE_LOW).clamp(0, 1)
-        return ((given[0].unflatten(-1, (part.count, -1)) * gate_values[:, None]).flatten(-2), *given[1:])
+        return (part.as_rows(part.by_unit(given[0]) * gate_values[:, None]), *given[1:])
 
     with torch.no_grad():
         expected = network(*inputs).logits

@@ -14,6 +14,7 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
+from edgehar.student.network.convolutions import PatchConvolutions
 from edgehar.student.network.model import StudentNetwork
 from edgehar.student.pruning.tracing import dependency_forward, unwrapped_parameters
 from edgehar.student.windows import Inputs
@@ -35,12 +36,24 @@ class Part:
             channels).
         count: number of units.
         reader: name of the layer whose input the units are.
+        copies: how often the reader's input holds all units, one copy after the other.
     """
 
     name: str
     kind: str
     count: int
     reader: str
+    copies: int = 1
+
+    def by_unit(self, rows: Tensor) -> Tensor:
+        """Inputs of the reader (..., R) -> (..., count, R / count)."""
+        if self.copies > 1:
+            return rows.unflatten(-1, (self.copies, self.count)).transpose(-1, -2)
+        return rows.unflatten(-1, (self.count, -1))
+
+    def as_rows(self, units: Tensor) -> Tensor:
+        """Inverse of `by_unit`."""
+        return (units.transpose(-1, -2) if self.copies > 1 else units).flatten(-2)
 
 
 Scores = dict[str, Tensor]
@@ -49,6 +62,20 @@ RemovedUnits = dict[str, Tensor]
 """Part -> indices of the units to remove, (n,) int64."""
 KeptUnits = dict[str, Tensor]
 """Part -> indices of the remaining units, (n,) int64, ascending."""
+
+
+def _stem_parts(modality: str, layer: nn.Module) -> list[Part]:
+    """The units of a modality's first layers."""
+    stem, reader = f"encoder.stem.{modality}", f"encoder.modality_projection.{modality}"
+    if not isinstance(layer, PatchConvolutions):
+        return [Part(stem, "units", cast(nn.Linear, layer).out_features, reader)]
+    counts = [convolution.convolution.out_channels for convolution in layer.typed_layers]
+    names = [f"{stem}.layers.{index}" for index in range(len(counts))]
+    parts = [
+        Part(f"{name}.convolution", "units", count, following)
+        for name, count, following in zip(names, counts[:-1], names[1:], strict=False)
+    ]
+    return [*parts, Part(f"{names[-1]}.convolution", "units", counts[-1], reader, copies=2)]
 
 
 def parts_of(network: nn.Module, width: bool) -> list[Part]:
@@ -61,20 +88,14 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
             parts.append(Part(f"{name}.qkv", "heads", module.heads, f"{name}.project"))
     if isinstance(network, StudentNetwork):
         encoder = network.encoder
-        stems = [
-            Part(
-                f"encoder.stem.{name}",
-                "units",
-                cast(nn.Linear, layer).out_features,
-                f"encoder.modality_projection.{name}",
-            )
-            for name, layer in encoder.stem.items()
-        ]
+        stems = [part for name, layer in encoder.stem.items() for part in _stem_parts(name, layer)]
         first = f"encoder.modality_projection.{encoder.names[0]}"
         parts = stems + parts
         if width:
             parts.append(Part(first, "channels", len(encoder.norm.weight), "encoder.norm"))
-            parts.append(Part("encoder.token_projection", "token", encoder.token_projection.out_features, "head.norm"))
+            tokens, head = encoder.token_projection.out_features, network.head
+            copies = head.classifier.in_features // tokens
+            parts.append(Part("encoder.token_projection", "token", tokens, "head.norm", copies))
     elif isinstance(network, Teacher) and width:
         for name, layer in network.tokens.items():
             tokens = cast(StepTokens, layer)
@@ -128,7 +149,12 @@ def dependency_group(graph: torch_pruning.DependencyGraph, network: nn.Module, p
     """torch-pruning's group of all tensors that lose rows or columns with the given units."""
     layer = network.get_submodule(part.name)
     rows = output_rows(network, part, units)
-    return graph.get_pruning_group(layer, cast(Any, torch_pruning.prune_linear_out_channels), idxs=rows)
+    prune = (
+        torch_pruning.prune_conv_out_channels
+        if isinstance(layer, nn.Conv1d)
+        else torch_pruning.prune_linear_out_channels
+    )
+    return graph.get_pruning_group(layer, cast(Any, prune), idxs=rows)
 
 
 def remove(network: nn.Module, removed: RemovedUnits, parts: list[Part], inputs: Inputs) -> tuple[Any, KeptUnits]:

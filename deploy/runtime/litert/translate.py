@@ -8,12 +8,15 @@ from math import isclose, prod, sqrt
 
 import numpy as np
 
+from edgehar.deploy.runtime.litert.convolution import add_convolution, keeps_length
 from edgehar.deploy.runtime.litert.dynamic_linear import fuse_dynamic_linears
 from edgehar.deploy.runtime.litert.flatbuffer import LiteRTBuilder, Sizes
 from edgehar.deploy.runtime.onnx_format.graph_view import Array, GraphView, Node
 from edgehar.errors import ConfigError
 
-ELEMENTWISE = {name: (name.upper(), f"{name}Options") for name in ("Add", "Sub", "Mul", "Div")}
+ELEMENTWISE = {name: (name.upper(), f"{name}Options") for name in ("Add", "Sub", "Mul", "Div", "Abs")}
+ELEMENTWISE["Sqrt"] = ("SQRT", "")
+REDUCTIONS = {"ReduceMean": "MEAN", "ReduceMax": "REDUCE_MAX"}
 
 
 def _axis(node: Node, axes: int) -> int:
@@ -84,6 +87,8 @@ class LiteRTTranslator:
             inputs = [self._input(name) for name in node.inputs]
             sizes = np.broadcast_shapes(*(self.shapes[name] for name in node.inputs))
             self._builder.add_operator(kind, inputs, self._value(node.outputs[0], sizes), options)
+        elif node.op_type in REDUCTIONS:
+            self._reduce(node, REDUCTIONS[node.op_type])
         elif hasattr(self, f"_{node.op_type.lower()}"):
             getattr(self, f"_{node.op_type.lower()}")(node)
         else:
@@ -226,13 +231,11 @@ class LiteRTTranslator:
         variance = self._inner_operator("MEAN", [square, last], one, "ReducerOptions", keepDims=True)
         epsilon = self._builder.add_floats(np.asarray([node.attributes.get("epsilon", 1e-5)]))
         positive = self._inner_operator("ADD", [variance, epsilon], one, "AddOptions")
-        inverse_deviation = self._inner_operator("RSQRT", [positive], one)
+        inverse = self._inner_operator("RSQRT", [positive], one)
         if node.outputs[0] in self._folded:
-            self._builder.add_operator(
-                "MUL", [centred, inverse_deviation], self._value(node.outputs[0], sizes), "MulOptions"
-            )
+            self._builder.add_operator("MUL", [centred, inverse], self._value(node.outputs[0], sizes), "MulOptions")
             return
-        normal = self._inner_operator("MUL", [centred, inverse_deviation], sizes, "MulOptions")
+        normal = self._inner_operator("MUL", [centred, inverse], sizes, "MulOptions")
         scaled = self._inner_operator("MUL", [normal, self._input(node.inputs[1])], sizes, "MulOptions")
         self._builder.add_operator(
             "ADD", [scaled, self._input(node.inputs[2])], self._value(node.outputs[0], sizes), "AddOptions"
@@ -252,15 +255,14 @@ class LiteRTTranslator:
         inputs = [self._input(node.inputs[0]), self._builder.add_int32(reshaped)]
         self._builder.add_operator("RESHAPE", inputs, output, "ReshapeOptions", newShape=list(reshaped))
 
-    def _abs(self, node: Node) -> None:
-        output = self._value(node.outputs[0], self.shapes[node.inputs[0]])
-        self._builder.add_operator("ABS", [self._input(node.inputs[0])], output, "AbsOptions")
-
-    def _reducemean(self, node: Node) -> None:
-        self._reduce(node, "MEAN")
-
-    def _reducemax(self, node: Node) -> None:
-        self._reduce(node, "REDUCE_MAX")
+    def _conv(self, node: Node) -> None:
+        name, weight_name, *bias_name = node.inputs
+        weight, sizes = self._view.constants[weight_name], self.shapes[name]
+        if not keeps_length(weight, node.attributes):
+            raise self._unsupported(node, "not a convolution over one axis that keeps its length")
+        bias = self._view.constants[bias_name[0]] if bias_name else None
+        output = self._value(node.outputs[0], (sizes[0], len(weight), sizes[2]))
+        add_convolution(self._builder, self._input(name), sizes, weight, bias, output)
 
     def _reduce(self, node: Node, kind: str) -> None:
         name, axes = node.inputs[0], node.attributes.get("axes", ())
@@ -270,10 +272,8 @@ class LiteRTTranslator:
         if not isinstance(axes, tuple) or not axes:
             raise self._unsupported(node, "the axes are missing")
         reduced, keepdims = {axis % len(sizes) for axis in axes}, bool(node.attributes.get("keepdims", 1))
-        shape = tuple(
-            1 if axis in reduced else size for axis, size in enumerate(sizes) if keepdims or axis not in reduced
-        )
-        output = self._value(node.outputs[0], shape)
+        kept = [1 if axis in reduced else size for axis, size in enumerate(sizes) if keepdims or axis not in reduced]
+        output = self._value(node.outputs[0], tuple(kept))
         inputs = [self._input(name), self._builder.add_int32(tuple(sorted(reduced)))]
         self._builder.add_operator(kind, inputs, output, "ReducerOptions", keepDims=keepdims)
 
