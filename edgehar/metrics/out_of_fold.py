@@ -125,9 +125,9 @@ def read_out_of_fold(path: Path) -> OutOfFold:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in kinds}
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected a file written by edgehar crossvalidate") from None
+        raise DataError(f"{path}: no such file; expected a file of edgehar crossvalidate or baseline") from None
     except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
-        raise DataError(f"{path}: not readable; expected a file written by edgehar crossvalidate") from None
+        raise DataError(f"{path}: not readable; expected a file of edgehar crossvalidate or baseline") from None
     problems = [f"no {name}" for name in sorted(set(ARRAYS) - set(arrays))]
     problems += [f"{array.dtype} in {name}" for name, array in arrays.items() if array.dtype.kind not in kinds[name]]
     if problems:
