@@ -27,10 +27,10 @@ from edgehar.experiments.stage import (
     Stage,
     data_settings,
     measuring_stages,
+    network_stages,
     packaging_stages,
     run_stages,
     scoring_stage,
-    training_stage,
 )
 from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.provenance import shell_text
@@ -61,22 +61,14 @@ def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """Every stage of a run, in order, with what the recordings decide."""
     run, data, runs = Path(options.out), options.data, options.bench_runs
     common = {"preset": options.preset, **options.shortened(), "seed": options.seed}
-    by_rule = {
-        verb: {name: value for choice in choices for name, value in choice.settings.get(verb, {}).items()}
+    settings = {
+        verb: common | {name: value for choice in choices for name, value in choice.settings.get(verb, {}).items()}
         for verb in TRAININGS
     }
-    pretrained, teacher, student = (str(run / folder) for folder in ("pretrained", "teacher", "student"))
-    is_pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
-    first = [training_stage(run, "pretrain", "pretrained", common | by_rule["pretrain"] | data_settings(data))]
-    origin: Settings = {"pretrained": pretrained} if is_pretrained else data_settings(data)
-    finetune = common | by_rule["finetune"] | origin
-    distill = common | by_rule["distill"] | {"teacher": (teacher,)}
-    prune = common | by_rule["prune"] | {"macs": options.macs}
+    settings["prune"] |= {"macs": options.macs}
+    pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
     return [
-        *(first if is_pretrained else []),
-        training_stage(run, "finetune", "teacher", finetune, model="teacher"),
-        training_stage(run, "distill", "student", distill, model="student"),
-        training_stage(run, "prune", "pruned", prune, {"checkpoint": student}),
+        *network_stages(run, data, settings, pretrained),
         *packaging_stages(run, "student", "package"),
         *measuring_stages(run, "student", "package", runs),
         *packaging_stages(run, "pruned", "package-pruned"),

@@ -10,7 +10,7 @@ from edgehar.choices import PRESET_NAMES
 from edgehar.config import Options, option
 from edgehar.data.registry import DataOptions
 from edgehar.errors import ConfigError
-from edgehar.experiments.stage import TRAININGS, Settings, Stage, data_settings, training_stage
+from edgehar.experiments.stage import TRAININGS, Settings, Stage, network_stages
 
 LAST = TRAININGS[1:]
 """Trainings that a run can end with."""
@@ -72,16 +72,8 @@ class Recipe(Options):
     def stages(self, run: Path, data: DataOptions, seed: int, until: str = "distill") -> list[Stage]:
         """Pretrain the teacher (if at all), fine-tune it, distil the student and prune it, up to a training."""
         settings = {verb: self.settings(verb) | {"seed": seed} for verb in TRAININGS}
-        origin = {"pretrained": str(run / "pretrained")} if self.pretraining else data_settings(data)
-        teacher = {"teacher": (str(run / "teacher"),)}
-        stages = [
-            training_stage(run, "finetune", "teacher", settings["finetune"] | origin, model="teacher"),
-            training_stage(run, "distill", "student", settings["distill"] | teacher, model="student"),
-            training_stage(run, "prune", "pruned", settings["prune"], {"checkpoint": str(run / "student")}),
-        ][: LAST.index(until) + 1]
-        if not self.pretraining:
-            return stages
-        return [training_stage(run, "pretrain", "pretrained", settings["pretrain"] | data_settings(data)), *stages]
+        stages = network_stages(run, data, settings, self.pretraining)
+        return stages[: [stage.verb for stage in stages].index(until) + 1]
 
     def given(self) -> Settings:
         """The settings that a command line needs to give this recipe."""

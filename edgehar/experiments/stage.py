@@ -7,6 +7,7 @@ an uninterrupted one.
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,26 @@ def training_stage(
     products = (checkpoint / "weights.safetensors", checkpoint / "checkpoint.json")
     settings = settings | {"out": str(checkpoint)}
     return Stage(name or verb, verb, positional or {}, settings, products, checkpoint, model)
+
+
+def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings], pretraining: bool) -> list[Stage]:
+    """Pretrain the teacher (if at all), fine-tune it, distil the student and prune it.
+
+    Args:
+        run: folder of the checkpoints.
+        data: the recordings.
+        settings: training -> its settings, other than those that say what it reads.
+        pretraining: whether the teacher is pretrained.
+    """
+    origin: Settings = {"pretrained": str(run / "pretrained")} if pretraining else data_settings(data)
+    teacher = {"teacher": (str(run / "teacher"),)}
+    pretrain = [training_stage(run, "pretrain", "pretrained", settings["pretrain"] | data_settings(data))]
+    return [
+        *(pretrain if pretraining else []),
+        training_stage(run, "finetune", "teacher", settings["finetune"] | origin, model="teacher"),
+        training_stage(run, "distill", "student", settings["distill"] | teacher, model="student"),
+        training_stage(run, "prune", "pruned", settings["prune"], {"checkpoint": str(run / "student")}),
+    ]
 
 
 def _suffix(model: str) -> str:
