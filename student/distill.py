@@ -64,8 +64,13 @@ class DistillOptions(Options):
     distill: DistillConfig = group(DistillConfig)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for weights that do not fit the teachers, and for files with options they cannot serve."""
+        """Raise ConfigError for weights that do not fit the teachers, and for options that do not fit each other."""
         super().__post_init__()
+        if self.network.convolutions and self.distill.init_from_teacher:
+            raise ConfigError(
+                f"--init-from-teacher with --convolutions {self.network.convolutions}: expected linear first layers, "
+                "as the teacher's are; omit one of the two"
+            )
         weights = self.weights
         if len(weights) != len(self.teacher) or (weights and not sum(weights)):
             raise ConfigError(

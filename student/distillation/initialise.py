@@ -10,7 +10,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgehar.errors import ConfigError
 from edgehar.student.network.model import StudentNetwork
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.network.tokens import StepTokens
@@ -30,14 +29,9 @@ def step_map(tokens: StepTokens, patch: int) -> Tensor:
 def initialise_from_teacher(student: StudentNetwork, teacher: Teacher) -> None:
     """Set the rows of every modality's stem to principal directions, in decreasing order of singular value.
 
-    Rows keep their mean norm. Units beyond the rank of the map are not changed, nor are the biases. Raises ConfigError
-    for a student whose first layers are convolutions.
+    Rows keep their mean norm. Units beyond the rank of the map are not changed, nor are the biases. The first
+    layers must be linear, which `edgehar distill` checks.
     """
-    if student.config.convolutions:
-        raise ConfigError(
-            f"--init-from-teacher with --convolutions {student.config.convolutions}: expected linear first layers, as "
-            "the teacher's are; omit one of the two"
-        )
     for spec in student.specs:
         stem = cast(nn.Linear, student.encoder.stem[spec.name])
         linear_map = step_map(cast(StepTokens, teacher.tokens[spec.name]), spec.patch).double().cpu()

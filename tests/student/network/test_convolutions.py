@@ -12,7 +12,6 @@ from bodies import (
     STUDENT_SHAPES,
     exportable_checkpoint,
     random_student,
-    small_teacher,
     smaller,
     windows,
 )
@@ -25,7 +24,8 @@ from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
 from edgehar.errors import ConfigError
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
-from edgehar.student.distillation.initialise import initialise_from_teacher
+from edgehar.student.distill import DistillOptions
+from edgehar.student.distillation.objective import DistillConfig
 from edgehar.student.export import export_package
 from edgehar.student.network.convolutions import PatchConvolutions, add_norms, convolutions_of, fold_norms, magnitudes
 from edgehar.student.network.model import StudentConfig, StudentNetwork
@@ -123,7 +123,12 @@ def test_package_agrees_with_the_network_in_every_precision(tmp_path: Path):
 
 def test_convolutions_take_no_principal_directions():
     with pytest.raises(ConfigError, match="--init-from-teacher with --convolutions 3"):
-        initialise_from_teacher(random_student("convolutions"), small_teacher())
+        DistillOptions(
+            ("teacher",),
+            "student",
+            network=StudentConfig(convolutions=3),
+            distill=DistillConfig(init_from_teacher=True),
+        )
 
 
 def test_an_even_kernel_is_an_error():
