@@ -212,14 +212,14 @@ def measure(data: StageData, options: BaselineOptions, processes: ProcessGroup, 
         )
     if options.kind in NETWORKS:
         return measure_network(data, labelled, options, processes, progress)
-    classes, macs = len(info.labels), None
-    match options.kind:
-        case "nearest":
-            values = np.eye(classes)[nearest_neighbour(labelled, test)]  # a vote of each window
-            parameters = macs = sum(array.size for array in labelled.features.values())
-            fitted = len(labelled)
-        case _:
-            values, parameters, fitted = fit_rocket(options, labelled, test, classes)
+    classes = len(info.labels)
+    if options.kind == "nearest":
+        values = np.eye(classes)[nearest_neighbour(labelled, test)]  # a vote of each window
+        parameters = macs = sum(array.size for array in labelled.features.values())
+        fitted = len(labelled)
+    else:
+        values, parameters, fitted = fit_rocket(options, labelled, test, classes)
+        macs = None
     sensors = sensor_set_name(tuple(spec.name for spec in info.modalities))
     return BaselineResult(parameters, macs, fitted, {sensors: score_windows(test, values, info.labels)}, [])
 

@@ -1,6 +1,7 @@
 """An ensemble of teachers: the mean of their predictions, and their features concatenated."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple, cast
 
 import torch
@@ -67,6 +68,12 @@ class TeacherEnsemble(nn.Module):
         """The first teacher."""
         return cast(Teacher, self.members[0])
 
+    def _mean(self, logits: list[Tensor]) -> Tensor:
+        """(B, K) of each teacher -> their (weighted) mean."""
+        if self.shares:
+            return reduce(torch.add, (share * one for share, one in zip(self.shares, logits, strict=True)))
+        return torch.stack(logits).mean(0)
+
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> TeacherTargets:
         """Arguments as of `Teacher`."""
         outputs: list[TeacherOutput] = []
@@ -80,10 +87,8 @@ class TeacherEnsemble(nn.Module):
                 outputs.append(member(features, valid))
             for layer, names in zip(layers, zip(*blocks, strict=True), strict=True):
                 layer.append(torch.stack([block_outputs[name] for name in names]).mean(0))  # (B, S, D)
-        logits = torch.stack([output.logits for output in outputs])  # (teachers, B, K)
-        shares = torch.tensor(self.shares, device=logits.device)
         return TeacherTargets(
-            torch.einsum("t,tbk->bk", shares, logits) if self.shares else logits.mean(0),
+            self._mean([output.logits for output in outputs]),
             torch.cat([output.fused for output in outputs], -1),
             torch.cat([output.steps for output in outputs], -1),
             tuple(torch.cat(layer, -1) for layer in layers),

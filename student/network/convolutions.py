@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgehar.signals.modality import ModalitySpec
 
@@ -103,17 +104,9 @@ def add_norms(network: nn.Module) -> None:
         layer.norm = nn.BatchNorm1d(layer.convolution.out_channels)
 
 
-@torch.no_grad()
 def fold_norms(network: nn.Module) -> None:
     """Merge the batch normalisations into the convolutions; the outputs stay those of evaluation."""
     for layer in convolutions_of(network):
-        norm, convolution = layer.norm, layer.convolution
-        if not isinstance(norm, nn.BatchNorm1d):
-            continue
-        assert norm.running_var is not None
-        assert norm.running_mean is not None
-        assert convolution.bias is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # (units,)
-        convolution.weight.mul_(scale[:, None, None])
-        convolution.bias.sub_(norm.running_mean).mul_(scale).add_(norm.bias)
-        layer.norm = nn.Identity()
+        if isinstance(layer.norm, nn.BatchNorm1d):
+            layer.convolution = fuse_conv_bn_eval(layer.convolution.eval(), layer.norm.eval())
+            layer.norm = nn.Identity()

@@ -26,27 +26,24 @@ def resize_and_load(model: nn.Module, weights: dict[str, Tensor]) -> None:
         del model.get_submodule(sequence)[remaining:]  # type: ignore[attr-defined]
     for name, module in list(model.named_modules()):
         weight = weights.get(f"{name}.weight")
-        if isinstance(module, nn.Linear) and weight is not None:
-            module.out_features, module.in_features = weight.shape
-            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
-        elif isinstance(module, nn.Conv1d) and weight is not None:
-            module.out_channels, module.in_channels = weight.shape[:2]
-            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
-        elif isinstance(module, nn.LayerNorm) and weight is not None:
-            module.normalized_shape = tuple(weight.shape)
-            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(weights[f"{name}.bias"].clone())
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.LayerNorm) and weight is not None:
+            match module:
+                case nn.Linear():
+                    module.out_features, module.in_features = weight.shape
+                case nn.Conv1d():
+                    module.out_channels, module.in_channels = weight.shape[:2]
+                case _:
+                    module.normalized_shape = tuple(weight.shape)
+            bias = weights[f"{name}.bias"]
+            if bias.shape != weight.shape[:1]:
+                raise ValueError(f"{name}.bias has {len(bias)} values for {len(weight)} weights")
+            module.weight, module.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
         elif isinstance(module, Attention):
             heads, width = module.heads, module.head_dim
             rows = len(weights[f"{name}.qkv.weight"])
             module.heads = rows // (3 * width)
             if rows % (3 * width) or not 1 <= module.heads <= heads:
                 raise ValueError(f"{name}.qkv has {rows} rows, expected up to {heads} heads of 3 x {width}")
-        if (
-            isinstance(module, nn.Linear | nn.Conv1d | nn.LayerNorm)
-            and module.bias is not None
-            and module.bias.shape != module.weight.shape[:1]
-        ):
-            raise ValueError(f"{name}.bias has {len(module.bias)} values for {len(module.weight)} weights")
     for name, parameter in model.named_parameters():
         stored = weights[name]
         if parameter.shape != stored.shape:  # channels are the last axis
