@@ -16,7 +16,7 @@ from edgehar.errors import DataError, shortened
 from edgehar.files.atomic import atomic_file
 from edgehar.metrics.calibration import check_logits
 from edgehar.metrics.logits_file import StoredLogits
-from edgehar.signals.clip import Clip, Floats, natural_key
+from edgehar.signals.clip import Clip, Floats, arrays_of, natural_key
 
 MIN_WINDOWS = 2
 ARRAYS = {"logits": "f", "label": "iu", "subject": "U", "clip": "U", "labels": "U", "modalities": "U"}
@@ -111,10 +111,9 @@ def recordings_digest(clips: Iterable[Clip]) -> str:
     digest = hashlib.sha256()
     for clip in sorted(clips, key=lambda one: one.name):
         digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
-        for part in (clip.signals, clip.valid, clip.times_s):
-            for name, array in sorted(part.items()):
-                digest.update(f"{name}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+        for name, array in arrays_of(clip):
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -6,7 +6,9 @@ D width of a token, H attention heads, K classes, N windows or steps of a set.
 Time always comes before channels: (T, C) from disk to model.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +56,12 @@ class Clip:
     label: int | None = None
     times_s: dict[str, Times] = field(default_factory=lambda: dict[str, Times]())
     segments: tuple[Segment, ...] = ()
+
+
+def arrays_of(clip: Clip) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Modality and array of all samples, then all validity, then all times, sorted by modality."""
+    for part in (clip.signals, clip.valid, clip.times_s):
+        yield from sorted(part.items())
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,7 @@ def add_convolution(
     swap = builder.add_int32((0, 2, 1))
 
     def reshaped(tensor: int, shape: Sizes) -> int:
-        inputs = [tensor, builder.add_int32(shape)]
-        return builder.add_operator(
-            "RESHAPE", inputs, builder.add_tensor(shape), "ReshapeOptions", newShape=list(shape)
-        )
+        return builder.add_reshape(tensor, shape, builder.add_tensor(shape))
 
     frames = builder.add_operator("TRANSPOSE", [rows, swap], builder.add_tensor((count, length, channels)))
     image = reshaped(frames, (count, 1, length, channels))

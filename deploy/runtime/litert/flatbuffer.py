@@ -65,6 +65,11 @@ class LiteRTBuilder:
         self._operators.append(operator)
         return output
 
+    def add_reshape(self, tensor: int, sizes: Sizes, output: int) -> int:
+        """Add a reshape of a tensor to these sizes. Returns the output."""
+        inputs = [tensor, self.add_int32(sizes)]
+        return self.add_operator("RESHAPE", inputs, output, "ReshapeOptions", newShape=list(sizes))
+
     def serialise(self, inputs: list[int], outputs: list[int]) -> bytes:
         """The file's bytes, for a graph with these inputs and outputs."""
         import flatbuffers  # pyright: ignore[reportMissingTypeStubs]

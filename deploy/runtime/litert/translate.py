@@ -252,8 +252,7 @@ class LiteRTTranslator:
         given = prod(size for size in target if size != -1)
         reshaped = tuple(prod(sizes) // given if size == -1 else size for size in target)
         output = self._value(node.outputs[0], reshaped)
-        inputs = [self._input(node.inputs[0]), self._builder.add_int32(reshaped)]
-        self._builder.add_operator("RESHAPE", inputs, output, "ReshapeOptions", newShape=list(reshaped))
+        self._builder.add_reshape(self._input(node.inputs[0]), reshaped, output)
 
     def _conv(self, node: Node) -> None:
         name, weight_name, *bias_name = node.inputs

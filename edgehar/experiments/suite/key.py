@@ -12,7 +12,7 @@ from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import digest_of, sha256
 from edgehar.provenance import portable_words
 from edgehar.renamed_keys import stored_option
-from edgehar.signals.clip import Dataset
+from edgehar.signals.clip import Dataset, arrays_of
 
 FORMAT_VERSION = 1
 
@@ -24,9 +24,8 @@ def contents_of(dataset: Dataset) -> str:
     digest = hashlib.sha256(declared.encode())
     for clip in dataset.clips:
         digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())
-        for part in (clip.signals, clip.valid, clip.times_s):
-            for name in sorted(part):
-                digest.update(name.encode() + np.ascontiguousarray(part[name]).tobytes())
+        for name, array in arrays_of(clip):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
