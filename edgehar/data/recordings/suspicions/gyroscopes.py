@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgehar.data.recordings.problem import Problem
-from edgehar.data.recordings.suspicions.kinds import ANGULAR_RATE, declared_kind, declared_rate_unit
 from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
 from edgehar.data.recordings.suspicions.triaxial import lengths
 from edgehar.data.recordings.suspicions.units import Group
+from edgehar.signals.kinds import ANGULAR_RATE, declared_kind, declared_rate_unit
 from edgehar.signals.modality import ModalitySpec
 
 MAX_RAD = 35.0

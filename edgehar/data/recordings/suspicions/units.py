@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgehar.data.recordings.problem import Problem
-from edgehar.data.recordings.suspicions.kinds import ACCELERATION, ANGULAR_RATE, declared_kind, units_in
 from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
 from edgehar.data.recordings.suspicions.triaxial import rest_magnitude, turning
+from edgehar.signals.kinds import ACCELERATION, ANGULAR_RATE, declared_kind, units_in
 from edgehar.signals.modality import ModalitySpec
 
 GRAVITY = {"g": (0.8, 1.25), "m/s2": (7.8, 12.3), "mg": (800.0, 1250.0)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgehar.data.recordings.suspicions.kinds import declared_kind
+from edgehar.signals.kinds import declared_kind
 from edgehar.signals.modality import ModalitySpec
 
 SIX = ("ax", "ay", "az", "gx", "gy", "gz")
