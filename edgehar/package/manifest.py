@@ -46,7 +46,7 @@ MODALITY_TYPES: dict[str, type] = {
     "parents": list,
     "vertical": int,
 }
-OPTIONAL_TYPES: dict[str, type] = {"columns": list, "lost_joints": bool}
+OPTIONAL_TYPES: dict[str, type] = {"columns": list, "lost_joints": bool, "mirror": str}
 WINDOW_TYPES: dict[str, type] = {"kind": str, "steps": int, "step_s": float, "hop": int}
 MAX_PRECISIONS = 16
 

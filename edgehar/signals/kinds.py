@@ -58,6 +58,11 @@ def declared_kind(spec: ModalitySpec, group: int) -> str:
     return first or second or _kind_of_names((spec.name,))
 
 
+def kinds_are_declared(spec: ModalitySpec) -> bool:
+    """Whether the declaration says what each group measures."""
+    return all(declared_kind(spec, group) for group in range(spec.groups))
+
+
 def declared_rate_unit(spec: ModalitySpec) -> str:
     """The unit of angular rates that the declaration names, deg/s or rad/s; empty if none or both."""
     claimed = units_in(spec.unit) & {"deg/s", "rad/s"}

@@ -12,8 +12,11 @@ from edgehar.errors import DataError
 RESERVED_TENSOR_NAMES = ("valid", "token", "tokens", "logits")
 """Inputs and outputs of the exported graphs, which no modality may have as its name."""
 
-OPTIONAL_FIELDS = ("columns", "lost_joints")
+OPTIONAL_FIELDS = ("columns", "lost_joints", "mirror")
 """Fields that the JSON form omits when they are empty, so that descriptions without them stay the same."""
+
+NO_MIRROR = "none"
+"""`mirror` of a sensor that is never reflected."""
 
 MAX_TRUSTED_PAUSE_S = 60.0
 """Timestamps may span this many seconds, however few samples there are."""
@@ -37,6 +40,8 @@ class ModalitySpec:
         vertical: axis of a skeleton that is parallel to gravity (0, 1 or 2).
         columns: names of the channels, by which CSV files are read; empty if unknown.
         lost_joints: whether joints of a skeleton may be lost (NaN in all channels of the joint) one by one.
+        mirror: axis of a triaxial sensor that is reversed when it is worn on the other side of the body, "x", "y" or
+            "z"; "none" if the sensor is never mirrored; empty if unknown. A skeleton has "none" or nothing.
     """
 
     name: str
@@ -50,6 +55,7 @@ class ModalitySpec:
     vertical: int = 1
     columns: tuple[str, ...] = ()
     lost_joints: bool = False
+    mirror: str = ""
 
     def __post_init__(self) -> None:
         """Raise DataError for an inconsistent declaration."""
@@ -87,6 +93,13 @@ class ModalitySpec:
             )
         if self.lost_joints and not self.joints:
             raise DataError(f"modality {self.name}: lost_joints without joints; expected a skeleton; remove it")
+        axes = () if self.is_skeleton or self.group != 3 else ("x", "y", "z")
+        if self.mirror not in ("", NO_MIRROR, *axes):
+            kind = "a skeleton" if self.is_skeleton else f"groups of {self.group}"
+            expected = ", ".join(map(repr, (*axes, NO_MIRROR)))
+            raise DataError(
+                f"modality {self.name}: mirror is {self.mirror!r}; expected {expected} for {kind}; correct or omit it"
+            )
 
     @property
     def groups(self) -> int:

@@ -1,4 +1,4 @@
-"""Geometric and temporal augmentation: rotation, scale, tempo, cropping, time warp, noise, dropout, mixup.
+"""Geometric and temporal augmentation: mirroring, rotation, scale, tempo, crop, time warp, noise, dropout, mixup.
 
 All operations act on features, not on raw signals: `signals.preprocess` scales the axes of a group alike, so rotating
 the features rotates the body or the sensor. A 2-D skeleton is rotated in the picture; of a body that turns about the
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
+from edgehar.teacher.augmentation.mirror import mirror
 
 MOST_LOST = 8
 """A window of a skeleton whose joints may be lost loses up to this many times --lost-joint of its joints."""
@@ -49,6 +50,13 @@ class AugmentConfig(Options):
     lost_step: float = option(0.05, "probability of dropping a step of a modality", at_least=0, below=1)
     lost_modality: float = option(
         0.15, "probability of dropping a modality for a window; one always remains", at_least=0, at_most=1
+    )
+    mirror: float = option(
+        0.0,
+        "probability of mirroring a window: left and right of a skeleton exchanged, inertial sensors as on the other "
+        "side of the body",
+        at_least=0,
+        at_most=1,
     )
 
 
@@ -149,6 +157,7 @@ def augment(
     Returns:
         Features and validity of the same shapes.
     """
+    features, valid = mirror(features, valid, specs, config.mirror, generator)
     names = [spec.name for spec in specs]
     first = features[names[0]]
     batch, steps = first.shape[:2]

@@ -35,8 +35,9 @@ from edgehar.data.recordings.suspicions.files import cut_files, similar_names, u
 from edgehar.data.recordings.suspicions.folder import suspicions
 from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
+from edgehar.signals.kinds import kinds_are_declared
 from edgehar.signals.limits import declaration_problem, size_problem
-from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.modality import NO_MIRROR, ModalitySpec, WindowSpec
 from edgehar.signals.resampling import clip_span_s
 
 MIN_CLIP_SAMPLES = 2
@@ -240,6 +241,13 @@ def survey(root: Path, warn: bool = True) -> tuple[Dataset | None, list[Problem]
     unfit = declaration_problem(info) or size_problem(info)
     if unfit:
         problems.append(Problem(str(root / HEADER_NAME), 0, f"{unfit}; no package could hold it"))
+    for spec in info.modalities:
+        if spec.mirror not in ("", NO_MIRROR) and not kinds_are_declared(spec):
+            message = (
+                f"modality {spec.name!r}: mirror {spec.mirror!r} with unit {spec.unit!r}; expected a unit that names"
+            )
+            message += " accelerations and angular rates, such as 'g and deg/s'; correct it"
+            problems.append(Problem(str(root / HEADER_NAME), 0, message))
     if header.kind == "continuous":
         problems += _length_problems(root, info, read, durations_s)
     problems += suspicions(str(root), info, [each.sensors for each in read], errors_only=not warn)

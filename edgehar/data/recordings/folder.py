@@ -44,7 +44,7 @@ def load(root: Path, report: Callable[[str], None] | None = None) -> Dataset:
 
 def _header(dataset: Dataset) -> dict[str, Any]:
     info = dataset.info
-    extended = any(spec.columns or spec.lost_joints or spec.is_picture for spec in info.modalities)
+    extended = any(spec.columns or spec.lost_joints or spec.mirror or spec.is_picture for spec in info.modalities)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION if extended else 1,

@@ -12,7 +12,7 @@ from edgehar.signals.modality import OPTIONAL_FIELDS, ModalitySpec
 
 FORMAT = "edgehar-recordings"
 FORMAT_VERSION = 2
-"""Version 1 has neither `columns` nor `lost_joints`, and skeletons of three dimensions only."""
+"""Version 1 has none of `columns`, `lost_joints` and `mirror`, and skeletons of three dimensions only."""
 FORMAT_VERSIONS = (1, 2)
 HEADER_NAME = "recordings.json"
 KINDS = {"clips": "clip", "continuous": "sliding"}
@@ -27,7 +27,7 @@ _KEYS = (*_REQUIRED, "window", "licence", "citation")
 _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
     "joints": (list,), "parents": (list,), "vertical": (int,), "columns": (list,), "lost_joints": (bool,),
-    "steps": (int,), "step_s": (int, float), "hop": (int,),
+    "mirror": (str,), "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
 _TYPE_NAMES: dict[tuple[type, ...], str] = {
     (str,): "text",
