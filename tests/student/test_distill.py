@@ -86,6 +86,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
         ("--contrastive", "1"),
         ("--decoupled", "1"),
         ("--init-from-teacher",),
+        ("--mirror", "0.5"),
         (*SHARE, "--pseudo-labels", "likely"),
         (*SHARE, "--pseudo-labels", "equal"),
         SHARE,

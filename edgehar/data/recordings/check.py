@@ -243,11 +243,9 @@ def survey(root: Path, warn: bool = True) -> tuple[Dataset | None, list[Problem]
         problems.append(Problem(str(root / HEADER_NAME), 0, f"{unfit}; no package could hold it"))
     for spec in info.modalities:
         if spec.mirror not in ("", NO_MIRROR) and not kinds_are_declared(spec):
-            message = (
-                f"modality {spec.name!r}: mirror {spec.mirror!r} with unit {spec.unit!r}; expected a unit that names"
-            )
-            message += " accelerations and angular rates, such as 'g and deg/s'; correct it"
-            problems.append(Problem(str(root / HEADER_NAME), 0, message))
+            found = f"modality {spec.name!r}: mirror {spec.mirror!r} with unit {spec.unit!r}"
+            expected = "expected a unit that names accelerations and angular rates, such as 'g and deg/s'"
+            problems.append(Problem(str(root / HEADER_NAME), 0, f"{found}; {expected}; correct it or omit mirror"))
     if header.kind == "continuous":
         problems += _length_problems(root, info, read, durations_s)
     problems += suspicions(str(root), info, [each.sensors for each in read], errors_only=not warn)

@@ -30,8 +30,10 @@ def modalities(draw: st.DrawFn, name: str) -> ModalitySpec:
         names = tuple(f"joint{joint}" for joint in range(joints))
         vertical = draw(st.integers(0, 2))
         return ModalitySpec(name, 3 * joints, "m", rate_hz, patch, 3, names, parents, vertical)
-    group = draw(st.integers(1, 3))
-    return ModalitySpec(name, group * draw(st.integers(1, 3)), draw(WORDS), rate_hz, patch, group)
+    group, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    mirror = draw(st.sampled_from(["", "none", "x"] if group == 3 else ["", "none"]))
+    unit = ", ".join(["g"] * groups) if mirror == "x" else draw(WORDS)
+    return ModalitySpec(name, group * groups, unit, rate_hz, patch, group, mirror=mirror)
 
 
 @st.composite
