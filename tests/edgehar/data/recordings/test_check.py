@@ -144,17 +144,6 @@ def test_a_blank_line_between_rows_is_a_row_of_one_column(tmp_path: Path) -> Non
         ({"modalities": [WATCH | {"name": "../x"}]}, "modality name '../x'"),
         ({"modalities": [WATCH | {"joints": ["a"], "parents": [3]}]}, "parents (3,)"),
         ({"modalities": [WATCH | {"channels": 6, "joints": ["a", "b"], "parents": [1, 0]}]}, "0 joints are their own"),
-        ({"modalities": [WATCH | {"mirror": 1}]}, "mirror is 1; expected text"),
-        (
-            {"modalities": [WATCH | {"mirror": "w"}]},
-            "modality watch: mirror is 'w'; expected 'x', 'y', 'z', 'none' for groups of 3; correct or omit it",
-        ),
-        ({"modalities": [WATCH | {"group": 1, "mirror": "x"}]}, "expected 'none' for groups of 1"),
-        ({"modalities": [WATCH | {"joints": ["a"], "parents": [0], "mirror": "x"}]}, "expected 'none' for a skeleton"),
-        (
-            {"modalities": [WATCH | {"unit": "raw", "columns": ["a", "b", "c"], "mirror": "x"}]},
-            "modality 'watch': mirror 'x' with unit 'raw'; expected a unit that names accelerations",
-        ),
         (
             {"modalities": [WATCH | {"channels": 9, "joints": ["a", "b", "c"], "parents": [0, 2, 1]}]},
             "joint 'b'",
