@@ -34,8 +34,10 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(record["seconds"], 2),
         "skipped": record["skipped"],
         "command": stage.command,
-        **{name: record[name] for name in ("date", "git_commit") if name in record},
+        **{name: record[name] for name in ("date", "git_commit", "failed") if name in record},
     }
+    if "failed" in record:
+        return entry
     if stage.checkpoint is not None:
         checkpoint = checkpoint_facts(stage.checkpoint)
         facts = checkpoint["facts"]
@@ -54,9 +56,10 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_of(records: list[dict[str, Any]]) -> int | None:
-    """Peak memory of the process over all stages, in MB; None if a record lacks it."""
-    recorded = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
-    return max(recorded) if len(recorded) == len(records) else None
+    """Peak memory of the process over all stages that ran, in MB; None if a record lacks it."""
+    ran = [record for record in records if "failed" not in record]
+    recorded = [int(record["resident_mb"]) for record in ran if "resident_mb" in record]
+    return max(recorded) if len(recorded) == len(ran) else None
 
 
 def evaluation_of(stage: Stage) -> dict[str, Any]:
@@ -64,6 +67,8 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
     if stage.checkpoint is not None:
         return checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]
     result = read_json(stage.products[0])
+    if stage.verb == "baseline":
+        result = next(iter(result["scores"].values()))  # with all sensors
     return {key: result[key] for key in SCORE_KEYS if key in result}
 
 
@@ -116,7 +121,10 @@ def write_results(
 ) -> dict[str, Any]:
     """Write results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
-    evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
+    failed = {record["name"] for record in records if "failed" in record}
+    scoring = [stage for stage in stages if stage.model is not None and stage.name not in failed]
+    scoring.sort(key=lambda stage: stage.verb == "baseline")  # below the networks
+    evaluation = {str(stage.model): evaluation_of(stage) for stage in scoring}
     scored = next(stage for stage in stages if stage.model == "student-int8")
     default = read_json(folder / "package" / "manifest.json")["default_precision"]
     delivered = "student-int8" if default == "int8" else "student"
