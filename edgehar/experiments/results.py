@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgehar.data.splits import Split, caveats
+from edgehar.experiments.examples import write_example, write_signals
+from edgehar.experiments.recorded import training_facts
 from edgehar.experiments.stage import Stage
-from edgehar.files.atomic import atomic_file, read_json, write_json
+from edgehar.files.atomic import read_json, write_json
 from edgehar.provenance import stamp
 from edgehar.signals.clip import Dataset
 
@@ -89,28 +89,6 @@ def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
     return {"results": rows, **facts}
 
 
-def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Store the first test recording with a skeleton, and its prediction, for the report."""
-    by_name = {clip.name: clip for clip in dataset.clips}
-    for prediction in predictions:
-        clip = by_name.get(prediction["clip"])
-        for spec in dataset.info.modalities:
-            if clip is None or not spec.is_skeleton or spec.name not in clip.signals:
-                continue
-            frames = clip.signals[spec.name].reshape(-1, spec.groups, spec.group)
-            chosen = clip.valid[spec.name].copy()
-            if spec.name in clip.times_s:
-                times_s = clip.times_s[spec.name]
-                chosen &= (times_s >= prediction["start_s"]) & (times_s <= prediction["end_s"])
-            if not chosen.any():
-                continue
-            frames = frames[chosen]
-            with atomic_file(folder / "example.npz") as temporary, temporary.open("wb") as handle:
-                np.savez(handle, frames=frames, parents=np.asarray(spec.parents), vertical=np.asarray(spec.vertical))
-            return {"file": "example.npz"} | {key: prediction[key] for key in ("label", "predicted", "score")}
-    return {}
-
-
 def write_results(
     folder: Path,
     about: dict[str, Any],
@@ -148,6 +126,7 @@ def write_results(
             **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
             "train_windows": teacher["facts"]["train_windows"],
             "test_windows": evaluation[delivered]["total"],
+            "training": training_facts(split.train_clips(dataset.clips), info),
             "citation": info.citation,
             "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },
@@ -157,6 +136,7 @@ def write_results(
         "delivered": delivered,
         "benchmark": benchmark_of(stages),
         "example": write_example(folder, dataset, read_json(scored.products[0])["predictions"]),
+        "signals": write_signals(folder, dataset),
     }
     write_json(folder / "results.json", results)
     return results

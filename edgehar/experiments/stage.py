@@ -1,8 +1,8 @@
 """One stage of a run: a verb with its settings and the files it writes; builders of the usual stages, and running them.
 
 The key of a stage is a digest of its verb, its settings, the recordings and the stages before it, without the optional
-ones. A stage whose key and products are as recorded is skipped. A training that was killed resumes from its last save and ends with the weights of
-an uninterrupted one.
+ones. A stage whose key and products are as recorded is skipped. A training that was killed resumes from its last save
+and ends with the weights of an uninterrupted one.
 """
 
 import sys
@@ -213,7 +213,7 @@ def run_stage(stage: Stage) -> float:
 
 
 def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, Any]]:
-    """Run every stage that is not done yet; returns the records of all of them, of an optional one maybe its failure."""
+    """Run every stage that is not done yet; returns the records of all; that of a failed optional one says why."""
     keys: dict[str, str] = {}
     done: dict[str, bool] = {}
     for stage in stages:

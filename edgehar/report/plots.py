@@ -1,18 +1,21 @@
-"""Plots of a report as SVG: training curve, confusion matrix, skeleton poses."""
+"""Plots of a report as SVG: training curve, confusion matrix, intervals, skeleton poses, signals."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
-from edgehar.signals.clip import Floats
+from edgehar.signals.clip import Floats, Times
 
 INK = "#1f2933"
 BLUE = "#2b6cb0"
+COLOURS = (BLUE, "#c05621", "#2f855a", "#6b46c1", "#97266d", "#4a5568")
+LONGEST_NAME = 28
 STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.edgecolor": "#9aa5b1",
@@ -27,8 +30,8 @@ STYLE: dict[str, Any] = {
 }
 
 
-def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
-    """An SVG of `width` x `height` inches; `draw` draws on its axes."""
+def _figure_as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
+    """An SVG of `width` x `height` inches; `draw` draws on its figure."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -37,10 +40,16 @@ def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
         # Characters that the built-in font lacks appear as boxes; the text of the page has the names.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure: Any = Figure(figsize=(width, height), layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return buffer.getvalue()
+    # Points (1/72 inch) with two decimals: curves of many points take half the bytes.
+    return re.sub(rb"(\d\.\d\d)\d+(?=[ \n\"])", rb"\1", buffer.getvalue())
+
+
+def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
+    """An SVG of `width` x `height` inches; `draw` draws on its axes."""
+    return _figure_as_svg(width, height, lambda figure: draw(figure.add_subplot()))
 
 
 def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> bytes:
@@ -144,3 +153,81 @@ def _spread(values: Floats) -> float:
     high = np.where(finite, values, -np.inf).max(axis=1)
     low = np.where(finite, values, np.inf).min(axis=1)
     return max(float((high - low).max()), 0.0)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def intervals(
+    names: Sequence[str], shares: Sequence[float], bounds: Sequence[tuple[float, float]], whole: float
+) -> bytes:
+    """Shares from 0 to 1 as points with their intervals, one line per name; `whole` is a dashed line."""
+
+    def draw(axes: Any) -> None:
+        rows = np.arange(len(names))
+        percent = 100 * np.asarray(shares)
+        axes.axvline(100 * whole, color="#9aa5b1", linewidth=1, linestyle="--")
+        axes.hlines(rows, *(100 * np.asarray(bounds)).T, color=BLUE, linewidth=1.6)
+        axes.plot(percent, rows, linestyle="", marker="o", markersize=4.5, color=BLUE)
+        axes.set_yticks(rows, [_short(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlim(0, 101)
+        axes.set_xlabel("windows recognised, %")
+        axes.grid(axis="x", color="#e4e7eb", linewidth=0.8)
+        axes.tick_params(axis="y", length=0)
+        axes.set_axisbelow(True)
+
+    return _as_svg(5.6, 0.7 + 0.24 * len(names), draw)
+
+
+class Panel(NamedTuple):
+    """One small plot: a title, seconds (T,) and values (T, channels)."""
+
+    title: str
+    times_s: Times
+    values: Floats
+
+
+def _thinned(panel: Panel, points: int) -> Panel:
+    """At most about `points` samples: of every stretch the smallest and the largest of each channel, in turn."""
+    count = len(panel.values)
+    stretches = max(points // 2, 2)
+    if count <= 2 * stretches:
+        return panel
+    edges = np.linspace(0, count, stretches + 1).astype(np.int64)
+    values = np.stack(
+        [
+            (np.fmin if row % 2 else np.fmax).reduce(panel.values[edges[row // 2] : edges[row // 2 + 1]])
+            for row in range(2 * stretches)
+        ]
+    )
+    times_s = np.interp(
+        np.arange(2 * stretches) / 2, np.arange(stretches + 1), panel.times_s[np.minimum(edges, count - 1)]
+    )
+    return panel._replace(times_s=times_s, values=values)
+
+
+def signal_grid(panels: Sequence[Panel], names: Sequence[str], unit: str, points: int, across: int = 4) -> bytes:
+    """Signals of several recordings as small plots with common axes; `points` is the most per curve."""
+    across = min(across, len(panels))
+    down = -(-len(panels) // across)
+
+    def draw(figure: Any) -> None:
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            shown = _thinned(panel, points)
+            for channel, colour in zip(shown.values.T, np.resize(COLOURS, shown.values.shape[1]), strict=True):
+                axes.plot(shown.times_s, channel, color=str(colour), linewidth=0.9)
+            axes.set_title(_short(panel.title), fontsize=8.5)
+            axes.grid(color="#e4e7eb", linewidth=0.6)
+            axes.locator_params(nbins=4)
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        for axes in grid[max(len(panels) - across, 0) : len(panels)]:
+            axes.tick_params(labelbottom=True)
+        figure.supxlabel("seconds", fontsize=9)
+        figure.supylabel(unit, fontsize=9)
+        figure.legend(grid[0].get_lines(), names, loc="outside upper left", ncols=6, frameon=False, fontsize=8.5)
+
+    return _figure_as_svg(7.6, 0.7 + 1.3 * down, draw)
