@@ -15,6 +15,8 @@ SIGNALS_FILE = "signals.npz"
 MOST_ACTIVITIES = 12
 SHOWN_S = 5.0
 """Longest excerpt of a recording."""
+LONG_S = 20.0
+"""A longer recording is taken to repeat one movement, a shorter one to show an event, such as a fall."""
 
 
 def _store(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -72,7 +74,7 @@ def _spans(clips: Sequence[Clip], label: int) -> Iterator[_Span]:
 
 
 def _median_energy(spans: Sequence[_Span], info: DatasetInfo) -> _Span | None:
-    """Of the spans with most sensors that of median energy, the mean standard deviation relative to the sensors' own."""
+    """Of the spans with most sensors that of median energy: mean standard deviation, relative to each group's own."""
     deviation = np.full((len(spans), sum(spec.groups for spec in info.modalities)), np.nan)  # (n, groups)
     for row, span in enumerate(spans):
         column = 0
@@ -93,12 +95,18 @@ def _median_energy(spans: Sequence[_Span], info: DatasetInfo) -> _Span | None:
 
 
 def _excerpt(span: _Span, specs: Sequence[ModalitySpec]) -> dict[str, tuple[Times, Floats]]:
-    """SHOWN_S seconds around the largest deviation of the first sensor, from second 0 on: sensor -> seconds, values."""
+    """SHOWN_S seconds of each sensor, from second 0 on: sensor -> seconds, values.
+
+    The middle of a long recording; of others the surroundings of the first sensor's largest deviation.
+    """
     signals = {spec.name: signal for spec in specs if (signal := span.signal(spec)) is not None}
     times_s, values = next(iter(signals.values()))
-    deviation = np.nan_to_num(np.abs(values - np.nanmedian(values, axis=0))).sum(axis=1)
-    latest_s = max(float(times_s[-1]) - SHOWN_S, float(times_s[0]))
-    start_s = min(max(float(times_s[deviation.argmax()]) - SHOWN_S / 2, float(times_s[0])), latest_s)
+    first_s, last_s = float(times_s[0]), float(times_s[-1])
+    centre_s = (first_s + last_s) / 2
+    if last_s - first_s <= LONG_S:
+        deviation = np.nan_to_num(np.abs(values - np.nanmedian(values, axis=0))).sum(axis=1)
+        centre_s = float(times_s[deviation.argmax()])
+    start_s = max(min(centre_s - SHOWN_S / 2, last_s - SHOWN_S), first_s)
     shown: dict[str, tuple[Times, Floats]] = {}
     for name, (seconds, samples) in signals.items():
         within = (seconds >= start_s) & (seconds <= start_s + SHOWN_S)

@@ -47,6 +47,8 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
     if stage.verb in ("export", "quantize"):
         graphs = [path for path in stage.products if path.suffix == ".onnx"]
         entry["bytes"] = sum(path.stat().st_size for path in graphs)
+    if stage.verb == "baseline":
+        entry["parameters"] = read_json(stage.products[0])["parameters"]
     if stage.verb == "export":
         manifest = read_json(stage.products[0].parent / "manifest.json")
         entry |= {"parameters": manifest["parameters"], "macs": manifest["macs"]["window"]}

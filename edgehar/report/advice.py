@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgehar.errors import shortened
-from edgehar.report.entries import BASELINE, Entry, counted, entry_of, list_of
-from edgehar.report.page import decimal, integer
+from edgehar.report.entries import BASELINE, Entry, entry_of, list_of
+from edgehar.report.page import decimal, duration, integer
 
 FEW_PEOPLE = 10
 FEW_TESTED = 3
 MOST_LISTED = 3
 """Activities, and pairs of activities, that are listed."""
 SCARCE_SHARE = 0.5
-"""An activity with less than this share of the median activity's people, recordings or seconds is scarce."""
+"""An activity with less than this share of the median activity's people, or of its recordings, is scarce."""
 LEAST_CONFUSED = 0.05
 """Share of the windows of two activities that are confused, from which they are listed."""
 MOST_UNLABELLED = 0.1
@@ -80,7 +80,9 @@ def _scarce(training: Entry) -> Iterator[str]:
     usual: Entry = {
         key: float(np.median([entry[key] for entry in labels.values()])) for key in ("people", "recordings", "seconds")
     }
-    share = {name: min(entry[key] / max(usual[key], 1e-9) for key in usual) for name, entry in labels.items()}
+    # A continuous recording has as many windows as it is long.
+    counted_keys = ("people", "recordings" if training["kind"] == "clip" else "seconds")
+    share = {name: min(entry[key] / max(usual[key], 1e-9) for key in counted_keys) for name, entry in labels.items()}
     scarce = sorted((name for name in labels if share[name] < SCARCE_SHARE), key=lambda name: share[name])
     if scarce:
         listed = "; ".join(f"{name} ({_amount(labels[name])})" for name in scarce[:MOST_LISTED])
@@ -154,12 +156,10 @@ def _short(training: Entry) -> Iterator[str]:
         )
 
 
-def _comparison(ours: Entry, baseline: Entry) -> str:
-    def scored(score: Entry) -> str:
-        whole = entry_of(score, "recordings")
-        return f"{counted(score)} windows" + (f" and {counted(whole)} recordings" if whole else "")
-
-    return f"{scored(baseline)} against {scored(ours)}"
+def _correct(score: Entry) -> str:
+    whole = entry_of(score, "recordings")
+    recordings = f" and {integer(whole['correct'])} of {_number(whole['total'], 'recording')}" if whole else ""
+    return f"{integer(score['correct'])} of {_number(score['total'], 'window')}{recordings}"
 
 
 def baseline_verdict(results: Entry) -> list[str]:
@@ -169,8 +169,8 @@ def baseline_verdict(results: Entry) -> list[str]:
     stage: Entry = {one["name"]: one for one in list_of(results, "stages")}.get(f"baseline-{BASELINE}", {})
     if not ours or not baseline:
         return [f"MiniRocket, the baseline, was not run: {stage['failed']}"] if "failed" in stage else []
-    took = f", fitted in {stage['seconds']:.0f} s," if "seconds" in stage else ""
-    figures = _comparison(ours, baseline)
+    took = f" ({duration(stage['seconds'])})" if "seconds" in stage else ""
+    figures = f"{_correct(baseline)} against {_correct(ours)}"
     if baseline["accuracy"] < ours["accuracy"]:
         return [f"The baseline MiniRocket{took} is less accurate than the delivered model: {figures}."]
     if baseline["accuracy"] == ours["accuracy"]:

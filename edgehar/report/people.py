@@ -26,15 +26,16 @@ def people(results: Entry, folder: Path) -> str:
     score = entry_of(scores, delivered)
     known = {name: count for name, count in entry_of(score, "per_subject").items() if count["total"]}
     text += _plot(score, known) if known else ""
-    columns = {name: column for name in scores if (column := entry_of(entry_of(scores, name), "per_subject"))}
+    names = sorted(scores, key=lambda name: name != delivered)  # the delivered model first
+    columns = {name: column for name in names if (column := entry_of(entry_of(scores, name), "per_subject"))}
     rows: list[list[str]] = []
     for subject in dict.fromkeys(subject for column in columns.values() for subject in column):
         cells = [entry_of(column, subject) for column in columns.values()]
-        low_high = [percent(end) for end in wilson(**known[subject])] if subject in known else []
         counts = [f"{counted(cell)} = {share_of(cell)}" if cell else "" for cell in cells]
-        rows.append([subject, " to ".join(low_high), *counts])
-    interval = f"95 % interval (Wilson), {title_of(delivered)}"
-    text += table(["person", interval, *map(title_of, columns)], rows) if rows else ""
+        interval = " to ".join(percent(end) for end in wilson(**known[subject])) if subject in known else ""
+        rows.append([subject, counts[0], interval, *counts[1:]])
+    titles = [title_of(name) for name in columns]
+    text += table(["person", *titles[:1], "95 % interval (Wilson)", *titles[1:]], rows) if rows else ""
     return f"<h2>People</h2>\n{text}" if text else ""
 
 

@@ -1,9 +1,9 @@
 """Plots of a report as SVG: training curve, confusion matrix, intervals, skeleton poses, signals."""
 
 import io
-import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,11 @@ from edgehar.signals.clip import Floats, Times
 INK = "#1f2933"
 BLUE = "#2b6cb0"
 COLOURS = (BLUE, "#c05621", "#2f855a", "#6b46c1", "#97266d", "#4a5568")
+GRID = "#e4e7eb"
 LONGEST_NAME = 28
+DOTS_PER_INCH = 130
+SHADES = 7
+"""From white to a colour."""
 STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.edgecolor": "#9aa5b1",
@@ -30,8 +34,9 @@ STYLE: dict[str, Any] = {
 }
 
 
-def _figure_as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
-    """An SVG of `width` x `height` inches; `draw` draws on its figure."""
+@contextmanager
+def _drawing(width: float, height: float) -> Generator[Any, None, None]:
+    """A figure of `width` x `height` inches, in the style of the report."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -39,17 +44,16 @@ def _figure_as_svg(width: float, height: float, draw: Callable[[Any], None]) -> 
     with library.rc_context(STYLE), warnings.catch_warnings():
         # Characters that the built-in font lacks appear as boxes; the text of the page has the names.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure: Any = Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    # Points (1/72 inch) with two decimals: curves of many points take half the bytes.
-    return re.sub(rb"(\d\.\d\d)\d+(?=[ \n\"])", rb"\1", buffer.getvalue())
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
     """An SVG of `width` x `height` inches; `draw` draws on its axes."""
-    return _figure_as_svg(width, height, lambda figure: draw(figure.add_subplot()))
+    buffer = io.BytesIO()
+    with _drawing(width, height) as figure:
+        draw(figure.add_subplot())
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> bytes:
@@ -59,7 +63,7 @@ def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> b
         axes.plot(updates, values, color=BLUE, linewidth=1.6, marker="o" if len(updates) < 13 else "", markersize=3)
         axes.set_xlabel("update")
         axes.set_ylabel(quantity)
-        axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.locator_params(nbins=5)
         axes.set_axisbelow(True)
 
@@ -74,7 +78,7 @@ def confusion_matrix(counts: NDArray[np.int64], labels: Sequence[str]) -> bytes:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     def draw(axes: Any) -> None:
-        axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolors="#e4e7eb", linewidth=0.4)
+        axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolors=GRID, linewidth=0.4)
         for row, column in np.argwhere(counts):
             axes.text(
                 column + 0.5,
@@ -174,11 +178,11 @@ def intervals(
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 101)
         axes.set_xlabel("windows recognised, %")
-        axes.grid(axis="x", color="#e4e7eb", linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.tick_params(axis="y", length=0)
         axes.set_axisbelow(True)
 
-    return _as_svg(5.6, 0.7 + 0.24 * len(names), draw)
+    return _as_svg(4.2, 0.7 + 0.24 * len(names), draw)
 
 
 class Panel(NamedTuple):
@@ -189,45 +193,43 @@ class Panel(NamedTuple):
     values: Floats
 
 
-def _thinned(panel: Panel, points: int) -> Panel:
-    """At most about `points` samples: of every stretch the smallest and the largest of each channel, in turn."""
-    count = len(panel.values)
-    stretches = max(points // 2, 2)
-    if count <= 2 * stretches:
-        return panel
-    edges = np.linspace(0, count, stretches + 1).astype(np.int64)
-    values = np.stack(
-        [
-            (np.fmin if row % 2 else np.fmax).reduce(panel.values[edges[row // 2] : edges[row // 2 + 1]])
-            for row in range(2 * stretches)
-        ]
-    )
-    times_s = np.interp(
-        np.arange(2 * stretches) / 2, np.arange(stretches + 1), panel.times_s[np.minimum(edges, count - 1)]
-    )
-    return panel._replace(times_s=times_s, values=values)
+def signal_grid(panels: Sequence[Panel], names: Sequence[str], unit: str, across: int = 4) -> bytes:
+    """Signals of several recordings as small plots with common axes, as a PNG of few colours.
 
-
-def signal_grid(panels: Sequence[Panel], names: Sequence[str], unit: str, points: int, across: int = 4) -> bytes:
-    """Signals of several recordings as small plots with common axes; `points` is the most per curve."""
+    An SVG of so many points would be several times larger.
+    """
     across = min(across, len(panels))
     down = -(-len(panels) // across)
-
-    def draw(figure: Any) -> None:
+    drawn = io.BytesIO()
+    with _drawing(7.6, 0.7 + 1.3 * down) as figure:
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, panel in zip(grid, panels, strict=False):
-            shown = _thinned(panel, points)
-            for channel, colour in zip(shown.values.T, np.resize(COLOURS, shown.values.shape[1]), strict=True):
-                axes.plot(shown.times_s, channel, color=str(colour), linewidth=0.9)
+            for channel, colour in zip(panel.values.T, np.resize(COLOURS, panel.values.shape[1]), strict=True):
+                axes.plot(panel.times_s, channel, color=str(colour), linewidth=0.9)
             axes.set_title(_short(panel.title), fontsize=8.5)
-            axes.grid(color="#e4e7eb", linewidth=0.6)
+            axes.grid(color=GRID, linewidth=0.6)
             axes.locator_params(nbins=4)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        for axes in grid[max(len(panels) - across, 0) : len(panels)]:
+        for axes in grid[len(panels) - across : len(panels)]:  # the lowest of each column
             axes.tick_params(labelbottom=True)
         figure.supxlabel("seconds", fontsize=9)
         figure.supylabel(unit, fontsize=9)
         figure.legend(grid[0].get_lines(), names, loc="outside upper left", ncols=6, frameon=False, fontsize=8.5)
+        figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    return _with_few_colours(drawn)
 
-    return _figure_as_svg(7.6, 0.7 + 1.3 * down, draw)
+
+def _with_few_colours(drawn: io.BytesIO) -> bytes:
+    """A PNG in shades of the report's colours, a quarter of the bytes of the drawn one."""
+    from PIL import Image
+
+    palette = Image.new("P", (1, 1))
+    colours = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (*COLOURS, INK, GRID)]
+    shades = np.linspace(0, 1, SHADES)[:, None, None]
+    palette.putpalette(np.rint(255 + shades * (np.asarray(colours) - 255)).astype(np.uint8).tobytes())
+    packed = io.BytesIO()
+    with Image.open(drawn) as picture:
+        few = picture.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+        few.save(packed, "png", optimize=True)
+    return packed.getvalue()

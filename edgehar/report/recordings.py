@@ -13,9 +13,8 @@ from edgehar.report import plots
 from edgehar.report.entries import Entry, entry_of, list_of
 from edgehar.report.page import decimal, escaped, image, table
 
-POINTS = 9000
-"""Points of all curves together, at about 20 bytes each."""
-MOST_FIGURES = 10
+MOST_FIGURES = 4
+"""Of 12 activities each they take up to 200 kB of the page."""
 MOST_CHANNELS = 6
 """Channels of a sensor without groups that are drawn."""
 
@@ -78,14 +77,11 @@ def signals(results: Entry, folder: Path) -> str:
     for sensor in list_of(chosen, "sensors"):
         shapes = [array.shape for name, array in arrays.items() if name.endswith(f".{sensor['name']}.values")]
         figures += [(sensor, *figure) for figure in (_figures(sensor, shapes[0][1]) if shapes else ())]
-    curves = sum(part.stop - part.start for _, _, part in figures[:MOST_FIGURES]) * len(activities)
-    parts = [
-        _figure(activities, arrays, sensor, unit, part, POINTS // max(curves, 1))
-        for sensor, unit, part in figures[:MOST_FIGURES]
-    ]
+    figures.sort(key=lambda figure: figure[2].start)  # the first channels of every sensor, then further ones
+    parts = [_figure(activities, arrays, *figure) for figure in figures[:MOST_FIGURES]]
     note = (
-        "The recording of median energy of each activity, as recorded: up to 5 s around its largest movement. "
-        "Axes are shared by the activities of a sensor."
+        "The recording of median energy of each activity, as recorded: up to 5 s, of recordings of 20 s or less around "
+        "the largest movement. The activities of a figure share its axes."
     )
     total = len(list_of(entry_of(results, "dataset"), "labels"))
     note += f" {len(activities)} of {total} activities." if len(activities) < total else ""
@@ -98,9 +94,7 @@ def signals(results: Entry, folder: Path) -> str:
     )
 
 
-def _figure(
-    activities: list[Any], arrays: dict[str, NDArray[Any]], sensor: Entry, unit: str, part: slice, points: int
-) -> str:
+def _figure(activities: list[Any], arrays: dict[str, NDArray[Any]], sensor: Entry, unit: str, part: slice) -> str:
     """Small plots of some channels of one sensor, one for each activity."""
     panels: list[plots.Panel] = []
     described: list[str] = []
@@ -119,5 +113,5 @@ def _figure(
         channels = part.stop - part.start
         names = list("xyz") if channels == 3 else [f"channel {row + 1}" for row in range(part.start, part.stop)]
     caption = f"{sensor['name']}, {unit}, over seconds"
-    picture = plots.signal_grid(panels, names, unit, points)
+    picture = plots.signal_grid(panels, names, unit)
     return image(picture, f"{caption}: {'; '.join(described)}", caption, width_rem=46)

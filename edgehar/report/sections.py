@@ -55,8 +55,8 @@ def record_more(results: Entry, folder: Path) -> str:
 
 def choices(results: Entry, folder: Path) -> str:
     """What was chosen by the training recordings, and why."""
-    rows = [[str(choice[key]) for key in ("name", "value", "reason")] for choice in list_of(results, "choices")]
-    return "<h2>Choices</h2>\n" + table(("choice", "value", "reason"), rows) if rows else ""
+    found = [(str(one["name"]), f"{one['value']}. {one['reason']}") for one in list_of(results, "choices")]
+    return "<h2>Choices</h2>\n" + definitions(found) if found else ""
 
 
 def stages(results: Entry, folder: Path) -> str:
@@ -65,11 +65,8 @@ def stages(results: Entry, folder: Path) -> str:
     rows: list[list[str]] = []
     for stage in list_of(results, "stages"):
         costs = [integer(stage[key]) if stage.get(key) is not None else "" for key in ("parameters", "macs", "bytes")]
-        time = (
-            "not run"
-            if "failed" in stage
-            else duration(stage["seconds"]) + (", from an earlier run" if stage.get("skipped") else "")
-        )
+        time = duration(stage["seconds"]) + (", from an earlier run" if stage.get("skipped") else "")
+        time = "not run" if "failed" in stage else time
         rows.append([str(stage["name"]), time, *costs, counted(entry_of(scores, str(stage.get("model"))))])
     head = ("stage", "time", "parameters", "multiply-adds per window", "bytes", "correct / windows")
     return "<h2>Stages</h2>\n" + table(head, rows) if rows else ""
