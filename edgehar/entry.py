@@ -29,6 +29,14 @@ def discard_stdout() -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until exit)
 
 
+def user_message(problem: EdgeharError | ModuleNotFoundError) -> str | None:
+    """What to tell a user; None for a module that no extra installs."""
+    if not isinstance(problem, ModuleNotFoundError):
+        return str(problem)
+    extra = EXTRAS.get((problem.name or "").partition(".")[0])
+    return extra and f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
+
+
 def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = None, resumable: bool = True) -> int:
     """Call a verb; returns its exit code, or 2 after one line on stderr for an error a user can cause.
 
@@ -39,13 +47,10 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
     """
     try:
         return main(argv)
-    except EdgeharError as problem:
-        message = str(problem)
-    except ModuleNotFoundError as problem:
-        extra = EXTRAS.get((problem.name or "").partition(".")[0])
-        if extra is None:
+    except (EdgeharError, ModuleNotFoundError) as problem:
+        message = user_message(problem)
+        if message is None:
             raise
-        message = f"this command needs {problem.name}, which is not installed: pip install 'edgehar[{extra}]'"
     except BrokenPipeError:
         discard_stdout()
         return 128 + signal.SIGPIPE

@@ -1,7 +1,7 @@
 """Summary of a data set and of what training will see of it, as values for JSON and as aligned text."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from edgehar.data.recordings.suspicions.skeletons import lost_shares
 from edgehar.data.recordings.suspicions.units import Group, triaxial_groups
 from edgehar.data.splits import people_of
 from edgehar.data.usable import REASONS, usable_steps
-from edgehar.signals.clip import Clip, Dataset, natural_key
+from edgehar.signals.clip import Clip, Dataset, DatasetInfo, natural_key
 from edgehar.signals.modality import ModalitySpec
 
 MAX_ROWS = 40
@@ -58,19 +58,6 @@ def describe(dataset: Dataset) -> dict[str, Any]:
                 "drift_ppm": drifts_ppm.get(spec.name),
             }
         )
-    per_label: dict[str, dict[str, float]] = {
-        name: {"recordings": 0, "seconds": 0.0, "people": 0} for name in info.labels
-    }
-    people: dict[str, set[str]] = {name: set() for name in info.labels}
-    for clip, length_s in zip(dataset.clips, durations_s, strict=True):
-        spans = [(segment.label, segment.end_s - segment.start_s) for segment in clip.segments]
-        for label, seconds in spans if clip.label is None else [(clip.label, length_s)]:
-            per_label[info.labels[label]]["seconds"] += seconds
-        for label in {label for label, _ in spans} if clip.label is None else {clip.label}:
-            per_label[info.labels[label]]["recordings"] += 1
-            people[info.labels[label]].update(people_of(clip.subject))
-    for name, who in people.items():
-        per_label[name]["people"] = len(who)
     subjects = Counter(person for clip in dataset.clips for person in people_of(clip.subject))
     return {
         "name": info.name,
@@ -79,7 +66,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "recordings": len(dataset.clips),
         "unlabelled_recordings": sum(clip.label is None and not clip.segments for clip in dataset.clips),
         "subjects": {name: subjects[name] for name in sorted(subjects, key=natural_key)},
-        "labels": per_label,
+        "labels": label_facts(dataset.clips, info),
         "sensors": sensors,
         "duration_s": {
             "shortest": min(durations_s, default=0.0),
@@ -90,6 +77,22 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "licence": info.licence,
         "citation": info.citation,
     }
+
+
+def label_facts(clips: Iterable[Clip], info: DatasetInfo) -> dict[str, dict[str, float]]:
+    """Label -> numbers of recordings and people that show it, and its seconds."""
+    facts: dict[str, dict[str, float]] = {name: {"recordings": 0, "seconds": 0.0, "people": 0} for name in info.labels}
+    people: dict[str, set[str]] = {name: set() for name in info.labels}
+    for clip in clips:
+        spans = [(segment.label, segment.end_s - segment.start_s) for segment in clip.segments]
+        if clip.label is not None:
+            spans = [(clip.label, duration_s(clip, info.modalities, info.window.kind))]
+        for label, seconds in spans:
+            facts[info.labels[label]]["seconds"] += seconds
+        for label in {label for label, _ in spans}:
+            facts[info.labels[label]]["recordings"] += 1
+            people[info.labels[label]].update(people_of(clip.subject))
+    return {name: entry | {"people": len(people[name])} for name, entry in facts.items()}
 
 
 def _recorded(clip: Clip) -> dict[str, Recorded]:

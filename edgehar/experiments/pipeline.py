@@ -7,7 +7,7 @@ Stages pass files to each other and nothing else. A finished stage whose inputs 
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from edgehar.experiments.stage import (
     TRAININGS,
     Settings,
     Stage,
+    baseline_stage,
     data_settings,
     measuring_stages,
     network_stages,
@@ -34,6 +35,9 @@ from edgehar.experiments.stage import (
 )
 from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.provenance import shell_text
+
+BASELINE = "minirocket"
+"""The quickest of the accurate baselines, scored beside the networks (arXiv 2012.08791)."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,14 @@ class PipelineOptions(Options):
         return {} if self.update_share == 1 else {"update_share": self.update_share}
 
 
-def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
-    """Every stage of a run, in order, with what the recordings decide."""
+def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool = True) -> list[Stage]:
+    """Every stage of a run, in order, with what the recordings decide.
+
+    Args:
+        options: of the run.
+        choices: what the training recordings decide.
+        out_of_fold: whether they can be dealt into folds, for the predictions of the baseline.
+    """
     run, data, runs = Path(options.out), options.data, options.bench_runs
     common = {"preset": options.preset, **options.shortened(), "seed": options.seed}
     settings = {
@@ -67,7 +77,9 @@ def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     }
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
+    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset, "seed": options.seed}, out_of_fold)
     return [
+        replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),
         *packaging_stages(run, "student", "package"),
         *measuring_stages(run, "student", "package", runs),
@@ -79,9 +91,9 @@ def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     ]
 
 
-def chosen_stages(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
+def chosen_stages(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError if there is none of that name."""
-    stages = plan(options, choices)
+    stages = plan(options, choices, out_of_fold)
     names = [stage.name for stage in stages]
     if options.until is not None and options.until not in names:
         raise ConfigError(f"--until {options.until}: expected one of {', '.join(names)}")
@@ -131,8 +143,9 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     dataset = options.data.load()
     split = options.data.make_split(dataset)
     sys.stdout.write(announced(options.data.split, split))
-    choices = choices_for(split.train_clips(dataset.clips), dataset.info, options.pretraining)
-    stages = chosen_stages(options, choices)
+    train_clips = split.train_clips(dataset.clips)
+    choices = choices_for(train_clips, dataset.info, options.pretraining)
+    stages = chosen_stages(options, choices, out_of_fold=len(train_clips) > 1)
     for choice in choices:
         sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
     check_folder(folder, options.data)
@@ -159,9 +172,11 @@ def summary(results: dict[str, Any], out: str) -> str:
     lines = [f"{data['test_windows']} windows of {tested}, correct predictions:"]
     for model, entry in results["evaluation"].items():
         low, high = entry["wilson95"]
+        whole = entry.get("recordings")
         lines.append(
-            f"  {model:<14}{entry['correct']:>5}/{entry['total']}  {100 * entry['accuracy']:6.2f} %"
-            f"   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+            f"  {'MiniRocket' if model == BASELINE else model:<14}{entry['correct']:>5}/{entry['total']}"
+            f"  {100 * entry['accuracy']:6.2f} %   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+            + (f"   recordings {whole['correct']}/{whole['total']}" if whole else "")
         )
     lines += [f"  {caveat}" for caveat in data["caveats"]] if "train_recordings" in data else []
     return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgehar.data.splits import Split, caveats
+from edgehar.experiments.examples import write_example, write_signals
+from edgehar.experiments.recorded import training_facts
 from edgehar.experiments.stage import Stage
-from edgehar.files.atomic import atomic_file, read_json, write_json
+from edgehar.files.atomic import read_json, write_json
 from edgehar.provenance import stamp
 from edgehar.signals.clip import Dataset
 
@@ -34,8 +34,10 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         "seconds": round(record["seconds"], 2),
         "skipped": record["skipped"],
         "command": stage.command,
-        **{name: record[name] for name in ("date", "git_commit") if name in record},
+        **{name: record[name] for name in ("date", "git_commit", "failed") if name in record},
     }
+    if "failed" in record:
+        return entry
     if stage.checkpoint is not None:
         checkpoint = checkpoint_facts(stage.checkpoint)
         facts = checkpoint["facts"]
@@ -45,6 +47,8 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
     if stage.verb in ("export", "quantize"):
         graphs = [path for path in stage.products if path.suffix == ".onnx"]
         entry["bytes"] = sum(path.stat().st_size for path in graphs)
+    if stage.verb == "baseline":
+        entry["parameters"] = read_json(stage.products[0])["parameters"]
     if stage.verb == "export":
         manifest = read_json(stage.products[0].parent / "manifest.json")
         entry |= {"parameters": manifest["parameters"], "macs": manifest["macs"]["window"]}
@@ -54,9 +58,10 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_of(records: list[dict[str, Any]]) -> int | None:
-    """Peak memory of the process over all stages, in MB; None if a record lacks it."""
-    recorded = [int(record["resident_mb"]) for record in records if "resident_mb" in record]
-    return max(recorded) if len(recorded) == len(records) else None
+    """Peak memory of the process over all stages that ran, in MB; None if a record lacks it."""
+    ran = [record for record in records if "failed" not in record]
+    recorded = [int(record["resident_mb"]) for record in ran if "resident_mb" in record]
+    return max(recorded) if len(recorded) == len(ran) else None
 
 
 def evaluation_of(stage: Stage) -> dict[str, Any]:
@@ -64,6 +69,8 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
     if stage.checkpoint is not None:
         return checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]
     result = read_json(stage.products[0])
+    if stage.verb == "baseline":
+        result = next(iter(result["scores"].values()))  # with all sensors
     return {key: result[key] for key in SCORE_KEYS if key in result}
 
 
@@ -84,28 +91,6 @@ def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
     return {"results": rows, **facts}
 
 
-def write_example(folder: Path, dataset: Dataset, predictions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Store the first test recording with a skeleton, and its prediction, for the report."""
-    by_name = {clip.name: clip for clip in dataset.clips}
-    for prediction in predictions:
-        clip = by_name.get(prediction["clip"])
-        for spec in dataset.info.modalities:
-            if clip is None or not spec.is_skeleton or spec.name not in clip.signals:
-                continue
-            frames = clip.signals[spec.name].reshape(-1, spec.groups, spec.group)
-            chosen = clip.valid[spec.name].copy()
-            if spec.name in clip.times_s:
-                times_s = clip.times_s[spec.name]
-                chosen &= (times_s >= prediction["start_s"]) & (times_s <= prediction["end_s"])
-            if not chosen.any():
-                continue
-            frames = frames[chosen]
-            with atomic_file(folder / "example.npz") as temporary, temporary.open("wb") as handle:
-                np.savez(handle, frames=frames, parents=np.asarray(spec.parents), vertical=np.asarray(spec.vertical))
-            return {"file": "example.npz"} | {key: prediction[key] for key in ("label", "predicted", "score")}
-    return {}
-
-
 def write_results(
     folder: Path,
     about: dict[str, Any],
@@ -116,7 +101,10 @@ def write_results(
 ) -> dict[str, Any]:
     """Write results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
-    evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
+    failed = {record["name"] for record in records if "failed" in record}
+    scoring = [stage for stage in stages if stage.model is not None and stage.name not in failed]
+    scoring.sort(key=lambda stage: stage.verb == "baseline")  # below the networks
+    evaluation = {str(stage.model): evaluation_of(stage) for stage in scoring}
     scored = next(stage for stage in stages if stage.model == "student-int8")
     default = read_json(folder / "package" / "manifest.json")["default_precision"]
     delivered = "student-int8" if default == "int8" else "student"
@@ -140,6 +128,7 @@ def write_results(
             **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
             "train_windows": teacher["facts"]["train_windows"],
             "test_windows": evaluation[delivered]["total"],
+            "training": training_facts(split.train_clips(dataset.clips), info),
             "citation": info.citation,
             "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },
@@ -149,6 +138,7 @@ def write_results(
         "delivered": delivered,
         "benchmark": benchmark_of(stages),
         "example": write_example(folder, dataset, read_json(scored.products[0])["predictions"]),
+        "signals": write_signals(folder, dataset),
     }
     write_json(folder / "results.json", results)
     return results

@@ -1,8 +1,8 @@
 """One stage of a run: a verb with its settings and the files it writes; builders of the usual stages, and running them.
 
-The key of a stage is a digest of its verb, its settings, the recordings and the stages before it. A stage whose key and
-products are as recorded is skipped. A training that was killed resumes from its last save and ends with the weights of
-an uninterrupted one.
+The key of a stage is a digest of its verb, its settings, the recordings and the stages before it, without the optional
+ones. A stage whose key and products are as recorded is skipped. A training that was killed resumes from its last save
+and ends with the weights of an uninterrupted one.
 """
 
 import sys
@@ -15,6 +15,7 @@ from typing import Any
 from edgehar import verbs
 from edgehar.command_line import words_of
 from edgehar.data.registry import DataOptions
+from edgehar.entry import user_message
 from edgehar.errors import ConfigError, EdgeharError
 from edgehar.files.atomic import digest_of, read_json, sha256, write_json
 from edgehar.provenance import resident_mb, shell_text, stamp
@@ -38,6 +39,7 @@ class Stage:
         checkpoint: folder of the checkpoint it writes, if it writes one.
         model: key of the score it gives, if it gives one.
         amends: stage whose products this one modifies, and which runs again whenever this one does.
+        optional: whether the run continues if this stage fails; no other stage needs it.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Stage:
     checkpoint: Path | None = None
     model: str | None = None
     amends: str | None = None
+    optional: bool = False
 
     def words(self) -> list[str]:
         """The command line, without `edgehar VERB`."""
@@ -113,6 +116,25 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
         training_stage(run, "distill", "student", settings["distill"] | teacher, model="student"),
         training_stage(run, "prune", "pruned", settings["prune"], {"checkpoint": str(run / "student")}),
     ]
+
+
+def baseline_stage(run: Path, data: DataOptions, kind: str, settings: Settings, out_of_fold: bool = False) -> Stage:
+    """Fit a baseline to the training windows and score it; `measured/baseline-KIND.json`, predictions in `KIND.npz`.
+
+    Args:
+        run: folder of the run.
+        data: the recordings.
+        kind: name of the baseline.
+        settings: preset of the trainings, seed and lengths; a large baseline is the base one.
+        out_of_fold: whether it predicts every training window by a fit without its person, too.
+    """
+    result, predictions = run / "measured" / f"baseline-{kind}.json", run / "measured" / f"{kind}.npz"
+    preset = "tiny" if settings["preset"] == "tiny" else "base"
+    settings = settings | data_settings(data) | {"preset": preset, "out": str(result)}
+    if not out_of_fold:
+        return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
+    settings |= {"out_of_fold": str(predictions)}
+    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result, predictions), model=kind)
 
 
 def _suffix(model: str) -> str:
@@ -191,11 +213,12 @@ def run_stage(stage: Stage) -> float:
 
 
 def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, Any]]:
-    """Run every stage that is not done yet; returns the records of all of them."""
+    """Run every stage that is not done yet; returns the records of all; that of a failed optional one says why."""
     keys: dict[str, str] = {}
     done: dict[str, bool] = {}
     for stage in stages:
-        keys[stage.name] = key = digest_of([key, stage.verb, stage.positional, stage.settings])
+        keys[stage.name] = digest_of([key, stage.verb, stage.positional, stage.settings])
+        key = key if stage.optional else keys[stage.name]
         done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
     # Last first, since an amended stage may itself amend an earlier one.
     for stage in reversed(stages):
@@ -210,12 +233,20 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
     for number, stage in enumerate(stages, 1):
         key, record = keys[stage.name], folder / "stages" / f"{stage.name}.json"
         # Once one stage ran, all later ones run, too.
-        skipped = not rerun and done[stage.name]
+        skipped = done[stage.name] and (stage.optional or not rerun)
         sys.stdout.write(f"[{number}/{len(stages)}] {stage.command}{'   (done before)' if skipped else ''}\n")
         sys.stdout.flush()
         if not skipped:
-            rerun = True
-            seconds = run_stage(stage)
+            rerun = rerun or not stage.optional
+            try:
+                seconds = run_stage(stage)
+            except (EdgeharError, ModuleNotFoundError) as problem:
+                reason = user_message(problem)
+                if not stage.optional or reason is None:
+                    raise
+                sys.stdout.write(f"stage {stage.name} skipped: {reason}\n")
+                records.append({"name": stage.name, "seconds": 0.0, "skipped": True, "failed": reason})
+                continue
             products = {str(path): sha256(path) for path in stage.products}
             entry = {"name": stage.name, "key": key, "seconds": seconds, "resident_mb": resident_mb(), **stamp()}
             write_json(record, entry | {"products": products})

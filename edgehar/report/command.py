@@ -12,8 +12,9 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, positional
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file, read_json
+from edgehar.report.entries import Entry, entry_of
 from edgehar.report.page import page
-from edgehar.report.sections import SECTIONS, Entry, entry_of
+from edgehar.report.sections import SECTIONS
 
 FORMAT = "edgehar-results"
 FORMAT_VERSION = 1

@@ -84,12 +84,13 @@ def definitions(entries: Iterable[tuple[str, str]]) -> str:
     return "<dl>\n" + "\n".join(pairs) + "\n</dl>\n" if pairs else ""
 
 
-def image(svg: bytes, alternative: str, caption: str = "", width_rem: float = 0) -> str:
-    """An embedded SVG image with alternative text; `width_rem` is its fixed width, 0 to fit the page."""
-    source = base64.b64encode(svg).decode("ascii")
+def image(content: bytes, alternative: str, caption: str = "", width_rem: float = 0) -> str:
+    """An embedded SVG or PNG image with alternative text; `width_rem` is its fixed width, 0 to fit the page."""
+    kind = "png" if content.startswith(b"\x89PNG") else "svg+xml"
+    source = base64.b64encode(content).decode("ascii")
     size = f' style="width:{width_rem:g}rem;max-width:none"' if width_rem else ""
     below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
-    picture = f'<img src="data:image/svg+xml;base64,{source}" alt="{escaped(alternative)}"{size}>'
+    picture = f'<img src="data:image/{kind};base64,{source}" alt="{escaped(alternative)}"{size}>'
     scrolled = ' class="wide" tabindex="0"' if width_rem else ""
     return f"<figure{scrolled}>{picture}{below}</figure>\n"
 

@@ -1,18 +1,25 @@
-"""Plots of a report as SVG: training curve, confusion matrix, skeleton poses."""
+"""Plots of a report as SVG: training curve, confusion matrix, intervals, skeleton poses, signals."""
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
-from edgehar.signals.clip import Floats
+from edgehar.signals.clip import Floats, Times
 
 INK = "#1f2933"
 BLUE = "#2b6cb0"
+COLOURS = (BLUE, "#c05621", "#2f855a", "#6b46c1", "#97266d", "#4a5568")
+GRID = "#e4e7eb"
+LONGEST_NAME = 28
+DOTS_PER_INCH = 130
+SHADES = 7
+"""From white to a colour."""
 STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.edgecolor": "#9aa5b1",
@@ -27,8 +34,9 @@ STYLE: dict[str, Any] = {
 }
 
 
-def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
-    """An SVG of `width` x `height` inches; `draw` draws on its axes."""
+@contextmanager
+def _drawing(width: float, height: float) -> Generator[Any, None, None]:
+    """A figure of `width` x `height` inches, in the style of the report."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -36,9 +44,14 @@ def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
     with library.rc_context(STYLE), warnings.catch_warnings():
         # Characters that the built-in font lacks appear as boxes; the text of the page has the names.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure: Any = Figure(figsize=(width, height), layout="constrained")
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _as_svg(width: float, height: float, draw: Callable[[Any], None]) -> bytes:
+    """An SVG of `width` x `height` inches; `draw` draws on its axes."""
+    buffer = io.BytesIO()
+    with _drawing(width, height) as figure:
         draw(figure.add_subplot())
-        buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return buffer.getvalue()
 
@@ -50,7 +63,7 @@ def curve(updates: Sequence[float], values: Sequence[float], quantity: str) -> b
         axes.plot(updates, values, color=BLUE, linewidth=1.6, marker="o" if len(updates) < 13 else "", markersize=3)
         axes.set_xlabel("update")
         axes.set_ylabel(quantity)
-        axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.locator_params(nbins=5)
         axes.set_axisbelow(True)
 
@@ -65,7 +78,7 @@ def confusion_matrix(counts: NDArray[np.int64], labels: Sequence[str]) -> bytes:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     def draw(axes: Any) -> None:
-        axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolors="#e4e7eb", linewidth=0.4)
+        axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolors=GRID, linewidth=0.4)
         for row, column in np.argwhere(counts):
             axes.text(
                 column + 0.5,
@@ -144,3 +157,79 @@ def _spread(values: Floats) -> float:
     high = np.where(finite, values, -np.inf).max(axis=1)
     low = np.where(finite, values, np.inf).min(axis=1)
     return max(float((high - low).max()), 0.0)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def intervals(
+    names: Sequence[str], shares: Sequence[float], bounds: Sequence[tuple[float, float]], whole: float
+) -> bytes:
+    """Shares from 0 to 1 as points with their intervals, one line per name; `whole` is a dashed line."""
+
+    def draw(axes: Any) -> None:
+        rows = np.arange(len(names))
+        percent = 100 * np.asarray(shares)
+        axes.axvline(100 * whole, color="#9aa5b1", linewidth=1, linestyle="--")
+        axes.hlines(rows, *(100 * np.asarray(bounds)).T, color=BLUE, linewidth=1.6)
+        axes.plot(percent, rows, linestyle="", marker="o", markersize=4.5, color=BLUE)
+        axes.set_yticks(rows, [_short(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_xlim(0, 101)
+        axes.set_xlabel("windows recognised, %")
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
+        axes.tick_params(axis="y", length=0)
+        axes.set_axisbelow(True)
+
+    return _as_svg(4.2, 0.7 + 0.24 * len(names), draw)
+
+
+class Panel(NamedTuple):
+    """One small plot: a title, seconds (T,) and values (T, channels)."""
+
+    title: str
+    times_s: Times
+    values: Floats
+
+
+def signal_grid(panels: Sequence[Panel], names: Sequence[str], unit: str, across: int = 4) -> bytes:
+    """Signals of several recordings as small plots with common axes, as a PNG of few colours.
+
+    An SVG of so many points would be several times larger.
+    """
+    across = min(across, len(panels))
+    down = -(-len(panels) // across)
+    drawn = io.BytesIO()
+    with _drawing(7.6, 0.7 + 1.3 * down) as figure:
+        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            for channel, colour in zip(panel.values.T, np.resize(COLOURS, panel.values.shape[1]), strict=True):
+                axes.plot(panel.times_s, channel, color=str(colour), linewidth=0.9)
+            axes.set_title(_short(panel.title), fontsize=8.5)
+            axes.grid(color=GRID, linewidth=0.6)
+            axes.locator_params(nbins=4)
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        for axes in grid[len(panels) - across : len(panels)]:  # the lowest of each column
+            axes.tick_params(labelbottom=True)
+        figure.supxlabel("seconds", fontsize=9)
+        figure.supylabel(unit, fontsize=9)
+        figure.legend(grid[0].get_lines(), names, loc="outside upper left", ncols=6, frameon=False, fontsize=8.5)
+        figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH, facecolor="white")
+    return _with_few_colours(drawn)
+
+
+def _with_few_colours(drawn: io.BytesIO) -> bytes:
+    """A PNG in shades of the report's colours, a quarter of the bytes of the drawn one."""
+    from PIL import Image
+
+    palette = Image.new("P", (1, 1))
+    colours = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (*COLOURS, INK, GRID)]
+    shades = np.linspace(0, 1, SHADES)[:, None, None]
+    palette.putpalette(np.rint(255 + shades * (np.asarray(colours) - 255)).astype(np.uint8).tobytes())
+    packed = io.BytesIO()
+    with Image.open(drawn) as picture:
+        few = picture.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+        few.save(packed, "png", optimize=True)
+    return packed.getvalue()

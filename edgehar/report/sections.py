@@ -1,59 +1,17 @@
 """The sections of a report: each turns a run's results into HTML, or an empty text without such results."""
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 
-from edgehar.errors import DataError
 from edgehar.report import plots
+from edgehar.report.advice import advice, baseline_verdict
+from edgehar.report.entries import Entry, counted, entry_of, list_of, share_of, title_of
 from edgehar.report.page import decimal, definitions, duration, escaped, image, integer, percent, table
-
-Entry: TypeAlias = dict[str, Any]
-MODELS = {
-    "teacher": "teacher, fp32",
-    "student": "student, fp32",
-    "student-int8": "student, INT8",
-    "pruned": "pruned student, fp32",
-    "pruned-int8": "pruned student, INT8",
-}
-
-
-def entry_of(parent: Entry, name: str) -> Entry:
-    """A JSON object inside an object, empty if absent; raises TypeError for another type."""
-    value = parent.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TypeError(f"{name!r} holds {value!r:.40}, expected an object")
-    return cast(Entry, value)
-
-
-def list_of(parent: Entry, name: str) -> list[Any]:
-    """A list inside a JSON object, empty if absent; raises TypeError for another type."""
-    value = parent.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise TypeError(f"{name!r} holds {value!r:.40}, expected a list")
-    return cast(list[Any], value)
-
-
-def title_of(model: str) -> str:
-    """A model's display name."""
-    return MODELS.get(model, model)
-
-
-def counted(score: Entry) -> str:
-    """Correct and total windows: 421 / 430."""
-    return f"{integer(score['correct'])} / {integer(score['total'])}" if score else ""
-
-
-def share_of(score: Entry) -> str:
-    """Accuracy in percent, empty without windows."""
-    return percent(score["correct"] / score["total"]) if score and score["total"] else ""
+from edgehar.report.people import people
+from edgehar.report.recordings import example, signals
 
 
 def headline(results: Entry, folder: Path) -> str:
@@ -80,16 +38,25 @@ def headline(results: Entry, folder: Path) -> str:
                 f"{integer(score['total'])} windows; 95 % interval {interval}.</p>\n"
             )
         macro_f1 = percent(score["macro_f1"]) if "macro_f1" in score else ""
-        rows.append([title_of(name), percent(score["accuracy"]), counted(score), interval, macro_f1])
-    head = ("model", "accuracy", "correct / windows", "95 % interval (Wilson)", "macro F1")
+        whole = entry_of(score, "recordings")
+        recordings = f"{counted(whole)} = {share_of(whole)}" if whole else ""
+        rows.append([title_of(name), percent(score["accuracy"]), counted(score), interval, macro_f1, recordings])
+    head = ("model", "accuracy", "correct / windows", "95 % interval (Wilson)", "macro F1", "correct / recordings")
     highlighted = list(scores).index(delivered) if delivered in scores else None
-    return text + (table(head, rows, highlighted) if rows else "")
+    text += table(head, rows, highlighted) if rows else ""
+    return text + "".join(f"<p>{escaped(sentence)}</p>\n" for sentence in baseline_verdict(results))
+
+
+def record_more(results: Entry, folder: Path) -> str:
+    """What to record more of."""
+    listed = "".join(f"<li>{escaped(sentence)}</li>\n" for sentence in advice(results))
+    return f"<h2>What to record more of</h2>\n<ul>\n{listed}</ul>\n" if listed else ""
 
 
 def choices(results: Entry, folder: Path) -> str:
     """What was chosen by the training recordings, and why."""
-    rows = [[str(choice[key]) for key in ("name", "value", "reason")] for choice in list_of(results, "choices")]
-    return "<h2>Choices</h2>\n" + table(("choice", "value", "reason"), rows) if rows else ""
+    found = [(str(one["name"]), f"{one['value']}. {one['reason']}") for one in list_of(results, "choices")]
+    return "<h2>Choices</h2>\n" + definitions(found) if found else ""
 
 
 def stages(results: Entry, folder: Path) -> str:
@@ -99,6 +66,7 @@ def stages(results: Entry, folder: Path) -> str:
     for stage in list_of(results, "stages"):
         costs = [integer(stage[key]) if stage.get(key) is not None else "" for key in ("parameters", "macs", "bytes")]
         time = duration(stage["seconds"]) + (", from an earlier run" if stage.get("skipped") else "")
+        time = "not run" if "failed" in stage else time
         rows.append([str(stage["name"]), time, *costs, counted(entry_of(scores, str(stage.get("model"))))])
     head = ("stage", "time", "parameters", "multiply-adds per window", "bytes", "correct / windows")
     return "<h2>Stages</h2>\n" + table(head, rows) if rows else ""
@@ -158,19 +126,6 @@ def confusion(results: Entry, folder: Path) -> str:
     return f"<h2>Confusion matrix</h2>\n{text}" if text else ""
 
 
-def subjects(results: Entry, folder: Path) -> str:
-    """Accuracy per test subject and model: an average hides subjects with low accuracy."""
-    scores = entry_of(results, "evaluation")
-    columns = {name: entry_of(entry_of(scores, name), "per_subject") for name in scores}
-    columns = {name: column for name, column in columns.items() if column}
-    names = dict.fromkeys(subject for column in columns.values() for subject in column)
-    rows: list[list[str]] = []
-    for subject in names:
-        cells = [entry_of(column, subject) for column in columns.values()]
-        rows.append([subject, *(f"{counted(cell)} = {share_of(cell)}" if cell else "" for cell in cells)])
-    return "<h2>Accuracy per subject</h2>\n" + table(["subject", *map(title_of, columns)], rows) if rows else ""
-
-
 def benchmark(results: Entry, folder: Path) -> str:
     """Latency and memory, with the machine they were measured on."""
     measured = entry_of(results, "benchmark")
@@ -197,30 +152,6 @@ def plain(value: Any) -> str:
     if isinstance(value, float):
         return decimal(value)
     return "" if value is None else str(value)
-
-
-def example(results: Entry, folder: Path) -> str:
-    """Poses of one test recording, with the model's prediction."""
-    chosen = entry_of(results, "example")
-    if not chosen:
-        return ""
-    verdict = "correct" if chosen["predicted"] == chosen["label"] else f"wrong, the label is {chosen['label']}"
-    prediction = f"Predicted as {chosen['predicted']} with probability {chosen['score']:.3f}: {verdict}."
-    text = f"<h2>Example</h2>\n<p>{escaped(prediction)}</p>\n"
-    if not chosen.get("file"):
-        return text
-    path = folder / Path(chosen["file"]).name
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            frames, parents = np.asarray(arrays["frames"], np.float32), np.asarray(arrays["parents"], np.int64)
-            vertical = int(arrays["vertical"])
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as problem:
-        raise DataError(
-            f"{path}: cannot read the example ({problem}); expected arrays frames, parents and vertical; "
-            "run the pipeline again"
-        ) from None
-    strip = plots.skeleton_strip(frames, parents, vertical)
-    return text + image(strip, f"Skeleton poses of one recording, {len(frames)} frames. {prediction}", width_rem=40)
 
 
 def provenance(results: Entry, folder: Path) -> str:
@@ -259,9 +190,11 @@ SECTIONS: dict[str, Callable[[Entry, Path], str]] = {
     "stages": stages,
     "training curves": curves,
     "confusion matrix": confusion,
-    "accuracy per subject": subjects,
-    "benchmark": benchmark,
+    "people": people,
+    "advice": record_more,
     "example": example,
+    "signals": signals,
+    "benchmark": benchmark,
     "provenance": provenance,
     "limitations": limitations,
 }

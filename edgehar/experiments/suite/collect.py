@@ -7,6 +7,7 @@ from typing import Any
 from edgehar.choices import NO_PSEUDO_LABELS
 from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
+from edgehar.experiments.stage import TRAININGS
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
 from edgehar.metrics.classification import named_pairs
@@ -139,7 +140,7 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
 
 
 def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
-    """The networks of a pipeline run: parameters, score, and seconds of all stages up to the network's training."""
+    """The networks of a pipeline run: parameters, score, and seconds of all trainings up to the network's."""
     stages: list[dict[str, Any]] = results["stages"]
     parameters = {stage["name"]: stage["parameters"] for stage in stages if "parameters" in stage}
     networks: dict[str, Any] = {}
@@ -152,7 +153,7 @@ def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
         last = next(number for number, stage in enumerate(stages) if stage["name"] == trained)
         networks[name] = {
             "parameters": parameters[exported],
-            "seconds": sum(stage["seconds"] for stage in stages[: last + 1]),
+            "seconds": sum(stage["seconds"] for stage in stages[: last + 1] if stage["name"] in TRAININGS),
             "score": _compared(score),
         }
     return networks

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgehar.data.registry import DataOptions
 from edgehar.experiments.recipe import Recipe
-from edgehar.experiments.stage import Stage, data_settings
+from edgehar.experiments.stage import Stage, baseline_stage, data_settings
 
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 """Baselines of the suite baselines."""
@@ -16,14 +16,8 @@ def baseline_stages(
     recipe: Recipe, folder: Path, data: DataOptions, seed: int, kinds: tuple[str, ...] = BASELINES
 ) -> list[Stage]:
     """The baselines on the same windows."""
-    stages: list[Stage] = []
-    settings = recipe.base_settings() | {"preset": "tiny" if recipe.preset == "tiny" else "base"}
-    settings |= data_settings(data) | {"seed": seed}
-    for kind in kinds:
-        result = folder / "measured" / f"baseline-{kind}.json"
-        out = {"out": str(result)}
-        stages.append(Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings | out, (result,)))
-    return stages
+    settings = recipe.base_settings() | {"seed": seed}
+    return [baseline_stage(folder, data, kind, settings) for kind in kinds]
 
 
 def stranger_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar.experiments.results import write_example
+from edgehar.experiments.examples import write_example
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 
