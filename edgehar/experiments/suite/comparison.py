@@ -8,30 +8,32 @@ from edgehar.experiments.stage import Stage, data_settings
 
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 """Baselines of the suite baselines."""
-ALL_BASELINES = ("nearest", "minirocket", "multirocket-hydra", "lstm", "tcn", "deepconvlstm", "tinierhar")
-"""Baselines of the suite strangers."""
+PIPELINE = "pipeline"
+METHODS = ("nearest", "minirocket", "multirocket-hydra", PIPELINE, "lstm", "tcn", "tinierhar", "deepconvlstm")
+"""The default pipeline and all baselines, in the order in which the suite strangers runs them: the slowest last."""
 
 
-def baseline_stages(
-    recipe: Recipe, folder: Path, data: DataOptions, seed: int, kinds: tuple[str, ...] = BASELINES
-) -> list[Stage]:
-    """The baselines on the same windows."""
-    stages: list[Stage] = []
+def _baseline_stage(recipe: Recipe, folder: Path, data: DataOptions, seed: int, kind: str) -> Stage:
     settings = recipe.base_settings() | {"preset": "tiny" if recipe.preset == "tiny" else "base"}
-    settings |= data_settings(data) | {"seed": seed}
-    for kind in kinds:
-        result = folder / "measured" / f"baseline-{kind}.json"
-        out = {"out": str(result)}
-        stages.append(Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings | out, (result,)))
-    return stages
+    result = folder / "measured" / f"baseline-{kind}.json"
+    settings |= data_settings(data) | {"seed": seed, "out": str(result)}
+    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,))
 
 
-def stranger_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
-    """All baselines, then `edgehar pipeline` without an option other than preset, data, split and seed.
+def baseline_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
+    """The baselines on the same windows."""
+    return [_baseline_stage(recipe, folder, data, seed, kind) for kind in BASELINES]
 
-    The pipeline is last, so that the baselines are kept when it is run again.
-    """
+
+def method_stage(recipe: Recipe, folder: Path, data: DataOptions, seed: int, method: str) -> Stage:
+    """A baseline, or `edgehar pipeline` without an option other than preset, data, split and seed."""
+    if method != PIPELINE:
+        return _baseline_stage(recipe, folder, data, seed, method)
     out = folder / "pipeline"
     settings = recipe.base_settings() | data_settings(data) | {"seed": seed, "out": str(out)}
-    pipeline = Stage("pipeline", "pipeline", {}, settings, (out / "results.json",))
-    return [*baseline_stages(recipe, folder, data, seed, ALL_BASELINES), pipeline]
+    return Stage(PIPELINE, "pipeline", {}, settings, (out / "results.json",))
+
+
+def method_of(stage: Stage) -> str:
+    """The method that a stage measures."""
+    return str(stage.positional.get("kind", PIPELINE))
