@@ -8,6 +8,7 @@ from edgehar.choices import NO_PSEUDO_LABELS
 from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.stage import TRAININGS
+from edgehar.experiments.suite.comparison import PIPELINE, method_of
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
 from edgehar.metrics.classification import named_pairs
@@ -164,20 +165,16 @@ def _compared(score: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _strangers(run: Run) -> dict[str, Any]:
-    """Baselines and networks of the default pipeline, with all sensors of the run, and what the pipeline chose."""
-    models: dict[str, Any] = {}
-    chosen: list[Any] = []
-    for stage in run.stages:
-        if stage.verb == "baseline":
-            document = read_json(stage.products[0])
-            first = next(iter(document["scores"].values()))  # with all sensors
-            facts = {key: document[key] for key in ("parameters", "seconds", "fitted_windows")}
-            models[stage.positional["kind"]] = facts | {"score": _compared(first)}
-        else:
-            results = read_json(stage.products[0])
-            models |= _pipeline(results)
-            chosen = results["choices"]
-    return {"models": models, "choices": chosen, "test_windows": models["student"]["score"]["total"]}
+    """A baseline, or the networks of the default pipeline and what it chose, with all sensors of the run."""
+    (stage,) = run.stages
+    document = read_json(stage.products[0])
+    if method_of(stage) == PIPELINE:
+        models = _pipeline(document)
+        windows = models["student"]["score"]["total"]
+        return {"models": models, "choices": document["choices"], "test_windows": windows}
+    score = _compared(next(iter(document["scores"].values())))  # with all sensors
+    facts = {key: document[key] for key in ("parameters", "seconds", "fitted_windows")}
+    return {"models": {method_of(stage): facts | {"score": score}}, "test_windows": score["total"]}
 
 
 def collect(run: Run) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     edgehar evaluate --suite accuracy --data utd-mhad --seeds 0,1,2,3,4
     edgehar evaluate --suite loso,labels --data utd-mhad
-    edgehar evaluate --suite strangers --root DATA --only umafall-wrist,0of5
+    edgehar evaluate --suite strangers --root DATA --only umafall-wrist,0of5,pipeline
 
 accuracy     default split, all sensors: teacher, student and nano student, each sensor alone, sensor faults
 sensors      networks trained for one sensor
@@ -14,7 +14,8 @@ baselines    other methods on the same windows
 unknown      detection of activities left out of training, by a low score
 compression  the student pruned without recordings, and with them for comparison; compression-teacher: the teacher
 ablation     every pruning criterion with every source of windows
-strangers    the default of edgehar pipeline and all baselines, in folds of subjects, on all data sets in --root
+strangers    the default of edgehar pipeline and all baselines, in folds of subjects, on all data sets in --root: a run
+             per data set, fold and method
 
 A run is skipped if its result file has the same configuration, and refused if it has another one; --replace measures
 again. The same command resumes an interrupted run.
@@ -38,6 +39,7 @@ from edgehar.experiments.pipeline import check_folder, check_outside
 from edgehar.experiments.results import checkpoint_facts, peak_of, stage_entry
 from edgehar.experiments.stage import Settings, data_settings, run_stages
 from edgehar.experiments.suite.collect import collect, train_windows
+from edgehar.experiments.suite.comparison import method_of
 from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of
 from edgehar.experiments.suite.options import STRANGERS, SuiteOptions
 from edgehar.experiments.suite.plan import Run, plan_runs
@@ -92,8 +94,8 @@ def command_of(run: Run, options: SuiteOptions) -> str:
     """The command that gives this result file."""
     if run.suite == STRANGERS:
         fold = str(run.data.split).removeprefix("fold:")
-        settings: Settings = {"suite": run.suite, "only": (case_name(run.data), fold), **options.recipe.base_settings()}
-        settings |= {"folds": options.folds, "seeds": (run.seed,)}
+        settings: Settings = {"suite": run.suite, "only": (case_name(run.data), fold, method_of(run.stages[0]))}
+        settings |= {**options.recipe.base_settings(), "folds": options.folds, "seeds": (run.seed,)}
         return portable(["edgehar", "evaluate", *words_of(settings)])
     settings = {"suite": run.suite, **data_settings(options.data), **options.recipe.given()}
     settings |= {name: getattr(options, name) for name in OWN_OPTIONS.get(run.suite, ())}
@@ -249,8 +251,14 @@ def _run_all(options: SuiteOptions) -> None:
     check_runs(options, runs, whole)
     paths = [Path(options.results) / f"{run.name}.json" for run in runs]
     keys = [key_of(run, options, contents) for run in runs]
-    done = [not options.replace and has_result(path, key) for path, key in zip(paths, keys, strict=True)]
-    for number, (planned, path, key, before) in enumerate(zip(runs, paths, keys, done, strict=True), 1):
+
+    def is_done(path: Path, key: str) -> bool:
+        return not options.replace and has_result(path, key)
+
+    for path, key in zip(paths, keys, strict=True):
+        is_done(path, key)  # A result of another configuration is reported before any training.
+    for number, (planned, path, key) in enumerate(zip(runs, paths, keys, strict=True), 1):
+        before = is_done(path, key)  # by now, perhaps by another process
         sys.stdout.write(f"({number}/{len(runs)}) {path}{'   (measured before)' if before else ''}\n")
         sys.stdout.flush()
         if not before:

@@ -8,24 +8,25 @@ from edgehar.experiments.stage import Stage, baseline_stage, data_settings
 
 BASELINES = ("nearest", "minirocket", "lstm", "tcn")
 """Baselines of the suite baselines."""
-ALL_BASELINES = ("nearest", "minirocket", "multirocket-hydra", "lstm", "tcn", "deepconvlstm", "tinierhar")
-"""Baselines of the suite strangers."""
+PIPELINE = "pipeline"
+METHODS = ("nearest", "minirocket", "multirocket-hydra", PIPELINE, "lstm", "tcn", "tinierhar", "deepconvlstm")
+"""The default pipeline and all baselines, in the order in which the suite strangers runs them: the slowest last."""
 
 
-def baseline_stages(
-    recipe: Recipe, folder: Path, data: DataOptions, seed: int, kinds: tuple[str, ...] = BASELINES
-) -> list[Stage]:
+def baseline_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
     """The baselines on the same windows."""
-    settings = recipe.base_settings() | {"seed": seed}
-    return [baseline_stage(folder, data, kind, settings) for kind in kinds]
+    return [baseline_stage(folder, data, kind, recipe.base_settings(), seed) for kind in BASELINES]
 
 
-def stranger_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
-    """All baselines, then `edgehar pipeline` without an option other than preset, data, split and seed.
-
-    The pipeline is last, so that the baselines are kept when it is run again.
-    """
+def method_stage(recipe: Recipe, folder: Path, data: DataOptions, seed: int, method: str) -> Stage:
+    """A baseline, or `edgehar pipeline` without an option other than preset, data, split and seed."""
+    if method != PIPELINE:
+        return baseline_stage(folder, data, method, recipe.base_settings(), seed)
     out = folder / "pipeline"
     settings = recipe.base_settings() | data_settings(data) | {"seed": seed, "out": str(out)}
-    pipeline = Stage("pipeline", "pipeline", {}, settings, (out / "results.json",))
-    return [*baseline_stages(recipe, folder, data, seed, ALL_BASELINES), pipeline]
+    return Stage(PIPELINE, "pipeline", {}, settings, (out / "results.json",))
+
+
+def method_of(stage: Stage) -> str:
+    """The method that a stage measures."""
+    return str(stage.positional.get("kind", PIPELINE))

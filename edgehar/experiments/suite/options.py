@@ -43,8 +43,8 @@ class SuiteOptions(Options):
     )
     only: tuple[str, ...] = option(
         (),
-        "only these subjects (loso), sensors (sensors), folds (folds: 0of5) or data sets and folds (strangers: "
-        "umafall-wrist,0of5)",
+        "only these subjects (loso), sensors (sensors), folds (folds: 0of5) or data sets, folds and methods "
+        "(strangers: umafall-wrist,0of5,pipeline)",
     )
     folds: int = option(DEFAULT_FOLDS, "number of folds of the suites folds and strangers", at_least=2)
     shares: tuple[float, ...] = option(

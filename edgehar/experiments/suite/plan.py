@@ -1,6 +1,5 @@
 """The runs of a suite and the stages of each run."""
 
-import re
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 
 from edgehar.choices import DEFAULT_CRITERION, INVERTED, MEANS, NO_PSEUDO_LABELS, RECORDINGS, unused_options
 from edgehar.data.registry import DataOptions, default_split
-from edgehar.data.splits import cross_validation, groups_of
+from edgehar.data.splits import cross_validation
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 from edgehar.experiments.stage import (
@@ -21,9 +20,9 @@ from edgehar.experiments.stage import (
     scoring_stage,
     training_stage,
 )
-from edgehar.experiments.suite.comparison import baseline_stages, stranger_stages
+from edgehar.experiments.suite.comparison import baseline_stages, method_stage
 from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, STRANGERS, SuiteOptions
-from edgehar.experiments.suite.strangers import case_name
+from edgehar.experiments.suite.strangers import UNUSUAL, folds_and_methods
 from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
 from edgehar.signals.clip import Dataset
 
@@ -216,10 +215,6 @@ def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) ->
         case "folds":
             folds = [f"{fold}of{options.folds}" for fold in range(options.folds)]
             return {fold: replace(data, split=f"fold:{fold}") for fold in folds}
-        case "strangers":  # with all sensors, none are named: the default command
-            folds = min(options.folds, len(groups_of(dataset.subjects)))
-            splits = [f"{fold}of{folds}" for fold in range(folds)]
-            return {fold: replace(options.data, split=f"fold:{fold}") for fold in splits}
         case "unknown":
             left_out = drawn_activities(dataset.info.labels, options.left_out, seed)
             return {sensor_set_name(sensors): replace(data, without=left_out)}
@@ -241,8 +236,6 @@ def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, 
             return _labels(options, folder, data, seed)
         case "baselines":
             return baseline_stages(options.recipe, folder, data, seed)
-        case "strangers":
-            return stranger_stages(options.recipe, folder, data, seed)
         case _:
             return _networks(options, folder, data, seed, suite)
 
@@ -250,17 +243,33 @@ def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, 
 def _name(options: SuiteOptions, dataset: Dataset, suite: str, variant: str, data: DataOptions, seed: int) -> str:
     """Data set, suite, variant, then every choice that differs from the published runs."""
     parts = [dataset.info.name, suite, variant]
-    if suite == STRANGERS:
-        parts = [case_name(options.data), variant]
-    elif suite in OWN_SPLITS and options.data.modalities:
+    if suite in OWN_SPLITS and options.data.modalities:
         parts.append(sensor_set_name(data.modalities))
     if options.data.split not in (None, default_split(options.data.data)):
         parts.append(str(options.data.split))
+    return _with_recipe(parts, options, seed)
+
+
+def _with_recipe(parts: list[str], options: SuiteOptions, seed: int) -> str:
+    """A name that also has what differs from the published recipe, and the seed."""
     if options.recipe.preset != "base":
         parts.append(options.recipe.preset)
     if options.recipe.update_share != 1:
         parts.append(f"share{options.recipe.update_share:g}")
-    return re.sub(r"[^\w.+-]+", "_", "-".join((*parts, f"seed{seed}")))
+    return UNUSUAL.sub("_", "-".join((*parts, f"seed{seed}")))
+
+
+def _stranger_runs(options: SuiteOptions, dataset: Dataset, seed: int) -> list[Run]:
+    """A run for every method and fold of a data set."""
+    runs: list[Run] = []
+    for (fold, method), data in folds_and_methods(options, dataset).items():
+        data.make_split(dataset)
+        name = _with_recipe([fold, method], options, seed)
+        folder = Path(options.runs) / name
+        runs.append(
+            Run(name, STRANGERS, seed, folder, data, (method_stage(options.recipe, folder, data, seed, method),))
+        )
+    return runs
 
 
 def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
@@ -268,6 +277,9 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
     runs: list[Run] = []
     for suite in options.suite:
         for seed in options.seeds or range(SEEDS[suite]):
+            if suite == STRANGERS:
+                runs += _stranger_runs(options, dataset, seed)
+                continue
             for variant, data in _variants(options, dataset, suite, seed).items():
                 if options.only and suite in ("sensors", *OWN_SPLITS) and variant not in options.only:
                     continue

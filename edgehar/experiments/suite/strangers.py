@@ -1,4 +1,4 @@
-"""The data sets of the suite strangers: every one in a folder, with all sensors and with some of them."""
+"""The runs of the suite strangers: every data set in a folder, with all sensors and with some, by fold and method."""
 
 import os
 import re
@@ -7,10 +7,13 @@ from pathlib import Path
 
 from edgehar.data.recordings.header import HEADER_NAME
 from edgehar.data.registry import NAMES, ROOT_VARIABLE, DataOptions
+from edgehar.data.splits import groups_of
 from edgehar.errors import ConfigError, DataError
 from edgehar.experiments.recipe import Recipe
+from edgehar.experiments.suite.comparison import METHODS
 from edgehar.experiments.suite.options import STRANGERS, SuiteOptions
 from edgehar.metrics.logits_file import sensor_set_name
+from edgehar.signals.clip import Dataset
 
 SUBSETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "utd-mhad": (("skeleton",), ("inertial",)),
@@ -21,6 +24,8 @@ SUBSETS: dict[str, tuple[tuple[str, ...], ...]] = {
 PUBLIC = tuple(name for name in NAMES if name not in ("simulated", "recordings"))
 """Data sets that are read as published, not in edgehar's own format."""
 FOLD = re.compile(r"\d+of\d+")
+UNUSUAL = re.compile(r"[^\w.+-]+")
+"""Characters that names of result files do without."""
 
 
 def case_name(data: DataOptions) -> str:
@@ -70,14 +75,37 @@ def expanded(options: SuiteOptions) -> list[SuiteOptions]:
     cases = {case_name(data): data for data in _found(Path(root))}
     if not cases:
         raise DataError(f"--root {root}: found no data set; expected {', '.join(PUBLIC)} or folders with {HEADER_NAME}")
-    folds = tuple(name for name in options.only if FOLD.fullmatch(name))
-    chosen = [name for name in options.only if name not in folds]
+    within = tuple(name for name in options.only if FOLD.fullmatch(name) or name in METHODS)
+    chosen = [name for name in options.only if name not in within]
     unknown = [name for name in chosen if name not in cases]
     if unknown:
-        raise ConfigError(f"--only {','.join(unknown)}: expected folds (0of5) or some of {', '.join(cases)}")
-    results = str(Path(options.results) / STRANGERS)
-    return [
-        replace(options, data=data, only=folds, results=results)
-        for name, data in cases.items()
-        if not chosen or name in chosen
-    ]
+        raise ConfigError(
+            f"--only {','.join(unknown)}: expected data sets ({', '.join(cases)}), folds (0of5) or methods "
+            f"({', '.join(METHODS)})"
+        )
+
+    def part(name: str, data: DataOptions) -> SuiteOptions:
+        folder = Path(STRANGERS, UNUSUAL.sub("_", name))
+        runs, results = (str(Path(path) / folder) for path in (options.runs, options.results))
+        return replace(options, data=data, only=within, runs=runs, results=results)
+
+    return [part(name, data) for name, data in cases.items() if not chosen or name in chosen]
+
+
+def folds_and_methods(options: SuiteOptions, dataset: Dataset) -> dict[tuple[str, str], DataOptions]:
+    """Fold and method of each run on a data set -> its recordings, the quick methods of all folds first.
+
+    Raises:
+        ConfigError: --only with a fold that the data set does not have.
+    """
+    count = min(options.folds, len(groups_of(dataset.subjects)))
+    every = [f"{fold}of{count}" for fold in range(count)]
+    folds = [name for name in options.only if name not in METHODS] or every
+    if unknown := [name for name in folds if name not in every]:
+        raise ConfigError(
+            f"--only {','.join(unknown)}: {case_name(options.data)} has the folds {', '.join(every)}; choose among "
+            "them, or other --folds"
+        )
+    methods = [method for method in METHODS if method in options.only] or METHODS
+    # With all sensors, none are named: the default command.
+    return {(fold, method): replace(options.data, split=f"fold:{fold}") for method in methods for fold in folds}
