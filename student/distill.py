@@ -23,12 +23,12 @@ from edgehar.student.distillation.initialise import initialise_from_teacher
 from edgehar.student.distillation.objective import DistillationModel, DistillConfig, distill_loss
 from edgehar.student.distillation.pseudo_labels import labelled_subset, training_selection
 from edgehar.student.distillation.stored_targets import SUFFIX, load_targets
-from edgehar.student.network.convolutions import add_norms, fold_norms
-from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
+from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork, sized
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig
 from edgehar.teacher.augmentation.sensor_faults import FaultConfig, faulty_windows
+from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import TrainConfig, train
@@ -141,12 +141,14 @@ def run(options: DistillOptions) -> int:
         augmentation = Augmentation(info, augment, options.exchange, 0.0, config.mixup)
         lost_modality = options.augment.lost_modality
         torch.manual_seed(options.seed)
-        student = StudentNetwork(options.network, info.modalities, info.window.steps, len(info.labels))
+        sizes = info.modalities, info.window.steps, len(info.labels)
+        network = sized(options.network, *sizes)
+        student = StudentNetwork(network, *sizes)
         add_norms(student)
         if config.init_from_teacher:
             initialise_from_teacher(student, teachers.first)
         history = train(
-            DistillationModel(student, teachers.dim, config).to(processes.device),
+            DistillationModel(student, teachers.dim, teachers.fused_dim, config).to(processes.device),
             distill_loss(windows, teachers, augmentation, lost_modality, config, processes, stored),
             len(windows.clean),
             options.train,
@@ -173,7 +175,7 @@ def run(options: DistillOptions) -> int:
         save_checkpoint(
             out,
             Checkpoint(
-                "student", asdict(options.network), info, data.normalisation, data.options, history, facts,
+                "student", asdict(network), info, data.normalisation, data.options, history, facts,
                 student.state_dict(), measure_moments(select(data.train), info.modalities, len(info.labels)),
             ),
         )  # fmt: skip

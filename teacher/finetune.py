@@ -22,6 +22,7 @@ from edgehar.signals.windows import stratified
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
+from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
 from edgehar.teacher.pretrain import HEAD_PREFIXES
@@ -144,9 +145,11 @@ def run(options: FinetuneOptions) -> int:
         labels = options.labels
         augmentation = Augmentation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
-        teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels)).to(processes.device)
+        teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels))
         if before is not None:
             load_pretrained(teacher, before)
+        add_norms(teacher)
+        teacher.to(processes.device)
         history = train(
             teacher,
             finetune_loss(to_tensors(labelled, processes.device), augmentation, labels.auxiliary, processes),
@@ -158,6 +161,7 @@ def run(options: FinetuneOptions) -> int:
             progress,
             [asdict(options), data.fingerprint, None if before is None else before.digest()],
         )
+        fold_norms(teacher)
         if processes.rank != 0:
             return 0
         evaluation = score_on(teacher, data.test, info.labels, processes.device)

@@ -23,6 +23,7 @@ from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
+from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.network.masking import MaskingConfig, Visible, visible_grids
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
@@ -114,6 +115,7 @@ def run(options: PretrainOptions) -> int:
         info = data.dataset.info
         torch.manual_seed(options.seed)
         teacher = Teacher(options.network, info.modalities, info.window.steps, len(info.labels))
+        add_norms(teacher)
         model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width, options.contrast).to(
             processes.device
         )
@@ -131,6 +133,7 @@ def run(options: PretrainOptions) -> int:
             progress,
             [asdict(options), data.fingerprint],
         )
+        fold_norms(teacher)
         if processes.rank != 0:
             return 0
         facts = {

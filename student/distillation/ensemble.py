@@ -19,7 +19,7 @@ class TeacherTargets(NamedTuple):
 
     Attributes:
         logits: (B, K), the (weighted) mean of all teachers.
-        fused: (B, 2 * D) features, the classifiers' inputs.
+        fused: (B, 3 * D) features, the classifiers' inputs; 2 * D' of a teacher of D' channels without convolutions.
         steps: (B, S, D) tokens after fusion.
         layers: (B, S, D) output of each selected time block, averaged over the modalities.
     """
@@ -61,6 +61,7 @@ class TeacherEnsemble(nn.Module):
         self.shares = [weight / total for weight in weights] if total else []
         self.members = nn.ModuleList(members)
         self.dim = sum(member.config.dim for member in members)
+        self.fused_dim = sum(member.config.fused_dim for member in members)
         self.eval().requires_grad_(False)
 
     @property

@@ -92,8 +92,8 @@ class StudentOutput(NamedTuple):
 class DistillationModel(nn.Module):
     """The student with linear heads onto the teachers' features; the heads are discarded after training."""
 
-    def __init__(self, student: StudentNetwork, dim: int, config: DistillConfig) -> None:
-        """Heads for the losses that have a weight; the teachers have D' = `dim` channels."""
+    def __init__(self, student: StudentNetwork, dim: int, fused_dim: int, config: DistillConfig) -> None:
+        """Heads for the losses that have a weight; the teachers have D' = `dim` channels, `fused_dim` when fused."""
         super().__init__()
         self.student = student
         window_weights = {"fused": config.feature, "contrast": config.contrastive}
@@ -102,7 +102,7 @@ class DistillationModel(nn.Module):
         def heads(weights: dict[str, float], inputs: int, outputs: int) -> nn.ModuleDict:
             return nn.ModuleDict({name: nn.Linear(inputs, outputs) for name, weight in weights.items() if weight})
 
-        self.window_heads = heads(window_weights, student.head.classifier.in_features, 2 * dim)
+        self.window_heads = heads(window_weights, student.head.classifier.in_features, fused_dim)
         self.step_heads = heads(step_weights, student.config.token, dim)
 
     def forward(self, features: dict[str, Tensor], valid: dict[str, Tensor]) -> StudentOutput:

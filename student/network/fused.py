@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.signals.modality import ModalitySpec
-from edgehar.student.network.convolutions import PatchConvolutions, TokenConvolution
 from edgehar.student.network.model import Encoder, Head
+from edgehar.teacher.network.convolutions import PatchConvolutions, TokenConvolution
 from edgehar.teacher.network.layers import Attention, Block, FeedForward
 
 
@@ -95,7 +95,7 @@ class FusedStem(nn.Module):
 
 
 class FusedPatchConvolutions(nn.Module):
-    """First layers of a modality, as `edgehar.student.network.convolutions.PatchConvolutions`."""
+    """First layers of a modality, as `edgehar.teacher.network.convolutions.PatchConvolutions`."""
 
     def __init__(self, stem: PatchConvolutions) -> None:
         """The fused form of trained layers without batch normalisation, which are not changed."""

@@ -5,7 +5,7 @@ classifies the tokens of a window. A stream therefore computes the encoder for n
 of tokens; a whole clip uses the same two functions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple, cast
 
@@ -14,17 +14,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgehar.config import Options, option
-from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
-from edgehar.student.network.convolutions import PatchConvolutions, TokenConvolution
-from edgehar.teacher.network.layers import Block, FeedForward, check_heads
+from edgehar.teacher.network.convolutions import PatchConvolutions, check_kernel, token_convolutions
+from edgehar.teacher.network.layers import Block, FeedForward, check_heads, count_parameters
+
+MOST_PARAMETERS = 100_000
+"""Most parameters of a student whose stem is not given."""
+STEMS = (48, 40, 32, 24, 16, 8)
+"""Stems to choose from: the widest one that fits, or else the narrowest."""
 
 
 @dataclass(frozen=True)
 class StudentConfig(Options):
     """Student network size."""
 
-    stem: int = option(64, "units of each modality's first layer", at_least=1)
+    stem: int | None = option(
+        None,
+        f"units of the first layers; default: up to {STEMS[0]}, as {MOST_PARAMETERS} parameters allow",
+        at_least=1,
+    )
     width: int = option(80, "channels of the encoder", at_least=1)
     encoder_blocks: int = option(2, "feed-forward blocks of the encoder", at_least=1)
     hidden: int = option(80, "units of an encoder block", at_least=1)
@@ -33,23 +41,17 @@ class StudentConfig(Options):
     head_blocks: int = option(1, "transformer blocks of the temporal head", at_least=1)
     head_hidden: int = option(96, "feed-forward units of a head block", at_least=1)
     convolutions: int = option(
-        0,
+        2,
         "convolutions over the frames of each modality's patch, and half as many over tokens; 0: a linear layer",
         at_least=0,
     )
-    kernel: int = option(5, "length of these convolutions, in frames; an odd number", at_least=1)
+    kernel: int = option(5, "largest length of these convolutions, in frames or tokens; an odd number", at_least=1)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for channels that do not divide into heads, or an even kernel."""
         super().__post_init__()
         check_heads(self.token, self.heads, "token", "heads")
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"--kernel {self.kernel}: expected an odd number")
-
-    @property
-    def token_convolutions(self) -> int:
-        """Convolutions over the tokens of a window."""
-        return (self.convolutions + 1) // 2
+        check_kernel(self.kernel)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -97,11 +99,11 @@ def with_lost_joints(features: Tensor, spec: ModalitySpec) -> Tensor:
     return torch.cat([features, lost.to(features.dtype)], -1)
 
 
-def first_layers(config: StudentConfig, spec: ModalitySpec) -> nn.Module:
+def first_layers(config: StudentConfig, spec: ModalitySpec, stem: int) -> nn.Module:
     """A modality's first layers: convolutions, or one linear layer on the patch."""
     if config.convolutions:
-        return PatchConvolutions(spec, config.stem, config.convolutions, config.kernel)
-    return nn.Linear(spec.groups * (spec.patch * spec.features + spec.lost_joints), config.stem)
+        return PatchConvolutions(spec, stem, config.convolutions, config.kernel)
+    return nn.Linear(spec.groups * (spec.patch * spec.features + spec.lost_joints), stem)
 
 
 class Encoder(nn.Module):
@@ -112,8 +114,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
         self.lost_joints = {spec.name: spec for spec in specs if spec.lost_joints}
-        self.stem = nn.ModuleDict({spec.name: first_layers(config, spec) for spec in specs})
-        outputs = 2 * config.stem if config.convolutions else config.stem
+        stem = STEMS[0] if config.stem is None else config.stem
+        self.stem = nn.ModuleDict({spec.name: first_layers(config, spec, stem) for spec in specs})
+        outputs = 2 * stem if config.convolutions else stem
         self.modality_projection = nn.ModuleDict({name: nn.Linear(outputs, config.width) for name in self.names})
         self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in self.names})
         self.blocks = nn.ModuleList(EncoderBlock(config.width, config.hidden) for _ in range(config.encoder_blocks))
@@ -158,9 +161,7 @@ class Head(nn.Module):
     def __init__(self, config: StudentConfig, steps: int, classes: int) -> None:
         """A head for windows of S = `steps` and K = `classes`."""
         super().__init__()
-        self.convolutions = nn.ModuleList(
-            TokenConvolution(config.token, config.kernel) for _ in range(config.token_convolutions)
-        )
+        self.convolutions = token_convolutions(config.convolutions, config.token, config.kernel)
         self.position_embedding = nn.Parameter(torch.randn(steps, config.token) * 0.02)
         self.blocks = nn.ModuleList(
             Block(config.token, config.heads, config.head_hidden) for _ in range(config.head_blocks)
@@ -176,8 +177,7 @@ class Head(nn.Module):
 
     def classify(self, tokens: Tensor) -> NetworkOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
-        for convolution in self.convolutions:
-            tokens = convolution(tokens)
+        tokens = self.convolutions(tokens)
         local = [tokens.mean(1), tokens.amax(1)] if len(self.convolutions) else []
         tokens = tokens + self.position_embedding
         for block in self.blocks:
@@ -210,3 +210,16 @@ class StudentNetwork(nn.Module):
         flat = {name: tensor.flatten(2) for name, tensor in features.items()}  # (B, S, P*G*F)
         flags = torch.stack([valid[name] for name in self.encoder.names], 2).to(next(iter(flat.values())).dtype)
         return self.head.classify(self.encoder(flat, flags))
+
+
+def sized(config: StudentConfig, specs: tuple[ModalitySpec, ...], steps: int, classes: int) -> StudentConfig:
+    """The configuration with a stem: the one given, or else the widest of STEMS within MOST_PARAMETERS."""
+    if config.stem is not None:
+        return config
+    for stem in STEMS:
+        config = replace(config, stem=stem)
+        with torch.device("meta"):
+            network = StudentNetwork(config, specs, steps, classes)
+        if count_parameters(network) <= MOST_PARAMETERS:
+            break
+    return config

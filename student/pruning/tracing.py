@@ -17,7 +17,7 @@ from edgehar.teacher.network.tokens import StepTokens
 
 def _step_tokens(tokens: StepTokens, features: Tensor) -> Tensor:
     """(B, S, P, G, F) -> (B, S, D)."""
-    joints = tokens.embed(features.transpose(2, 3).flatten(3))  # (B, S, G, Dj)
+    joints = tokens.embed(tokens.convolutions(features.transpose(2, 3).flatten(3)))  # (B, S, G, Dj)
     batch, steps, groups, _ = joints.shape
     for vector in tokens.replacements:
         joints = joints + vector
@@ -47,10 +47,11 @@ def dependency_forward(teacher: Teacher, inputs: Inputs) -> Tensor:
     for spec in teacher.specs:
         name = spec.name
         tokens = _step_tokens(cast(StepTokens, teacher.tokens[name]), inputs[0][name])
-        tokens = tokens + teacher.missing[name] + teacher.position_embedding[name]
+        tokens = teacher.step_convolutions[name](tokens + teacher.missing[name]) + teacher.position_embedding[name]
         steps = teacher.time_blocks[name](tokens)  # (B, S, D)
         auxiliary.append(teacher.modality_head[name](teacher.modality_norm[name](steps.mean(1))))
         fusion_inputs.append(steps + teacher.modality_embedding[name])
     steps = teacher.fusion(reduce(torch.add, fusion_inputs))  # (B, S, D)
-    fused = teacher.norm(torch.cat([steps[:, 0], steps.mean(1)], 1))  # (B, 2*D)
+    parts = [steps[:, 0], steps.mean(1), steps.amax(1)]
+    fused = teacher.norm(torch.cat(parts if teacher.config.convolutions else parts[:2], 1))  # (B, 3*D) or (B, 2*D)
     return reduce(torch.add, auxiliary, teacher.classifier(fused))

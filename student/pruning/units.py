@@ -14,10 +14,10 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from edgehar.student.network.convolutions import PatchConvolutions
 from edgehar.student.network.model import StudentNetwork
 from edgehar.student.pruning.tracing import dependency_forward, unwrapped_parameters
 from edgehar.student.windows import Inputs
+from edgehar.teacher.network.convolutions import PatchConvolutions
 from edgehar.teacher.network.layers import Attention, FeedForward
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.network.tokens import StepTokens

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
+from edgehar.teacher.network.convolutions import check_kernel, token_convolutions
 from edgehar.teacher.network.layers import Block, check_heads
 from edgehar.teacher.network.masking import Visible
-from edgehar.teacher.network.tokens import StepTokens
+from edgehar.teacher.network.tokens import StepTokens, TokenSizes
 
 FUSED = "-"
 """Key of the fused features of all modalities; no modality name is a dash."""
@@ -34,14 +35,24 @@ class TeacherConfig(Options):
     fusion_tokens: int = option(4, "learned fusion tokens", at_least=1)
     feedforward: int = option(2, "feed-forward units per channel", at_least=1)
     drop_path: float = option(0.1, "stochastic depth: probability of dropping a residual branch", at_least=0, below=1)
+    convolutions: int = option(
+        2, "convolutions over the frames of a patch, and half as many over steps; 0: a linear layer", at_least=0
+    )
+    kernel: int = option(5, "largest length of these convolutions, in frames or steps; an odd number", at_least=1)
     head_dim: int | None = option(None, "channels of an attention head over time; default: dim / heads", at_least=1)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for channels that do not divide into heads."""
         super().__post_init__()
+        check_kernel(self.kernel)
         check_heads(self.joint_dim, self.joint_heads, "joint-dim", "joint-heads")
         if self.head_dim is None:
             check_heads(self.dim, self.heads, "dim", "heads")
+
+    @property
+    def fused_dim(self) -> int:
+        """Features of the classifier: mean of the fusion tokens, mean and (with convolutions) maximum over time."""
+        return (3 if self.convolutions else 2) * self.dim
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -60,7 +71,7 @@ class TeacherOutput(NamedTuple):
     Attributes:
         logits: (B, K).
         modality_logits: modality -> (B, K), of the auxiliary heads.
-        fused: (B, 2 * D) features, the classifier's input.
+        fused: (B, 3 * D) features, the classifier's input; (B, 2 * D) without convolutions.
         steps: (B, S, D) tokens after fusion, averaged over the modalities.
     """
 
@@ -78,11 +89,12 @@ class Teacher(nn.Module):
         super().__init__()
         self.config, self.specs = config, specs
         dim, hidden = config.dim, config.feedforward * config.dim
-        self.tokens = nn.ModuleDict(
-            {
-                spec.name: StepTokens(spec, config.joint_dim, config.joint_heads, config.joint_blocks, dim)
-                for spec in specs
-            }
+        sizes = TokenSizes(
+            config.joint_dim, config.joint_heads, config.joint_blocks, config.convolutions, config.kernel
+        )
+        self.tokens = nn.ModuleDict({spec.name: StepTokens(spec, sizes, dim) for spec in specs})
+        self.step_convolutions = nn.ModuleDict(
+            {spec.name: token_convolutions(config.convolutions, dim, config.kernel) for spec in specs}
         )
         self.missing = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
         self.position_embedding = nn.ParameterDict(
@@ -98,8 +110,8 @@ class Teacher(nn.Module):
         self.fusion_tokens = nn.Parameter(torch.randn(config.fusion_tokens, dim) * 0.02)
         self.modality_embedding = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
         self.fusion = nn.Sequential(*(block() for _ in range(config.fusion_blocks)))
-        self.norm = nn.LayerNorm(2 * dim)
-        self.classifier = nn.Linear(2 * dim, classes)
+        self.norm = nn.LayerNorm(config.fused_dim)
+        self.classifier = nn.Linear(config.fused_dim, classes)
         self.modality_norm = nn.ModuleDict({spec.name: nn.LayerNorm(dim) for spec in specs})
         self.modality_head = nn.ModuleDict({spec.name: nn.Linear(dim, classes) for spec in specs})
 
@@ -125,6 +137,8 @@ class Teacher(nn.Module):
             step_valid = valid[name] if grid is None else valid[name].gather(1, grid.steps)
             tokens = torch.where(step_valid[..., None], tokens, self.missing[name].to(tokens.dtype))
             position = self.position_embedding[name] if grid is None else self.position_embedding[name][grid.steps]
+            if grid is None:  # visible steps are no neighbours
+                tokens = self.step_convolutions[name](tokens)
             unimodal[name] = self.time_blocks[name](tokens + position)
         batch = len(next(iter(unimodal.values())))
         parts = [self.fusion_tokens.expand(batch, -1, -1)]
@@ -145,7 +159,9 @@ class Teacher(nn.Module):
     def pool(
         self, unimodal: dict[str, Tensor], multimodal: dict[str, Tensor], fusion_tokens: Tensor
     ) -> dict[str, Tensor]:
-        """Pool the outputs of `encode`: modality -> (B, D) before fusion, `FUSED` -> (B, 2 * D) after it."""
+        """Pool the outputs of `encode`: modality -> (B, D) before fusion, `FUSED` -> (B, 3 * D) after it."""
         pooled = {name: self.modality_norm[name](tokens.mean(1)) for name, tokens in unimodal.items()}
-        mean = torch.stack([tokens.mean(1) for tokens in multimodal.values()]).mean(0)  # (B, D)
-        return pooled | {FUSED: self.norm(torch.cat([fusion_tokens.mean(1), mean], 1))}
+        parts = [fusion_tokens.mean(1), torch.stack([tokens.mean(1) for tokens in multimodal.values()]).mean(0)]
+        if self.config.convolutions:
+            parts.append(torch.stack([tokens.amax(1) for tokens in multimodal.values()]).mean(0))
+        return pooled | {FUSED: self.norm(torch.cat(parts, 1))}

@@ -51,7 +51,9 @@ class MaskedAutoencoder(nn.Module):
             {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
         )
         if contrast:
-            self.project = nn.ModuleDict({name: Projection(dim) for name in names} | {FUSED: Projection(2 * dim)})
+            self.project = nn.ModuleDict(
+                {name: Projection(dim) for name in names} | {FUSED: Projection(teacher.config.fused_dim)}
+            )
             self.log_scale = nn.Parameter(torch.tensor(START_LOG_SCALE))
 
     def forward(self, views: list[View]) -> Tensor:

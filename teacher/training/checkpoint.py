@@ -29,6 +29,9 @@ READABLE_VERSIONS = (1, FORMAT_VERSION)
 """Version 1 differs in the names listed in `edgehar.renamed_keys` only."""
 FILES = ("checkpoint.json", "weights.safetensors", "moments.safetensors")
 
+LINEAR: dict[str, Any] = {"convolutions": 0}
+"""Sizes of networks that were stored before there were convolutions."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -230,7 +233,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         _check_types(entry)
         checkpoint = Checkpoint(
             entry["kind"],
-            entry["network"],
+            LINEAR | entry["network"],
             info_from_json(entry["info"]),
             Normalisation.from_json(entry["normalisation"]),
             entry["data"],

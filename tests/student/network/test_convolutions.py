@@ -27,11 +27,11 @@ from edgehar.package.manifest import PARTS
 from edgehar.student.distill import DistillOptions
 from edgehar.student.distillation.objective import DistillConfig
 from edgehar.student.export import export_package
-from edgehar.student.network.convolutions import PatchConvolutions, add_norms, convolutions_of, fold_norms, magnitudes
 from edgehar.student.network.model import StudentConfig, StudentNetwork
 from edgehar.student.network.rebuild import resize_and_load
 from edgehar.student.pruning.units import Part, parts_of, remove
 from edgehar.teacher.augmentation.geometric import rotation
+from edgehar.teacher.network.convolutions import PatchConvolutions, add_norms, convolutions_of, fold_norms, magnitudes
 
 
 def trained_norms(network: StudentNetwork) -> StudentNetwork:

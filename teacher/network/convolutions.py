@@ -1,9 +1,9 @@
-"""Convolutions of the student: over the frames of a patch, and over the tokens of a window.
+"""Convolutions over the frames of a patch, and over the tokens of a window.
 
 A linear layer on a patch sees a movement that comes a frame later as another one. Convolutions pooled over the patch
 do not, as in ROCKET (arXiv 1910.13051), whose features are the maximum and the share of positive values of many
 convolutions. The step remains the unit of a stream: nothing here looks beyond the patch, and tokens are combined in the
-head, from which a stream computes one window per hop.
+student's head, from which a stream computes one window per hop.
 
 Training normalises each convolution's output over the batch (arXiv 1502.03167); `fold_norms` then merges that into the
 weights, so that stored and exported networks have none.
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
 
 SMALLEST_SQUARE = 1e-6
@@ -49,9 +50,10 @@ class PatchConvolutions(nn.Module):
     """First layers of a modality: convolutions over the frames of a patch, then maximum and mean over the patch."""
 
     def __init__(self, spec: ModalitySpec, units: int, layers: int, kernel: int) -> None:
-        """Layers of equal width; a triaxial sensor's magnitudes are inputs, too."""
+        """Layers of equal width, of at most a patch's length; a triaxial sensor's magnitudes are inputs, too."""
         super().__init__()
         self.spec = spec
+        kernel = min(kernel, spec.patch - 1 + spec.patch % 2)
         self.has_magnitudes = spec.group == 3 and not spec.is_skeleton
         channels = spec.groups * (spec.features + spec.lost_joints + 2 * self.has_magnitudes)
         self.layers = nn.ModuleList(Convolution(units if index else channels, units, kernel) for index in range(layers))
@@ -81,7 +83,7 @@ class PatchConvolutions(nn.Module):
 
 
 class TokenConvolution(nn.Module):
-    """Residual convolution over the tokens of a window."""
+    """Residual convolution over the step tokens of a window."""
 
     def __init__(self, width: int, kernel: int) -> None:
         """A layer of `width` channels."""
@@ -91,6 +93,17 @@ class TokenConvolution(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> (B, S, D)."""
         return tokens + functional.gelu(self.layer(tokens))
+
+
+def token_convolutions(layers: int, width: int, kernel: int) -> nn.Sequential:
+    """Half as many convolutions over step tokens, rounded up, as over the frames of a patch."""
+    return nn.Sequential(*(TokenConvolution(width, kernel) for _ in range((layers + 1) // 2)))
+
+
+def check_kernel(kernel: int) -> None:
+    """Raise ConfigError for an even length, which would shift the frames."""
+    if kernel % 2 == 0:
+        raise ConfigError(f"--kernel {kernel}: expected an odd number")
 
 
 def convolutions_of(network: nn.Module) -> list[Convolution]:
