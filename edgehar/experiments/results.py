@@ -6,7 +6,7 @@ from typing import Any
 from edgehar.data.splits import Split, caveats
 from edgehar.experiments.examples import write_example, write_signals
 from edgehar.experiments.recorded import training_facts
-from edgehar.experiments.stage import Stage
+from edgehar.experiments.stage import TRIAL, Stage
 from edgehar.files.atomic import read_json, write_json
 from edgehar.provenance import stamp
 from edgehar.signals.clip import Dataset
@@ -43,7 +43,8 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         facts = checkpoint["facts"]
         entry |= {key: facts[key] for key in ("parameters", "macs") if key in facts}
         entry["bytes"] = (stage.checkpoint / "weights.safetensors").stat().st_size
-        entry["history"] = checkpoint["history"]
+        if not stage.name.startswith(TRIAL):
+            entry["history"] = checkpoint["history"]
     if stage.verb in ("export", "quantize"):
         graphs = [path for path in stage.products if path.suffix == ".onnx"]
         entry["bytes"] = sum(path.stat().st_size for path in graphs)
