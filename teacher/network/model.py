@@ -38,7 +38,7 @@ class TeacherConfig(Options):
     convolutions: int = option(
         2, "convolutions over the frames of a patch, and half as many over steps; 0: a linear layer", at_least=0
     )
-    kernel: int = option(5, "largest length of these convolutions, in frames or steps; an odd number", at_least=1)
+    kernel: int = option(5, "length of these convolutions, in frames or steps; an odd number", at_least=1)
     head_dim: int | None = option(None, "channels of an attention head over time; default: dim / heads", at_least=1)
 
     def __post_init__(self) -> None:
