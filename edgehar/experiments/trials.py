@@ -87,7 +87,7 @@ class Trials:
         records: list[dict[str, Any]] = []
         spent_s = 0.0
         for number in range(ROUNDS):
-            if spent_s + spent_s / max(number, 1) > self.budget_s:
+            if self.budget_s <= spent_s + spent_s / max(number, 1):
                 break
             fold = f"{number}of{ROUNDS}"
             planned = [self.stage(name, settings, fold, split.name) for name, settings in options.items()]
