@@ -247,7 +247,7 @@ def signals_of(folder: Path, values: np.ndarray, sensors: int, group: int = 3) -
     """The entry `signals` of results, and its file, with the same values (T, channels) for every activity."""
     names = [f"sensor{number}" for number in range(sensors)]
     activities = [{"label": f"activity {row}", "recording": f"r{row}", "subject": "ann"} for row in range(12)]
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{row}.{name}.{kind}": array
         for row in range(12)
         for name in names
