@@ -164,6 +164,7 @@ def summary(results: dict[str, Any], out: str) -> str:
             f"   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
         )
     lines += [f"  {caveat}" for caveat in data["caveats"]] if "train_recordings" in data else []
+    lines += results["evaluation"][results["delivered"]].get("outlying_subject", "").splitlines()
     return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from edgehar.data.people import people_warnings
 from edgehar.data.splits import Split, caveats
 from edgehar.experiments.stage import Stage
 from edgehar.files.atomic import atomic_file, read_json, write_json
+from edgehar.metrics.subjects import outlying_subject
 from edgehar.provenance import stamp
 from edgehar.signals.clip import Dataset
 
@@ -67,6 +69,20 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
     return {key: result[key] for key in SCORE_KEYS if key in result}
 
 
+def outlying_text(score: dict[str, Any], worn: dict[str, list[str]]) -> str | None:
+    """A sentence about the test person who is recognised far worse than the rest, and how they wear a sensor.
+
+    Args:
+        score: with "per_subject".
+        worn: person -> sentences about sensors worn otherwise, see `edgehar.data.people.people_warnings`.
+    """
+    found = outlying_subject(score["per_subject"])
+    if found is None:
+        return None
+    cause = "A sensor seems to be worn otherwise, too:" if found.person in worn else ""
+    return " ".join([found.text, cause, *worn.get(found.person, [])]).rstrip()
+
+
 def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
     """The benchmark of every package in one table, and the device it ran on."""
     documents = [read_json(stage.products[0]) for stage in stages if stage.verb == "bench"]
@@ -116,7 +132,11 @@ def write_results(
 ) -> dict[str, Any]:
     """Write results.json; returns its content."""
     teacher = checkpoint_facts(folder / "teacher")
+    worn = people_warnings(dataset.clips, dataset.info)
     evaluation = {stage.model: evaluation_of(stage) for stage in stages if stage.model is not None}
+    for score in evaluation.values():
+        text = outlying_text(score, worn)
+        score |= {} if text is None else {"outlying_subject": text}
     scored = next(stage for stage in stages if stage.model == "student-int8")
     default = read_json(folder / "package" / "manifest.json")["default_precision"]
     delivered = "student-int8" if default == "int8" else "student"
@@ -140,6 +160,7 @@ def write_results(
             **({"train_recordings": list(split.train_recordings)} if split.by_trial else {}),
             "train_windows": teacher["facts"]["train_windows"],
             "test_windows": evaluation[delivered]["total"],
+            "people": [text for texts in worn.values() for text in texts],
             "citation": info.citation,
             "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },

@@ -41,12 +41,11 @@ def outlying_people(spec: ModalitySpec, group: int, recorded: Sequence[Recorded]
         recorded: samples of one label each.
     """
     people = wearing(spec, group, recorded)
+    found = _by_energy(people)
     usual, turned = _outlying(people, lambda each: each.gravity_deg, GRAVITY_DEG)
-    if usual > AGREE_DEG:
-        return []
-    found = {each.person: _gravity_text(each, usual) for each in turned if each.usual_gravity_deg > GRAVITY_DEG}
-    for person, message in (_by_movement(people) | _by_energy(people)).items():
-        found.setdefault(person, message)
+    if usual <= AGREE_DEG:
+        found |= _by_movement(people)
+        found |= {each.person: _gravity_text(each, usual) for each in turned if each.usual_gravity_deg > GRAVITY_DEG}
     return [Outlier(person, f"{group_text(spec, group)}: {message}") for person, message in found.items()]
 
 

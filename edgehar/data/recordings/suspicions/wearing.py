@@ -108,7 +108,7 @@ class Wearing:
 
     @property
     def energy(self) -> Doubles:
-        """Standard deviation of each axis (3,) relative to the others': in half of the activities it differs as much."""
+        """Standard deviation of each axis (3,) relative to the others'; half of the activities differ as much."""
         own, others = (np.sqrt(np.einsum("aii->ai", each.movement)) for each in (self.own, self.others))
         ratio = np.log(np.maximum(own, 1e-9) / np.maximum(others, 1e-9))  # (A, 3)
         row = np.argsort(np.abs(ratio), axis=0)[(len(ratio) - 1) // 2]
