@@ -1,4 +1,4 @@
-"""How each person wears a sensor, compared with the other people activity by activity: gravity, movement, energy.
+"""How each person wears a sensor, compared with all people activity by activity: gravity, movement, energy.
 
 Gravity is the mean acceleration. Movement is the covariance of the axes: its signs reveal an axis that is reversed even
 if no gravity is along it. Both are compared as vectors of all activities side by side, so that an activity in which the
@@ -14,8 +14,8 @@ from edgehar.data.recordings.suspicions.recorded import Recorded, of_group
 from edgehar.data.recordings.suspicions.triaxial import Doubles
 from edgehar.signals.modality import ModalitySpec
 
-MIN_OTHERS = 2
-"""Other people who did an activity, for a comparison in it."""
+MIN_PEOPLE = 3
+"""Fewest people who did an activity, for a comparison in it: of two either may be wrong."""
 MIN_ROWS = 4
 AXES = "xyz"
 _PAIRS = ([0, 0, 1], [1, 2, 2])
@@ -84,48 +84,48 @@ class Wearing:
     Attributes:
         person: who.
         own: of the person, in the activities compared.
-        others: medians of the other people.
+        usual: medians of all people, which one of three does not move.
     """
 
     person: str
     own: Activities
-    others: Activities
+    usual: Activities
 
     @property
     def gravity_deg(self) -> float:
-        """Angle between the person's gravity and the others', over all activities."""
-        return _angle_deg(self.own.gravity, self.others.gravity)
+        """Angle between the person's gravity and the usual one, over all activities."""
+        return _angle_deg(self.own.gravity, self.usual.gravity)
 
     @property
     def usual_gravity_deg(self) -> float:
         """The angle in half of the activities: small if one recording, or one posture, differs."""
-        return float(np.quantile(list(map(_angle_deg, self.own.gravity, self.others.gravity)), 0.5, method="lower"))
+        return float(np.quantile(list(map(_angle_deg, self.own.gravity, self.usual.gravity)), 0.5, method="lower"))
 
     @property
     def movement_deg(self) -> float:
         """Angle between the covariances of different axes; above 90 degrees axes move against each other."""
-        return _angle_deg(_pairs(self.own.movement), _pairs(self.others.movement))
+        return _angle_deg(_pairs(self.own.movement), _pairs(self.usual.movement))
 
     @property
     def energy(self) -> Doubles:
-        """Standard deviation of each axis (3,) relative to the others'; half of the activities differ as much."""
-        own, others = (np.sqrt(np.einsum("aii->ai", each.movement)) for each in (self.own, self.others))
-        ratio = np.log(np.maximum(own, 1e-9) / np.maximum(others, 1e-9))  # (A, 3)
+        """Standard deviation of each axis (3,) relative to the usual one; half of the activities differ as much."""
+        own, usual = (np.sqrt(np.einsum("aii->ai", each.movement)) for each in (self.own, self.usual))
+        ratio = np.log(np.maximum(own, 1e-9) / np.maximum(usual, 1e-9))  # (A, 3)
         row = np.argsort(np.abs(ratio), axis=0)[(len(ratio) - 1) // 2]
         return np.exp(ratio[row, range(3)])
 
     def turned(self, turn: Turn) -> "Wearing":
         """The same if the person's axes were changed."""
-        return Wearing(self.person, self.own.turned(turn.matrix), self.others)
+        return Wearing(self.person, self.own.turned(turn.matrix), self.usual)
 
     def best_turn(self) -> tuple[Turn, "Wearing"]:
-        """The change of axes that brings gravity and movement closest to the others', and what then remains."""
+        """The change of axes that brings gravity and movement closest to the usual ones, and what then remains."""
         changed = [(turn, self.turned(turn)) for turn in TURNS]
         return min(changed, key=lambda pair: pair[1].gravity_deg + pair[1].movement_deg)
 
 
 def wearing(spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> list[Wearing]:
-    """Compare the people who did an activity that two others did, too; of the samples of each label.
+    """Compare the people with each other in the activities that three or more did.
 
     Args:
         spec: the sensor.
@@ -140,16 +140,15 @@ def wearing(spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> lis
             people.setdefault(each.subject, []).append((values.mean(0), np.cov(values.T)))
     pairs: dict[str, list[tuple[Activities, Activities]]] = {}
     for people in found.values():
-        if len(people) <= MIN_OTHERS:
+        if len(people) < MIN_PEOPLE:
             continue
         gravity = np.array([np.mean([mean for mean, _ in known], axis=0) for known in people.values()])
         movement = np.array([np.mean([spread for _, spread in known], axis=0) for known in people.values()])
+        usual = Activities(np.median(gravity, axis=0), np.median(movement, axis=0))
         for index, person in enumerate(people):
-            rest = np.arange(len(people)) != index
-            others = Activities(np.median(gravity[rest], axis=0), np.median(movement[rest], axis=0))
-            pairs.setdefault(person, []).append((Activities(gravity[index], movement[index]), others))
+            pairs.setdefault(person, []).append((Activities(gravity[index], movement[index]), usual))
     return [
-        Wearing(person, _stacked([own for own, _ in compared]), _stacked([others for _, others in compared]))
+        Wearing(person, _stacked([own for own, _ in compared]), _stacked([usual for _, usual in compared]))
         for person, compared in pairs.items()
     ]
 

@@ -1,4 +1,4 @@
-"""A sensor worn another way than everybody else's is named; one way for all, or any way, is not."""
+"""A recording whose gravity points elsewhere is named; one way for all, or any way, is not."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -28,25 +28,6 @@ def folder(directions: dict[str, Doubles], seed: int, recordings: int = 2) -> li
         for label in (0, 1)
         for number in range(recordings)
     ]
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=SEEDS)
-def test_one_person_is_named(seed: int) -> None:
-    people = {who: UP + 0.15 * np.random.default_rng(seed + ord(who)).normal(size=3) for who in "abcde"}
-    assert elsewhere(WATCH, 0, folder(people, seed)) == []
-    (problem,) = elsewhere(WATCH, 0, folder(people | {"c": -people["c"]}, seed))
-    assert "gravity of person 'c' points" in problem.message
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, turned=st.sampled_from([[0, 1, 2], [1, 2, 0]]))
-def test_one_of_three_people_is_named(seed: int, turned: list[int]) -> None:
-    people = {who: UP + 0.1 * np.random.default_rng(seed + ord(who)).normal(size=3) for who in "abc"}
-    assert elsewhere(WATCH, 0, folder(people, seed, recordings=1)) == []
-    (problem,) = elsewhere(WATCH, 0, folder(people | {"c": -people["c"][turned]}, seed, recordings=1))
-    assert "gravity of person 'c' points" in problem.message
-    assert elsewhere(WATCH, 0, folder({"a": UP, "b": -UP}, seed)) == []  # either may be wrong
 
 
 @settings(max_examples=30, deadline=None)
