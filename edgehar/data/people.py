@@ -25,8 +25,8 @@ def _by_label(clip: Clip, name: str) -> list[Recorded]:
     return parts
 
 
-def _accelerations(clips: Sequence[Clip], info: DatasetInfo) -> list[tuple[ModalitySpec, int, list[Recorded]]]:
-    """Each accelerometer: its sensor, its group of channels, and its samples by label."""
+def accelerations(clips: Sequence[Clip], info: DatasetInfo) -> list[tuple[ModalitySpec, int, list[Recorded]]]:
+    """Each accelerometer of a data set: its sensor, its group of channels, and its samples by label."""
     found: list[tuple[ModalitySpec, int, list[Recorded]]] = []
     for spec in info.modalities:
         recorded = [part for clip in clips if spec.name in clip.signals for part in _by_label(clip, spec.name)]
@@ -37,7 +37,7 @@ def _accelerations(clips: Sequence[Clip], info: DatasetInfo) -> list[tuple[Modal
 def people_warnings(clips: Sequence[Clip], info: DatasetInfo) -> dict[str, list[str]]:
     """Person -> sentences about sensors that they seem to wear otherwise than all others; empty if nobody does."""
     warnings: dict[str, list[str]] = {}
-    for spec, group, recorded in _accelerations(clips, info):
+    for spec, group, recorded in accelerations(clips, info):
         for each in outlying_people(spec, group, recorded):
             warnings.setdefault(each.person, []).append(f"{spec.name}, {each.message}.")
     return warnings
@@ -46,14 +46,14 @@ def people_warnings(clips: Sequence[Clip], info: DatasetInfo) -> dict[str, list[
 def orientation_spread_deg(clips: Sequence[Clip], info: DatasetInfo) -> float | None:
     """How differently people wear a sensor: the angle between a person's gravity and all people's.
 
-    The median over the people; of several accelerometers the largest. 9 to 24 degrees where everybody wore it alike (ten
-    sensors of seven data sets), 57 to 102 where people did not (phones in pockets, watches on either wrist).
+    The median over the people; of several accelerometers the largest. 8 to 20 degrees for nine sensors of six data sets
+    that everybody wore alike, 51 to 102 for phones in pockets and for watches on either wrist.
 
     Returns:
         Degrees; None without an accelerometer, or with fewer than three people who did the same activity.
     """
     angles = [
         [each.gravity_deg for each in wearing(spec, group, recorded)]
-        for spec, group, recorded in _accelerations(clips, info)
+        for spec, group, recorded in accelerations(clips, info)
     ]
     return max((float(np.median(of_people)) for of_people in angles if of_people), default=None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgehar.data.recordings.suspicions.recorded import Recorded, group_text
-from edgehar.data.recordings.suspicions.wearing import Wearing, wearing
+from edgehar.data.recordings.suspicions.wearing import SIGN_CHANGES, Wearing, wearing
 from edgehar.signals.modality import ModalitySpec
 
 MADS = 5.0
@@ -76,7 +76,7 @@ def _by_movement(people: Sequence[Wearing]) -> dict[str, str]:
     usual, found = _outlying(people, lambda each: each.movement_deg, MOVEMENT_DEG)
     messages: dict[str, str] = {}
     for each in found if usual <= AGREE_MOVEMENT_DEG else []:
-        turn, turned = each.best_turn()
+        turn, turned = each.best_turn(SIGN_CHANGES)
         if turned.movement_deg < each.movement_deg - CLEARER_DEG:
             messages[each.person] = (
                 f"axes of person {each.person!r} move against each other where those of the other people move together "

@@ -51,6 +51,8 @@ def _turns() -> Iterator[Turn]:
 
 
 TURNS = tuple(_turns())
+SIGN_CHANGES = tuple(turn for turn in TURNS if not turn.matrix[~np.eye(3, dtype=bool)].any())
+"""Those that exchange no axes."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class Wearing:
         """The same if the person's axes were changed."""
         return Wearing(self.person, self.own.turned(turn.matrix), self.usual)
 
-    def best_turn(self) -> tuple[Turn, "Wearing"]:
+    def best_turn(self, turns: Sequence[Turn] = TURNS) -> tuple[Turn, "Wearing"]:
         """The change of axes that brings gravity and movement closest to the usual ones, and what then remains."""
-        changed = [(turn, self.turned(turn)) for turn in TURNS]
+        changed = [(turn, self.turned(turn)) for turn in turns]
         return min(changed, key=lambda pair: pair[1].gravity_deg + pair[1].movement_deg)
 
 
