@@ -76,19 +76,18 @@ def settings_of(options: PipelineOptions, choices: Sequence[Choice]) -> dict[str
     }
 
 
-def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool = True) -> list[Stage]:
+def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """Every stage of a run, in order, with what the recordings decide.
 
     Args:
         options: of the run.
         choices: what the training recordings decide.
-        out_of_fold: whether they can be dealt into folds, for the predictions of the baseline.
     """
     run, data, runs = Path(options.out), options.data, options.bench_runs
     settings = settings_of(options, choices)
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.value == ON for choice in choices if choice.name == PRETRAINING)
-    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed, out_of_fold)
+    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed)
     return [
         replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),
@@ -102,9 +101,9 @@ def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool 
     ]
 
 
-def chosen_stages(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool) -> list[Stage]:
+def chosen_stages(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError if there is none of that name."""
-    stages = plan(options, choices, out_of_fold)
+    stages = plan(options, choices)
     names = [stage.name for stage in stages]
     if options.until is not None and options.until not in names:
         raise ConfigError(f"--until {options.until}: expected one of {', '.join(names)}")
@@ -160,9 +159,8 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     split = options.data.make_split(dataset)
     sys.stdout.write(announced(options.data.split, split))
     train_clips = split.train_clips(dataset.clips)
-    out_of_fold = len(train_clips) > 1
     choices = choices_for(train_clips, dataset.info, options.pretraining)
-    chosen_stages(options, choices, out_of_fold)  # reports an unknown --until
+    chosen_stages(options, choices)  # reports an unknown --until
     check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +172,7 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
         choices = (*choices, augmentation)
         for choice in choices:
             sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
-        stages = chosen_stages(options, choices, out_of_fold)
+        stages = chosen_stages(options, choices)
         records = run_stages(stages, folder, key)
         if options.until is not None:
             return None
@@ -203,6 +201,7 @@ def summary(results: dict[str, Any], out: str) -> str:
             + (f"   recordings {whole['correct']}/{whole['total']}" if whole else "")
         )
     lines += [f"  {caveat}" for caveat in data["caveats"]] if "train_recordings" in data else []
+    lines += results["evaluation"][results["delivered"]].get("outlying_subject", "").splitlines()
     return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])
 
 

@@ -120,10 +120,8 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
     ]
 
 
-def baseline_stage(
-    run: Path, data: DataOptions, kind: str, settings: Settings, seed: int, out_of_fold: bool = False
-) -> Stage:
-    """Fit a baseline to the training windows and score it; `measured/baseline-KIND.json`, predictions in `KIND.npz`.
+def baseline_stage(run: Path, data: DataOptions, kind: str, settings: Settings, seed: int) -> Stage:
+    """Fit a baseline to the training windows and score it; the result is `measured/baseline-KIND.json`.
 
     Args:
         run: folder of the run.
@@ -131,15 +129,11 @@ def baseline_stage(
         kind: name of the baseline.
         settings: preset of the trainings and their lengths; a large baseline is the base one.
         seed: of its random numbers.
-        out_of_fold: whether it predicts every training window by a fit without its person, too.
     """
-    result, predictions = run / "measured" / f"baseline-{kind}.json", run / "measured" / f"{kind}.npz"
+    result = run / "measured" / f"baseline-{kind}.json"
     preset = "tiny" if settings["preset"] == "tiny" else "base"
     settings = settings | {"preset": preset} | data_settings(data) | {"seed": seed, "out": str(result)}
-    if not out_of_fold:
-        return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
-    settings |= {"out_of_fold": str(predictions)}
-    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result, predictions), model=kind)
+    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
 
 
 def _suffix(model: str) -> str:

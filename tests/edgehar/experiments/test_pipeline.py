@@ -111,6 +111,8 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
     done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert results(out)["dataset"]["modalities"] == ["wrist"]
+    (left_handed,) = results(out)["dataset"]["people"]
+    assert left_handed.startswith("wrist, channels 1 to 3: axes of person 's1' move against each other")
     chosen = {choice["name"]: choice for choice in results(out)["choices"]}
     assert {name: choice["value"] for name, choice in chosen.items()} == {"pretraining": "off", "style exchange": "on"}
     assert "pretraining: off. 100 % of the training clips have a label" in done.stdout

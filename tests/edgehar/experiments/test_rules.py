@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from edgehar.experiments.pipeline import PipelineOptions, command_of, plan
-from edgehar.experiments.rules import EXCHANGE, OFF, ON, PRETRAINING, Choice, choices_for, duration_spread, labelled_share
+from edgehar.experiments.rules import (
+    EXCHANGE,
+    OFF,
+    ON,
+    PRETRAINING,
+    Choice,
+    choices_for,
+    duration_spread,
+    labelled_share,
+)
 from edgehar.experiments.stage import Stage
 from edgehar.signals.clip import Clip, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec

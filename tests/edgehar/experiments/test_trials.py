@@ -65,7 +65,9 @@ def test_each_round_leaves_out_other_training_people(own_data: Path, tmp_path: P
     said = pipeline(own_data, tmp_path / "run", "list:s1,s2,s3:s4")
     assert "augmentation: " in said
     folders = sorted((tmp_path / "run" / "trials").glob("[!.]*"))
-    assert [folder.name for folder in folders] == [f"{name}-{fold}of3" for name in (DEFAULT, LIGHT) for fold in range(3)]
+    assert [folder.name for folder in folders] == [
+        f"{name}-{fold}of3" for name in (DEFAULT, LIGHT) for fold in range(3)
+    ]
     tested: set[str] = set()
     for folder in folders:
         about = json.loads((folder / "checkpoint.json").read_text())["data"]
