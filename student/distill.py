@@ -68,8 +68,8 @@ class DistillOptions(Options):
         super().__post_init__()
         if self.network.convolutions and self.distill.init_from_teacher:
             raise ConfigError(
-                f"--init-from-teacher with --convolutions {self.network.convolutions}: expected linear first layers, "
-                "as the teacher's are; omit one of the two"
+                f"--init-from-teacher with --convolutions {self.network.convolutions}: expected linear first layers; "
+                "add --convolutions 0 or omit --init-from-teacher"
             )
         weights = self.weights
         if len(weights) != len(self.teacher) or (weights and not sum(weights)):
@@ -120,6 +120,11 @@ def run(options: DistillOptions) -> int:
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     checkpoints = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.folders]
     first = require_same_data(checkpoints, options.folders)
+    if config.init_from_teacher and first.network["convolutions"]:
+        raise ConfigError(
+            f"--init-from-teacher: {options.folders[0]} has convolutions, expected linear first layers; fine-tune it "
+            "with --convolutions 0 or omit --init-from-teacher"
+        )
     with checkpoint_output(out, processes, *options.teacher, kind="student") as progress:
         data = load_checkpoint_data(first, options.data)
         info = data.dataset.info

@@ -1,7 +1,7 @@
 """Small random windows of a skeleton and an inertial sensor, and small networks, for tests."""
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from edgehar.signals.windows import Windows
 from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
 from edgehar.student.pruning.importance import l2
 from edgehar.student.pruning.units import KeptUnits, parts_of, remove
+from edgehar.teacher.network.convolutions import add_norms, convolutions_of
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint
+
+Network = TypeVar("Network", bound=nn.Module)
 
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, 3, KINECT_JOINTS, KINECT_PARENTS)
 INERTIAL = ModalitySpec("inertial", 6, "g and deg/s", 50.0, 6)
@@ -31,11 +34,11 @@ STATISTICS = {
     for spec in SPECS
 }
 """Frame statistics of white noise, as stored in checkpoints."""
-TEACHER_SIZES = {"dim": 32, "joint_dim": 16}
 STUDENT_SHAPES: dict[str, dict[str, Any]] = {
     **PRESETS,
     "deep": {"stem": 9, "width": 21, "encoder_blocks": 3, "hidden": 17, "token": 18, "heads": 3, "head_blocks": 3},
     "one head": {"token": 10, "heads": 1, "head_hidden": 7},
+    "linear": {"stem": 9, "width": 21, "hidden": 17, "token": 12, "head_hidden": 9, "convolutions": 0},
     "convolutions": {
         "stem": 10,
         "width": 21,
@@ -130,12 +133,26 @@ def untrained_student() -> StudentNetwork:
 def small_teacher() -> Teacher:
     """An untrained teacher of 32 channels, 16 per joint."""
     torch.manual_seed(0)
-    return Teacher(TeacherConfig(**TEACHER_SIZES), SPECS, STEPS, CLASSES).eval()
+    return Teacher(TeacherConfig(dim=32, joint_dim=16), SPECS, STEPS, CLASSES).eval()
 
 
-def checkpoint_of(network: nn.Module, kind: str = "student", preset: str = "base") -> Checkpoint:
-    """A checkpoint of a network without moments; `preset` is that of a student."""
-    sizes = dict(TEACHER_SIZES if kind == "teacher" else PRESETS[preset])
+def trained_norms(network: Network) -> Network:
+    """The network with normalisations that have seen batches, and with scales and shifts of their own."""
+    add_norms(network)
+    network.train()
+    for seed in range(5):
+        network(*windows(8, seed))
+    with torch.no_grad():
+        for layer in convolutions_of(network):
+            assert isinstance(layer.norm, nn.BatchNorm1d)
+            layer.norm.weight.uniform_(0.5, 2)
+            layer.norm.bias.normal_()
+    return network.eval()
+
+
+def checkpoint_of(network: StudentNetwork | Teacher, kind: str = "student") -> Checkpoint:
+    """A checkpoint of a network without moments."""
+    sizes = asdict(network.config)
     weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     return Checkpoint(kind, sizes, INFO, Normalisation.identity(SPECS), {}, [], {"options": {"seed": 0}}, weights)
 
@@ -168,4 +185,4 @@ def exportable_checkpoint(kind: str) -> Checkpoint:
     data = {"data": "simulated", "root": None, "split": "odd-even", "modalities": ["skeleton", "inertial"]}
     facts = {"statistics": STATISTICS, "options": {"seed": 0}}
     info = replace(INFO, citation="cite me", licence="a licence")
-    return replace(checkpoint_of(network, kind, "tiny"), info=info, data=data, facts=facts)
+    return replace(checkpoint_of(network, kind), info=info, data=data, facts=facts)

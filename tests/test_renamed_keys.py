@@ -50,10 +50,10 @@ def network(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
     if kind == "teacher":
         return teacher_model.Teacher(
-            teacher_model.TeacherConfig(**teacher_model.PRESETS["tiny"]), SPECS, STEPS, CLASSES
+            teacher_model.TeacherConfig(**teacher_model.PRESETS["tiny"], convolutions=0), SPECS, STEPS, CLASSES
         )
     return student_model.StudentNetwork(
-        student_model.StudentConfig(**student_model.PRESETS["tiny"]), SPECS, STEPS, CLASSES
+        student_model.StudentConfig(**student_model.PRESETS["tiny"], convolutions=0), SPECS, STEPS, CLASSES
     )
 
 
@@ -63,7 +63,11 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Checkpoint,
     kind: str = request.param
     built: Any = network(kind)
     info = DatasetInfo("test", SPECS, tuple("abcde"[:CLASSES]), WindowSpec("clip", STEPS, 0.1))
-    sizes = {field.name: getattr(built.config, field.name) for field in fields(built.config)}
+    sizes = {
+        field.name: getattr(built.config, field.name)
+        for field in fields(built.config)
+        if field.name not in ("convolutions", "kernel")  # version 1 had linear layers only
+    }
     options = {"seed": 0, "train": {"updates": 8, "ema_decay": 0.9}, "init_from_teacher": True}
     checkpoint = Checkpoint(
         kind, sizes, info, Normalisation.identity(SPECS), {}, [], {"options": options}, built.state_dict()

@@ -64,13 +64,14 @@ KeptUnits = dict[str, Tensor]
 """Part -> indices of the remaining units, (n,) int64, ascending."""
 
 
-def _stem_parts(modality: str, layer: nn.Module) -> list[Part]:
-    """The units of a modality's first layers."""
-    stem, reader = f"encoder.stem.{modality}", f"encoder.modality_projection.{modality}"
+def _first_parts(name: str, layer: nn.Module, reader: str) -> list[Part]:
+    """The units of a modality's first layers, whose outputs `reader` reads."""
+    if isinstance(layer, nn.Linear):
+        return [Part(name, "units", layer.out_features, reader)]
     if not isinstance(layer, PatchConvolutions):
-        return [Part(stem, "units", cast(nn.Linear, layer).out_features, reader)]
+        return []
     counts = [convolution.convolution.out_channels for convolution in layer.typed_layers]
-    names = [f"{stem}.layers.{index}" for index in range(len(counts))]
+    names = [f"{name}.layers.{index}" for index in range(len(counts))]
     parts = [
         Part(f"{name}.convolution", "units", count, following)
         for name, count, following in zip(names, counts[:-1], names[1:], strict=False)
@@ -88,22 +89,30 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
             parts.append(Part(f"{name}.qkv", "heads", module.heads, f"{name}.project"))
     if isinstance(network, StudentNetwork):
         encoder = network.encoder
-        stems = [part for name, layer in encoder.stem.items() for part in _stem_parts(name, layer)]
-        first = f"encoder.modality_projection.{encoder.names[0]}"
-        parts = stems + parts
+        projection = "encoder.modality_projection"
+        stems = encoder.stem.items()
+        parts = [
+            part for name, layer in stems for part in _first_parts(f"encoder.stem.{name}", layer, f"{projection}.{name}")
+        ] + parts
         if width:
+            first = f"{projection}.{encoder.names[0]}"
             parts.append(Part(first, "channels", len(encoder.norm.weight), "encoder.norm"))
             tokens, head = encoder.token_projection.out_features, network.head
             copies = head.classifier.in_features // tokens
             parts.append(Part("encoder.token_projection", "token", tokens, "head.norm", copies))
-    elif isinstance(network, Teacher) and width:
-        for name, layer in network.tokens.items():
-            tokens = cast(StepTokens, layer)
-            if tokens.blocks:
-                count = tokens.embed.out_features
-                parts.append(Part(f"tokens.{name}.embed", "joints", count, f"tokens.{name}.blocks.0"))
-        channels = network.fusion_tokens.shape[1]
-        parts.append(Part(f"tokens.{network.specs[0].name}.merge", "channels", channels, "fusion"))
+    elif isinstance(network, Teacher):
+        layers = {f"tokens.{name}": cast(StepTokens, layer) for name, layer in network.tokens.items()}
+        parts = [
+            part
+            for name, tokens in layers.items()
+            for part in _first_parts(f"{name}.convolutions", tokens.convolutions, f"{name}.embed")
+        ] + parts
+        if width:
+            for name, tokens in layers.items():
+                if tokens.blocks:
+                    parts.append(Part(f"{name}.embed", "joints", tokens.embed.out_features, f"{name}.blocks.0"))
+            channels = network.fusion_tokens.shape[1]
+            parts.append(Part(f"tokens.{network.specs[0].name}.merge", "channels", channels, "fusion"))
     return parts
 
 

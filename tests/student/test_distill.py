@@ -159,9 +159,8 @@ def test_teachers_are_not_evaluated_with_labels_only(folder: Path):
 
     def loss_with(config: DistillConfig) -> float:
         loss_of = distill_loss(FaultyWindows(clean, [], 0.0), teachers, augmentation, 0.1, config, ONE_PROCESS)
-        return float(
-            loss_of(DistillationModel(student, teachers.dim, config), np.arange(4), update_generator(0, 0)).detach()
-        )
+        model = DistillationModel(student, teachers.dim, teachers.fused_dim, config)
+        return float(loss_of(model, np.arange(4), update_generator(0, 0)).detach())
 
     assert loss_with(DistillConfig(soft=0.0, feature=0.0)) > 0
     with pytest.raises(InterruptedError):

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     network = student("tiny")
     for parameter in network.parameters():  # the exporter stores equal tensors once, such as those of new layers
         torch.nn.init.normal_(parameter, std=0.3)
-    save_checkpoint(tmp_path / "student", checkpoint_of(network, preset="tiny"))
+    save_checkpoint(tmp_path / "student", checkpoint_of(network))
     return tmp_path / "student"
 
 

@@ -26,7 +26,7 @@ from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The checkpoint of a tiny student."""
-    save_checkpoint(tmp_path / "student", checkpoint_of(student("tiny"), preset="tiny"))
+    save_checkpoint(tmp_path / "student", checkpoint_of(student("tiny")))
     return tmp_path / "student"
 
 

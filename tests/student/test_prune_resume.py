@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -44,7 +44,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def test_changed_weights_restart_the_recovery(tmp_path: Path):
-    checkpoint = checkpoint_of(student("tiny"), preset="tiny")
+    checkpoint = checkpoint_of(student("tiny"))
     save_checkpoint(tmp_path / "student", checkpoint)
     kill_in_recovery(tmp_path / "student", tmp_path / "out", "--source", "noise")
     # The classifier's bias does not influence which units are removed.
@@ -68,7 +68,7 @@ def test_changed_recordings_restart_the_recovery(tmp_path: Path):
         "without": [], "split": "list:s1,s2:s3",
     }  # fmt: skip
     checkpoint = Checkpoint(
-        "student", PRESETS["tiny"], info, Normalisation.identity(info.modalities), data, [], {"options": {}},
+        "student", asdict(network.config), info, Normalisation.identity(info.modalities), data, [], {"options": {}},
         network.state_dict(),
     )  # fmt: skip
     save_checkpoint(tmp_path / "student", checkpoint)

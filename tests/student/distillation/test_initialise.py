@@ -9,7 +9,7 @@ from edgehar.teacher.network.model import Teacher, TeacherConfig
 
 
 def test_step_map_equals_the_first_layers_without_joint_attention():
-    teacher = Teacher(TeacherConfig(joint_blocks=0), SPECS, STEPS, CLASSES)
+    teacher = Teacher(TeacherConfig(joint_blocks=0, convolutions=0), SPECS, STEPS, CLASSES)
     features, _ = windows()
     for spec in SPECS:
         tokens = teacher.tokens[spec.name]
@@ -19,8 +19,8 @@ def test_step_map_equals_the_first_layers_without_joint_attention():
 
 
 def test_initialised_stem_spans_the_strongest_directions_of_the_teacher():
-    teacher = Teacher(TeacherConfig(dim=64), SPECS, STEPS, CLASSES)
-    student = StudentNetwork(StudentConfig(stem=80), SPECS, STEPS, CLASSES)
+    teacher = Teacher(TeacherConfig(dim=64, convolutions=0), SPECS, STEPS, CLASSES)
+    student = StudentNetwork(StudentConfig(stem=80, convolutions=0), SPECS, STEPS, CLASSES)
     before = {name: stem.weight.detach().clone() for name, stem in student.encoder.stem.items()}  # type: ignore[union-attr]
     initialise_from_teacher(student, teacher)
     for spec in SPECS:

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     """The checkpoint of a tiny student with statistics and moments."""
     moments = {"means": torch.randn(CLASSES, SIZE).half(), "directions": torch.randn(2, SIZE).half()}
     facts: dict[str, Any] = {"options": {}, "statistics": STATISTICS}
-    checkpoint = replace(checkpoint_of(student("tiny"), preset="tiny"), facts=facts, moments=moments)
+    checkpoint = replace(checkpoint_of(student("tiny")), facts=facts, moments=moments)
     save_checkpoint(tmp_path / "student", checkpoint)
     return tmp_path / "student"
 

@@ -1,4 +1,4 @@
-"""Convolutions of the student: normalised while they train, folded afterwards, pruned and rebuilt like other layers."""
+"""Convolutions of student and teacher are pruned and rebuilt like other layers; those of the student are exported."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from bodies import (
-    INERTIAL,
     SPECS,
     STEPS,
     STUDENT_SHAPES,
     exportable_checkpoint,
     random_student,
+    small_teacher,
     smaller,
     windows,
 )
@@ -30,42 +30,14 @@ from edgehar.student.export import export_package
 from edgehar.student.network.model import StudentConfig, StudentNetwork
 from edgehar.student.network.rebuild import resize_and_load
 from edgehar.student.pruning.units import Part, parts_of, remove
-from edgehar.teacher.augmentation.geometric import rotation
-from edgehar.teacher.network.convolutions import PatchConvolutions, add_norms, convolutions_of, fold_norms, magnitudes
+from edgehar.teacher.network.model import Teacher
 
 
-def trained_norms(network: StudentNetwork) -> StudentNetwork:
-    """The network with normalisations that have seen batches, and with scales and shifts of their own."""
-    add_norms(network)
-    network.train()
-    for seed in range(5):
-        network(*windows(8, seed))
-    with torch.no_grad():
-        for layer in convolutions_of(network):
-            norm = layer.norm
-            assert isinstance(norm, torch.nn.BatchNorm1d)
-            norm.weight.uniform_(0.5, 2)
-            norm.bias.normal_()
-    return network.eval()
-
-
-def test_folded_norms_give_the_same_outputs():
-    network = trained_norms(random_student("convolutions"))
-    expected = network(*windows(4)).logits
-    fold_norms(network)
-    assert not any(isinstance(module, torch.nn.BatchNorm1d) for module in network.modules())
-    torch.testing.assert_close(network(*windows(4)).logits, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_a_network_of_linear_layers_has_no_norms():
-    network = random_student("tiny")
-    before = list(network.state_dict())
-    add_norms(network)
-    assert list(network.state_dict()) == before
-
-
-def test_pruned_convolutions_equal_masked_ones_and_can_be_stored():
-    network, inputs = random_student("convolutions"), windows(4)
+@pytest.mark.parametrize(
+    "network", [random_student("convolutions"), small_teacher()], ids=["student", "teacher"]
+)
+def test_pruned_units_equal_masked_ones(network: StudentNetwork | Teacher):
+    inputs = windows(4)
     for part in parts_of(network, width=False):
         units = torch.tensor([0, part.count - 2])
         pruned, _ = remove(network, {part.name: units}, [part], inputs)
@@ -87,20 +59,6 @@ def test_pruned_network_is_rebuilt_from_its_weights(share: float):
     rebuilt = StudentNetwork(StudentConfig(**STUDENT_SHAPES["convolutions"]), SPECS, STEPS, 3)
     resize_and_load(rebuilt, pruned.state_dict())
     assert torch.equal(rebuilt.eval()(*windows(4)).logits, pruned(*windows(4)).logits)
-
-
-def test_magnitudes_do_not_depend_on_the_orientation():
-    frames = windows(4)[0]["inertial"].flatten(0, 1).flatten(2)  # (N, P, G*F)
-    turned = (frames.unflatten(2, (-1, 3)) @ rotation(torch.tensor([[0.3, -2.0, 1.1]]))[0]).flatten(2)
-    torch.testing.assert_close(magnitudes(turned, INERTIAL), magnitudes(frames, INERTIAL), atol=1e-4, rtol=1e-4)
-
-
-def test_maximum_over_the_patch_does_not_depend_on_where_a_movement_is():
-    layers = PatchConvolutions(INERTIAL, 4, 1, 3)
-    frames = torch.zeros(2, INERTIAL.patch, INERTIAL.groups * INERTIAL.features)
-    frames[0, 2], frames[1, 3] = 1, 1
-    one, later = layers(frames.flatten(1))
-    torch.testing.assert_close(one, later)
 
 
 def test_package_agrees_with_the_network_in_every_precision(tmp_path: Path):
@@ -129,8 +87,3 @@ def test_convolutions_take_no_principal_directions():
             network=StudentConfig(convolutions=3),
             distill=DistillConfig(init_from_teacher=True),
         )
-
-
-def test_an_even_kernel_is_an_error():
-    with pytest.raises(ConfigError, match="--kernel 4: expected an odd number"):
-        StudentConfig(kernel=4)

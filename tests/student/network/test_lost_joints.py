@@ -26,6 +26,7 @@ from edgehar.student.network.onnx_export import export_graphs
 from edgehar.student.network.rebuild import network_of
 from edgehar.student.pruning.importance import l2
 from edgehar.student.pruning.units import parts_of, remove
+from edgehar.teacher.network.convolutions import PatchConvolutions
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint
 
@@ -55,9 +56,10 @@ def without_zeros(network: nn.Module) -> Any:
     return network.eval()
 
 
-def student(preset: str = "tiny") -> StudentNetwork:
+def student(preset: str = "tiny", convolutions: int = 2) -> StudentNetwork:
     torch.manual_seed(0)
-    return without_zeros(StudentNetwork(StudentConfig(**PRESETS[preset]), LOSSY_SPECS, STEPS, CLASSES))
+    config = StudentConfig(**PRESETS[preset], convolutions=convolutions)
+    return without_zeros(StudentNetwork(config, LOSSY_SPECS, STEPS, CLASSES))
 
 
 def teacher() -> Teacher:
@@ -107,25 +109,33 @@ def test_networks_of_other_specs_have_no_further_parameters() -> None:
         for name, tensor in lossy.state_dict().items()
         if tensor.shape != plain.state_dict()[name].shape
     }
-    assert further == {"encoder.stem.skeleton.weight": 20 * PRESETS["tiny"]["stem"]}
+    kernel = 3  # the longest for patches of 4 frames
+    assert further == {"encoder.stem.skeleton.layers.0.convolution.weight": 20 * PRESETS["tiny"]["stem"] * kernel}
     assert not any("lost" in name for name in small_teacher().state_dict())
 
 
-@pytest.mark.parametrize("network", [student(), teacher()], ids=["student", "teacher"])
+@pytest.mark.parametrize(
+    "network", [student(), student(convolutions=0), teacher()], ids=["student", "linear student", "teacher"]
+)
 def test_learned_vector_counts_where_a_joint_is_lost(network: Any) -> None:
     with torch.no_grad():
         before = network(*windows()).logits
         if isinstance(network, StudentNetwork):
-            network.encoder.stem["skeleton"].weight[:, LOST - PICTURE.groups] += 1  # type: ignore[union-attr, operator]
+            stem: Any = network.encoder.stem["skeleton"]
+            first = stem.layers[0].convolution if isinstance(stem, PatchConvolutions) else stem
+            first.weight[:, LOST - PICTURE.groups] += 1
         else:
             network.tokens["skeleton"].lost_group += 1  # type: ignore[union-attr, operator]
         changed = (network(*windows()).logits - before).abs().amax(1) > 1e-4
     assert changed.tolist() == [True, isinstance(network, Teacher), False]
 
 
+@pytest.mark.parametrize("convolutions", [0, 2])
 @pytest.mark.parametrize("pruned", [False, True])
-def test_all_forms_of_the_encoder_agree(pruned: bool) -> None:
-    network: StudentNetwork = smaller(student("base")) if pruned else student("base")
+def test_all_forms_of_the_encoder_agree(pruned: bool, convolutions: int) -> None:
+    network = student("base", convolutions)
+    if pruned:
+        network = smaller(network)
     steps = as_steps(network)
     with torch.no_grad():
         tokens = network.encoder(dict(zip(network.encoder.names, steps, strict=False)), steps[-1])

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from bodies import CLASSES, SPECS, STEPS, windows
+from bodies import CLASSES, INERTIAL, SPECS, STEPS, windows
 
 from edgehar.data.utd_mhad import INFO
-from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
+from edgehar.student.network.model import MOST_PARAMETERS, PRESETS, STEMS, StudentConfig, StudentNetwork, sized
 from edgehar.teacher.network.layers import count_macs, count_parameters
 
 
@@ -16,12 +18,25 @@ def tiny_student() -> StudentNetwork:
 
 
 def test_student_is_small_and_a_hop_costs_at_most_a_quarter_of_a_window():
-    student = StudentNetwork(StudentConfig(), INFO.modalities, INFO.window.steps, len(INFO.labels))
+    sizes = INFO.modalities, INFO.window.steps, len(INFO.labels)
+    student = StudentNetwork(sized(StudentConfig(), *sizes), *sizes)
     assert count_parameters(student) <= 100_000
     step = {spec.name: torch.zeros(1, spec.patch * spec.groups * spec.features) for spec in INFO.modalities}
     encoder = count_macs(student.encoder, step, torch.ones(1, 2))
     head = count_macs(student.head, torch.zeros(1, INFO.window.steps, student.config.token))
     assert encoder + head <= 0.25 * (INFO.window.steps * encoder + head)
+
+
+@pytest.mark.parametrize("sensors", [1, 2, 4, 8, 12])
+def test_default_stem_is_the_widest_that_most_parameters_allow(sensors: int):
+    sizes = tuple(replace(INERTIAL, name=f"sensor{index}") for index in range(sensors)), 16, 20
+
+    def parameters(stem: int) -> int:
+        return count_parameters(StudentNetwork(StudentConfig(stem=stem), *sizes))
+
+    fitting = [stem for stem in STEMS if parameters(stem) <= MOST_PARAMETERS]
+    assert sized(StudentConfig(), *sizes).stem == max(fitting)
+    assert sized(StudentConfig(stem=50), *sizes).stem == 50
 
 
 def test_token_depends_on_its_step_only():

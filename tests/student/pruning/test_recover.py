@@ -42,7 +42,7 @@ def test_recovery_stops_without_improvement_for_patience_sixtieths_of_the_update
     updates: int, sixtieths: int, after: int | None, tmp_path: Path
 ):
     """At the first point of the curve (every second update of 130) that late after the best; 60 never stop it."""
-    save_checkpoint(tmp_path / "student", checkpoint_of(student("tiny"), preset="tiny"))
+    save_checkpoint(tmp_path / "student", checkpoint_of(student("tiny")))
     words = [str(tmp_path / "student"), "--macs", "0.5", "--batch", "4", "--source", "noise", "--updates", str(updates)]
     # At this learning rate the first updates diverge, and nothing improves.
     words += ["--out", str(tmp_path / "stopped"), "--learning-rate", "3"]

@@ -102,9 +102,9 @@ def test_pruned_teacher_can_be_pruned_again_and_distilled(tmp_path: Path, monkey
     pruned = rebuild_teacher(twice)
     # Fewer than removing units and heads alone can reach.
     assert count_macs(pruned, *windows(1)) <= 0.14 * count_macs(network, *windows(1))
-    assert pruned(*windows(3)).fused.shape[1] == 2 * pruned.config.dim < 2 * 32
+    assert pruned(*windows(3)).fused.shape[1] == 3 * pruned.config.dim < 3 * 32
     teachers = TeacherEnsemble([twice, unpruned], layers=1)
-    model = DistillationModel(untrained_student(), teachers.dim, DistillConfig(layers=1))
+    model = DistillationModel(untrained_student(), teachers.dim, teachers.fused_dim, DistillConfig(layers=1))
     output, targets = model(*windows(3)), teachers(*windows(3))
     assert output.heads["fused"].shape == targets.fused.shape
     assert output.heads["steps"].shape == targets.steps.shape

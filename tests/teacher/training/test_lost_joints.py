@@ -45,6 +45,6 @@ def test_trainings_with_lost_joints(tmp_path: Path) -> None:
     words = ["--preset", "tiny", "--updates", "2", "--faulty-copies", "1", "--out", str(tmp_path / "student")]
     assert distill.main([*words, "--teacher", str(tmp_path / "teacher-lost")]) == 0
     student = network_of(load_checkpoint(tmp_path / "student", ("student",)))
-    assert student.state_dict()["encoder.stem.body.weight"].shape[1] == BODY.groups * (4 + 1)
+    assert student.state_dict()["encoder.stem.body.layers.0.convolution.weight"].shape[1] == BODY.groups * (4 + 1)
     with pytest.raises(CheckpointError, match=r"found body .*joints may be lost"):
         distill.main([*words, "--teacher", str(tmp_path / "teacher-whole"), "--data", str(tmp_path / "lost")])
