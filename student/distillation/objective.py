@@ -81,7 +81,7 @@ class StudentOutput(NamedTuple):
     Attributes:
         logits: (B, K).
         pooled: (B, D) features, the classifier's input.
-        heads: name -> (B, 2 * D') of "fused" and "contrast", (B, S, D') of "steps" and each "layer".
+        heads: name -> (B, fused_dim) of "fused" and "contrast", (B, S, D') of "steps" and each "layer".
     """
 
     logits: Tensor

@@ -92,7 +92,9 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
         projection = "encoder.modality_projection"
         stems = encoder.stem.items()
         parts = [
-            part for name, layer in stems for part in _first_parts(f"encoder.stem.{name}", layer, f"{projection}.{name}")
+            part
+            for name, layer in stems
+            for part in _first_parts(f"encoder.stem.{name}", layer, f"{projection}.{name}")
         ] + parts
         if width:
             first = f"{projection}.{encoder.names[0]}"

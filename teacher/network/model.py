@@ -1,4 +1,4 @@
-"""The teacher: spatial-temporal attention per modality, then mid-fusion of all modalities.
+"""The teacher: convolutions and spatial-temporal attention per modality, then mid-fusion of all modalities.
 
 After DMFT (arXiv 2305.03810, section 3): a spatial-temporal transformer per modality (attention over the joints of a
 step, then over steps) and a temporal mid-fusion module. Missing steps of a modality are replaced by a learned token.

@@ -11,7 +11,6 @@ from bodies import (
     STUDENT_SHAPES,
     exportable_checkpoint,
     random_student,
-    small_teacher,
     smaller,
     windows,
 )
@@ -29,28 +28,6 @@ from edgehar.student.distillation.objective import DistillConfig
 from edgehar.student.export import export_package
 from edgehar.student.network.model import StudentConfig, StudentNetwork
 from edgehar.student.network.rebuild import resize_and_load
-from edgehar.student.pruning.units import Part, parts_of, remove
-from edgehar.teacher.network.model import Teacher
-
-
-@pytest.mark.parametrize(
-    "network", [random_student("convolutions"), small_teacher()], ids=["student", "teacher"]
-)
-def test_pruned_units_equal_masked_ones(network: StudentNetwork | Teacher):
-    inputs = windows(4)
-    for part in parts_of(network, width=False):
-        units = torch.tensor([0, part.count - 2])
-        pruned, _ = remove(network, {part.name: units}, [part], inputs)
-
-        def hide(_: torch.nn.Module, given: tuple[torch.Tensor, ...], part: Part = part) -> tuple[torch.Tensor, ...]:
-            shown = torch.ones(part.count)
-            shown[[0, part.count - 2]] = 0
-            return (part.as_rows(part.by_unit(given[0]) * shown[:, None]), *given[1:])
-
-        handle = network.get_submodule(part.reader).register_forward_pre_hook(hide)
-        expected = network(*inputs).logits
-        handle.remove()
-        torch.testing.assert_close(pruned.eval()(*inputs).logits, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.75])

@@ -1,31 +1,36 @@
 """Removing units equals masking them, and the remaining units are those of the unpruned network."""
 
-import copy
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from bodies import checkpoint_of, small_teacher, smaller, student, windows
-from torch import nn
+from bodies import checkpoint_of, random_student, small_teacher, smaller, student, windows
+from torch import Tensor, nn
 
 from edgehar.student.network.rebuild import rebuild
 from edgehar.student.pruning.drop_blocks import without_blocks
 from edgehar.student.pruning.importance import l2
-from edgehar.student.pruning.units import Part, RemovedUnits, output_rows, parts_of, remove
+from edgehar.student.pruning.units import Part, RemovedUnits, output_rows, part_hooks, parts_of, remove
+from edgehar.student.windows import Inputs
 from edgehar.teacher.network.layers import Attention
 
 
-def masked(network: nn.Module, parts: list[Part], removed: RemovedUnits) -> nn.Module:
-    """A network of unchanged size in which no layer reads the removed units and heads."""
-    copied = copy.deepcopy(network)
-    for part in parts:
-        reader = copied.get_submodule(part.reader)
-        assert isinstance(reader, nn.Linear)
-        reader.weight.data.unflatten(1, (part.count, -1))[:, removed[part.name]] = 0
-    return copied
+def masked_logits(network: nn.Module, parts: list[Part], removed: RemovedUnits, inputs: Inputs) -> Tensor:
+    """Logits of a network of unchanged size in which no layer reads the removed units and heads."""
+
+    def hide(part: Part, _: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        units = part.by_unit(given[0]).clone()
+        units[..., removed[part.name], :] = 0
+        return (part.as_rows(units), *given[1:])
+
+    with part_hooks(network, parts, hide):
+        return network(*inputs).logits
 
 
-@pytest.mark.parametrize("make", [student, small_teacher])
+@pytest.mark.parametrize(
+    "make", [student, small_teacher, partial(random_student, "linear"), partial(random_student, "convolutions")]
+)
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.75])
 def test_pruned_network_equals_unpruned_one_with_masked_units(make: Any, share: float):
     network, inputs = make(), windows(4)
@@ -33,7 +38,7 @@ def test_pruned_network_equals_unpruned_one_with_masked_units(make: Any, share: 
     scores = l2(network, parts, windows(2))
     removed = {part.name: scores[part.name].argsort()[: int(share * part.count)] for part in parts}
     pruned, kept = remove(network, removed, parts, windows(2))
-    expected = masked(network, parts, removed)(*inputs).logits
+    expected = masked_logits(network, parts, removed, inputs)
     torch.testing.assert_close(pruned.eval()(*inputs).logits, expected, atol=1e-6, rtol=1e-6)
     for part in parts:
         assert len(kept[part.name]) == part.count - len(removed[part.name])
