@@ -2,7 +2,7 @@
 
     python tools/worn_otherwise.py --root ../shared/data
 
-For each accelerometer up to `--people` people who are not named as recorded are changed one by one: each axis negated,
+For each accelerometer, up to `--people` people who are not named as recorded are changed one by one: each axis negated,
 and a half turn about each axis.
 """
 
