@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from edgehar.data.people import orientation_spread_deg
 from edgehar.data.registry import DataOptions
 from edgehar.data.splits import Split, groups_of
 from edgehar.experiments.results import checkpoint_facts
@@ -22,7 +23,10 @@ from edgehar.signals.clip import Dataset
 from edgehar.signals.modality import ModalitySpec
 
 AUGMENTATION = "augmentation"
-DEFAULT, LIGHT, MIRRORED = "default", "light", "mirrored"
+DEFAULT, LIGHT, MIRRORED, TURNED = "default", "light", "mirrored", "turned"
+DISAGREEMENT_DEG = 40.0
+"""People wear a sensor in any way above this spread, see `orientation_spread_deg`: 8 to 20 degrees for nine sensors that
+everybody wore alike, 51 to 102 for phones in pockets and for watches on either wrist."""
 ROUNDS = 3
 """Most rounds; each leaves out a third of the training people."""
 SHORT = 0.25
@@ -31,16 +35,19 @@ MARGIN = 0.01
 """A candidate must have a higher macro F1 than the default by more than this."""
 
 
-def candidates(specs: Sequence[ModalitySpec], kind: str) -> dict[str, Settings]:
+def candidates(specs: Sequence[ModalitySpec], kind: str, spread_deg: float | None) -> dict[str, Settings]:
     """Name -> options of fine-tuning and distillation, the default first.
 
     Args:
         specs: the sensors.
         kind: of the windows. Sliding windows have the tempo of the recording, which a crop or warp would change.
+        spread_deg: how differently people wear a sensor, see `orientation_spread_deg`.
     """
     light: Settings = {"mounting_deg": 5.0, "heading_deg": 10.0, "mixup": 0.1}
     light |= {} if kind == "clip" else {"crop": 0.0, "warp": 0.0}
     found = {DEFAULT: Settings(), LIGHT: light}
+    if spread_deg is not None and spread_deg > DISAGREEMENT_DEG:
+        found[TURNED] = {"mounting_deg": 60.0}
     # A mirrored body performs activities of the other side, which may have labels of their own.
     return found | ({} if any(spec.is_skeleton for spec in specs) else {MIRRORED: {"mirror": 0.3}})
 
@@ -77,11 +84,12 @@ class Trials:
 
     def run(self, dataset: Dataset, split: Split) -> tuple[Choice, list[Stage], list[dict[str, Any]]]:
         """Run the rounds; returns the choice, the stages and their records."""
-        people = len(groups_of(clip.subject for clip in split.train_clips(dataset.clips)))
+        info, clips = dataset.info, split.train_clips(dataset.clips)
+        people = len(groups_of(clip.subject for clip in clips))
         if split.by_trial or people < ROUNDS:
             reason = f"Trials need {ROUNDS} training people, each alone on a side of a fold; found {people}."
             return Choice(AUGMENTATION, DEFAULT, reason), [], []
-        options = candidates(dataset.info.modalities, dataset.info.window.kind)
+        options = candidates(info.modalities, info.window.kind, orientation_spread_deg(clips, info))
         scores: dict[str, list[float]] = {name: [] for name in options}
         stages: list[Stage] = []
         records: list[dict[str, Any]] = []

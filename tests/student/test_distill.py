@@ -114,7 +114,7 @@ def test_linear_layers_can_be_initialised_from_those_of_a_teacher(distil: Distil
     found, other = distil(*options, teachers=("linear",)), distil(*options[1:], teachers=("linear",))
     assert found.keys() == other.keys()
     assert not torch.equal(found["encoder.stem.skeleton.weight"], other["encoder.stem.skeleton.weight"])
-    with pytest.raises(ConfigError, match="--init-from-teacher: .*one has convolutions, expected linear first layers"):
+    with pytest.raises(ConfigError, match=r"--init-from-teacher: .*one has convolutions, expected linear first layers"):
         distil(*options)
 
 

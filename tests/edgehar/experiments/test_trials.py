@@ -9,13 +9,13 @@ import pytest
 
 from edgehar.data import recordings
 from edgehar.experiments.pipeline import PipelineOptions, settings_of
-from edgehar.experiments.trials import DEFAULT, LIGHT, MARGIN, MIRRORED, candidates, choice_of
+from edgehar.experiments.trials import DEFAULT, LIGHT, MARGIN, MIRRORED, TURNED, candidates, choice_of
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
 from edgehar.simulation.dataset import SimulatorConfig, simulate
 
 WATCH = ModalitySpec("watch", 3, "m/s2", 10.0, 1)
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, joints=KINECT_JOINTS, parents=KINECT_PARENTS)
-TRIED = candidates([WATCH], "sliding")
+TRIED = candidates([WATCH], "sliding", 12.0)
 
 
 @pytest.mark.parametrize(("lead", "chosen"), [(MARGIN / 2, DEFAULT), (2 * MARGIN, LIGHT)])
@@ -37,11 +37,16 @@ def test_without_a_round_the_default_stays():
 
 def test_a_skeleton_is_not_mirrored_because_labels_may_name_a_side():
     assert MIRRORED in TRIED
-    assert MIRRORED not in candidates([SKELETON, WATCH], "clip")
+    assert MIRRORED not in candidates([SKELETON, WATCH], "clip", None)
+
+
+def test_large_rotations_are_tried_where_people_wear_a_sensor_in_any_way():
+    assert TURNED not in TRIED
+    assert candidates([WATCH], "sliding", 70.0)[TURNED]["mounting_deg"] == 60
 
 
 def test_clips_keep_their_crops_which_vary_the_tempo():
-    assert candidates([WATCH], "clip")[LIGHT].get("crop") is None
+    assert candidates([WATCH], "clip", None)[LIGHT].get("crop") is None
     assert TRIED[LIGHT]["crop"] == 0
 
 
