@@ -25,8 +25,8 @@ from edgehar.signals.modality import ModalitySpec
 AUGMENTATION = "augmentation"
 DEFAULT, LIGHT, MIRRORED, TURNED = "default", "light", "mirrored", "turned"
 DISAGREEMENT_DEG = 40.0
-"""People wear a sensor in any way above this spread, see `orientation_spread_deg`: 8 to 20 degrees for nine sensors that
-everybody wore alike, 51 to 102 for phones in pockets and for watches on either wrist."""
+"""People wear a sensor in any way above this spread, see `orientation_spread_deg`: 8 to 20 degrees for nine sensors
+that everybody wore alike, 51 to 102 for phones in pockets and for watches on either wrist."""
 ROUNDS = 3
 """Most rounds; each leaves out a third of the training people."""
 SHORT = 0.25

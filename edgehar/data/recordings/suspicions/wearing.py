@@ -139,7 +139,7 @@ def wearing(spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> lis
         values = of_group(each.blocks, spec, group)
         if len(values) >= MIN_ROWS:
             people = found.setdefault(each.label, {})
-            people.setdefault(each.subject, []).append((values.mean(0), np.cov(values.T)))
+            people.setdefault(each.subject, []).append((values.mean(0), np.cov(values.T, dtype=np.float64)))
     pairs: dict[str, list[tuple[Activities, Activities]]] = {}
     for people in found.values():
         if len(people) < MIN_PEOPLE:
