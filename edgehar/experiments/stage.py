@@ -219,7 +219,7 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
     for stage in stages:
         keys[stage.name] = digest_of([key, stage.verb, stage.positional, stage.settings])
         key = key if stage.optional else keys[stage.name]
-        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
+        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", keys[stage.name])
     # Last first, since an amended stage may itself amend an earlier one.
     for stage in reversed(stages):
         if stage.amends is not None and not done[stage.name]:
