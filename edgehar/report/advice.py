@@ -173,17 +173,15 @@ def baseline_verdict(results: Entry) -> list[str]:
     took = f" ({duration(stage['seconds'])})" if "seconds" in stage else ""
     figures = f"{_correct(baseline)} against {_correct(ours)}"
     if baseline["accuracy"] < ours["accuracy"]:
-        return [f"The baseline MiniRocket{took} is less accurate than the delivered model: {figures}."]
+        return [f"The baseline MiniRocket{took} is less accurate per window than the delivered model: {figures}."]
     if baseline["accuracy"] == ours["accuracy"]:
-        return [f"The baseline MiniRocket{took} is as accurate as the delivered model: {figures}."]
+        return [f"The baseline MiniRocket{took} is as accurate per window as the delivered model: {figures}."]
     overlap = baseline["wilson95"][0] <= ours["wilson95"][1]
     chance = " The 95 % intervals overlap, so the difference may be chance." if overlap else ""
     cures = ["record more people and repetitions (see What to record more of)"]
     cures += ["train the larger networks (--preset base)"] if results.get("preset") == "tiny" else []
     cures += ["train longer (--update-share 2)"]
-    if "--out-of-fold" in str(stage.get("command")):
-        cures += [f"distil from MiniRocket, too (edgehar distill --teacher TEACHER,measured/{BASELINE}.npz)"]
     return [
-        f"The baseline MiniRocket{took} is more accurate than the delivered model: {figures}.{chance}",
+        f"The baseline MiniRocket{took} is more accurate per window than the delivered model: {figures}.{chance}",
         f"What to do: {'; '.join(cures)}.",
     ]
