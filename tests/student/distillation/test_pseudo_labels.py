@@ -63,11 +63,11 @@ def recorded() -> Dataset:
 
 @pytest.fixture(scope="module")
 def folder(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings in `data` and a teacher in `one`, trained for a few updates."""
+    """Recordings in `data` and a teacher in `one`, which predicts every activity but not equally often."""
     path = tmp_path_factory.mktemp("labels")
     recordings.write(recorded, path / "data")
     own = ("--data", str(path / "data"), "--split", SPLIT, "--out", str(path / "one"))
-    assert finetune([*own, "--preset", "tiny", "--updates", "4", "--batch", "8"]) == 0
+    assert finetune([*own, "--preset", "tiny", "--updates", "10", "--batch", "8"]) == 0
     return path
 
 

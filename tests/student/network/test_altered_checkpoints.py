@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from bodies import CLASSES, INFO, SPECS, STATISTICS, STEPS, checkpoint_of, student
+from bodies import CLASSES, SPECS, STATISTICS, STEPS, checkpoint_of, student
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
-from edgehar.signals.preprocess import Normalisation
 from edgehar.student import prune
 from edgehar.student.network.rebuild import network_of
 from edgehar.teacher import finetune, pretrain
 from edgehar.teacher.network.model import PRESETS as TEACHERS
 from edgehar.teacher.network.model import Teacher, TeacherConfig
-from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
 
 SIZE = sum(STEPS * spec.patch * spec.groups * spec.features for spec in SPECS)
 
@@ -149,9 +148,7 @@ def test_impossible_sizes_are_refused_with_the_path(folder: Path):
 
 def test_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
     network = Teacher(TeacherConfig(**TEACHERS["tiny"]), SPECS, STEPS, CLASSES)
-    weights = network.state_dict()
-    checkpoint = Checkpoint("teacher", TEACHERS["tiny"], INFO, Normalisation.identity(SPECS), {}, [], {}, weights)
-    save_checkpoint(tmp_path / "teacher", checkpoint)
+    save_checkpoint(tmp_path / "teacher", checkpoint_of(network, "teacher"))
     whole = load_checkpoint(tmp_path / "teacher", ("teacher",))
     assert network_of(whole)
     for name in ("tokens.inertial.merge.weight", "fusion_tokens", "position_embedding.skeleton", "classifier.weight"):

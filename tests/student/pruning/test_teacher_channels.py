@@ -36,12 +36,12 @@ def channel_parts(network: nn.Module, width: bool = True) -> list[Any]:
 
 @torch.no_grad()
 def with_duplicate_channels(network: Teacher) -> Teacher:
-    """Every odd channel equals the even one before it, and no layer reads it."""
-    read = ("qkv.weight", "expand.weight", "merge.weight", "classifier.weight", "head.skeleton.weight")
+    """Every odd channel, also of convolutions, equals the even one before it, and no layer reads it."""
+    read = ("qkv.weight", "expand.weight", "merge.weight", "classifier.weight", "head.skeleton.weight", "embed.weight")
     for name, entry in network.named_parameters():
-        if name.endswith((*read, "head.inertial.weight")):
+        if name.endswith((*read, "head.inertial.weight", "layers.1.convolution.weight")):
             entry[:, 1::2] = 0
-        if any(f".{layer}." in name for layer in ("embed", "merge", "project", "contract")):
+        if any(f".{layer}." in name for layer in ("convolution", "embed", "merge", "project", "contract")):
             entry[1::2] = entry[::2]
         elif any(part in name for part in ("norm", "missing", "embedding", "fusion_", "hidden_group")):
             entry[..., 1::2] = entry[..., ::2]
@@ -50,8 +50,10 @@ def with_duplicate_channels(network: Teacher) -> Teacher:
 
 def test_teacher_without_its_duplicate_channels_has_the_same_outputs():
     network = with_duplicate_channels(random_teacher())
-    parts = channel_parts(network)
-    assert [part.count for part in parts] == [16, 16, 32]
+    assert [part.count for part in channel_parts(network)] == [16, 16, 32]
+    convolutions = [part for part in parts_of(network, width=False) if part.name.endswith(".convolution")]
+    assert [part.count for part in convolutions] == [16] * 4
+    parts = channel_parts(network) + convolutions
     odd = {part.name: torch.arange(1, part.count, 2) for part in parts}
     pruned, kept = remove(network, odd, parts, windows(2))
     assert all(torch.equal(kept[part.name], torch.arange(0, part.count, 2)) for part in parts)
