@@ -106,8 +106,8 @@ def test_the_baseline_is_compared_with_the_delivered_model(results: dict[str, An
     for score, correct in ((ours, 410), (baseline, 410)):
         score |= {"correct": correct, "accuracy": correct / 432, "wilson95": [0.92, 0.97]}
     assert baseline_verdict(results) == [
-        "The baseline MiniRocket (9.2 s) is as accurate per window as the delivered model: 410 of 432 windows against 410 "
-        "of 432 windows."
+        "The baseline MiniRocket (9.2 s) is as accurate per window as the delivered model: 410 of 432 windows against "
+        "410 of 432 windows."
     ]
     baseline |= {"correct": 412, "accuracy": 412 / 432}
     verdict, cure = baseline_verdict(results)

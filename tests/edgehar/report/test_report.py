@@ -307,7 +307,7 @@ def test_subjects_are_in_natural_order(tmp_path: Path, results: dict[str, Any]) 
         ('{"format": "something"}', "format 'something'"),
         ('{"format": "edgehar-results", "format_version": 99}', "format_version 99"),
         ('{"format": "edgehar-results", "format_version": 1, "stages": 3}', "the headline ("),
-        ('{"format": "edgehar-results", "format_version": 1, "stages": [{}]}', "the stages ("),
+        ('{"format": "edgehar-results", "format_version": 1, "stages": [{}]}', "the headline ("),
         ('{"format": "edgehar-results", "format_version": 1, "evaluation": {"a": {}}}', "the headline ("),
         ('{"format": "edgehar-results", "format_version": 1, "dataset": "x"}', "the headline ("),
     ],
