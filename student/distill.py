@@ -105,7 +105,7 @@ class DistillOptions(Options):
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     "tiny": {"updates": 400, "learning_rate": 4e-3, "ema_decay": 0.98},
-    "base": {"updates": 2000, "learning_rate": 3e-3},
+    "base": {"updates": 2000, "batch": 64, "learning_rate": 3e-3},
     "large": {"updates": 30_000, "batch": 256, "learning_rate": 2e-3, "ema_decay": 0.999},
 }
 

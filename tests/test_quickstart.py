@@ -65,7 +65,7 @@ def test_python_example_predicts_an_activity(newcomer: Path, monkeypatch: pytest
 def test_run_writes_results_a_report_and_two_packages(newcomer: Path):
     run = newcomer / "runs/quickstart"
     found = results(newcomer)
-    assert list(found["evaluation"]) == ["teacher", "student", "student-int8", "pruned", "pruned-int8"]
+    assert list(found["evaluation"]) == ["teacher", "student", "student-int8", "pruned", "pruned-int8", "minirocket"]
     for score in found["evaluation"].values():
         assert score["total"] == 4 * 14 * 4
         assert score["correct"] == sum(row[number] for number, row in enumerate(score["confusion"]))

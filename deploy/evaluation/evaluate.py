@@ -94,7 +94,7 @@ def evaluate(
     logits = recognizer.predict_prepared(windows)
     probabilities = recognizer.probabilities(logits)
     predicted, scores = logits.argmax(axis=1), probabilities.max(axis=1)
-    scored = score_windows(windows, probabilities, manifest.labels)
+    scored = score_windows(windows, logits, manifest.labels)
     untrained = untrained_activities(manifest, dataset)
     detected: dict[str, Any] = {}
     if unknown:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edgehar.data.people import people_warnings
 from edgehar.data.recordings.check import duration_s
 from edgehar.data.recordings.suspicions.clocks import drift_ppm
 from edgehar.data.recordings.suspicions.gyroscopes import gyroscopes, moving
@@ -66,6 +67,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "recordings": len(dataset.clips),
         "unlabelled_recordings": sum(clip.label is None and not clip.segments for clip in dataset.clips),
         "subjects": {name: subjects[name] for name in sorted(subjects, key=natural_key)},
+        "people_warnings": [text for texts in people_warnings(dataset.clips, info).values() for text in texts],
         "labels": label_facts(dataset.clips, info),
         "sensors": sensors,
         "duration_s": {
@@ -207,6 +209,7 @@ def as_text(facts: dict[str, Any]) -> str:
     rows = [("subject", "recordings"), *_fewest_and_most(people)]
     lines += [
         *_aligned(rows),
+        *(f"  warning: {text}" for text in facts["people_warnings"]),
         "",
         f"licence: {facts['licence'] or 'not stated'}",
         f"cite: {facts['citation'] or 'not stated'}",

@@ -20,7 +20,7 @@ from edgehar.data.splits import announced
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.experiments.results import write_results
-from edgehar.experiments.rules import PRETRAINING, Choice, choices_for
+from edgehar.experiments.rules import ON, PRETRAINING, Choice, choices_for
 from edgehar.experiments.stage import (
     TRAININGS,
     Settings,
@@ -33,6 +33,7 @@ from edgehar.experiments.stage import (
     run_stages,
     scoring_stage,
 )
+from edgehar.experiments.trials import Trials
 from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.provenance import shell_text
 
@@ -53,6 +54,11 @@ class PipelineOptions(Options):
     )
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps", above=0, below=1)
     bench_runs: int = option(500, "timed runs per figure of the benchmark; a 99th percentile needs 500", at_least=500)
+    budget_minutes: float = option(
+        10.0,
+        "time for short trainings that choose the augmentation, in rounds; 0: the default augmentation",
+        at_least=0,
+    )
     until: str | None = option(None, "stop after this stage (pretrain, finetune, distill, prune, export, ...)")
     data: DataOptions = group(DataOptions)
 
@@ -61,23 +67,27 @@ class PipelineOptions(Options):
         return {} if self.update_share == 1 else {"update_share": self.update_share}
 
 
-def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool = True) -> list[Stage]:
+def settings_of(options: PipelineOptions, choices: Sequence[Choice]) -> dict[str, Settings]:
+    """Training -> its settings, with what the recordings decide."""
+    common = {"preset": options.preset, **options.shortened(), "seed": options.seed}
+    return {
+        verb: common | {name: value for choice in choices for name, value in choice.settings.get(verb, {}).items()}
+        for verb in TRAININGS
+    }
+
+
+def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """Every stage of a run, in order, with what the recordings decide.
 
     Args:
         options: of the run.
         choices: what the training recordings decide.
-        out_of_fold: whether they can be dealt into folds, for the predictions of the baseline.
     """
     run, data, runs = Path(options.out), options.data, options.bench_runs
-    common = {"preset": options.preset, **options.shortened(), "seed": options.seed}
-    settings = {
-        verb: common | {name: value for choice in choices for name, value in choice.settings.get(verb, {}).items()}
-        for verb in TRAININGS
-    }
+    settings = settings_of(options, choices)
     settings["prune"] |= {"macs": options.macs}
-    pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
-    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed, out_of_fold)
+    pretrained = any(choice.value == ON for choice in choices if choice.name == PRETRAINING)
+    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed)
     return [
         replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),
@@ -91,9 +101,9 @@ def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool 
     ]
 
 
-def chosen_stages(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool) -> list[Stage]:
+def chosen_stages(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError if there is none of that name."""
-    stages = plan(options, choices, out_of_fold)
+    stages = plan(options, choices)
     names = [stage.name for stage in stages]
     if options.until is not None and options.until not in names:
         raise ConfigError(f"--until {options.until}: expected one of {', '.join(names)}")
@@ -107,6 +117,11 @@ def command_of(options: PipelineOptions) -> str:
         "preset": options.preset,
         "seed": options.seed,
         "macs": options.macs,
+        **(
+            {}
+            if options.budget_minutes == PipelineOptions.budget_minutes
+            else {"budget_minutes": options.budget_minutes}
+        ),
         "out": options.out,
         **({} if options.pretraining is None else {"pretraining": options.pretraining}),
         **options.shortened(),
@@ -145,16 +160,23 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     sys.stdout.write(announced(options.data.split, split))
     train_clips = split.train_clips(dataset.clips)
     choices = choices_for(train_clips, dataset.info, options.pretraining)
-    stages = chosen_stages(options, choices, out_of_fold=len(train_clips) > 1)
-    for choice in choices:
-        sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
+    chosen_stages(options, choices)  # reports an unknown --until
     check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
-        records = run_stages(stages, folder, digest_of([__version__, options.data.fingerprint()]))
+        key = digest_of([__version__, options.data.fingerprint()])
+        common = settings_of(options, choices)["finetune"]
+        trials = Trials(folder, key, options.data, common, 60 * options.budget_minutes)
+        augmentation, tried, trial_records = trials.run(dataset, split)
+        choices = (*choices, augmentation)
+        for choice in choices:
+            sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
+        stages = chosen_stages(options, choices)
+        records = run_stages(stages, folder, key)
         if options.until is not None:
             return None
+        stages, records = [*tried, *stages], [*trial_records, *records]
         about = to_json(options) | {"command": command_of(options), "choices": [one.to_json() for one in choices]}
         results = write_results(folder, about, dataset, split, stages, records)
         report = Stage("report", "report", {"run": folder})
@@ -179,6 +201,7 @@ def summary(results: dict[str, Any], out: str) -> str:
             + (f"   recordings {whole['correct']}/{whole['total']}" if whole else "")
         )
     lines += [f"  {caveat}" for caveat in data["caveats"]] if "train_recordings" in data else []
+    lines += results["evaluation"][results["delivered"]].get("outlying_subject", "").splitlines()
     return "\n".join([*lines, f"results: {out}/results.json   page: {out}/report.html", ""])
 
 

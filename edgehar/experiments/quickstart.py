@@ -37,8 +37,11 @@ PARSER = Parser(QuickstartOptions, "edgehar quickstart", __doc__ or "")
 def run(options: QuickstartOptions) -> int:
     """Run the pipeline on simulated subjects, then recognise a recording of a test subject with the package."""
     data = DataOptions()
-    # All simulated recordings are labelled; pretraining is requested here to show every stage.
-    run_options = PipelineOptions(out=options.out, preset="tiny", seed=options.seed, pretraining=True, data=data)
+    # All simulated recordings are labelled; pretraining is requested here to show every stage. Trials would take longer
+    # than all of them.
+    run_options = PipelineOptions(
+        out=options.out, preset="tiny", seed=options.seed, pretraining=True, budget_minutes=0, data=data
+    )
     results = run_pipeline(run_options)
     assert results is not None  # no stage to stop after was given
     test_subject = results["dataset"]["test_subjects"][0]

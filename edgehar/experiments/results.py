@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from edgehar.data.people import people_warnings
 from edgehar.data.splits import Split, caveats
 from edgehar.experiments.examples import write_example, write_signals
 from edgehar.experiments.recorded import training_facts
-from edgehar.experiments.stage import Stage
+from edgehar.experiments.stage import TRIAL, Stage
 from edgehar.files.atomic import read_json, write_json
+from edgehar.metrics.subjects import outlying_subject
 from edgehar.provenance import stamp
 from edgehar.signals.clip import Dataset
 
@@ -43,7 +45,8 @@ def stage_entry(stage: Stage, record: dict[str, Any]) -> dict[str, Any]:
         facts = checkpoint["facts"]
         entry |= {key: facts[key] for key in ("parameters", "macs") if key in facts}
         entry["bytes"] = (stage.checkpoint / "weights.safetensors").stat().st_size
-        entry["history"] = checkpoint["history"]
+        if not stage.name.startswith(TRIAL):
+            entry["history"] = checkpoint["history"]
     if stage.verb in ("export", "quantize"):
         graphs = [path for path in stage.products if path.suffix == ".onnx"]
         entry["bytes"] = sum(path.stat().st_size for path in graphs)
@@ -72,6 +75,20 @@ def evaluation_of(stage: Stage) -> dict[str, Any]:
     if stage.verb == "baseline":
         result = next(iter(result["scores"].values()))  # with all sensors
     return {key: result[key] for key in SCORE_KEYS if key in result}
+
+
+def outlying_text(score: dict[str, Any], worn: dict[str, list[str]]) -> str | None:
+    """A sentence about the test person who is recognised far worse than the rest, and how they wear a sensor.
+
+    Args:
+        score: with "per_subject".
+        worn: person -> sentences about sensors worn otherwise, see `edgehar.data.people.people_warnings`.
+    """
+    found = outlying_subject(score["per_subject"])
+    if found is None:
+        return None
+    cause = "A sensor seems to be worn otherwise, too:" if found.person in worn else ""
+    return " ".join([found.text, cause, *worn.get(found.person, [])]).rstrip()
 
 
 def benchmark_of(stages: list[Stage]) -> dict[str, Any]:
@@ -104,7 +121,11 @@ def write_results(
     failed = {record["name"] for record in records if "failed" in record}
     scoring = [stage for stage in stages if stage.model is not None and stage.name not in failed]
     scoring.sort(key=lambda stage: stage.verb == "baseline")  # below the networks
+    worn = people_warnings(dataset.clips, dataset.info)
     evaluation = {str(stage.model): evaluation_of(stage) for stage in scoring}
+    for score in evaluation.values():
+        text = outlying_text(score, worn)
+        score |= {} if text is None else {"outlying_subject": text}
     scored = next(stage for stage in stages if stage.model == "student-int8")
     default = read_json(folder / "package" / "manifest.json")["default_precision"]
     delivered = "student-int8" if default == "int8" else "student"
@@ -129,6 +150,7 @@ def write_results(
             "train_windows": teacher["facts"]["train_windows"],
             "test_windows": evaluation[delivered]["total"],
             "training": training_facts(split.train_clips(dataset.clips), info),
+            "people": [text for texts in worn.values() for text in texts],
             "citation": info.citation,
             "caveats": [*caveats(split, dataset.clips, info.labels), *info.caveats],
         },

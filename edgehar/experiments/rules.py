@@ -22,6 +22,7 @@ MOST_SPREAD = 2.5
 200 clips on trials of 3 to 40 s."""
 
 PRETRAINING, EXCHANGE = "pretraining", "style exchange"
+ON, OFF = "on", "off"
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,15 @@ class Choice:
 
     Attributes:
         name: what is chosen.
-        on: the value.
+        value: what was chosen; "on" or "off" of what is done or not.
         reason: one sentence, with the figures measured.
         settings: training verb -> options that it gets; others keep the defaults of their preset.
     """
 
     name: str
-    on: bool
+    value: str
     reason: str
     settings: dict[str, Settings] = field(default_factory=dict[str, Settings])
-
-    @property
-    def value(self) -> str:
-        """The value, for display."""
-        return "on" if self.on else "off"
 
     def to_json(self) -> dict[str, Any]:
         """The entry of results.json."""
@@ -93,18 +89,16 @@ def pretraining(clips: Sequence[Clip], info: DatasetInfo, given: bool | None) ->
     unit = "training clips" if info.window.kind == "clip" else "time of the training recordings"
     found = f"{100 * share:.3g} % of the {unit} {'have' if info.window.kind == 'clip' else 'has'} a label"
     if given is not None:
-        return Choice(PRETRAINING, given, f"Given as an option; {found}.")
+        return Choice(PRETRAINING, ON if given else OFF, f"Given as an option; {found}.")
     on = share < MOST_LABELLED
     rule = f"pretraining pays below {100 * MOST_LABELLED:.0f} % and costs accuracy where all is labelled"
-    return Choice(PRETRAINING, on, f"{found[0].upper()}{found[1:]}; {rule}.")
+    return Choice(PRETRAINING, ON if on else OFF, f"{found[0].upper()}{found[1:]}; {rule}.")
 
 
 def exchange(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
     """Whether clips of an activity exchange limbs and style."""
     if info.window.kind != "clip":
-        return Choice(
-            EXCHANGE, False, "The recordings are continuous; only pre-cut clips can exchange limbs and style."
-        )
+        return Choice(EXCHANGE, OFF, "The recordings are continuous; only pre-cut clips can exchange limbs and style.")
     spread = duration_spread(clips, info)
     on = spread <= MOST_SPREAD
     consequence = (
@@ -116,7 +110,7 @@ def exchange(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
         f"Among clips of an activity the 90th percentile of durations is {spread:.1f} times the 10th; {consequence}."
     )
     settings: Settings = {} if on else {"limb": 0.0, "style": 0.0}
-    return Choice(EXCHANGE, on, reason, {verb: settings for verb in ("finetune", "distill")})
+    return Choice(EXCHANGE, ON if on else OFF, reason, {verb: settings for verb in ("finetune", "distill")})
 
 
 def choices_for(clips: Sequence[Clip], info: DatasetInfo, given_pretraining: bool | None) -> tuple[Choice, ...]:

@@ -24,6 +24,8 @@ Settings = dict[str, Any]
 """Options of a verb by field name, "preset" among them; omitted options have their defaults."""
 
 TRAININGS = ("pretrain", "finetune", "distill", "prune")
+TRIAL = "trial-"
+"""Start of the names of stages that only lead to a choice."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,8 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
     ]
 
 
-def baseline_stage(
-    run: Path, data: DataOptions, kind: str, settings: Settings, seed: int, out_of_fold: bool = False
-) -> Stage:
-    """Fit a baseline to the training windows and score it; `measured/baseline-KIND.json`, predictions in `KIND.npz`.
+def baseline_stage(run: Path, data: DataOptions, kind: str, settings: Settings, seed: int) -> Stage:
+    """Fit a baseline to the training windows and score it; the result is `measured/baseline-KIND.json`.
 
     Args:
         run: folder of the run.
@@ -129,15 +129,11 @@ def baseline_stage(
         kind: name of the baseline.
         settings: preset of the trainings and their lengths; a large baseline is the base one.
         seed: of its random numbers.
-        out_of_fold: whether it predicts every training window by a fit without its person, too.
     """
-    result, predictions = run / "measured" / f"baseline-{kind}.json", run / "measured" / f"{kind}.npz"
+    result = run / "measured" / f"baseline-{kind}.json"
     preset = "tiny" if settings["preset"] == "tiny" else "base"
     settings = settings | {"preset": preset} | data_settings(data) | {"seed": seed, "out": str(result)}
-    if not out_of_fold:
-        return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
-    settings |= {"out_of_fold": str(predictions)}
-    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result, predictions), model=kind)
+    return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
 
 
 def _suffix(model: str) -> str:
@@ -222,7 +218,7 @@ def run_stages(stages: list[Stage], folder: Path, key: str) -> list[dict[str, An
     for stage in stages:
         keys[stage.name] = digest_of([key, stage.verb, stage.positional, stage.settings])
         key = key if stage.optional else keys[stage.name]
-        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", key)
+        done[stage.name] = is_done(folder / "stages" / f"{stage.name}.json", keys[stage.name])
     # Last first, since an amended stage may itself amend an earlier one.
     for stage in reversed(stages):
         if stage.amends is not None and not done[stage.name]:

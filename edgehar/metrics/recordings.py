@@ -16,11 +16,12 @@ def score_windows(windows: Windows, values: NDArray[Any], labels: tuple[str, ...
     """Score of the largest value of every window and, as "recordings", of the largest sum of every recording.
 
     A recording is predicted as a whole if all recordings have one label each and some have several windows: the values
-    of its windows are summed (soft voting; Kuncheva 2004, Combining Pattern Classifiers, section 5.2).
+    of its windows are summed. For logits the class with the largest sum is that with the largest product of
+    probabilities, whatever their temperature (product rule; Kittler et al. 1998, On Combining Classifiers, 2.1).
 
     Args:
         windows: N labelled windows.
-        values: (N, K) of each class, to be summed: probabilities, votes or decision values of a linear classifier.
+        values: (N, K) of each class, to be summed: logits, votes or decision values of a linear classifier.
         labels: names of the K classes.
 
     Returns:

@@ -28,9 +28,10 @@ def advice(results: Entry) -> list[str]:
         return []
     found = [*_people(results, training), *_untrained(training), *_scarce(training), *_confused(results, training)]
     found += [*_missing_sensors(training), *_unlabelled(training), *_short(training)]
+    amount = "recordings" if training["kind"] == "clip" else "minutes"
     return found or [
-        f"Nothing stands out: {integer(training['people'])} people were trained on, and no activity has much fewer "
-        "people, recordings or minutes than the others."
+        f"Nothing stands out: {integer(training['people'])} people were trained on, and every activity has at least "
+        f"half the people and {amount} of the median one."
     ]
 
 
@@ -49,8 +50,8 @@ def _people(results: Entry, training: Entry) -> Iterator[str]:
     data = entry_of(results, "dataset")
     if "train_recordings" in data:
         yield (
-            f"{_number(training['people'], 'person')} in training and test alike: record other people, if the model is "
-            "to recognise them."
+            f"Nobody but the people of the training ({integer(training['people'])}) was tested: record others, if the "
+            "model is to recognise them."
         )
         return
     if training["people"] < FEW_PEOPLE:
@@ -93,7 +94,7 @@ def _scarce(training: Entry) -> Iterator[str]:
 def _pairs(score: Entry, names: list[str]) -> dict[tuple[str, str], int]:
     """(true, predicted) -> number of windows, of different activities."""
     if "confusion" in score:
-        counts = np.asarray(score["confusion"], np.int64)  # (K, K)
+        counts = np.asarray(score["confusion"], np.int64)[: len(names), : len(names)]  # (K, K)
         cells: list[list[int]] = np.argwhere(counts).tolist()
         return {(names[true], names[other]): int(counts[true, other]) for true, other in cells if true != other}
     return {(str(pair["true"]), str(pair["predicted"])): int(pair["count"]) for pair in list_of(score, "confused")}
@@ -146,13 +147,13 @@ def _unlabelled(training: Entry) -> Iterator[str]:
 def _short(training: Entry) -> Iterator[str]:
     if training["short"] and training["kind"] == "clip":
         yield (
-            f"{_number(training['short'], 'training clip')} last less than a third of the median of the activity: "
-            "check whether they were cut off."
+            "Less than a third of the median duration of the activity: "
+            f"{_number(training['short'], 'training clip')}. Check for recordings that were cut off."
         )
     elif training["short"]:
         yield (
-            f"{_number(training['short'], 'training recording')} shorter than a window of "
-            f"{decimal(training['window_s'])} s and not used: record longer."
+            f"Shorter than a window of {decimal(training['window_s'])} s and not used: "
+            f"{_number(training['short'], 'training recording')}. Record longer."
         )
 
 
@@ -168,21 +169,19 @@ def baseline_verdict(results: Entry) -> list[str]:
     ours, baseline = entry_of(scores, str(results.get("delivered"))), entry_of(scores, BASELINE)
     stage: Entry = {one["name"]: one for one in list_of(results, "stages")}.get(f"baseline-{BASELINE}", {})
     if not ours or not baseline:
-        return [f"MiniRocket, the baseline, was not run: {stage['failed']}"] if "failed" in stage else []
+        return [f"The baseline MiniRocket was not run: {stage['failed']}"] if "failed" in stage else []
     took = f" ({duration(stage['seconds'])})" if "seconds" in stage else ""
     figures = f"{_correct(baseline)} against {_correct(ours)}"
     if baseline["accuracy"] < ours["accuracy"]:
-        return [f"The baseline MiniRocket{took} is less accurate than the delivered model: {figures}."]
+        return [f"The baseline MiniRocket{took} is less accurate per window than the delivered model: {figures}."]
     if baseline["accuracy"] == ours["accuracy"]:
-        return [f"The baseline MiniRocket{took} is as accurate as the delivered model: {figures}."]
+        return [f"The baseline MiniRocket{took} is as accurate per window as the delivered model: {figures}."]
     overlap = baseline["wilson95"][0] <= ours["wilson95"][1]
     chance = " The 95 % intervals overlap, so the difference may be chance." if overlap else ""
     cures = ["record more people and repetitions (see What to record more of)"]
     cures += ["train the larger networks (--preset base)"] if results.get("preset") == "tiny" else []
     cures += ["train longer (--update-share 2)"]
-    if "--out-of-fold" in str(stage.get("command")):
-        cures += [f"distil from MiniRocket, too (edgehar distill --teacher TEACHER,measured/{BASELINE}.npz)"]
     return [
-        f"The baseline MiniRocket{took} is more accurate than the delivered model: {figures}.{chance}",
+        f"The baseline MiniRocket{took} is more accurate per window than the delivered model: {figures}.{chance}",
         f"What to do: {'; '.join(cures)}.",
     ]

@@ -225,7 +225,7 @@ def _with_few_colours(drawn: io.BytesIO) -> bytes:
     from PIL import Image
 
     palette = Image.new("P", (1, 1))
-    colours = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (*COLOURS, INK, GRID)]
+    colours = [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in (*COLOURS, INK)]
     shades = np.linspace(0, 1, SHADES)[:, None, None]
     palette.putpalette(np.rint(255 + shades * (np.asarray(colours) - 255)).astype(np.uint8).tobytes())
     packed = io.BytesIO()

@@ -45,7 +45,7 @@ class StudentConfig(Options):
         "convolutions over the frames of each modality's patch, and half as many over tokens; 0: a linear layer",
         at_least=0,
     )
-    kernel: int = option(5, "largest length of these convolutions, in frames or tokens; an odd number", at_least=1)
+    kernel: int = option(5, "length of these convolutions, in frames or tokens; an odd number", at_least=1)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for channels that do not divide into heads, or an even kernel."""

@@ -47,7 +47,7 @@ def dependency_forward(teacher: Teacher, inputs: Inputs) -> Tensor:
     for spec in teacher.specs:
         name = spec.name
         tokens = _step_tokens(cast(StepTokens, teacher.tokens[name]), inputs[0][name])
-        tokens = tokens + teacher.missing[name] + teacher.position_embedding[name]
+        tokens = teacher.step_convolutions[name](tokens + teacher.missing[name]) + teacher.position_embedding[name]
         steps = teacher.time_blocks[name](tokens)  # (B, S, D)
         auxiliary.append(teacher.modality_head[name](teacher.modality_norm[name](steps.mean(1))))
         fusion_inputs.append(steps + teacher.modality_embedding[name])

@@ -50,10 +50,9 @@ class PatchConvolutions(nn.Module):
     """First layers of a modality: convolutions over the frames of a patch, then maximum and mean over the patch."""
 
     def __init__(self, spec: ModalitySpec, units: int, layers: int, kernel: int) -> None:
-        """Layers of equal width, of at most a patch's length; a triaxial sensor's magnitudes are inputs, too."""
+        """Layers of equal width; a triaxial sensor's magnitudes are inputs, too."""
         super().__init__()
         self.spec = spec
-        kernel = min(kernel, spec.patch - 1 + spec.patch % 2)
         self.has_magnitudes = spec.group == 3 and not spec.is_skeleton
         channels = spec.groups * (spec.features + spec.lost_joints + 2 * self.has_magnitudes)
         self.layers = nn.ModuleList(Convolution(units if index else channels, units, kernel) for index in range(layers))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
-from edgehar.teacher.network.convolutions import check_kernel
+from edgehar.teacher.network.convolutions import check_kernel, token_convolutions
 from edgehar.teacher.network.layers import Block, check_heads
 from edgehar.teacher.network.masking import Visible
 from edgehar.teacher.network.tokens import StepTokens, TokenSizes
@@ -35,8 +35,10 @@ class TeacherConfig(Options):
     fusion_tokens: int = option(4, "learned fusion tokens", at_least=1)
     feedforward: int = option(2, "feed-forward units per channel", at_least=1)
     drop_path: float = option(0.1, "stochastic depth: probability of dropping a residual branch", at_least=0, below=1)
-    convolutions: int = option(2, "convolutions over the frames of a patch; 0: a linear layer", at_least=0)
-    kernel: int = option(5, "largest length of these convolutions, in frames; an odd number", at_least=1)
+    convolutions: int = option(
+        2, "convolutions over the frames of a patch, and half as many over steps; 0: a linear layer", at_least=0
+    )
+    kernel: int = option(5, "length of these convolutions, in frames or steps; an odd number", at_least=1)
     head_dim: int | None = option(None, "channels of an attention head over time; default: dim / heads", at_least=1)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,9 @@ class Teacher(nn.Module):
             config.joint_dim, config.joint_heads, config.joint_blocks, config.convolutions, config.kernel
         )
         self.tokens = nn.ModuleDict({spec.name: StepTokens(spec, sizes, dim) for spec in specs})
+        self.step_convolutions = nn.ModuleDict(
+            {spec.name: token_convolutions(config.convolutions, dim, config.kernel) for spec in specs}
+        )
         self.missing = nn.ParameterDict({spec.name: nn.Parameter(torch.randn(dim) * 0.02) for spec in specs})
         self.position_embedding = nn.ParameterDict(
             {spec.name: nn.Parameter(torch.randn(steps, dim) * 0.02) for spec in specs}
@@ -132,6 +137,8 @@ class Teacher(nn.Module):
             step_valid = valid[name] if grid is None else valid[name].gather(1, grid.steps)
             tokens = torch.where(step_valid[..., None], tokens, self.missing[name].to(tokens.dtype))
             position = self.position_embedding[name] if grid is None else self.position_embedding[name][grid.steps]
+            if grid is None:  # visible steps are no neighbours
+                tokens = self.step_convolutions[name](tokens)
             unimodal[name] = self.time_blocks[name](tokens + position)
         batch = len(next(iter(unimodal.values())))
         parts = [self.fusion_tokens.expand(batch, -1, -1)]

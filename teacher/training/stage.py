@@ -20,7 +20,6 @@ from edgehar.data.registry import NAMES, DataOptions
 from edgehar.data.splits import Split, people_in
 from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
 from edgehar.files.atomic import locked, progress_files
-from edgehar.metrics.calibration import softmax
 from edgehar.metrics.recordings import score_windows
 from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
 from edgehar.signals.limits import MAX_LISTED_BYTES, declaration_problem, json_bytes, size_problem
@@ -235,8 +234,7 @@ def predict(model: nn.Module, windows: Windows, device: torch.device, batch: int
 
 def score_on(model: nn.Module, windows: Windows, labels: tuple[str, ...], device: torch.device) -> dict[str, Any]:
     """Classification metrics of a network on labelled windows, see `edgehar.metrics.recordings.score_windows`."""
-    probabilities = softmax(predict(model, windows, device))
-    return score_windows(windows, probabilities, labels)
+    return score_windows(windows, predict(model, windows, device), labels)
 
 
 def report_score(name: str, evaluation: dict[str, Any]) -> None:

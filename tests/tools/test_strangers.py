@@ -1,5 +1,6 @@
 """The page of the suite strangers: means, ranks, the best baseline, and the folds that are in."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,32 @@ from tools.results.strangers import ranks
 MODELS = {"nearest": 60, "minirocket": 80, "tcn": 70, "teacher": 90, "student-fp32": 75, "student": 72}
 
 
-def stored(root: Path, case: str, fold: int, more: int = 0, recordings: bool = False, **changed: Any) -> None:
-    """A result file in which each model has `more` correct windows of 100 than in MODELS."""
-    models: dict[str, Any] = {}
-    for name, correct in MODELS.items():
-        found = score(correct + more, 100)
-        if recordings:
-            found["recordings"] = score(8, 10)
-        models[name] = {"parameters": 1000 * correct, "seconds": correct / 2, "score": found}
-    (root / "docs/results/strangers").mkdir(exist_ok=True)
-    put(root, f"strangers/{case}-{fold}of5-seed0", run("strangers", 0, f"fold:{fold}of5", models=models) | changed)
+METHODS: dict[str, tuple[str, ...]] = {
+    "nearest": ("nearest",), "minirocket": ("minirocket",), "tcn": ("tcn",),
+    "pipeline": ("teacher", "student-fp32", "student"),
+}  # fmt: skip
+
+
+def stored(
+    root: Path,
+    case: str,
+    fold: int,
+    more: int = 0,
+    recordings: bool = False,
+    methods: Iterable[str] = METHODS,
+    **changed: Any,
+) -> None:
+    """A result file of each method, in which each model has `more` correct windows of 100 than in MODELS."""
+    (root / "docs/results/strangers" / case).mkdir(exist_ok=True, parents=True)
+    for method in methods:
+        models: dict[str, Any] = {}
+        for name in METHODS[method]:
+            found = score(MODELS[name] + more, 100)
+            if recordings:
+                found["recordings"] = score(8, 10)
+            models[name] = {"parameters": 1000 * MODELS[name], "seconds": MODELS[name] / 2, "score": found}
+        content = run("strangers", 0, f"fold:{fold}of5", models=models)
+        put(root, f"strangers/{case}/{fold}of5-{method}-seed0", content | changed)
 
 
 def rows(root: Path, section: str) -> dict[str, list[str]]:
@@ -48,12 +65,34 @@ def test_models_are_compared_on_every_data_set(root: Path) -> None:
     assert whole["model"] == ["body-wrist", "mean", "mean rank", "parameters", "seconds"]
     assert whole["MiniRocket"] == ["**80.0**", "**80.0**", "2.50", "80,000", "40"]
     runs = rows(root, "Runs")
-    assert runs["watch"][1:] == ["200", "", "MiniRocket", "-8.0", "+10.0"]
-    links = [f"[{fold} (seed 0)](results/strangers/watch-{fold}of5-seed0.json)" for fold in (0, 1)]
-    assert runs["watch"][0] == f"{', '.join(links)} of 5"
-    assert runs["body-wrist"][2] == "10"
+    links = [f"[{name}](results/strangers/body-wrist/3of5-{name}-seed0.json)" for name in sorted(METHODS)]
+    assert runs["body-wrist"] == ["3of5", "100", "10", "MiniRocket", "-8.0", "+10.0", ", ".join(links)]
+    assert "(data sets: 2, folds: 3)" in (root / "docs/strangers.md").read_text()
     figure = (root / "docs/images/strangers.svg").read_text()
     assert all(text in figure for text in ("body-wrist", "student, INT8", "MiniRocket"))
+
+
+def test_methods_missing_on_a_fold_are_dashes_and_the_fold_is_in_no_mean(root: Path) -> None:
+    stored(root, "watch", 0)
+    stored(root, "watch", 1, more=4, methods=("nearest", "pipeline"))
+    stored(root, "body", 0, more=-20, methods=("nearest", "tcn"))
+    write(root)
+    assert differences(root) == []
+    table = rows(root, "Per window")
+    assert table["model"][:4] == ["body", "watch, 0of5", "watch, 1of5", "mean"]
+    assert table["TCN"] == ["**50.0**", "70.0", "-", "70.0", "3.00", "70,000", "35"]
+    assert table["student, INT8"] == ["-", "72.0", "76.0", "72.0", "2.00", "72,000", "36"]
+    assert "(data sets: 1, folds: 1)" in (root / "docs/strangers.md").read_text()
+    runs = rows(root, "Runs")
+    assert runs["body"][3:6] == ["TCN", "-", "-"]
+    assert runs["watch"][:1] + runs["watch"][3:6] == ["1of5", "nearest neighbour", "+12.0", "+30.0"]
+
+
+def test_models_that_no_fold_has_in_common_have_no_mean(root: Path) -> None:
+    stored(root, "watch", 0, methods=("tcn",))
+    stored(root, "body", 0, methods=("nearest",))
+    write(root)
+    assert rows(root, "Per window")["TCN"] == ["-", "**70.0**", "-", "-", "-", "-"]
 
 
 def test_ranks_share_places_and_do_not_compare_our_networks_with_each_other() -> None:
@@ -73,11 +112,16 @@ def test_page_without_files_says_so(root: Path) -> None:
     ("changed", "expected"),
     [
         ({"suite": "folds"}, "does not tell"),
-        ({"models": {"tcn": {}}}, "models lack student"),
+        ({"models": {"lstm": {}}}, "found the models lstm; expected tcn"),
         ({"seed": 1}, "seed 1 differs"),
+        (
+            {"dataset": run("strangers", 0, "fold:0of5")["dataset"] | {"train_windows": 7}},
+            "windows differ from .*minirocket",
+        ),
     ],
 )
 def test_file_that_contradicts_itself_is_named(root: Path, changed: dict[str, Any], expected: str) -> None:
-    stored(root, "watch", 0, **changed)
-    with pytest.raises(DataError, match=rf"watch-0of5-seed0.json: .*{expected}"):
+    stored(root, "watch", 0)
+    stored(root, "watch", 0, methods=("tcn",), **changed)
+    with pytest.raises(DataError, match=rf"watch/0of5-tcn-seed0.json: .*{expected}"):
         write(root)

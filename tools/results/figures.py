@@ -51,16 +51,23 @@ def _draw_bars(axes: Any, series: dict[str, list[list[Any]]]) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
 
 
+def _names(series: dict[str, list[list[Any]]]) -> list[str]:
+    """The points of all series, sorted; a series may lack some."""
+    return sorted({point[0] for points in series.values() for point in points})
+
+
 def _draw_dots(axes: Any, series: dict[str, list[list[Any]]]) -> None:
-    """A row per data set, a marker per model: colours for the first three, grey for the others."""
+    """A row per data set, a marker per model that was measured: colours for the first three, grey for the others."""
+    names = _names(series)
     for index, (name, points) in enumerate(series.items()):
-        names, values, _ = zip(*points, strict=True)
-        ours = index < 3
+        if not points:
+            continue
+        values, rows, ours = [point[1] for point in points], [names.index(point[0]) for point in points], index < 3
         axes.plot(
-            values, range(len(names)), MARKERS[index % len(MARKERS)], linestyle="none", label=name,
+            values, rows, MARKERS[index % len(MARKERS)], linestyle="none", label=name,
             color=COLOURS[index] if ours else "0.45", fillstyle="full" if ours else "none", zorder=3 if ours else 2,
         )  # fmt: skip
-        axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.grid(axis="y", color="0.9")
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=4, frameon=False)
@@ -87,7 +94,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    rows = max(map(len, data["series"].values())) if data["kind"] in ROWS else 0
+    rows = len(_names(data["series"])) if data["kind"] in ROWS else 0
     with matplotlib.rc_context({"svg.hashsalt": "edgehar", "svg.fonttype": "none", "font.size": 10}):
         figure = Figure((7, math.ceil(ROWS.get(data["kind"], 0) * rows) or 4), layout="constrained")
         axes = figure.subplots()

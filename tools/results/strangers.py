@@ -2,11 +2,13 @@
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgehar.experiments.suite.comparison import METHODS, PIPELINE
 from edgehar.files.atomic import read_json
 from tools.results.checks import check_fields, check_run
 from tools.results.files import naming
@@ -15,7 +17,9 @@ from tools.results.records import NETWORKS, Run
 FOLDER = "results/strangers"
 OURS = ("student", "teacher", "student-fp32")
 """Networks of the default pipeline, that of the package first."""
-STEM = re.compile(r"(.+)-(\d+)of(\d+)-seed\d+")
+ORDER = (*OURS, *(name for name in NETWORKS if name in METHODS))
+"""The models as the tables list them."""
+STEM = re.compile(rf"(\d+of\d+)-({'|'.join(METHODS)})-seed\d+")
 SCORE = {"correct": int, "total": int, "accuracy": float, "macro_f1": float}
 MODEL = {"parameters": int, "seconds": (int, float), "score": SCORE}
 INTRODUCTION = """# Many data sets
@@ -27,78 +31,91 @@ nobody is in both training and test. Nothing depends on the name of a data set
 
 """
 NOTE = (
-    "Macro F1 in percent, the mean over folds and seeds; the best of each column is bold. The rank of a baseline is "
-    "its place among the baselines and the student, INT8; that of a network of ours is its place among the baselines; "
-    "equal ones share the mean of their places. Parameters and seconds are means over the data sets; the seconds of "
-    "our networks are those of all stages up to their training."
+    "Macro F1 in percent, the mean over folds and seeds; the best of each column is bold. A dash: not measured; where "
+    "only some folds lack a model, a data set has several columns, which name their folds. {} The rank of a baseline "
+    "is its place among the baselines and the student, INT8; that of a network of ours is its place among the "
+    "baselines; equal ones share the mean of their places. The seconds of our networks are those of all stages up to "
+    "their training."
 )
 RECORDINGS_NOTE = (
     "A recording's prediction is the largest sum over its windows "
     "([scores per recording](evaluation.md#scores-per-recording)). Data sets whose recordings have one window each or "
-    "several labels are not in this table."
+    "several labels are not in this table. {}"
 )
+MEASURED = ("train_subjects", "test_subjects", "train_windows")
+"""What all methods on one fold have in common."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """The runs on one data set with one set of sensors.
+class Fold:
+    """The runs on one fold of a data set with one seed, one for each method.
 
     Attributes:
-        name: of the data set and the sensors.
-        runs: file name and content of each.
+        case: name of the data set and the sensors.
+        name: of the fold, with the seed unless it is 0.
+        files: method -> path in docs, and content.
     """
 
+    case: str
     name: str
-    runs: list[tuple[str, Run]]
+    files: dict[str, tuple[str, Run]]
 
-    @property
-    def models(self) -> list[str]:
-        """Names of the models, ours first."""
-        found = self.runs[0][1]["models"]
-        return [*OURS, *(name for name in found if name not in OURS)]
-
-    def mean(self, model: str, *keys: str) -> float | None:
-        """Mean of a value of a model over the runs; None if a run lacks it."""
-        values: list[float] = []
-        for _, run in self.runs:
-            value: Any = run["models"][model]
-            for key in keys:
-                value = value.get(key) if isinstance(value, dict) else None
-            if value is None:
-                return None
-            values.append(float(value))
-        return statistics.fmean(values)
-
-    def figures(self, *keys: str) -> dict[str, float]:
-        """Model -> macro F1 in percent; empty if a model lacks it."""
-        found = {model: self.mean(model, "score", *keys, "macro_f1") for model in self.models}
-        return (
-            {}
-            if None in found.values()
-            else {model: 100 * value for model, value in found.items() if value is not None}
-        )
+    def values(self, *keys: str) -> dict[str, Any]:
+        """Model -> one of its values, where it has it."""
+        found: dict[str, Any] = {name: model for _, run in self.files.values() for name, model in run["models"].items()}
+        for key in keys:
+            found = {name: value[key] for name, value in found.items() if key in value}
+        return found
 
 
-def load(docs: Path) -> list[Case]:
-    """The cases in the order of their names; raises DataError for a file that is inconsistent."""
-    cases: dict[str, list[tuple[str, Run]]] = {}
-    for path in sorted((docs / FOLDER).glob("*.json")):
-        run = read_json(path)
-        with naming(path.name):
+def load(docs: Path) -> list[Fold]:
+    """The folds by data set; raises DataError for a file that is inconsistent."""
+    folds: dict[tuple[str, str], Fold] = {}
+    for path in sorted((docs / FOLDER).rglob("*.json")):
+        case, run = path.parent.name, read_json(path)
+        with naming(f"{case}/{path.name}"):
             check_run(path.stem, run)
-            named, split = STEM.fullmatch(path.stem), run["dataset"]["split"]
-            if run["suite"] != "strangers" or named is None or split != f"fold:{named[2]}of{named[3]}":
-                raise ValueError("the name does not tell data set, fold and seed of a run of the suite strangers")
-            if missing := set(OURS) - set(run["models"]):
-                raise ValueError(f"models lack {', '.join(sorted(missing))}")
+            named, data = STEM.fullmatch(path.stem), run["dataset"]
+            if run["suite"] != "strangers" or named is None or data["split"] != f"fold:{named[1]}":
+                raise ValueError("the name does not tell fold, method and seed of a run of the suite strangers")
+            expected = OURS if named[2] == PIPELINE else (named[2],)
+            if set(run["models"]) != set(expected):
+                raise ValueError(f"found the models {', '.join(run['models'])}; expected {', '.join(expected)}")
             for model in run["models"].values():
                 check_fields(model, MODEL)
-            cases.setdefault(named[1], []).append((path.name, run))
-    models = {tuple(sorted(run["models"])) for found in cases.values() for _, run in found}
-    with naming(f"docs/{FOLDER}"):
-        if len(models) > 1:
-            raise ValueError("files with different models; expected the same in all")
-    return [Case(name, runs) for name, runs in cases.items()]
+            name = named[1] + (f" (seed {run['seed']})" if run["seed"] else "")
+            files = folds.setdefault((case, name), Fold(case, name, {})).files
+            files[named[2]] = path.relative_to(docs).as_posix(), run
+            first, before = next(iter(files.values()))
+            if any(before["dataset"][key] != data[key] for key in MEASURED):
+                raise ValueError(f"subjects or training windows differ from {first}")
+    return list(folds.values())
+
+
+def _means(found: list[dict[str, float]]) -> dict[str, float]:
+    """Model -> mean; all have the same models; empty without one."""
+    return {model: statistics.fmean(values[model] for values in found) for model in (found[0] if found else ())}
+
+
+def _columns(folds: list[Fold], *keys: str) -> dict[str, list[Fold]]:
+    """Title -> the folds of a data set that have the same models; the title names them unless they are all."""
+    groups: dict[tuple[str, frozenset[str]], list[Fold]] = {}
+    for fold in folds:
+        if found := frozenset(fold.values(*keys)):
+            groups.setdefault((fold.case, found), []).append(fold)
+    columns = Counter(case for case, _ in groups)
+    return {
+        ", ".join([case, *(fold.name for fold in found if columns[case] > 1)]): found
+        for (case, _), found in groups.items()
+    }
+
+
+def _figures(columns: dict[str, list[Fold]], *keys: str) -> dict[str, dict[str, float]]:
+    """Title -> model -> macro F1 in percent."""
+    return {
+        title: {model: 100 * value for model, value in _means([fold.values(*keys) for fold in found]).items()}
+        for title, found in columns.items()
+    }
 
 
 def ranks(figures: dict[str, float]) -> dict[str, float]:
@@ -106,7 +123,7 @@ def ranks(figures: dict[str, float]) -> dict[str, float]:
     places: dict[str, float] = {}
     for model, value in figures.items():
         rivals = [figures[other] for other in figures if other not in OURS and other != model]
-        rivals += [] if model in OURS else [figures[OURS[0]]]
+        rivals += [figures[OURS[0]]] if model not in OURS and OURS[0] in figures else []
         places[model] = 1 + sum(rival > value for rival in rivals) + sum(rival == value for rival in rivals) / 2
     return places
 
@@ -117,62 +134,72 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _scores(cases: list[Case], *keys: str) -> str:
-    """A row for every model: macro F1 on every data set, mean, mean rank, parameters and seconds."""
-    cases = [case for case in cases if case.figures(*keys)]
-    columns = {case.name: case.figures(*keys) for case in cases}
-    if not columns:
-        return ""
-    models = next(iter(columns.values()))
-    columns["mean"] = {model: statistics.fmean(found[model] for found in columns.values()) for model in models}
-    places = [ranks(found) for name, found in columns.items() if name != "mean"]
+def _scores(folds: list[Fold], *keys: str) -> tuple[str, str]:
+    """A row for every model: macro F1 on every data set, and means where all were measured; and where that is."""
+    keys = ("score", *keys, "macro_f1")
+    columns = _columns(folds, *keys)
+    figures = _figures(columns, *keys)
+    models = [model for model in ORDER if any(model in found for found in figures.values())]
+    common = [title for title, found in figures.items() if len(found) == len(models)]
+    mean = _means([figures[title] for title in common])
+    rank = _means([ranks(figures[title]) for title in common])
+
+    def cost(key: str) -> dict[str, float]:
+        return _means([_means([fold.values(key) for fold in columns[title]]) for title in common])
+
+    further = ((rank, ".2f"), (cost("parameters"), ",.0f"), (cost("seconds"), ",.0f"))
 
     def cells(model: str) -> list[str]:
-        texts = [
-            f"**{found[model]:.1f}**" if found[model] == max(found.values()) else f"{found[model]:.1f}"
-            for found in columns.values()
-        ]
-        sizes, seconds = ([case.mean(model, key) or 0 for case in cases] for key in ("parameters", "seconds"))
-        rank = statistics.fmean(found[model] for found in places)
-        return [NETWORKS[model], *texts, f"{rank:.2f}", *(f"{statistics.fmean(one):,.0f}" for one in (sizes, seconds))]
+        texts = [NETWORKS[model]]
+        for found in (*figures.values(), mean):
+            text = f"{found[model]:.1f}" if model in found else "-"
+            texts.append(f"**{text}**" if model in found and found[model] == max(found.values()) else text)
+        return [*texts, *(f"{found[model]:{pattern}}" if found else "-" for found, pattern in further)]
 
-    return _table(["model", *columns, "mean rank", "parameters", "seconds"], map(cells, models))
-
-
-def _runs(cases: list[Case]) -> str:
-    """A row for every data set: its folds and seeds, what was scored, and the distance to the best baseline."""
-
-    def cells(case: Case) -> list[str]:
-        folds: dict[str, list[str]] = {}
-        for file, run in case.runs:
-            fold, _, of = run["dataset"]["split"].removeprefix("fold:").partition("of")
-            folds.setdefault(of, []).append(f"[{fold} (seed {run['seed']})]({FOLDER}/{file})")
-        listed = "; ".join(f"{', '.join(files)} of {of}" for of, files in folds.items())
-        scores = [run["models"][OURS[0]]["score"] for _, run in case.runs]
-        recordings = sum(score.get("recordings", {}).get("total", 0) for score in scores)
-        figures = case.figures()
-        best = max((name for name in figures if name not in OURS), key=lambda name: figures[name])
-        gaps = [f"{figures[name] - figures[best]:+.1f}" for name in OURS[:2]]
-        total = sum(score["total"] for score in scores)
-        return [case.name, listed, f"{total:,}", f"{recordings:,}" if recordings else "", NETWORKS[best], *gaps]
-
-    heads = ("data set", "folds", "windows", "recordings", "best baseline", "student, INT8, points above", "teacher")
-    return _table(heads, map(cells, cases))
+    measured = sum(len(columns[title]) for title in common)
+    about = (
+        "Mean, mean rank, parameters and seconds are over the columns without a dash "
+        f"(data sets: {len(common)}, folds: {measured})."
+    )
+    return _table(["model", *columns, "mean", "mean rank", "parameters", "seconds"], map(cells, models)), about
 
 
-def page(cases: list[Case]) -> tuple[str, dict[str, Any]]:
+def _runs(folds: list[Fold]) -> str:
+    """A row for every fold: what was scored, the distance to the best baseline, and the files."""
+
+    def cells(fold: Fold) -> list[str]:
+        scores = fold.values("score")
+        score = scores[next(model for model in ORDER if model in scores)]
+        recordings = score.get("recordings", {}).get("total", 0)
+        (figures,) = _figures({"": [fold]}, "score", "macro_f1").values()
+        best = max((name for name in figures if name not in OURS), key=lambda name: figures[name], default=None)
+        gaps = [f"{figures[name] - figures[best]:+.1f}" if best and name in figures else "-" for name in OURS[:2]]
+        links = [f"[{method}]({path})" for method, (path, _) in fold.files.items()]
+        counts = [f"{score['total']:,}", f"{recordings:,}" if recordings else ""]
+        return [fold.case, fold.name, *counts, NETWORKS[best] if best else "-", *gaps, ", ".join(links)]
+
+    heads = (
+        "data set", "fold", "windows", "recordings", "best baseline", "student, INT8, points above", "teacher", "files",
+    )  # fmt: skip
+    return _table(heads, map(cells, folds))
+
+
+def page(folds: list[Fold]) -> tuple[str, dict[str, Any]]:
     """Text of docs/strangers.md, and the data of its figure by file name."""
-    if not cases:
+    if not folds:
         return INTRODUCTION + "No run is stored yet.\n", {}
-    figures = {case.name: case.figures() for case in cases}
+    figures = _figures(_columns(folds, "score", "macro_f1"), "score", "macro_f1")
     series = {
-        NETWORKS[model]: [[name, round(found[model], 4), 0.0] for name, found in figures.items()]
-        for model in cases[0].models
+        NETWORKS[model]: [[title, round(found[model], 4), 0.0] for title, found in figures.items() if model in found]
+        for model in ORDER
     }
-    parts = ["## Per window", _scores(cases), NOTE, "![Macro F1 per window](images/strangers.svg)"]
-    if whole := _scores(cases, "recordings"):
-        parts += ["## Per recording", whole, RECORDINGS_NOTE]
-    dates = sorted({run["date"][:10] for case in cases for _, run in case.runs if "date" in run})
-    parts += ["## Runs", _runs(cases), f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}."]
+    table, about = _scores(folds)
+    parts = ["## Per window", table, NOTE.format(about), "![Macro F1 per window](images/strangers.svg)"]
+    whole = [fold for fold in folds if fold.values("score", "recordings")]
+    if whole:
+        table, about = _scores(whole, "recordings")
+        parts += ["## Per recording", table, RECORDINGS_NOTE.format(about)]
+    dates = sorted({run["date"][:10] for fold in folds for _, run in fold.files.values() if "date" in run})
+    parts += ["## Runs", _runs(folds), f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}."]
     data = {"kind": "strangers", "x": "macro F1 per window, %", "series": series}
     return INTRODUCTION + "\n\n".join(parts) + "\n", {"strangers.svg": data}

@@ -143,6 +143,10 @@ def _trained(run: Run, *more: tuple[str, str]) -> dict[str, Any]:
 def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
     """The networks of a pipeline run: parameters, score, and seconds of all trainings up to the network's."""
     stages: list[dict[str, Any]] = results["stages"]
+
+    def verb_of(stage: dict[str, Any]) -> str:
+        return str(stage["command"]).split()[1]
+
     parameters = {stage["name"]: stage["parameters"] for stage in stages if "parameters" in stage}
     networks: dict[str, Any] = {}
     for name, exported, trained in (
@@ -154,7 +158,7 @@ def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
         last = next(number for number, stage in enumerate(stages) if stage["name"] == trained)
         networks[name] = {
             "parameters": parameters[exported],
-            "seconds": sum(stage["seconds"] for stage in stages[: last + 1] if stage["name"] in TRAININGS),
+            "seconds": sum(stage["seconds"] for stage in stages[: last + 1] if verb_of(stage) in TRAININGS),
             "score": _compared(score),
         }
     return networks

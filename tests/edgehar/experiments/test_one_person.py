@@ -60,6 +60,10 @@ def one_person(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "recordings of one person (ann): split by trial (trial:0of5), 220 for training, 110 for the test; this does "
         "not show how well other people are recognised\n"
     )
+    # A baseline that cannot be fitted stops nothing, and is tried again without repeating what is done.
+    assert "stage baseline-minirocket skipped: minirocket: found windows of 4 frames; expected 9 or more" in done.stdout
+    again = edgehar("pipeline", "--data", "data", *SHORT, "--until", "distill", "--out", "run", folder=folder)
+    assert again.stdout.count("(done before)") == 2
     done = edgehar("export", "run/student", "--out", "package", folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder

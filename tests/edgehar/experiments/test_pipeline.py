@@ -56,13 +56,13 @@ def test_finished_stages_are_skipped_and_a_damaged_product_is_written_again(own_
     again = [*pipeline(own_data, uninterrupted), "--until", "prune"]
     before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
     done = subprocess.run(again, capture_output=True, text=True, check=True)
-    assert done.stdout.count("(done before)") == 3
+    assert done.stdout.count("(done before)") == 4
     assert before == {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
     weights = uninterrupted / "pruned" / "weights.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:-8])
     done = subprocess.run(again, capture_output=True, text=True, check=True)
-    assert done.stdout.count("(done before)") == 2
+    assert done.stdout.count("(done before)") == 3
     assert weights.read_bytes() == good
 
 
@@ -80,7 +80,7 @@ def test_run_killed_in_two_stages_resumes_to_identical_weights(own_data: Path, u
         assert not (out / stage).exists()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("(done before)") == 1
+    assert done.stdout.count("(done before)") == 2
     for name in ("teacher", "student", "pruned"):
         one, other = (load_file(run / name / "weights.safetensors") for run in (out, uninterrupted))
         assert one.keys() == other.keys()
@@ -111,10 +111,19 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
     done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert results(out)["dataset"]["modalities"] == ["wrist"]
+    (left_handed,) = results(out)["dataset"]["people"]
+    assert left_handed.startswith("wrist, channels 1 to 3: axes of person 's1' move against each other")
     chosen = {choice["name"]: choice for choice in results(out)["choices"]}
     assert {name: choice["value"] for name, choice in chosen.items()} == {"pretraining": "off", "style exchange": "on"}
     assert "pretraining: off. 100 % of the training clips have a label" in done.stdout
-    assert chosen["pretraining"]["reason"] in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert chosen["pretraining"]["reason"] in page
+    assert page.count('alt="wrist, ') == 2  # acceleration and angular rate
+    baseline, ours = (results(out)["evaluation"][name] for name in ("minirocket", "student-int8"))
+    assert baseline["total"] == ours["total"]
+    assert f"MiniRocket    {baseline['correct']:>5}/{baseline['total']}" in done.stdout
+    assert f"{baseline['correct']} of {baseline['total']} windows against {ours['correct']} of" in page
+    assert "Training has 2 people, fewer than 10" in page
 
 
 @pytest.mark.parametrize(
@@ -142,6 +151,18 @@ def test_impossible_options_give_one_line_and_no_checkpoint(
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run" / "teacher").exists()
+
+
+def test_without_the_extra_of_the_baseline_the_run_goes_on(own_data: Path, tmp_path: Path):
+    (tmp_path / "aeon.py").write_text("raise ModuleNotFoundError('No module named aeon', name='aeon')")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    run = [*pipeline(own_data, tmp_path / "run"), "--until", "baseline-minirocket"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (line,) = [line for line in done.stdout.splitlines() if "skipped" in line]
+    assert line.startswith("stage baseline-minirocket skipped: this command needs aeon")
+    assert line.endswith("pip install 'edgehar[baselines]'")
+    assert done.stderr == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root to mount a small disk")

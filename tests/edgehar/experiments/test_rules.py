@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from edgehar.experiments.pipeline import PipelineOptions, command_of, plan
-from edgehar.experiments.rules import EXCHANGE, PRETRAINING, Choice, choices_for, duration_spread, labelled_share
+from edgehar.experiments.rules import (
+    EXCHANGE,
+    OFF,
+    ON,
+    PRETRAINING,
+    Choice,
+    choices_for,
+    duration_spread,
+    labelled_share,
+)
 from edgehar.experiments.stage import Stage
 from edgehar.signals.clip import Clip, DatasetInfo, Segment
 from edgehar.signals.modality import ModalitySpec, WindowSpec
@@ -32,8 +41,8 @@ def stages(found: dict[str, Choice]) -> dict[str, Stage]:
 
 def test_pretraining_is_on_where_most_clips_have_no_label():
     few, all_labelled = [clip(20, 0), clip(20, None), clip(20, None)], [clip(20, 0), clip(20, 1)]
-    assert choices(few)[PRETRAINING].on
-    assert not choices(all_labelled)[PRETRAINING].on
+    assert choices(few)[PRETRAINING].value == ON
+    assert choices(all_labelled)[PRETRAINING].value == OFF
     assert "33.3 % of the training clips have a label" in choices(few)[PRETRAINING].reason
     assert "pretrain" not in stages(choices(all_labelled))
     assert stages(choices(all_labelled))["finetune"].settings["data"] == "simulated"
@@ -44,7 +53,7 @@ def test_pretraining_is_on_where_most_clips_have_no_label():
 def test_the_option_decides_about_pretraining(given: bool):
     for clips in ([clip(20, None), clip(20, 0), clip(20, None)], [clip(20, 0)]):
         chosen = choices(clips, given=given)
-        assert chosen[PRETRAINING].on == given
+        assert chosen[PRETRAINING].value == (ON if given else OFF)
         assert ("pretrain" in stages(chosen)) == given
     assert ("--pretraining" if given else "--no-pretraining") in command_of(PipelineOptions(pretraining=given))
     assert "pretraining" not in command_of(PipelineOptions())
@@ -62,9 +71,9 @@ def test_clips_exchange_style_only_while_their_durations_are_alike():
     several = [clip(samples, label) for label, samples in enumerate((20, 20, 21, 400, 400, 410)) for _ in range(2)]
     trials = [clip(samples, 0) for samples in (30, 60, 100, 200, 400)]
     assert duration_spread(several, CLIPS) == 1.0
-    assert choices(similar)[EXCHANGE].on
-    assert choices(several)[EXCHANGE].on
-    assert not choices(trials)[EXCHANGE].on
+    assert choices(similar)[EXCHANGE].value == ON
+    assert choices(several)[EXCHANGE].value == ON
+    assert choices(trials)[EXCHANGE].value == OFF
     assert "7.6 times" in choices(trials)[EXCHANGE].reason
     settings = {name: stages(choices(trials))[name].settings for name in ("finetune", "distill", "prune")}
     assert all((settings[name]["limb"], settings[name]["style"]) == (0.0, 0.0) for name in ("finetune", "distill"))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from edgehar.data.recordings.problem import Problem, errors
 from edgehar.data.recordings.suspicions import clocks, gravity, gyroscopes, skeletons, units, values
+from edgehar.data.recordings.suspicions.people import outlying_people
 from edgehar.data.recordings.suspicions.recorded import Recorded
 from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import ModalitySpec
@@ -85,8 +86,12 @@ def _units_and_axes(
     mixed = units.mixed_units(spec, recorded, groups)
     found = gyroscopes.gyroscopes(spec, recorded, moved)
     problems += mixed
-    problems += gyroscopes.other_units(folder, spec, found, groups, {problem.file for problem in mixed})
+    other_units = {problem.file for problem in mixed}
+    problems += gyroscopes.other_units(folder, spec, found, groups, other_units)
     for each in groups:
         if each.kind == "acceleration":
-            problems += gravity.elsewhere(folder, spec, each.group, recorded)
+            people = outlying_people(spec, each.group, [one for one in recorded if one.file not in other_units])
+            problems += [Problem(folder, 0, one.message, is_warning=True) for one in people]
+            named = {one.person for one in people}
+            problems += gravity.elsewhere(spec, each.group, [one for one in recorded if one.subject not in named])
     return problems

@@ -1,20 +1,20 @@
-"""People and recordings whose gravity points elsewhere than everybody else's: a sensor worn the other way."""
+"""Recordings whose gravity points elsewhere than that of the others: a sensor worn the other way."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from edgehar.data.recordings.problem import Problem
-from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, median, of_group
+from edgehar.data.recordings.suspicions.recorded import Recorded, group_text, of_group
 from edgehar.data.recordings.suspicions.triaxial import Doubles, gravity_direction
 from edgehar.signals.modality import ModalitySpec
 
 MIN_PEERS, MIN_PEOPLE = 3, 3
-"""Others that a person or recording is compared with; with the fewest people two are enough."""
-PERSON_DEG, RECORDING_DEG = 75.0, 75.0
-"""Angles from the others' mean that are suspicious."""
-PEERS_DEG = 30.0
-"""The others agree if 80 % (of recordings: 98 %) are within this angle of their mean."""
+"""Others that a recording is compared with; with the fewest people two are enough."""
+RECORDING_DEG = 75.0
+"""Angle from the others' mean that is suspicious."""
+PEERS_DEG, AGREEING = 30.0, 0.98
+"""The others agree if this share is within this angle of their mean."""
 MAX_RARE, MAX_RARE_SHARE = 3, 0.02
 """If more recordings of a label deviate, people may do it in several postures."""
 STEADY_DEG = 30.0
@@ -32,13 +32,13 @@ def _angles_deg(vectors: Doubles, other: Doubles) -> Doubles:
     return np.degrees(np.arccos(np.clip(vectors @ other, -1, 1)))
 
 
-def _apart_deg(own: Doubles, peers: Doubles, share: float, few: int) -> float | None:
+def _apart_deg(own: Doubles, peers: Doubles, few: int) -> float | None:
     """Angle between a direction (3,) and those of peers (N, 3), or None if these are too few or do not agree."""
     if len(peers) < few:
         return None
     middle = _unit(peers)
     ordered = np.sort(_angles_deg(peers, middle))
-    if ordered[min(int(share * len(ordered)), len(ordered) - 1)] > PEERS_DEG:
+    if ordered[min(int(AGREEING * len(ordered)), len(ordered) - 1)] > PEERS_DEG:
         return None
     return float(_angles_deg(own[None], middle)[0])
 
@@ -51,50 +51,28 @@ def _steady_direction(vectors: Doubles) -> Doubles | None:
     return whole
 
 
-def elsewhere(folder: str, spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> list[Problem]:
-    """Compare the direction of gravity between people, and between recordings, of the same label."""
+def elsewhere(spec: ModalitySpec, group: int, recorded: Sequence[Recorded]) -> list[Problem]:
+    """Compare the direction of gravity between recordings of the same label."""
     by_label: dict[int | None, list[tuple[Recorded, Doubles]]] = {}
     for each in recorded:
         direction = _steady_direction(of_group(each.blocks, spec, group))
         if direction is not None:
             by_label.setdefault(each.label, []).append((each, direction))
     few = MIN_PEERS if len({each.subject for each in recorded}) > MIN_PEOPLE else MIN_PEERS - 1
-    apart: dict[str, list[float]] = {}
-    for known in by_label.values():
-        people: dict[str, list[Doubles]] = {}
-        for each, direction in known:
-            people.setdefault(each.subject, []).append(direction)
-        means = {who: _unit(np.stack(directions)) for who, directions in people.items()}
-        for who, own in means.items():
-            peers = [mean for other, mean in means.items() if other != who]
-            angle = _apart_deg(own, np.array(peers).reshape(-1, 3), 0.8, few)
-            if angle is not None:
-                apart.setdefault(who, []).append(angle)
-    # Most labels, not one: a single recording is named as such below.
-    turned = {
-        who: median(angles) for who, angles in apart.items() if sorted(angles)[(len(angles) - 1) // 2] > PERSON_DEG
-    }
     problems: list[Problem] = []
-    for who, angle in turned.items():
-        message = (
-            f"{group_text(spec, group)}: gravity of person {who!r} points {angle:.0f} degrees away from everybody "
-            "else's; a sensor worn the other way, or exchanged axes? Turn the channels, or record again"
-        )
-        problems.append(Problem(folder, 0, message, is_warning=True))
     for known in by_label.values():
-        steady = [(each, direction) for each, direction in known if each.subject not in turned]
         found: list[Problem] = []
-        for each, direction in steady:
-            others = [(other, vector) for other, vector in steady if other is not each]
+        for each, direction in known:
+            others = [(other, vector) for other, vector in known if other is not each]
             own = [vector for other, vector in others if other.subject == each.subject]
             peers = own if len(own) >= MIN_PEERS else [vector for _, vector in others]
-            angle = _apart_deg(direction, np.array(peers).reshape(-1, 3), 0.98, few)
+            angle = _apart_deg(direction, np.array(peers).reshape(-1, 3), few)
             if angle is not None and angle > RECORDING_DEG:
                 message = (
                     f"{group_text(spec, group)}: gravity points {angle:.0f} degrees away from that of the like "
                     "recordings; another posture, a sensor worn the other way, or exchanged axes?"
                 )
                 found.append(each.warning(message))
-        if len(found) <= max(MAX_RARE, MAX_RARE_SHARE * len(steady)):
+        if len(found) <= max(MAX_RARE, MAX_RARE_SHARE * len(known)):
             problems += found
     return problems

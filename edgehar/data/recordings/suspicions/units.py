@@ -54,29 +54,32 @@ def unit_of_gravity(magnitude: float) -> str | None:
     return next((unit for unit, (low, high) in GRAVITY.items() if low <= magnitude <= high), None)
 
 
-def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Group]:
-    """The accelerometers and gyroscopes among a sensor's groups, with the units they seem to be in.
+def accelerometers(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Group]:
+    """The groups of a sensor that measure gravity at rest, with the units they seem to be in.
 
-    A group whose declaration says that it measures something else is neither, whatever its values are.
+    A group whose declaration says that it measures something else is none, whatever its values are.
     """
-    if spec.is_skeleton or spec.group != 3:
-        return []
-    accelerometers: list[Group] = []
-    declared = [declared_kind(spec, group) for group in range(spec.groups)]
-    for group in range(spec.groups):
-        if declared[group] not in ("", ACCELERATION):
+    found: list[Group] = []
+    for group in range(spec.groups) if not spec.is_skeleton and spec.group == 3 else ():
+        if declared_kind(spec, group) not in ("", ACCELERATION):
             continue
         known = _rest_levels(spec, recorded, group)
         units = [unit_of_gravity(level) for level in known.values()]
         unit = max(GRAVITY, key=units.count)
-        if accelerometers and unit != accelerometers[0].unit:
+        if found and unit != found[0].unit:
             continue
         if known and units.count(unit) >= MIN_SHARE * len(units):
-            accelerometers.append(Group(group, "acceleration", unit, median(known.values()), known))
-    found = list(accelerometers)
-    for group in range(spec.groups) if accelerometers else ():
-        if group not in [each.group for each in accelerometers] and declared[group] in ("", ANGULAR_RATE):
-            pairs = _turning(spec, recorded, accelerometers[0].group, group)
+            found.append(Group(group, "acceleration", unit, median(known.values()), known))
+    return found
+
+
+def triaxial_groups(spec: ModalitySpec, recorded: Sequence[Recorded]) -> list[Group]:
+    """The accelerometers and gyroscopes among a sensor's groups, with the units they seem to be in."""
+    gravity = accelerometers(spec, recorded)
+    found = list(gravity)
+    for group in range(spec.groups) if gravity else ():
+        if group not in [each.group for each in gravity] and declared_kind(spec, group) in ("", ANGULAR_RATE):
+            pairs = _turning(spec, recorded, gravity[0].group, group)
             factors = {file: factor for file, (factor, _) in pairs.items()}
             certain = frozenset(file for file, (_, correlation) in pairs.items() if abs(correlation) > CERTAIN)
             if len(factors) >= max(MIN_TURNING, 0.05 * len(recorded)):
@@ -98,18 +101,16 @@ def exchanged(folder: str, spec: ModalitySpec, recorded: Sequence[Recorded], gro
     """Recordings in which acceleration and another group seem to have changed places, or all of them."""
     if spec.is_skeleton or spec.group != 3:
         return []
-    accelerometers = {each.group: each for each in groups if each.kind == "acceleration"}
+    gravity = {each.group: each for each in groups if each.kind == "acceleration"}
     problems: list[Problem] = []
     for group in range(spec.groups):
         kind = declared_kind(spec, group)
-        if kind == ACCELERATION or group in accelerometers:
+        if kind == ACCELERATION or group in gravity:
             continue
-        for other in accelerometers.values():
+        for other in gravity.values():
             problems += _exchanged_files(spec, recorded, group, other)
         missing = [
-            other
-            for other in range(spec.groups)
-            if declared_kind(spec, other) == ACCELERATION and other not in accelerometers
+            other for other in range(spec.groups) if declared_kind(spec, other) == ACCELERATION and other not in gravity
         ]
         if kind == ANGULAR_RATE and missing:
             levels = list(_rest_levels(spec, recorded, group).values())

@@ -1,4 +1,4 @@
-"""A sensor worn another way than everybody else's is named; one way for all, or any way, is not."""
+"""A recording whose gravity points elsewhere is named; one way for all, or any way, is not."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -32,29 +32,10 @@ def folder(directions: dict[str, Doubles], seed: int, recordings: int = 2) -> li
 
 @settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
-def test_one_person_is_named(seed: int) -> None:
-    people = {who: UP + 0.15 * np.random.default_rng(seed + ord(who)).normal(size=3) for who in "abcde"}
-    assert elsewhere("watch", WATCH, 0, folder(people, seed)) == []
-    (problem,) = elsewhere("watch", WATCH, 0, folder(people | {"c": -people["c"]}, seed))
-    assert "gravity of person 'c' points" in problem.message
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, turned=st.sampled_from([[0, 1, 2], [1, 2, 0]]))
-def test_one_of_three_people_is_named(seed: int, turned: list[int]) -> None:
-    people = {who: UP + 0.1 * np.random.default_rng(seed + ord(who)).normal(size=3) for who in "abc"}
-    assert elsewhere("watch", WATCH, 0, folder(people, seed, recordings=1)) == []
-    (problem,) = elsewhere("watch", WATCH, 0, folder(people | {"c": -people["c"][turned]}, seed, recordings=1))
-    assert "gravity of person 'c' points" in problem.message
-    assert elsewhere("watch", WATCH, 0, folder({"a": UP, "b": -UP}, seed)) == []  # either may be wrong
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=SEEDS)
 def test_one_recording_is_named(seed: int) -> None:
     files = folder(dict.fromkeys("abcd", UP), seed)
     files[5] = recorded(UP[[1, 0, 2]] * [1, -1, 1], "b11", "b", seed, 1)
-    (problem,) = elsewhere("watch", WATCH, 0, files)
+    (problem,) = elsewhere(WATCH, 0, files)
     assert (problem.file, "gravity points" in problem.message) == ("b11", True)
 
 
@@ -63,7 +44,7 @@ def test_one_recording_is_named(seed: int) -> None:
 def test_nothing_is_said_where_everybody_differs(seed: int) -> None:
     directions = np.eye(3)[[0, 1, 2, 0, 1, 2]] * np.array([1, 1, 1, -1, -1, -1])[:, None]
     people = dict(zip("abcdef", directions, strict=True))
-    assert elsewhere("phone", WATCH, 0, folder(people, seed, recordings=1)) == []
+    assert elsewhere(WATCH, 0, folder(people, seed, recordings=1)) == []
 
 
 def test_a_posture_that_changes_is_not_compared() -> None:
@@ -71,4 +52,4 @@ def test_a_posture_that_changes_is_not_compared() -> None:
     first, second = recorded(UP, "d11", "d", 1), recorded(-UP + [0.5, 0, 0], "d11", "d", 2)
     values = np.concatenate([first.values[:90], second.values])
     files[-1] = Recorded("d11", "d11", "d", 1, values, np.ones(len(values), bool), None)
-    assert elsewhere("watch", WATCH, 0, files) == []
+    assert elsewhere(WATCH, 0, files) == []
