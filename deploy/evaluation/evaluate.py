@@ -139,7 +139,7 @@ def summary(result: dict[str, Any]) -> str:
     if "recordings" in result:
         whole = result["recordings"]
         lines.append(
-            f"{whole['correct']} of {whole['total']} recordings correct by their summed probabilities: "
+            f"{whole['correct']} of {whole['total']} recordings correct by the sum of their windows' logits: "
             f"{whole['accuracy']:.2%}, macro F1 {whole['macro_f1']:.4f}"
         )
     for subject, count in result["per_subject"].items():
