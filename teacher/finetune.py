@@ -25,7 +25,7 @@ from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretrain import HEAD_PREFIXES
+from edgehar.teacher.pretrain import NOT_PRETRAINED
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, TrainConfig, train
@@ -113,13 +113,13 @@ def network_config(before: Checkpoint) -> TeacherConfig:
 
 
 def load_pretrained(teacher: Teacher, before: Checkpoint) -> None:
-    """Load pretrained weights, all but those of the heads; raises CheckpointError if they do not fit."""
+    """Load pretrained weights, all but those of `NOT_PRETRAINED`; raises CheckpointError if they do not fit."""
     try:
         missing, unexpected = teacher.load_state_dict(before.weights, strict=False)
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise CheckpointError(f"{before.path}: weights of another network ({reason}); pretrain again") from None
-    missing = [name for name in missing if not name.startswith(HEAD_PREFIXES)]
+    missing = [name for name in missing if not name.startswith(NOT_PRETRAINED)]
     if missing or unexpected:
         raise CheckpointError(
             f"{before.path}: weights of another network (missing {missing[:3]}, unexpected {unexpected[:3]}); "

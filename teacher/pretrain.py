@@ -70,8 +70,9 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-HEAD_PREFIXES = ("classifier.", "modality_head.")
-"""Parameters of the teacher that pretraining does not train and the checkpoint does not store."""
+NOT_PRETRAINED = ("classifier.", "modality_head.", "step_convolutions.")
+"""Parameters of the teacher that pretraining does not train and the checkpoint does not store: visible steps are no
+neighbours, so that nothing is convolved over them."""
 
 
 def pretrain_loss(
@@ -142,7 +143,7 @@ def run(options: PretrainOptions) -> int:
             "seconds": time.monotonic() - started_s,
             "options": asdict(options),
         }
-        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(HEAD_PREFIXES)}
+        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(NOT_PRETRAINED)}
         save_checkpoint(
             out,
             Checkpoint(

@@ -11,7 +11,7 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows
-from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork
+from edgehar.student.network.model import PRESETS, StudentConfig, StudentNetwork, sized
 from edgehar.student.pruning.importance import l2
 from edgehar.student.pruning.units import KeptUnits, parts_of, remove
 from edgehar.teacher.network.convolutions import add_norms, convolutions_of
@@ -113,10 +113,11 @@ def smaller(network: StudentNetwork, share: float, width: bool = True) -> tuple[
     return remove(network, removed, parts, windows(2))
 
 
-def student(preset: str = "base") -> StudentNetwork:
+def student(preset: str = "base", **sizes: int) -> StudentNetwork:
     """An untrained student without zero weights."""
     torch.manual_seed(0)
-    network = StudentNetwork(StudentConfig(**PRESETS[preset]), SPECS, STEPS, CLASSES).eval()
+    config = sized(StudentConfig(**PRESETS[preset], **sizes), SPECS, STEPS, CLASSES)
+    network = StudentNetwork(config, SPECS, STEPS, CLASSES).eval()
     for name, parameter in network.named_parameters():
         if "missing" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.3)
@@ -175,9 +176,10 @@ def random_steps(network: StudentNetwork) -> list[Tensor]:
 
 
 def exportable_checkpoint(kind: str) -> Checkpoint:
-    """A checkpoint of a tiny student, or of a pruned one, with frame statistics and provenance."""
+    """A checkpoint of a tiny student, a "linear" or a "pruned" one, with frame statistics and provenance."""
     torch.manual_seed(0)
-    network = StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
+    config = StudentConfig(**PRESETS["tiny"], convolutions=0 if kind == "linear" else 2)
+    network = StudentNetwork(config, SPECS, STEPS, CLASSES)
     for entry in network.encoder.missing.values():
         torch.nn.init.normal_(entry)
     if kind == "pruned":
@@ -185,4 +187,6 @@ def exportable_checkpoint(kind: str) -> Checkpoint:
     data = {"data": "simulated", "root": None, "split": "odd-even", "modalities": ["skeleton", "inertial"]}
     facts = {"statistics": STATISTICS, "options": {"seed": 0}}
     info = replace(INFO, citation="cite me", licence="a licence")
-    return replace(checkpoint_of(network, kind), info=info, data=data, facts=facts)
+    return replace(
+        checkpoint_of(network, "pruned" if kind == "pruned" else "student"), info=info, data=data, facts=facts
+    )

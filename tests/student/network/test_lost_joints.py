@@ -109,8 +109,8 @@ def test_networks_of_other_specs_have_no_further_parameters() -> None:
         for name, tensor in lossy.state_dict().items()
         if tensor.shape != plain.state_dict()[name].shape
     }
-    kernel = 3  # the longest for patches of 4 frames
-    assert further == {"encoder.stem.skeleton.layers.0.convolution.weight": 20 * PRESETS["tiny"]["stem"] * kernel}
+    weights = 20 * PRESETS["tiny"]["stem"] * StudentConfig().kernel
+    assert further == {"encoder.stem.skeleton.layers.0.convolution.weight": weights}
     assert not any("lost" in name for name in small_teacher().state_dict())
 
 

@@ -8,6 +8,7 @@ from bodies import CLASSES, smaller, student, windows
 
 from edgehar.errors import ConfigError
 from edgehar.student.network.blocks import blocks_of
+from edgehar.student.network.model import StudentNetwork
 from edgehar.student.prune import PruneOptions
 from edgehar.student.pruning.allocation import ALLOCATIONS, Plan
 from edgehar.student.pruning.cost import latency_ms
@@ -17,9 +18,13 @@ from edgehar.student.pruning.units import parts_of
 from edgehar.teacher.network.layers import count_macs
 
 
+def network_of(preset: str) -> StudentNetwork:
+    return student(stem=64, convolutions=0) if preset == "published" else student(preset)
+
+
 @cache
 def plan_of(preset: str, allocation: str) -> Plan:
-    network = student(preset)
+    network = network_of(preset)
     parts = parts_of(network, width=True)
     return ALLOCATIONS[allocation](network, parts, l2(network, parts, windows(2)), windows(16))
 
@@ -27,7 +32,7 @@ def plan_of(preset: str, allocation: str) -> Plan:
 @cache
 def remaining_share(preset: str, allocation: str, limit: float) -> float:
     """Multiply-adds after removal, relative to before."""
-    network = student(preset)
+    network = network_of(preset)
     before = count_macs(network, *windows(1))
     pruned, _ = remove_to_limit(
         network, parts_of(network, width=True), plan_of(preset, allocation), windows(2),
@@ -51,7 +56,7 @@ def test_no_more_is_removed_than_necessary(macs: float):
 
 
 def test_uniform_allocation_removes_what_it_did_for_published_results():
-    found = [remaining_share("base", "uniform", macs) for macs in (0.9, 0.7, 0.5, 0.3, 0.1)]
+    found = [remaining_share("published", "uniform", macs) for macs in (0.9, 0.7, 0.5, 0.3, 0.1)]
     assert found == pytest.approx([0.8956, 0.6999, 0.4918, 0.2943, 0.0985], abs=5e-5)
 
 

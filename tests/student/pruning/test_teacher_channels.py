@@ -37,9 +37,10 @@ def channel_parts(network: nn.Module, width: bool = True) -> list[Any]:
 @torch.no_grad()
 def with_duplicate_channels(network: Teacher) -> Teacher:
     """Every odd channel, also of convolutions, equals the even one before it, and no layer reads it."""
-    read = ("qkv.weight", "expand.weight", "merge.weight", "classifier.weight", "head.skeleton.weight", "embed.weight")
+    read = ("qkv", "expand", "merge", "classifier", "head.skeleton", "head.inertial", "embed")
+    read = tuple(f"{layer}.weight" for layer in (*read, "layers.1.convolution", "layer.convolution"))
     for name, entry in network.named_parameters():
-        if name.endswith((*read, "head.inertial.weight", "layers.1.convolution.weight")):
+        if name.endswith(read):
             entry[:, 1::2] = 0
         if any(f".{layer}." in name for layer in ("convolution", "embed", "merge", "project", "contract")):
             entry[1::2] = entry[::2]

@@ -7,6 +7,7 @@ import torch
 from bodies import CLASSES, SPECS, STEPS, windows
 
 from edgehar.errors import ConfigError
+from edgehar.teacher.network.convolutions import convolutions_of
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.network.masking import MaskingConfig, visible_grids
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
@@ -56,8 +57,12 @@ def test_hidden_tokens_do_not_affect_the_encoder():
         torch.testing.assert_close(encoded[spec.name], other[spec.name], rtol=0, atol=0)
 
 
-def test_full_grid_equals_no_grid():
+@torch.no_grad()
+def test_full_grid_equals_no_grid_without_convolutions_over_steps():
     teacher = tiny_teacher()
+    for layer in convolutions_of(teacher.step_convolutions):
+        layer.convolution.weight.zero_()
+        layer.convolution.bias.zero_()
     features, valid = windows()
     full = visible_grids(features, SPECS, MaskingConfig(joint_ratio=0.0, step_ratio=0.0), torch.Generator())
     _, encoded, _ = teacher.encode(features, valid)
