@@ -12,6 +12,7 @@ from edgehar.simulation.dataset import SimulatorConfig, simulate
 from edgehar.student.network.rebuild import rebuild_teacher
 from edgehar.teacher import finetune, pretrain
 from edgehar.teacher.finetune import LabelConfig
+from edgehar.teacher.network.convolutions import convolutions_of
 from edgehar.teacher.training.checkpoint import load_checkpoint
 
 
@@ -44,4 +45,5 @@ def test_pretrained_convolutions_are_fine_tuned(tmp_path: Path):
     # Folding a batch normalisation scales each unit's kernel.
     similarity = torch.cosine_similarity(teacher.weights[name].flatten(1), pretrained.weights[name].flatten(1))
     torch.testing.assert_close(similarity, torch.ones(len(similarity)))
-    assert rebuild_teacher(teacher).tokens["skeleton"].convolutions.layers[0].convolution.kernel_size == (3,)
+    (first, *_) = convolutions_of(rebuild_teacher(teacher).tokens)
+    assert first.convolution.kernel_size == (3,)

@@ -122,7 +122,7 @@ def test_learned_vector_counts_where_a_joint_is_lost(network: Any) -> None:
         before = network(*windows()).logits
         if isinstance(network, StudentNetwork):
             stem: Any = network.encoder.stem["skeleton"]
-            first = stem.layers[0].convolution if isinstance(stem, PatchConvolutions) else stem
+            first: Any = stem.layers[0].convolution if isinstance(stem, PatchConvolutions) else stem
             first.weight[:, LOST - PICTURE.groups] += 1
         else:
             network.tokens["skeleton"].lost_group += 1  # type: ignore[union-attr, operator]

@@ -62,6 +62,7 @@ def test_full_grid_equals_no_grid_without_convolutions_over_steps():
     teacher = tiny_teacher()
     for layer in convolutions_of(teacher.step_convolutions):
         layer.convolution.weight.zero_()
+        assert layer.convolution.bias is not None
         layer.convolution.bias.zero_()
     features, valid = windows()
     full = visible_grids(features, SPECS, MaskingConfig(joint_ratio=0.0, step_ratio=0.0), torch.Generator())
