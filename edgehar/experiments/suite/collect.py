@@ -7,7 +7,7 @@ from typing import Any
 from edgehar.choices import NO_PSEUDO_LABELS
 from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
-from edgehar.experiments.stage import TRAININGS
+from edgehar.experiments.stage import TRAININGS, TRIAL
 from edgehar.experiments.suite.comparison import PIPELINE, method_of
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import read_json
@@ -144,8 +144,8 @@ def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
     """The networks of a pipeline run: parameters, score, and seconds of all trainings up to the network's."""
     stages: list[dict[str, Any]] = results["stages"]
 
-    def verb_of(stage: dict[str, Any]) -> str:
-        return str(stage["command"]).split()[1]
+    def trains(stage: dict[str, Any]) -> bool:
+        return stage["name"] in TRAININGS or stage["name"].startswith(TRIAL)
 
     parameters = {stage["name"]: stage["parameters"] for stage in stages if "parameters" in stage}
     networks: dict[str, Any] = {}
@@ -158,7 +158,7 @@ def _pipeline(results: dict[str, Any]) -> dict[str, Any]:
         last = next(number for number, stage in enumerate(stages) if stage["name"] == trained)
         networks[name] = {
             "parameters": parameters[exported],
-            "seconds": sum(stage["seconds"] for stage in stages[: last + 1] if verb_of(stage) in TRAININGS),
+            "seconds": sum(stage["seconds"] for stage in stages[: last + 1] if trains(stage)),
             "score": _compared(score),
         }
     return networks
