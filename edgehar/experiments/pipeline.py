@@ -77,7 +77,7 @@ def plan(options: PipelineOptions, choices: Sequence[Choice], out_of_fold: bool 
     }
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.on for choice in choices if choice.name == PRETRAINING)
-    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset, "seed": options.seed}, out_of_fold)
+    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed, out_of_fold)
     return [
         replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),

@@ -118,19 +118,22 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
     ]
 
 
-def baseline_stage(run: Path, data: DataOptions, kind: str, settings: Settings, out_of_fold: bool = False) -> Stage:
+def baseline_stage(
+    run: Path, data: DataOptions, kind: str, settings: Settings, seed: int, out_of_fold: bool = False
+) -> Stage:
     """Fit a baseline to the training windows and score it; `measured/baseline-KIND.json`, predictions in `KIND.npz`.
 
     Args:
         run: folder of the run.
         data: the recordings.
         kind: name of the baseline.
-        settings: preset of the trainings, seed and lengths; a large baseline is the base one.
+        settings: preset of the trainings, and lengths; a large baseline is the base one.
+        seed: random seed.
         out_of_fold: whether it predicts every training window by a fit without its person, too.
     """
     result, predictions = run / "measured" / f"baseline-{kind}.json", run / "measured" / f"{kind}.npz"
     preset = "tiny" if settings["preset"] == "tiny" else "base"
-    settings = settings | data_settings(data) | {"preset": preset, "out": str(result)}
+    settings = settings | {"preset": preset} | data_settings(data) | {"seed": seed, "out": str(result)}
     if not out_of_fold:
         return Stage(f"baseline-{kind}", "baseline", {"kind": kind}, settings, (result,), model=kind)
     settings |= {"out_of_fold": str(predictions)}

@@ -16,8 +16,7 @@ def baseline_stages(
     recipe: Recipe, folder: Path, data: DataOptions, seed: int, kinds: tuple[str, ...] = BASELINES
 ) -> list[Stage]:
     """The baselines on the same windows."""
-    settings = recipe.base_settings() | {"seed": seed}
-    return [baseline_stage(folder, data, kind, settings) for kind in kinds]
+    return [baseline_stage(folder, data, kind, recipe.base_settings(), seed) for kind in kinds]
 
 
 def stranger_stages(recipe: Recipe, folder: Path, data: DataOptions, seed: int) -> list[Stage]:
