@@ -167,8 +167,10 @@ def baseline_verdict(results: Entry) -> list[str]:
     """Where the delivered model stands beside the baseline, and what to do if that is better; empty without either."""
     scores = entry_of(results, "evaluation")
     ours, baseline = entry_of(scores, str(results.get("delivered"))), entry_of(scores, BASELINE)
+    if not ours:
+        return []
     stage: Entry = {one["name"]: one for one in list_of(results, "stages")}.get(f"baseline-{BASELINE}", {})
-    if not ours or not baseline:
+    if not baseline:
         return [f"The baseline MiniRocket was not run: {stage['failed']}"] if "failed" in stage else []
     took = f" ({duration(stage['seconds'])})" if "seconds" in stage else ""
     figures = f"{_correct(baseline)} against {_correct(ours)}"
