@@ -15,7 +15,7 @@ from edgehar.student.network.rebuild import rebuild, rebuild_teacher
 from edgehar.student.prune import PruneOptions, report_limit
 from edgehar.student.pruning.cost import graph_bytes
 from edgehar.student.pruning.recover import RecoveryConfig
-from edgehar.teacher.network.layers import count_macs
+from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import TrainConfig
 
@@ -63,7 +63,8 @@ def test_limit_exceeded_after_recovery_is_reported(capsys: pytest.CaptureFixture
 
 
 def test_pruned_student_can_be_pruned_again(tmp_path: Path):
-    save_checkpoint(tmp_path / "student", checkpoint_of(student()))
+    unpruned = student()
+    save_checkpoint(tmp_path / "student", checkpoint_of(unpruned))
     words = [str(tmp_path / "student"), "--out", str(tmp_path / "once"), "--macs", "0.5", *QUICK]
     assert prune.main([*words, "--criterion", "taylor", "--allocation", "sensitivity"]) == 0
     again = [str(tmp_path / "once"), "--out", str(tmp_path / "twice"), "--macs", "0.6", *QUICK]
@@ -72,7 +73,8 @@ def test_pruned_student_can_be_pruned_again(tmp_path: Path):
         sum(entry.numel() for entry in rebuild(load_checkpoint(tmp_path / name, ("pruned",))).parameters())
         for name in ("once", "twice")
     )
-    assert 4 * once < 250_000
+    # A weight of a convolution is used in every frame: half of the multiply-adds is more than half of the weights.
+    assert once < 0.8 * count_parameters(unpruned)
     assert twice < once
 
 

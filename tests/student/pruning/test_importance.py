@@ -9,9 +9,10 @@ from edgehar.student.pruning.importance import SCORE_FUNCTIONS
 from edgehar.student.pruning.units import Scores, parts_of
 
 
+@pytest.mark.parametrize("convolutions", [0, 2])
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_every_criterion_scores_every_unit_and_all_but_random_rank_unused_units_last(criterion: str):
-    network = student("tiny")
+def test_every_criterion_scores_every_unit_and_all_but_random_rank_unused_units_last(criterion: str, convolutions: int):
+    network = student("tiny", convolutions=convolutions)
     block = network.encoder.blocks[0].feedforward  # type: ignore[union-attr]
     for unit in (3, 7):  # their outputs are constant and not read
         block.expand.weight.data[unit] = 0  # type: ignore[union-attr, index]
@@ -22,8 +23,10 @@ def test_every_criterion_scores_every_unit_and_all_but_random_rank_unused_units_
     assert {name: len(entry) for name, entry in scores.items()} == {part.name: part.count for part in parts}
     assert all(torch.isfinite(entry).all() for entry in scores.values())
     ranks = scores["encoder.blocks.0.feedforward.expand"].argsort().argsort()
+    # An untrained head with convolutions reads little of this block: some of its gates close as far as unused ones.
+    last = 8 if criterion == "overlap" else 4 if criterion == "gates" and convolutions else 2
     if criterion != "random":
-        assert max(int(ranks[3]), int(ranks[7])) < 8 if criterion == "overlap" else int(ranks[[3, 7]].max()) < 2
+        assert int(ranks[[3, 7]].max()) < last
 
 
 def test_random_scores_depend_on_the_windows_only():

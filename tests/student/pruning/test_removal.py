@@ -50,10 +50,11 @@ def test_limit_on_multiply_adds_is_met(preset: str, macs: float, allocation: str
 
 
 @pytest.mark.parametrize("macs", [0.9, 0.7, 0.5, 0.3, 0.1])
-def test_no_more_is_removed_than_necessary(macs: float):
+@pytest.mark.parametrize(("preset", "step"), [("published", 0.007), ("base", 0.015)])
+def test_no_more_is_removed_than_necessary(preset: str, step: float, macs: float):
+    """A unit of the skeleton's first layer is 0.64 % of the multiply-adds, of its first convolution 1.48 %."""
     for allocation in ("ranked", "sensitivity"):
-        # A unit of a convolution has more multiply-adds than one of a linear layer.
-        assert macs - 0.015 < remaining_share("base", allocation, macs) <= macs
+        assert macs - step < remaining_share(preset, allocation, macs) <= macs
 
 
 def test_uniform_allocation_removes_what_it_did_for_published_results():
