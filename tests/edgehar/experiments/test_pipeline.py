@@ -48,6 +48,11 @@ def uninterrupted(own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return out
 
 
+def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of an error; the recordings have one warning: s1 is left-handed, alone among three people."""
+    return [line for line in done.stderr.splitlines() if ": warning: " not in line]
+
+
 def results(run: Path) -> dict[str, Any]:
     return json.loads((run / "results.json").read_text())
 
@@ -102,7 +107,7 @@ def test_second_run_into_the_same_folder_is_refused(own_data: Path, tmp_path: Pa
         first.wait()
     assert second.returncode == 2
     assert str(out) in second.stderr
-    assert len(second.stderr.strip().splitlines()) == 1
+    assert len(errors(second)) == 1
 
 
 def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path: Path):
@@ -114,7 +119,11 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
     (left_handed,) = results(out)["dataset"]["people"]
     assert left_handed.startswith("wrist, channels 1 to 3: axes of person 's1' move against each other")
     chosen = {choice["name"]: choice for choice in results(out)["choices"]}
-    assert {name: choice["value"] for name, choice in chosen.items()} == {"pretraining": "off", "style exchange": "on"}
+    assert {name: choice["value"] for name, choice in chosen.items()} == {
+        "pretraining": "off",
+        "style exchange": "on",
+        "augmentation": "default",
+    }
     assert "pretraining: off. 100 % of the training clips have a label" in done.stdout
     page = (out / "report.html").read_text()
     assert chosen["pretraining"]["reason"] in page
@@ -149,7 +158,7 @@ def test_impossible_options_give_one_line_and_no_checkpoint(
     )
     assert done.returncode == 2
     assert named in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(errors(done)) == 1
     assert not (tmp_path / "run" / "teacher").exists()
 
 
@@ -162,7 +171,7 @@ def test_without_the_extra_of_the_baseline_the_run_goes_on(own_data: Path, tmp_p
     (line,) = [line for line in done.stdout.splitlines() if "skipped" in line]
     assert line.startswith("stage baseline-minirocket skipped: this command needs aeon")
     assert line.endswith("pip install 'edgehar[baselines]'")
-    assert done.stderr == ""
+    assert errors(done) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root to mount a small disk")
