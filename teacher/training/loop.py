@@ -153,7 +153,9 @@ def train(
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, processes.world, key])
     start, history = (0, []) if progress is None else load_progress(progress, identity, model, average, optimiser)
-    wrapped: nn.Module = DistributedDataParallel(model) if processes.world > 1 else model
+    wrapped: nn.Module = model
+    if processes.world > 1:  # pretraining, for example, does not use the classifiers
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
     if config.compile:
         wrapped = torch.compile(wrapped)  # type: ignore[assignment]
     model.train()

@@ -33,6 +33,7 @@ def main(out, progress, updates, pause_s):
     processes = ProcessGroup.from_environment()
     torch.manual_seed(3)
     model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.GELU(), torch.nn.Linear(16, 3))
+    model.register_parameter("unused", torch.nn.Parameter(torch.ones(1)))  # as the classifiers in pretraining
     inputs = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(40) % 3
     def loss_of(network, rows, generator):
