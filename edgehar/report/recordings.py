@@ -1,6 +1,5 @@
 """The sections that show recordings: poses of a skeleton, or raw signals of each activity."""
 
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from edgehar.errors import DataError
 from edgehar.report import plots
 from edgehar.report.entries import Entry, entry_of, list_of
 from edgehar.report.page import decimal, escaped, image, table
+from edgehar.signals.kinds import units_of_groups
 
 MOST_FIGURES = 4
 """Of 12 activities each they take up to 200 kB of the page."""
@@ -51,19 +51,13 @@ def example(results: Entry, folder: Path) -> str:
     return text + image(strip, f"Skeleton poses of one recording, {len(frames)} frames. {prediction}", width_rem=40)
 
 
-def _units(unit: str, groups: int) -> list[str]:
-    """The unit of each group: "g and deg/s" names one for each of two groups, "g" the same for all."""
-    parts = re.split(r", | and ", unit)
-    return parts if len(parts) == groups else [unit] * groups
-
-
 def _figures(sensor: Entry, channels: int) -> list[tuple[str, slice]]:
     """Unit and channels of each figure of a sensor: one per group of channels."""
     group = int(sensor["group"])
     if group == 1:
         return [(str(sensor["unit"]), slice(0, min(channels, MOST_CHANNELS)))]
-    units = _units(str(sensor["unit"]), channels // group)
-    return [(unit, slice(row * group, (row + 1) * group)) for row, unit in enumerate(units)]
+    units = units_of_groups(str(sensor["unit"]), channels // group)
+    return [(unit or str(sensor["unit"]), slice(row * group, (row + 1) * group)) for row, unit in enumerate(units)]
 
 
 def signals(results: Entry, folder: Path) -> str:

@@ -28,10 +28,10 @@ def units_in(text: str) -> set[str]:
     return {unit for unit, pattern in UNITS.items() if re.search(pattern, text.lower())}
 
 
-def _unit_text(spec: ModalitySpec, group: int) -> str:
-    """The part of the unit that belongs to a group, "rad/s" of "m/s2 and rad/s"; empty if that cannot be said."""
-    parts = re.split(r"\s+and\s+|\s*[,;+]\s*", spec.unit.strip())
-    return parts[group] if len(parts) == spec.groups else ""
+def units_of_groups(unit: str, groups: int) -> list[str]:
+    """The part of a unit that belongs to each group, "m/s2 and rad/s" of two; empty texts if that cannot be said."""
+    parts = re.split(r"\s+and\s+|\s*[,;+]\s*", unit.strip())
+    return parts if len(parts) == groups else [""] * groups
 
 
 def _kind_of_unit(text: str) -> str:
@@ -53,7 +53,7 @@ def declared_kind(spec: ModalitySpec, group: int) -> str:
     """
     columns = spec.columns[group * spec.group : (group + 1) * spec.group]
     by_columns = _kind_of_names(columns) if columns else ""
-    by_unit = _kind_of_unit(_unit_text(spec, group))
+    by_unit = _kind_of_unit(units_of_groups(spec.unit, spec.groups)[group])
     first, second = (by_columns, by_unit) if spec.groups > 1 else (by_unit, by_columns)
     return first or second or _kind_of_names((spec.name,))
 
