@@ -84,6 +84,8 @@ class Trials:
 
     def run(self, dataset: Dataset, split: Split) -> tuple[Choice, list[Stage], list[dict[str, Any]]]:
         """Run the rounds; returns the choice, the stages and their records."""
+        if not self.budget_s:
+            return choice_of({DEFAULT: {}}, {}), [], []
         info, clips = dataset.info, split.train_clips(dataset.clips)
         people = len(groups_of(clip.subject for clip in clips))
         if split.by_trial or people < ROUNDS:
