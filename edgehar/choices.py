@@ -5,6 +5,9 @@ from collections.abc import Collection
 PRESET_NAMES = ("tiny", "base", "large")
 """Presets of every training."""
 
+QUICK_BASELINE = "minirocket"
+"""The quickest of the accurate baselines (arXiv 2012.08791), which the pipeline scores and the report compares with."""
+
 NO_PSEUDO_LABELS = "none"
 
 PSEUDO_LABELS = (NO_PSEUDO_LABELS, "likely", "equal")

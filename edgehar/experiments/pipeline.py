@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar import __version__, verbs
-from edgehar.choices import PRESET_NAMES
+from edgehar.choices import PRESET_NAMES, QUICK_BASELINE
 from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, group, option, seed_option, to_json
 from edgehar.data.registry import DataOptions
@@ -36,9 +36,6 @@ from edgehar.experiments.stage import (
 from edgehar.experiments.trials import Trials
 from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.provenance import shell_text
-
-BASELINE = "minirocket"
-"""The quickest of the accurate baselines, scored beside the networks (arXiv 2012.08791)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     settings = settings_of(options, choices)
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.value == ON for choice in choices if choice.name == PRETRAINING)
-    baseline = baseline_stage(run, data, BASELINE, {"preset": options.preset}, options.seed)
+    baseline = baseline_stage(run, data, QUICK_BASELINE, {"preset": options.preset}, options.seed)
     return [
         replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),
@@ -196,7 +193,7 @@ def summary(results: dict[str, Any], out: str) -> str:
         low, high = entry["wilson95"]
         whole = entry.get("recordings")
         lines.append(
-            f"  {'MiniRocket' if model == BASELINE else model:<14}{entry['correct']:>5}/{entry['total']}"
+            f"  {'MiniRocket' if model == QUICK_BASELINE else model:<14}{entry['correct']:>5}/{entry['total']}"
             f"  {100 * entry['accuracy']:6.2f} %   (95 % interval {100 * low:.1f} to {100 * high:.1f})"
             + (f"   recordings {whole['correct']}/{whole['total']}" if whole else "")
         )

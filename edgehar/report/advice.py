@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edgehar.choices import QUICK_BASELINE
 from edgehar.errors import shortened
-from edgehar.report.entries import BASELINE, Entry, entry_of, list_of
+from edgehar.report.entries import Entry, entry_of, list_of
 from edgehar.report.page import decimal, duration, integer
 
 FEW_PEOPLE = 10
@@ -166,10 +167,10 @@ def _correct(score: Entry) -> str:
 def baseline_verdict(results: Entry) -> list[str]:
     """Where the delivered model stands beside the baseline, and what to do if that is better; empty without either."""
     scores = entry_of(results, "evaluation")
-    ours, baseline = entry_of(scores, str(results.get("delivered"))), entry_of(scores, BASELINE)
+    ours, baseline = entry_of(scores, str(results.get("delivered"))), entry_of(scores, QUICK_BASELINE)
     if not ours:
         return []
-    stage: Entry = {one["name"]: one for one in list_of(results, "stages")}.get(f"baseline-{BASELINE}", {})
+    stage: Entry = {one["name"]: one for one in list_of(results, "stages")}.get(f"baseline-{QUICK_BASELINE}", {})
     if not baseline:
         return [f"The baseline MiniRocket was not run: {stage['failed']}"] if "failed" in stage else []
     took = f" ({duration(stage['seconds'])})" if "seconds" in stage else ""

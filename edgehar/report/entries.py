@@ -2,17 +2,17 @@
 
 from typing import Any, TypeAlias, cast
 
+from edgehar.choices import QUICK_BASELINE
 from edgehar.report.page import integer, percent
 
 Entry: TypeAlias = dict[str, Any]
-BASELINE = "minirocket"
 MODELS = {
     "teacher": "teacher, fp32",
     "student": "student, fp32",
     "student-int8": "student, INT8",
     "pruned": "pruned student, fp32",
     "pruned-int8": "pruned student, INT8",
-    BASELINE: "MiniRocket (baseline)",
+    QUICK_BASELINE: "MiniRocket (baseline)",
 }
 
 
