@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from edgehar.data.describe import label_facts
+from edgehar.data.recordings.check import duration_s
 from edgehar.data.splits import people_in
-from edgehar.experiments.rules import duration_s, labelled_share
+from edgehar.experiments.rules import labelled_share
 from edgehar.signals.clip import Clip, DatasetInfo
 
 SHORT_SHARE = 1 / 3
@@ -30,12 +31,14 @@ def training_facts(clips: Sequence[Clip], info: DatasetInfo) -> dict[str, Any]:
         "short": _short(clips, info),
         "unlabelled_share": 1 - labelled_share(clips, info),
         "sensors": {spec.name: recordings[spec.name] for spec in info.modalities},
+        "frames": {spec.name: spec.patch for spec in info.modalities},
+        "step_s": info.window.step_s,
         "labels": label_facts(clips, info),
     }
 
 
 def _short(clips: Sequence[Clip], info: DatasetInfo) -> int:
-    durations_s = np.asarray([duration_s(clip, info) for clip in clips])
+    durations_s = np.asarray([duration_s(clip, info.modalities, info.window.kind) for clip in clips])
     if info.window.kind != "clip":
         return int((durations_s < info.window.length_s).sum())
     label = np.asarray([-1 if clip.label is None else clip.label for clip in clips])

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from edgehar.data.recordings.check import duration_s
+from edgehar.data.recordings.window import CLIP_STEP_S, LEAST_STEPS, MOST_STEPS
 from edgehar.experiments.stage import Settings
 from edgehar.signals.clip import Clip, DatasetInfo
-from edgehar.signals.resampling import clip_span_s
 
 MOST_LABELLED = 0.5
 """Pretraining is on below this labelled share. On UTD-MHAD it gained 0.6 to 1.6 points with 5 to 25 % of the labels and
@@ -21,7 +22,7 @@ MOST_SPREAD = 2.5
 """Style exchange is off above this spread of durations, see `duration_spread`; UTD-MHAD has 1.4. It cost 4 to 11 of
 200 clips on trials of 3 to 40 s."""
 
-PRETRAINING, EXCHANGE = "pretraining", "style exchange"
+PRETRAINING, EXCHANGE, WINDOW = "pretraining", "style exchange", "window"
 ON, OFF = "on", "off"
 
 
@@ -46,19 +47,11 @@ class Choice:
         return {"name": self.name, "value": self.value, "reason": self.reason}
 
 
-def duration_s(clip: Clip, info: DatasetInfo) -> float:
-    """Duration of a recording by its timestamps or, without any, by the nominal rate of its longest sensor."""
-    span_s = clip_span_s(clip)
-    if span_s is not None:
-        return span_s[1] - span_s[0]
-    return max(len(values) / info.modality(name).rate_hz for name, values in clip.signals.items())
-
-
 def labelled_share(clips: Sequence[Clip], info: DatasetInfo) -> float:
     """Share of the pre-cut clips that have a label; of continuous recordings, the share of their time."""
     if info.window.kind == "clip":
         return sum(clip.label is not None for clip in clips) / len(clips)
-    durations = [duration_s(clip, info) for clip in clips]
+    durations = [duration_s(clip, info.modalities, info.window.kind) for clip in clips]
     labelled = [
         length_s if clip.label is not None else sum(span.end_s - span.start_s for span in clip.segments)
         for clip, length_s in zip(clips, durations, strict=True)
@@ -75,7 +68,7 @@ def duration_spread(clips: Sequence[Clip], info: DatasetInfo) -> float:
     by_label: dict[int, list[float]] = {}
     for clip in clips:
         if clip.label is not None:
-            by_label.setdefault(clip.label, []).append(duration_s(clip, info))
+            by_label.setdefault(clip.label, []).append(duration_s(clip, info.modalities, info.window.kind))
     relative = [np.asarray(lengths) / np.median(lengths) for lengths in by_label.values() if len(lengths) > 1]
     if not relative:
         return 1.0
@@ -113,6 +106,17 @@ def exchange(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
     return Choice(EXCHANGE, ON if on else OFF, reason, {verb: settings for verb in ("finetune", "distill")})
 
 
+def window(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
+    """The steps of a window, chosen where the recordings are read, see `window_of`."""
+    steps, step_s = info.window.steps, info.window.step_s
+    value = f"{steps} steps of {step_s:.3g} s"
+    if info.window.kind != "clip":
+        return Choice(WINDOW, value, f"A window every {info.window.hop * step_s:.3g} s, as declared or by default.")
+    median_s = float(np.median([duration_s(clip, info.modalities, info.window.kind) for clip in clips]))
+    rule = f"{LEAST_STEPS} to {MOST_STEPS} steps, so that a step lasts at most {CLIP_STEP_S:g} s where possible"
+    return Choice(WINDOW, value, f"The median training clip lasts {median_s:.3g} s; unless declared, {rule}.")
+
+
 def choices_for(clips: Sequence[Clip], info: DatasetInfo, given_pretraining: bool | None) -> tuple[Choice, ...]:
     """All choices for these training recordings.
 
@@ -121,4 +125,4 @@ def choices_for(clips: Sequence[Clip], info: DatasetInfo, given_pretraining: boo
         info: their data set.
         given_pretraining: the option of pretraining, None to let the recordings decide.
     """
-    return pretraining(clips, info, given_pretraining), exchange(clips, info)
+    return window(clips, info), pretraining(clips, info, given_pretraining), exchange(clips, info)

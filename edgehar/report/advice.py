@@ -1,5 +1,6 @@
 """What to record more of, and where the baseline stands, as sentences with the numbers behind them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ SCARCE_SHARE = 0.5
 """An activity with less than this share of the median activity's people, or of its recordings, is scarce."""
 LEAST_CONFUSED = 0.05
 """Share of the windows of two activities that are confused, from which they are listed."""
+FEW_FRAMES = 4
+"""A step of fewer frames has hardly any shape."""
 MOST_UNLABELLED = 0.1
 MOST_MISSING = 0.05
 
@@ -28,7 +31,7 @@ def advice(results: Entry) -> list[str]:
     if not training:
         return []
     found = [*_people(results, training), *_untrained(training), *_scarce(training), *_confused(results, training)]
-    found += [*_missing_sensors(training), *_unlabelled(training), *_short(training)]
+    found += [*_missing_sensors(training), *_slow(training), *_unlabelled(training), *_short(training)]
     amount = "recordings" if training["kind"] == "clip" else "minutes"
     return found or [
         f"Nothing stands out: {integer(training['people'])} people were trained on, and every activity has at least "
@@ -135,6 +138,16 @@ def _missing_sensors(training: Entry) -> Iterator[str]:
             yield (
                 f"{name} is missing in {integer(total - count)} of {_number(total, 'training recording')}: record it "
                 f"with the others, or train without it (--modalities)."
+            )
+
+
+def _slow(training: Entry) -> Iterator[str]:
+    for name, frames in entry_of(training, "frames").items():
+        if frames < FEW_FRAMES:
+            yield (
+                f"{name} has {_number(frames, 'frame')} in a step of {decimal(training['step_s'])} s: record it with "
+                f"{integer(math.ceil(FEW_FRAMES / training['step_s']))} Hz or more, or declare fewer and longer steps "
+                "(window in recordings.json)."
             )
 
 

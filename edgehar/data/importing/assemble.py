@@ -8,11 +8,11 @@ import numpy as np
 
 from edgehar.data.importing.names import file_name
 from edgehar.data.importing.takes import Remarks, Samples, Take
-from edgehar.data.recordings.header import DEFAULT_HOP, DEFAULT_STEP_S, DEFAULT_STEPS, KINDS
 from edgehar.data.recordings.timestamps import timestamp_problems
+from edgehar.data.recordings.window import window_of
 from edgehar.errors import DataError
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, natural_key
-from edgehar.signals.modality import ModalitySpec, WindowSpec
+from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.sampling_rate import sampling_rate_hz
 
 UNNAMED_SUBJECT = "p1"
@@ -255,10 +255,7 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
     if kind == "clips":
         takes = [clip for take in takes for clip in (_cut(take) if take.spans else [take])]
     lengths = {id(take): _length_s(take, rates, kind) for take in takes}
-    step_s = DEFAULT_STEP_S
-    if kind == "clips" and takes:
-        step_s = round(float(np.median(list(lengths.values()))) / DEFAULT_STEPS, 4) or DEFAULT_STEP_S
-    window = WindowSpec(KINDS[kind], DEFAULT_STEPS, step_s, DEFAULT_HOP[kind])
+    window = window_of(kind, list(lengths.values()), {})
     shortest_s = window.length_s if kind == "continuous" else 0.0
     too_short = f"lasts less than a window of {window.length_s:g} s; left out (--kind clips takes short ones)"
     kept: list[Take] = []
@@ -282,7 +279,7 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
             remarks.add(take.source, f"no subject: counts as person {UNNAMED_SUBJECT!r}; name people with --names")
         if not take.label and not take.spans:
             remarks.add(take.source, "no label: used for pretraining only; name labels with --names or --label")
-    specs = _specs(kept, rates, step_s, remarks)
+    specs = _specs(kept, rates, window.step_s, remarks)
     taken: set[str] = set()
     clips: list[Clip] = []
     for take in kept:

@@ -16,7 +16,7 @@ from edgehar.data.importing.names import name_pattern
 from edgehar.data.importing.skeleton_files import SkeletonOptions, read_skeleton_files
 from edgehar.data.importing.sources import FORMATS, choose_format, found_files, only_archive
 from edgehar.data.importing.takes import Remarks
-from edgehar.data.recordings.header import KINDS
+from edgehar.data.recordings.window import KINDS
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Dataset
 

@@ -9,15 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgehar.data.recordings.csv_file import read_csv
-from edgehar.data.recordings.header import (
-    DEFAULT_HOP,
-    DEFAULT_STEP_S,
-    DEFAULT_STEPS,
-    HEADER_NAME,
-    KINDS,
-    Header,
-    read_header,
-)
+from edgehar.data.recordings.header import HEADER_NAME, Header, read_header
 from edgehar.data.recordings.header_row import channel_names, layout_problem
 from edgehar.data.recordings.index import (
     ACCOMPANYING,
@@ -34,10 +26,11 @@ from edgehar.data.recordings.signal_file import Signal, read_npy
 from edgehar.data.recordings.suspicions.files import cut_files, similar_names, unused_labels
 from edgehar.data.recordings.suspicions.folder import suspicions
 from edgehar.data.recordings.suspicions.recorded import Recorded
+from edgehar.data.recordings.window import KINDS, window_of
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.kinds import kinds_are_declared
 from edgehar.signals.limits import declaration_problem, size_problem
-from edgehar.signals.modality import NO_MIRROR, ModalitySpec, WindowSpec
+from edgehar.signals.modality import NO_MIRROR, ModalitySpec
 from edgehar.signals.resampling import clip_span_s
 
 MIN_CLIP_SAMPLES = 2
@@ -151,16 +144,11 @@ def _has_lost_joints(clip: Clip, name: str) -> bool:
 
 def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> DatasetInfo:
     """The declaration, with omitted values derived from the recordings."""
-    steps = int(header.window.get("steps", DEFAULT_STEPS))
-    step_s = DEFAULT_STEP_S
-    if header.kind == "clips" and any(durations_s):
-        step_s = round(float(np.median(durations_s)) / steps, 4) or DEFAULT_STEP_S
-    step_s = float(header.window.get("step_s", step_s))
-    window = WindowSpec(KINDS[header.kind], steps, step_s, int(header.window.get("hop", DEFAULT_HOP[header.kind])))
+    window = window_of(header.kind, durations_s, header.window)
     specs = tuple(
         replace(
             spec,
-            patch=header.patches[spec.name] or max(1, round(spec.rate_hz * step_s)),
+            patch=header.patches[spec.name] or max(1, round(spec.rate_hz * window.step_s)),
             lost_joints=spec.lost_joints
             or (spec.is_skeleton and any(_has_lost_joints(clip, spec.name) for clip in clips)),
         )

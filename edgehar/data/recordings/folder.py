@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgehar.data.recordings.check import survey
-from edgehar.data.recordings.header import FORMAT, FORMAT_VERSION, HEADER_NAME, KINDS
+from edgehar.data.recordings.header import FORMAT, FORMAT_VERSION, HEADER_NAME
 from edgehar.data.recordings.header_row import TIME_COLUMN, VALID_COLUMN
 from edgehar.data.recordings.index import INDEX_COLUMNS, INDEX_NAME, SEGMENT_COLUMNS, SEGMENTS_FOLDER, name_problem
 from edgehar.data.recordings.problem import errors
+from edgehar.data.recordings.window import KINDS
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_folder
 from edgehar.signals.clip import Clip, Dataset

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from edgehar.data.recordings.problem import Problem
+from edgehar.data.recordings.window import KINDS
 from edgehar.errors import DataError
 from edgehar.signals.modality import OPTIONAL_FIELDS, ModalitySpec
 
@@ -15,12 +16,6 @@ FORMAT_VERSION = 2
 """Version 1 has none of `columns`, `lost_joints` and `mirror`, and skeletons of three dimensions only."""
 FORMAT_VERSIONS = (1, 2)
 HEADER_NAME = "recordings.json"
-KINDS = {"clips": "clip", "continuous": "sliding"}
-"""Kind of recordings -> kind of window."""
-DEFAULT_STEPS = 16
-DEFAULT_HOP = {"clips": 1, "continuous": 4}
-DEFAULT_STEP_S = 0.1
-"""Default seconds per step for continuous recordings; for clips it is derived from their median duration."""
 
 _REQUIRED = ("format", "format_version", "name", "kind", "modalities", "labels")
 _KEYS = (*_REQUIRED, "window", "licence", "citation")

@@ -11,6 +11,7 @@ from edgehar.experiments.rules import (
     OFF,
     ON,
     PRETRAINING,
+    WINDOW,
     Choice,
     choices_for,
     duration_spread,
@@ -79,3 +80,10 @@ def test_clips_exchange_style_only_while_their_durations_are_alike():
     assert all((settings[name]["limb"], settings[name]["style"]) == (0.0, 0.0) for name in ("finetune", "distill"))
     assert "limb" not in settings["prune"]
     assert "limb" not in stages(choices(similar))["finetune"].settings
+
+
+def test_the_window_is_stated_with_the_length_of_the_clips():
+    found = choices([clip(20, 0), clip(40, 1), clip(90, 0)])[WINDOW]
+    assert found.value == "4 steps of 0.25 s"
+    assert found.reason.startswith("The median training clip lasts 4 s; unless declared, 16 to 48 steps")
+    assert choices([clip(50, 0, timed=True)], CONTINUOUS)[WINDOW].reason.startswith("A window every 0.25 s")

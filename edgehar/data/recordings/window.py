@@ -1,0 +1,34 @@
+"""Windows of recordings that declare none, by rules."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgehar.signals.modality import WindowSpec
+
+KINDS = {"clips": "clip", "continuous": "sliding"}
+"""Kind of recordings -> kind of their windows."""
+LEAST_STEPS, MOST_STEPS = 16, 48
+"""Steps of a window: the least for all recordings, the most for long clips."""
+CLIP_STEP_S = 0.3
+"""A step of a clip lasts no longer than this unless the clip would need more than `MOST_STEPS`. Three times as many
+steps recognised 5 points more of 15 s clips of a watch (docs/lab-notebook.md)."""
+CONTINUOUS_STEP_S = 0.1
+HOP = {"clips": 1, "continuous": 4}
+
+
+def window_of(kind: str, durations_s: Sequence[float], given: Mapping[str, Any]) -> WindowSpec:
+    """The window of a data set.
+
+    Args:
+        kind: "clips" or "continuous".
+        durations_s: duration of each recording.
+        given: what is declared of `steps`, `step_s` and `hop`.
+    """
+    median_s = float(np.median(durations_s)) if kind == "clips" and any(durations_s) else 0.0
+    usual = min(max(LEAST_STEPS, 8 * math.ceil(median_s / CLIP_STEP_S / 8)), MOST_STEPS)
+    steps = int(given.get("steps", usual))
+    step_s = float(given.get("step_s", round(median_s / steps, 4) or CONTINUOUS_STEP_S))
+    return WindowSpec(KINDS[kind], steps, step_s, int(given.get("hop", HOP[kind])))

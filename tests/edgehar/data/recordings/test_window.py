@@ -1,0 +1,27 @@
+"""Windows of recordings that declare none."""
+
+import pytest
+
+from edgehar.data.recordings.window import CLIP_STEP_S, MOST_STEPS, window_of
+from edgehar.signals.modality import WindowSpec
+
+
+@pytest.mark.parametrize(
+    ("median_s", "steps"), [(0.8, 16), (2.2, 16), (4.8, 16), (5.0, 24), (8.0, 32), (15.0, 48), (60.0, 48)]
+)
+def test_long_clips_get_more_steps(median_s: float, steps: int) -> None:
+    window = window_of("clips", [median_s / 3, median_s, 3 * median_s], {})
+    assert (window.kind, window.steps) == ("clip", steps)
+    assert window.length_s == pytest.approx(median_s, abs=1e-2)
+    assert window.step_s <= CLIP_STEP_S or steps == MOST_STEPS
+
+
+def test_what_is_declared_counts() -> None:
+    assert window_of("clips", [15.0], {"steps": 20}) == WindowSpec("clip", 20, 0.75, 1)
+    assert window_of("clips", [15.0], {"step_s": 0.5}).step_s == 0.5
+    assert window_of("continuous", [900.0], {}) == WindowSpec("sliding", 16, 0.1, 4)
+    assert window_of("continuous", [900.0], {"steps": 32, "hop": 16}) == WindowSpec("sliding", 32, 0.1, 16)
+
+
+def test_clips_without_a_duration_have_the_steps_of_continuous_recordings() -> None:
+    assert window_of("clips", [0.0, 0.0], {}) == WindowSpec("clip", 16, 0.1, 1)
