@@ -31,7 +31,7 @@ def training_facts(clips: Sequence[Clip], info: DatasetInfo) -> dict[str, Any]:
         "short": _short(clips, info),
         "unlabelled_share": 1 - labelled_share(clips, info),
         "sensors": {spec.name: recordings[spec.name] for spec in info.modalities},
-        "frames": {spec.name: spec.patch for spec in info.modalities},
+        "frames": {spec.name: spec.rate_hz * info.window.step_s for spec in info.modalities},
         "step_s": info.window.step_s,
         "labels": label_facts(clips, info),
     }

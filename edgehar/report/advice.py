@@ -20,7 +20,7 @@ SCARCE_SHARE = 0.5
 LEAST_CONFUSED = 0.05
 """Share of the windows of two activities that are confused, from which they are listed."""
 FEW_FRAMES = 4
-"""A step of fewer frames has hardly any shape."""
+"""A step of fewer samples has hardly any shape."""
 MOST_UNLABELLED = 0.1
 MOST_MISSING = 0.05
 
@@ -144,10 +144,11 @@ def _missing_sensors(training: Entry) -> Iterator[str]:
 def _slow(training: Entry) -> Iterator[str]:
     for name, frames in entry_of(training, "frames").items():
         if frames < FEW_FRAMES:
+            needed_hz = math.ceil(FEW_FRAMES / training["step_s"])
             yield (
-                f"{name} has {_number(frames, 'frame')} in a step of {decimal(training['step_s'])} s: record it with "
-                f"{integer(math.ceil(FEW_FRAMES / training['step_s']))} Hz or more, or declare fewer and longer steps "
-                "(window in recordings.json)."
+                f"{name} has {decimal(round(frames, 1))} samples in a step of {decimal(training['step_s'])} s: record "
+                f"it with {integer(needed_hz)} Hz or more, or declare fewer and longer steps (window in "
+                "recordings.json)."
             )
 
 

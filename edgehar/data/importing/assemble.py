@@ -9,7 +9,7 @@ import numpy as np
 from edgehar.data.importing.names import file_name
 from edgehar.data.importing.takes import Remarks, Samples, Take
 from edgehar.data.recordings.timestamps import timestamp_problems
-from edgehar.data.recordings.window import window_of
+from edgehar.data.recordings.window import frames_per_step, window_of
 from edgehar.errors import DataError
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats, Segment, natural_key
 from edgehar.signals.modality import ModalitySpec
@@ -167,7 +167,7 @@ def _specs(takes: list[Take], rates: dict[str, float], step_s: float, remarks: R
         lost = any(_loses_single_joints(samples) for samples in own)
         specs.append(ModalitySpec(
             sensor, own[0].values.shape[1], units[0] if units else "unknown", rates[sensor],
-            max(1, round(rates[sensor] * step_s)), own[0].group, own[0].joints, own[0].parents, own[0].vertical,
+            frames_per_step(rates[sensor], step_s), own[0].group, own[0].joints, own[0].parents, own[0].vertical,
             columns, lost_joints=lost,
         ))  # fmt: skip
     return tuple(specs)

@@ -26,7 +26,7 @@ from edgehar.data.recordings.signal_file import Signal, read_npy
 from edgehar.data.recordings.suspicions.files import cut_files, similar_names, unused_labels
 from edgehar.data.recordings.suspicions.folder import suspicions
 from edgehar.data.recordings.suspicions.recorded import Recorded
-from edgehar.data.recordings.window import KINDS, window_of
+from edgehar.data.recordings.window import KINDS, frames_per_step, window_of
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Segment
 from edgehar.signals.kinds import kinds_are_declared
 from edgehar.signals.limits import declaration_problem, size_problem
@@ -148,7 +148,7 @@ def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> Datase
     specs = tuple(
         replace(
             spec,
-            patch=header.patches[spec.name] or max(1, round(spec.rate_hz * window.step_s)),
+            patch=header.patches[spec.name] or frames_per_step(spec.rate_hz, window.step_s),
             lost_joints=spec.lost_joints
             or (spec.is_skeleton and any(_has_lost_joints(clip, spec.name) for clip in clips)),
         )

@@ -17,6 +17,9 @@ CLIP_STEP_S = 0.3
 steps recognised 5 points more of 15 s clips of a watch (docs/lab-notebook.md)."""
 CONTINUOUS_STEP_S = 0.1
 HOP = {"clips": 1, "continuous": 4}
+LEAST_FRAMES = 3
+"""A step has so many frames or more: of a slower sensor, frames between its samples are interpolated. A skeleton of
+7.5 Hz was recognised better with 3 or 4 frames per step than with 1 (docs/lab-notebook.md)."""
 
 
 def window_of(kind: str, durations_s: Sequence[float], given: Mapping[str, Any]) -> WindowSpec:
@@ -32,3 +35,8 @@ def window_of(kind: str, durations_s: Sequence[float], given: Mapping[str, Any])
     steps = int(given.get("steps", usual))
     step_s = float(given.get("step_s", round(median_s / steps, 4) or CONTINUOUS_STEP_S))
     return WindowSpec(KINDS[kind], steps, step_s, int(given.get("hop", HOP[kind])))
+
+
+def frames_per_step(rate_hz: float, step_s: float) -> int:
+    """Frames of a sensor in a step, where none are declared."""
+    return max(LEAST_FRAMES, round(rate_hz * step_s))

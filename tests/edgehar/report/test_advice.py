@@ -129,9 +129,9 @@ def test_a_baseline_that_did_not_run_is_stated(results: dict[str, Any]) -> None:
     ]
 
 
-def test_a_sensor_of_few_frames_per_step_is_named_with_the_rate_it_needs(results: dict[str, Any]) -> None:
-    results["dataset"]["training"] |= {"frames": {"skeleton": 1, "wrist": 7}, "step_s": 0.14}
+def test_a_sensor_of_few_samples_per_step_is_named_with_the_rate_it_needs(results: dict[str, Any]) -> None:
+    results["dataset"]["training"] |= {"frames": {"skeleton": 1.2, "wrist": 7.0}, "step_s": 0.14}
     assert advice(results) == [
-        "skeleton has 1 frame in a step of 0.14 s: record it with 29 Hz or more, or declare fewer and longer steps "
+        "skeleton has 1.2 samples in a step of 0.14 s: record it with 29 Hz or more, or declare fewer and longer steps "
         "(window in recordings.json)."
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgehar.data.recordings.window import CLIP_STEP_S, MOST_STEPS, window_of
+from edgehar.data.recordings.window import CLIP_STEP_S, MOST_STEPS, frames_per_step, window_of
 from edgehar.signals.modality import WindowSpec
 
 
@@ -25,3 +25,7 @@ def test_what_is_declared_counts() -> None:
 
 def test_clips_without_a_duration_have_the_steps_of_continuous_recordings() -> None:
     assert window_of("clips", [0.0, 0.0], {}) == WindowSpec("clip", 16, 0.1, 1)
+
+
+def test_frames_of_a_slow_sensor_are_interpolated() -> None:
+    assert [frames_per_step(rate_hz, 0.1) for rate_hz in (2.0, 15.0, 30.0, 50.0)] == [3, 3, 3, 5]
