@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgehar.deploy.runtime.onnx_format.graph_view import Array, GraphView, Node
+from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Node
+from edgehar.deploy.runtime.onnx_format.tensors import Array
 
 QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 DYNAMIC = "DynamicQuantizeLinear"

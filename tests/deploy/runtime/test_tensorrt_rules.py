@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgehar.deploy.packaging import verify
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
 from edgehar.package.folder import amend_package
 from tests.deploy.running import ROOT

@@ -19,7 +19,7 @@ from edgehar.deploy.bench import benchmark
 from edgehar.deploy.packaging.parity import agreement, parity_arrays
 from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.runtime.litert.session import MAX_BATCH_SIZES, LiteRTSession
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.providers import CPU, LITERT, available_providers, choose_providers, litert_version
 from edgehar.errors import ConfigError
 from edgehar.student.export import export_package

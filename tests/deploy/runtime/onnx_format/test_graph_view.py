@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.session import GraphSession
 from edgehar.errors import PackageError
 
