@@ -28,8 +28,8 @@ def text_problem(text: str, most: int = MAX_CHARACTERS) -> str:
     """Why a package cannot hold a text, or an empty text."""
     if len(text) > most or any(unicodedata.category(char) in UNSEEN for char in text):
         return (
-            f"the name {text[:40]!r} of {len(text)} characters; expected up to {most}, no control characters, no format "
-            "characters (such as marks of direction)"
+            f"the name {text[:40]!r} of {len(text)} characters; expected up to {most}, no control characters, no "
+            "format characters (such as marks of direction)"
         )
     return ""
 

@@ -1,6 +1,7 @@
 """Shapes of the outputs of ONNX operators; a node that contradicts its inputs or attributes raises ValueError.
 
-onnxruntime infers shapes too, but does not survive every contradiction. The batch size is None; all other sizes are known.
+onnxruntime infers shapes too, but does not survive every contradiction. The batch size is None; all other sizes are
+known.
 """
 
 import math
@@ -214,13 +215,13 @@ def gather(inputs: Inputs, attributes: Attributes, outputs: int) -> list[Shape]:
 
 
 def quantisation(inputs: Inputs, attributes: Attributes, outputs: int) -> list[Shape]:
-    """QuantizeLinear and DequantizeLinear with one scale, or one per row or column of a matrix."""
+    """QuantizeLinear and DequantizeLinear with one scale, or one per row or column of a constant matrix."""
     shape, scale, zero_point = (value.shape for value in inputs)
     scales = inputs[1].array
     usable = scales is not None and bool(((scales >= MIN_SCALE) & (scales <= MAX_SCALE)).all())
     require(usable, f"a scale beyond {MIN_SCALE:.3g} to {MAX_SCALE:g}")
     axis = _whole(attributes, "axis", 1)
-    per_axis = len(shape) == 2 and -2 <= axis < 2 and scale == (shape[axis],)
+    per_axis = inputs[0].is_constant and len(shape) == 2 and -2 <= axis < 2 and scale == (shape[axis],)
     require(scale == zero_point and (scale == () or per_axis), f"scales {scale}, zero points {zero_point} for {shape}")
     return [shape]
 
