@@ -86,7 +86,7 @@ def endless(_: Path) -> Any:
         [node("Identity", "go", "on")], "body", state, [helper.make_tensor_value_info("on", 9, [])]
     )
     loop = node("Loop", "most yes", "", body=body)
-    return model([loop, node("Identity", "tokens", "logits")], {"most": np.int64(2**62), "yes": np.True_})
+    return model([loop, node("Identity", "tokens", "logits")], {"most": np.int64(2**62), "yes": np.int64(1)})
 
 
 def filler(kind: str, constants: dict[str, Any], inputs: str) -> Callable[[Path], Any]:
@@ -158,8 +158,8 @@ GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda _: model([node("FusedMatMul", "tokens tokens", "logits", domain="com.microsoft")]),
         "'com.microsoft'",
     ),
-    "branch": (lambda _: model([branch(1)], {"yes": np.True_}), "'If'"),
-    "branches in branches": (lambda _: model([branch(7)], {"yes": np.True_}), "'If'"),
+    "branch": (lambda _: model([branch(1)], {"yes": np.int64(1)}), "'If'"),
+    "branches in branches": (lambda _: model([branch(7)], {"yes": np.int64(1)}), "'If'"),
     "graph in a harmless operator": (
         lambda _: model([node("Add", "tokens tokens", "logits", body=branch(1).attribute[0].g)]),
         "graph within",

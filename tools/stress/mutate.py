@@ -176,7 +176,7 @@ def _replaced(model: Any, generator: Generator, change: Callable[[Any], Any]) ->
     try:
         array = change(numpy_helper.to_array(tensor))
         tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), tensor.name))
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, IndexError):
         pass  # an earlier mutation left a constant that cannot be read
 
 

@@ -153,8 +153,6 @@ class _Graph:
         known = op_type in OPERATORS
         require(known, f"operator {_shown(op_type)}, which is not among those a network needs")
         inputs, outputs = texts(message, 1), texts(message, 2)
-        while inputs and not inputs[-1]:  # an optional input that is left out
-            inputs.pop()
         for input_name in inputs:
             defined = input_name in self.values
             require(
