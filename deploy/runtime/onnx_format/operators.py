@@ -113,7 +113,10 @@ OPERATORS: dict[str, Operator] = {
     "Transpose": Operator("real", "real", shapes.transpose, {"perm": Rule(WHOLES, 0, 7, required=True)}),
     "Concat": Operator("real*", "real", shapes.concat, {"axis": Rule(WHOLE, -8, 7, required=True)}),
     "Split": Operator(
-        "real int64!?", "real*", shapes.split, {"axis": AXIS, "num_outputs": Rule(WHOLE, 1, MAX_ATTRIBUTE)}
+        "real",
+        "real*",
+        shapes.split,
+        {"axis": AXIS, "num_outputs": Rule(WHOLE, 1, MAX_ATTRIBUTE, required=True)},
     ),
     "Gather": Operator("real int64!", "real", shapes.gather, {"axis": AXIS}),
     "QuantizeLinear": Operator("float float! int8!", "int8", shapes.quantisation),

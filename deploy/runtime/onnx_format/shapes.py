@@ -188,20 +188,12 @@ def concat(inputs: Inputs, attributes: Attributes, outputs: int) -> list[Shape]:
 
 
 def split(inputs: Inputs, attributes: Attributes, outputs: int) -> list[Shape]:
-    """Split into equal parts, or parts of listed sizes, one per output."""
+    """Split into equal parts, one per output."""
     shape = inputs[0].shape
     axis = _axis(_whole(attributes, "axis", 0), shape)
-    size = _size(shape, axis)
-    if len(inputs) > 1:
-        require("num_outputs" not in attributes, "both sizes and num_outputs")
-        sizes = _numbers(inputs[1])
-    else:
-        parts = _whole(attributes, "num_outputs", 0)
-        require(parts > 0 and size % parts == 0, f"num_outputs {parts} of {size}; expected equal parts")
-        sizes = [size // parts] * parts
-    fit = len(sizes) == outputs and min(sizes) > 0 and sum(sizes) == size
-    require(fit, f"{len(sizes)} parts {sizes} of {size} for {outputs} outputs")
-    return [_replaced(shape, axis, part) for part in sizes]
+    size, parts = _size(shape, axis), _whole(attributes, "num_outputs", 0)
+    require(parts == outputs and size % parts == 0, f"num_outputs {parts} for {outputs} outputs of {size}")
+    return [_replaced(shape, axis, size // parts)] * parts
 
 
 def gather(inputs: Inputs, attributes: Attributes, outputs: int) -> list[Shape]:
