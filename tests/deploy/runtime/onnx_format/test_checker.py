@@ -1,4 +1,4 @@
-"""Graphs whose attributes, inputs, outputs, types, shapes or numbers are not those of an exported graph are rejected."""
+"""Tests that graphs with attributes, inputs, types, shapes or numbers that no export has are rejected."""
 
 from collections.abc import Callable
 from pathlib import Path
