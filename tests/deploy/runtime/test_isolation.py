@@ -29,11 +29,11 @@ def test_isolated_load_gives_the_same_predictions(clip_package: Path) -> None:
     ("function", "arguments", "reason"),
     [
         ("os:abort", {}, "ended by SIGABRT; expected a prediction; do not use this package"),
-        ("signal:raise_signal", {"signalnum": 8}, "ended by SIGFPE"),
-        ("signal:raise_signal", {"signalnum": 9}, "ended by SIGKILL, perhaps for lack of memory"),
+        ("tests.deploy.deaths:die", {"number": 8}, "ended by SIGFPE"),
+        ("tests.deploy.deaths:die", {"number": 9}, "ended by SIGKILL, perhaps for lack of memory"),
         ("os:_exit", {"status": 3}, "ended by exit code 3"),
         ("edgehar.deploy.recognizer:load", {"path": "nowhere"}, "nowhere: no manifest.json"),
-        ("tests.deploy.runtime.test_isolation:allocate", {"size": 6 << 30}, "MemoryError"),
+        ("tests.deploy.deaths:allocate", {"size": 6 << 30}, "MemoryError"),
     ],
 )
 def test_death_of_the_child_is_named(function: str, arguments: dict[str, object], reason: str) -> None:
@@ -42,14 +42,9 @@ def test_death_of_the_child_is_named(function: str, arguments: dict[str, object]
     assert len(str(problem.value).splitlines()) == 1
 
 
-def allocate(size: int) -> None:
-    """Needs more memory than the child may have."""
-    bytearray(size)
-
-
 def test_child_that_does_not_end_is_killed() -> None:
     with pytest.raises(PackageError, match=r"no prediction within 0\.1 s"):
-        call_in_child("time:sleep", "package", timeout_s=0.1, secs=60)
+        call_in_child("tests.deploy.deaths:wait", "package", timeout_s=0.1, seconds=60)
 
 
 def test_child_needs_neither_torch_nor_the_working_folder(clip_package: Path, tmp_path: Path) -> None:
