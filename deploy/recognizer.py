@@ -30,6 +30,7 @@ def load(
     threads: int | None = None,
     providers: Sequence[str] | None = None,
     key: Path | str | None = None,
+    isolate: bool = False,
 ) -> "Recognizer":
     """Open a package for inference.
 
@@ -40,9 +41,10 @@ def load(
         providers: execution providers in order of preference; if None, TensorRT, CUDA, CPU if available. Without
             precision and providers, the settings that `edgehar bench --tune` stored for this machine are used.
         key: file of a public key that must have signed the package; None skips the check.
+        isolate: load it and predict once in a child process first, on the CPU: for packages of unknown authors.
 
     Raises:
-        PackageError: the package is damaged, or not signed with the key.
+        PackageError: the package is damaged, or not signed with the key; with `isolate`, also if the child died.
         ConfigError: an unknown provider, or an unusable number of threads or key.
     """
     check_threads(threads, "threads")
@@ -52,6 +54,10 @@ def load(
     tuned = None if precision or providers else read_tuned_settings(package)
     if tuned is not None:
         precision, threads, providers = tuned.precision, threads or tuned.threads, tuned.providers
+    if isolate:
+        from edgehar.deploy.runtime.isolation import try_in_child  # only now: other programs start faster
+
+        try_in_child(package, (precision or package.manifest.default_precision,))
     return Recognizer(package, precision, 1 if threads is None else threads, providers)
 
 

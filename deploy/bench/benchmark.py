@@ -112,7 +112,7 @@ def peak_macs_per_s(threads: int) -> float:
     left = generator.standard_normal((PEAK_SIZE, PEAK_SIZE)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peak.onnx"
-        path.write_bytes(matmul_model(left.T.copy(), PEAK_SIZE))
+        path.write_bytes(matmul_model(left.T.copy()))
         session = GraphSession(path, threads, (CPU,))
     return PEAK_SIZE**3 / min(duration_s(lambda: session.run({"left": left})) for _ in range(PEAK_RUNS))
 

@@ -9,9 +9,6 @@ from typing import Any, cast
 import onnx
 from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 
-from edgehar.errors import PackageError
-from edgehar.package.folder import QUANTISATION_ARRAYS
-
 LINEAR = ("MatMul", "Gemm")
 """Operators that are quantised. Convolutions stay fp32: INT8 is no faster at these sizes."""
 CALIBRATION_BATCH = 64
@@ -96,8 +93,6 @@ def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], ta
         precision: "int8", "int8-dynamic" or "fp16".
         calibration: input -> samples for the ranges of int8.
         target: the file to write.
-
-    Raises PackageError if the calibration arrays of an input are missing.
     """
     model = _read_model(source)
     if precision == "fp16":
@@ -117,9 +112,6 @@ def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], ta
         )
         return
     inputs = [value.name for value in model.graph.input]
-    missing = sorted(name for name in inputs if name not in calibration or not len(calibration[name]))
-    if missing:
-        raise PackageError(f"{QUANTISATION_ARRAYS}: no array {', '.join(missing)}; export the model again")
     quantiser.quantize_static(
         model,
         str(target),

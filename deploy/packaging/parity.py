@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import PackageError
-from edgehar.package.folder import PARITY, EdgePackage
+from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, EdgePackage
 from edgehar.signals.clip import Floats
 
 Arrays = dict[str, NDArray[Any]]
@@ -18,31 +18,47 @@ PARITY_TOLERANCE = 1e-4
 """Largest difference between the outputs of an fp32 graph and torch."""
 
 
-def parity_arrays(package: EdgePackage) -> Arrays:
-    """The parity arrays; raises PackageError if one is missing or its shape differs from the manifest's."""
-    arrays, manifest = package.arrays(PARITY), package.manifest
-    names = [spec.name for spec in manifest.modalities]
-    missing = sorted({*names, "valid", "token", "tokens", "logits"} - set(arrays))
-    if missing:
-        raise PackageError(f"{package.path / PARITY}: no {', '.join(missing)}; export the model again")
-    steps = len(arrays["valid"])
-    expected: dict[str, tuple[int, ...]] = {
-        spec.name: (steps, spec.patch * spec.groups * spec.features) for spec in manifest.modalities
+def _checked_arrays(package: EdgePackage, file: str, outputs: tuple[str, ...]) -> Arrays:
+    """Inputs of both graphs, and these outputs; raises PackageError unless they have the shapes of the manifest."""
+    arrays, manifest = package.arrays(file), package.manifest
+    expected: dict[str, tuple[int | str, ...]] = {
+        spec.name: ("steps", spec.patch * spec.groups * spec.features) for spec in manifest.modalities
     }
-    windows = len(arrays["tokens"])
     expected |= {
-        "valid": (steps, len(names)),
-        "token": (steps, manifest.token_dim),
-        "tokens": (windows, manifest.window.steps, manifest.token_dim),
-        "logits": (windows, len(manifest.labels)),
+        "valid": ("steps", len(manifest.modalities)),
+        "tokens": ("windows", manifest.window.steps, manifest.token_dim),
     }
-    wrong = [name for name, shape in expected.items() if arrays[name].shape != shape or arrays[name].dtype != "float32"]
-    if wrong or not steps or not windows:
+    results = {"token": ("steps", manifest.token_dim), "logits": ("windows", len(manifest.labels))}
+    expected |= {name: results[name] for name in outputs}
+    missing = sorted(set(expected) - set(arrays))
+    if missing:
+        raise PackageError(f"{package.path / file}: no {', '.join(missing)}; export the model again")
+    rows: dict[str | int, int] = {
+        key: arrays[name].shape[0] if arrays[name].ndim else 0
+        for key, name in (("steps", "valid"), ("windows", "tokens"))
+    }
+    wrong = [
+        name
+        for name, (first, *sizes) in expected.items()
+        if arrays[name].shape != (rows[first], *sizes) or arrays[name].dtype != "float32"
+    ]
+    if wrong or not all(rows.values()):
+        shown = ", ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in expected.items())
         raise PackageError(
-            f"{package.path / PARITY}: {', '.join(wrong) or 'arrays'} empty, not float32 or of another shape; expected "
-            f"{expected}; export the model again"
+            f"{package.path / file}: {', '.join(wrong) or 'arrays'} empty, not float32 or of another shape; expected "
+            f"{shown}; export the model again"
         )
     return arrays
+
+
+def parity_arrays(package: EdgePackage) -> Arrays:
+    """The parity arrays; raises PackageError if one is missing or its shape differs from the manifest's."""
+    return _checked_arrays(package, PARITY, ("token", "logits"))
+
+
+def quantisation_arrays(package: EdgePackage) -> Arrays:
+    """The inputs that measure the ranges of INT8; raises PackageError as `parity_arrays`."""
+    return _checked_arrays(package, QUANTISATION_ARRAYS, ())
 
 
 def parity_error(recognizer: Recognizer, arrays: Arrays) -> dict[str, float]:

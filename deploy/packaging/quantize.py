@@ -21,11 +21,11 @@ from typing import Any
 
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
-from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays
+from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays, quantisation_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import check_writable
-from edgehar.package.folder import QUANTISATION_ARRAYS, EdgePackage, amend_package, write_package
+from edgehar.package.folder import EdgePackage, amend_package, write_package
 from edgehar.package.manifest import PARTS
 
 PRECISIONS = ("int8", "int8-dynamic", "fp16")
@@ -64,7 +64,7 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
     package = EdgePackage.open(path)
     check_writable(path.with_name(f".{path.name}.new"), "PACKAGE")  # the new package is made beside it
     manifest = package.manifest
-    calibration, parity = package.arrays(QUANTISATION_ARRAYS), parity_arrays(package)
+    calibration, parity = quantisation_arrays(package), parity_arrays(package)
     graphs = manifest.graphs | {
         precision: {part: f"{part}.{precision}.onnx" for part in PARTS} for precision in precisions
     }

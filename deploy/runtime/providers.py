@@ -162,7 +162,7 @@ def start_session(
     make_settings: Callable[[], Any],
     requested: Sequence[str],
     options: dict[str, dict[str, str]],
-    view: "GraphView | None" = None,
+    view: "GraphView",
 ) -> tuple[Any, tuple[str, ...]]:
     """Open a session with the first of the requested providers that works.
 
@@ -185,7 +185,7 @@ def start_session(
     """
     session, operators = None, OperatorsByProvider()
     for index, name in enumerate((*requested, CPU)):
-        if name == LITERT and view is not None:
+        if name == LITERT:
             # Imported on use: programs without LiteRT start faster.
             from edgehar.deploy.runtime.litert.session import LiteRTSession
 

@@ -12,8 +12,9 @@ import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from edgehar.checks import check_threads
-from edgehar.deploy.runtime.onnx_format.checker import Shape, check_graph
-from edgehar.deploy.runtime.providers import LITERT, TENSORRT, choose_providers, start_session
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
+from edgehar.deploy.runtime.onnx_format.graph_view import Shape
+from edgehar.deploy.runtime.providers import TENSORRT, choose_providers, start_session
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Floats
@@ -83,15 +84,8 @@ class GraphSession:
         check_threads(threads, "threads")
         requested = choose_providers(providers)
         content = path.read_bytes() if data is None else data
-        view, options = None, dict[str, dict[str, str]]()
-        if {TENSORRT, LITERT} & set(requested):
-            # Imported on use: programs without these providers start faster.
-            from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
-
-            view = read_graph(content, str(path))
-        else:
-            check_graph(content, str(path))
-        if TENSORRT in requested and view is not None:
+        view, options = read_graph(content, str(path)), dict[str, dict[str, str]]()
+        if TENSORRT in requested:
             from edgehar.deploy.runtime.tensorrt import tensorrt_options
 
             options[TENSORRT] = tensorrt_options(view, content)

@@ -15,8 +15,7 @@ from typing import Any, cast
 import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
 
 from edgehar.deploy.runtime.device import ROOT, read_system_file
-from edgehar.deploy.runtime.onnx_format.checker import Shape
-from edgehar.deploy.runtime.onnx_format.graph_view import GraphView
+from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Shape
 from edgehar.deploy.runtime.tensorrt_rules import QUANTISE
 
 MAX_STEPS = 4096

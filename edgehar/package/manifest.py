@@ -9,7 +9,7 @@ import numpy as np
 from edgehar.errors import EdgeharError, PackageError
 from edgehar.metrics.calibration import TemperatureScaling
 from edgehar.signals.clip import UNKNOWN, DatasetInfo
-from edgehar.signals.limits import MAX_VALUES, declaration_problem, text_problem
+from edgehar.signals.limits import MAX_VALUES, declaration_problem, name_problem, text_problem
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
@@ -114,7 +114,7 @@ class Manifest:
         """Raise PackageError for sizes that no board supports, before allocating anything."""
         found = f"{len(self.graphs)} precisions"
         _require(len(self.graphs) <= MAX_PRECISIONS, found, f"at most {MAX_PRECISIONS}")
-        problems = [declaration_problem(self.info), *map(text_problem, (self.name, *self.graphs))]
+        problems = [declaration_problem(self.info), text_problem(self.name), *map(name_problem, self.graphs)]
         for problem in filter(None, problems):
             raise PackageError(f"manifest: {problem}; export the model again")
         values = self.window.steps * self.token_dim

@@ -19,11 +19,24 @@ MAX_LISTED_BYTES = 192 << 10
 MIN_RATE_HZ, MAX_RATE_HZ, MIN_STEP_S, MAX_STEP_S = 1e-3, 1e6, 1e-4, 86_400
 
 
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that a reader does not see but a terminal obeys: control and format characters (among them the
+marks of writing direction), surrogates, separators of lines and paragraphs."""
+
+
 def text_problem(text: str, most: int = MAX_CHARACTERS) -> str:
-    """Why a package cannot hold a name, or an empty text."""
-    if len(text) > most or any(unicodedata.category(char) == "Cc" for char in text):
-        return f"the name {text[:40]!r} of {len(text)} characters; expected up to {most}, no control characters"
+    """Why a package cannot hold a text, or an empty text."""
+    if len(text) > most or any(unicodedata.category(char) in UNSEEN for char in text):
+        return (
+            f"the name {text[:40]!r} of {len(text)} characters; expected up to {most}, no control characters, no "
+            "format characters (such as marks of direction)"
+        )
     return ""
+
+
+def name_problem(name: str) -> str:
+    """Why a package cannot have a name, which is not blank, or an empty text."""
+    return text_problem(name) if name.strip() else f"the name {name[:40]!r}; expected one that is not blank"
 
 
 def json_bytes(value: object) -> int:
@@ -36,11 +49,10 @@ def declaration_problem(info: DatasetInfo) -> str:
     counts = len(info.modalities), len(info.labels)
     if counts[0] > MAX_MODALITIES or counts[1] > MAX_LABELS:
         return f"{counts[0]} modalities, {counts[1]} labels; expected at most {MAX_MODALITIES} and {MAX_LABELS}"
-    texts = [*info.labels, *(spec.name for spec in info.modalities)]
-    texts += [text for spec in info.modalities for text in (spec.unit, *spec.joints, *spec.columns)]
-    for text in texts:
-        if text_problem(text):
-            return text_problem(text)
+    names = [*info.labels, *(spec.name for spec in info.modalities)]
+    texts = [text for spec in info.modalities for text in (spec.unit, *spec.joints, *spec.columns)]
+    for problem in filter(None, (*map(name_problem, names), *map(text_problem, texts))):
+        return problem
     for spec in info.modalities:
         if not MIN_RATE_HZ <= spec.rate_hz <= MAX_RATE_HZ:
             return f"{spec.name} at {spec.rate_hz} Hz; expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz"

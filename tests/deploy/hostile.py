@@ -137,6 +137,11 @@ MANIFESTS: dict[str, tuple[Change, str]] = {
     "key given twice": (lambda path: replace_text(path, '"name": "tiny"', '"name": "tiny", "name": "other"'), "twice"),
     "half a character": (lambda path: replace_text(path, '"wave"', '"\\ud800"'), "surrogates"),
     "label that steers a terminal": (lambda path: replace_text(path, '"wave"', '"\\u001b[2J"'), "control characters"),
+    "label that is blank": (lambda path: replace_text(path, '"wave"', '" "'), "not blank"),
+    "empty label": (lambda path: replace_text(path, '"wave"', '""'), "not blank"),
+    "label that turns the direction": (lambda path: replace_text(path, '"wave"', '"\\u202Eevaw"'), "format characters"),
+    "label with an unseen character": (lambda path: replace_text(path, '"wave"', '"wa\\u200bve"'), "format characters"),
+    "label of two lines": (lambda path: replace_text(path, '"wave"', '"wa\\u2028ve"'), "format characters"),
     "label without end": (lambda path: edit(path, lambda entry: entry["labels"].append("x" * 100_000)), "up to 200"),
     "5,000 labels": (
         lambda path: edit(path, lambda entry: entry.update(labels=[str(number) for number in range(5000)])),

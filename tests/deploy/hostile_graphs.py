@@ -86,7 +86,7 @@ def endless(_: Path) -> Any:
         [node("Identity", "go", "on")], "body", state, [helper.make_tensor_value_info("on", 9, [])]
     )
     loop = node("Loop", "most yes", "", body=body)
-    return model([loop, node("Identity", "tokens", "logits")], {"most": np.int64(2**62), "yes": np.True_})
+    return model([loop, node("Identity", "tokens", "logits")], {"most": np.int64(2**62), "yes": np.int64(1)})
 
 
 def filler(kind: str, constants: dict[str, Any], inputs: str) -> Callable[[Path], Any]:
@@ -101,9 +101,9 @@ def doubling(_: Path) -> Any:
 
 
 def copies(_: Path) -> Any:
-    """A hundred casts of a constant of a million elements."""
-    nodes = [node("Cast", "c", f"c{step}", to=11) for step in range(100)]
-    return model([*nodes, node("Identity", "tokens", "logits")], {"c": np.zeros(1_000_000, np.int8)})
+    """A hundred transposes of a constant of a million elements."""
+    nodes = [node("Transpose", "c", f"c{step}", perm=[1, 0]) for step in range(100)]
+    return model([*nodes, node("Tanh", "tokens", "logits")], {"c": np.zeros((1000, 1000), np.int8).astype(np.float16)})
 
 
 def disguised(path: Path) -> bytes:
@@ -144,7 +144,7 @@ def with_sparse(path: Path) -> Any:
 GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights outside": (external, "external data"),
     "weights outside without a flag": (external_without_a_flag, "external data"),
-    "weights outside in a constant node": (external_in_a_constant_node, "external data"),
+    "weights outside in a constant node": (external_in_a_constant_node, "'Constant'"),
     "unknown operator": (lambda _: model([node("Frobnicate", "tokens", "logits")]), "'Frobnicate'"),
     "operator without a name": (lambda _: model([node("", "tokens", "logits")]), "operator ''"),
     "random numbers": (lambda _: model([node("RandomNormal", "", "logits", shape=[10**9])]), "'RandomNormal'"),
@@ -158,8 +158,8 @@ GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda _: model([node("FusedMatMul", "tokens tokens", "logits", domain="com.microsoft")]),
         "'com.microsoft'",
     ),
-    "branch": (lambda _: model([branch(1)], {"yes": np.True_}), "'If'"),
-    "branches in branches": (lambda _: model([branch(7)], {"yes": np.True_}), "'If'"),
+    "branch": (lambda _: model([branch(1)], {"yes": np.int64(1)}), "'If'"),
+    "branches in branches": (lambda _: model([branch(7)], {"yes": np.int64(1)}), "'If'"),
     "graph in a harmless operator": (
         lambda _: model([node("Add", "tokens tokens", "logits", body=branch(1).attribute[0].g)]),
         "graph within",
@@ -207,15 +207,61 @@ GRAPHS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda _: model([node("Identity", "tokens", f"n{number}") for number in range(5000)]),
         "5000 nodes",
     ),
-    "input that nothing gives": (lambda _: model([node("Identity", "ghost", "logits")]), "'ghost'"),
-    "loop of nodes": (lambda _: model([node("Identity", "b", "a"), node("Identity", "a", "b")]), "'b'"),
-    "value given twice": (lambda _: model([node("Identity", "tokens", "logits")] * 2), "twice"),
+    "input that nothing gives": (lambda _: model([node("Tanh", "ghost", "logits")]), "'ghost'"),
+    "loop of nodes": (lambda _: model([node("Tanh", "b", "a"), node("Tanh", "a", "b")]), "'b'"),
+    "value given twice": (lambda _: model([node("Tanh", "tokens", "logits")] * 2), "twice"),
     "two graphs": (lambda path: (path / HEAD).read_bytes() * 2, "twice"),
     "graph in disguise": (disguised, "no network needs"),
     "groups without end": (lambda _: b"\x0b" * 100_000, "field 1,"),
     "messages without end": (lambda _: b"\x3a\xff\xff\xff\xff\x0f" * 1000, "rejected"),
     "messages in messages": (lambda _: deep(2000), "rejected"),
     "no graph": (lambda _: b"\x08\x08", "rejected"),
+}
+
+
+def split_abort(_: Path) -> Any:
+    """A Split into one part with two outputs; onnxruntime 1.23 writes beyond the end of a vector while loading."""
+    nodes = [
+        node("Split", "tokens", "a b", axis=1, num_outputs=1),
+        node("ReduceMean", "b axes", "pooled", keepdims=0),
+        node("MatMul", "pooled w", "logits"),
+    ]
+    return model(nodes, {"axes": np.asarray([1]), "w": np.zeros((16, 5), np.float32)})
+
+
+def integer_overflow(_: Path) -> Any:
+    """-2^63 / -1 as int64, which a processor answers with SIGFPE."""
+    nodes = [
+        node("Cast", "tokens", "whole", to=TensorProto.INT64),
+        node("Mul", "whole zero", "zeros"),
+        node("Add", "zeros least", "a"),
+        node("Add", "zeros minus", "b"),
+        node("Div", "a b", "quotient"),
+        node("Cast", "quotient", "real", to=TensorProto.FLOAT),
+        node("ReduceMean", "real axes", "pooled", keepdims=0),
+        node("MatMul", "pooled w", "logits"),
+    ]
+    whole = {"zero": 0, "least": -(2**63), "minus": -1, "axes": [1]}
+    constants: dict[str, Any] = {name: np.asarray(value, np.int64) for name, value in whole.items()}
+    return model(nodes, constants | {"w": np.zeros((16, 5), np.float32)})
+
+
+def without_output(path: Path) -> Any:
+    changed = original(path)
+    changed.graph.ClearField("output")
+    return changed
+
+
+def not_text(path: Path) -> bytes:
+    """A name that is not UTF-8."""
+    return (path / HEAD).read_bytes().replace(b"tokens", b"tok\xffns")
+
+
+GRAPHS |= {
+    "split into fewer parts than outputs": (split_abort, "'Split'"),
+    "integers that overflow": (integer_overflow, "'Cast'"),
+    "no output": (without_output, "0 outputs"),
+    "name that is no text": (not_text, "not UTF-8"),
 }
 
 

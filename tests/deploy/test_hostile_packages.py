@@ -12,13 +12,15 @@ import onnx
 import pytest
 
 import edgehar
-from edgehar.deploy.packaging import verify
-from edgehar.deploy.runtime.onnx_format.checker import FOLDABLE, OPERATORS, check_graph
+from edgehar.deploy.packaging import quantize, verify
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
+from edgehar.deploy.runtime.onnx_format.operators import FOLDABLE, OPERATORS
 from edgehar.errors import PackageError
 from edgehar.files.strict_json import strict_json
 from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy import hostile, hostile_graphs
 from tests.deploy.hostile import rejection
+from tests.deploy.tiny_package import as_npz
 from tools.stress import fuzz
 
 
@@ -57,18 +59,17 @@ def test_truncated_graphs_are_rejected(victim: Path) -> None:
     data = (victim / hostile.HEAD).read_bytes()
     for length in range(0, len(data), 17):
         with pytest.raises(PackageError):
-            check_graph(data[:length], "cut")
+            read_graph(data[:length], "cut")
 
 
 def test_graph_with_foldable_constants_is_accepted(victim: Path) -> None:
     nodes = [
-        hostile_graphs.node("Transpose", "weight", "transposed"),
-        hostile_graphs.node("Constant", "", "axis", value_ints=[1]),
+        hostile_graphs.node("Transpose", "weight", "transposed", perm=[1, 0]),
         hostile_graphs.node("ReduceMean", "tokens axis", "pooled", keepdims=0),
         hostile_graphs.node("Gemm", "pooled transposed", "logits"),
     ]
     weights = np.arange(80, dtype=np.float32).reshape(5, 16) / 80
-    data = hostile_graphs.model(nodes, {"weight": weights}).SerializeToString()
+    data = hostile_graphs.model(nodes, {"weight": weights, "axis": np.asarray([1])}).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
     tokens = np.ones((2, 6, 16), np.float32)
     np.testing.assert_allclose(edgehar.load(victim).classify(tokens), (tokens.mean(1) @ weights.T), rtol=1e-5)
@@ -82,8 +83,14 @@ def test_file_changed_after_the_check_is_not_used(victim: Path) -> None:
 
 
 def test_graph_that_fails_at_run_time_is_reported(victim: Path) -> None:
-    nodes = [hostile_graphs.node("Reshape", "tokens shape", "logits")]
-    data = hostile_graphs.model(nodes, {"shape": np.asarray([-1, 5])}).SerializeToString()
+    nodes = [  # as many rows as steps, plus as many as windows
+        hostile_graphs.node("Reshape", "tokens shape", "rows"),
+        hostile_graphs.node("ReduceMean", "tokens axis", "pooled", keepdims=0),
+        hostile_graphs.node("Add", "rows pooled", "sum"),
+        hostile_graphs.node("MatMul", "sum weight", "logits"),
+    ]
+    constants = {"shape": np.asarray([-1, 16]), "axis": np.asarray([1]), "weight": np.ones((16, 5), np.float32)}
+    data = hostile_graphs.model(nodes, constants).SerializeToString()
     hostile.put(victim, hostile.HEAD, data)
     recognizer = edgehar.load(victim)
     with pytest.raises(PackageError, match="cannot compute"):
@@ -134,6 +141,27 @@ def test_fuzzer_detects_failures(tmp_path: Path) -> None:
     assert not fuzz.Case("head", "flips", True, False, "fp32", "crashed").good
 
 
+def test_two_dozen_structural_mutations_are_rejected_or_harmless(int8_package: Path, tmp_path: Path) -> None:
+    found = list(fuzz.cases(int8_package, tmp_path, 24, 5, structure=True))
+    assert [case for case in found if not case.good] == []
+    assert sum(case.result == "refused" for case in found) > 12
+
+
 def test_accepted_operators_exist_in_onnx() -> None:
-    defined = {schema.name.encode() for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
-    assert defined >= OPERATORS >= FOLDABLE
+    defined = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    assert defined >= set(OPERATORS) >= set(FOLDABLE)
+
+
+def scalars(path: Path, file: str) -> bytes:
+    """The arrays of a file, each without dimensions."""
+    return as_npz({name: np.float32(0) for name in EdgePackage.open(path).arrays(file)})
+
+
+def test_arrays_without_dimensions_are_named(victim: Path) -> None:
+    hostile.put(victim, "calibration.npz", scalars(victim, "calibration.npz"))
+    with pytest.raises(PackageError, match=r"calibration\.npz: .*expected .*tokens \(windows, 6, 16\)"):
+        quantize.quantize(victim)
+    hostile.put(victim, "parity.npz", scalars(victim, "parity.npz"))
+    problem = next(check.found for check in verify.verify(victim) if check.name == "package")
+    assert "parity.npz: " in problem
+    assert "export the model again" in problem

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bodies import exportable_checkpoint
 
 import edgehar
+from edgehar.deploy.packaging.quantize import quantize
+from edgehar.student.export import export_package
 from tests.deploy.tiny_package import write_tiny_package
 from tools.stress.chaos import ChaosConfig, violated_invariant
 from tools.stress.fuzz import GOLDEN, cases
@@ -38,3 +41,14 @@ def test_no_random_schedule_of_sensor_faults_violates_an_invariant(recognizer: e
 
 def test_every_damaged_package_is_refused_or_harmless(tmp_path: Path) -> None:
     assert [case for case in cases(GOLDEN, tmp_path, 1_000, 0) if not case.good] == []
+
+
+@pytest.mark.parametrize("kind", ["tiny", "student", "pruned"])
+def test_every_graph_with_another_structure_is_refused_or_harmless(kind: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    if kind == "tiny":
+        write_tiny_package(source)
+    else:
+        export_package(exportable_checkpoint(kind), source, "model", windows=4, seed=0)
+    quantize(source)
+    assert [case for case in cases(source, tmp_path, 1_000, 0, structure=True) if not case.good] == []

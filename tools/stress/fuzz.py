@@ -1,12 +1,17 @@
 """Fuzzing of the package loader: randomly damaged packages must be refused with a named error, without a crash.
 
     python tools/stress/fuzz.py runs/quickstart/package --count 200 --json fuzz.json
+    python tools/stress/fuzz.py runs/quickstart/package --count 2000 --structure
 
 In half of the packages the checksums must detect the damage. In the other half the checksums are recomputed, so that
 the damage reaches the checks behind them, up to onnxruntime itself. A child process opens each package, reads its
 arrays and computes a prediction. With `cryptography` installed the package is signed, and half of those with outdated
 checksums are opened with the key. The exit code is 2 if a package with damage that matters was accepted, ended with
 an unnamed error, took longer than two seconds, or crashed.
+
+With --structure the packages have recomputed checksums and a graph that is well-formed, but whose attributes, inputs,
+outputs, types, shapes, numbers or names were changed (`mutate.py`): the rules must reject what onnxruntime does not
+survive.
 """
 
 import multiprocessing
@@ -35,6 +40,7 @@ from edgehar.files.atomic import write_json
 from edgehar.package.folder import CARD, CHECKSUM, SIGNATURE, EdgePackage, amend_package
 from edgehar.provenance import portable, stamp
 from tools.stress.damage import damaged, reseal, structure_spans
+from tools.stress.mutate import mutated
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden" / "package_v1"
 SLOWEST_S, TIMEOUT_S = 2.0, 60.0
@@ -50,6 +56,7 @@ class FuzzConfig(Options):
     package: str = positional("folder of an edge package; default: the one of the tests", str(GOLDEN))
     count: int = option(1000, "number of damaged packages", at_least=1)
     seed: int = seed_option()
+    structure: bool = option(False, "change the structure of graphs instead of bytes of any file")
     json: str | None = option(None, "also write the result to this file")
 
 
@@ -146,8 +153,25 @@ class Opener:
         self._pipe.close()
 
 
-def cases(source: Path, work: Path, count: int, seed: int) -> Iterator[Case]:
-    """Damage copies of a package and open each."""
+def _change(
+    content: dict[str, bytes], resealed: bool, structure: bool, generator: np.random.Generator
+) -> tuple[str, bytes, str]:
+    """One file of a package, its damaged content, and the name of the damage."""
+    if structure:
+        name = str(generator.choice([name for name in content if name.endswith(".onnx")]))
+        return name, *mutated(content[name], generator)
+    # Damage behind the checksums is tested in graphs, arrays and the manifest only.
+    name = str(generator.choice([name for name in content if not resealed or name not in (CARD, CHECKSUM, SIGNATURE)]))
+    data = content[name]
+    within = name.endswith(".onnx") and generator.random() < 0.5
+    changed, damage = damaged(data, generator, structure_spans(data) if within else [(0, len(data))])
+    if changed == data:
+        changed, damage = data[:-1], "cut"
+    return name, changed, f"{damage}, structure" if within else damage
+
+
+def cases(source: Path, work: Path, count: int, seed: int, structure: bool = False) -> Iterator[Case]:
+    """Damage copies of a package, or the structure of its graphs, and open each."""
     whole = work / "whole"
     shutil.copytree(source, whole)
     amend_package(whole, {})  # older packages lack the checksum of the manifest
@@ -158,31 +182,23 @@ def cases(source: Path, work: Path, count: int, seed: int) -> Iterator[Case]:
     except ModuleNotFoundError:
         sys.stderr.write("packages are not signed: signatures need pip install 'edgehar[sign]'\n")
     content = {path.name: path.read_bytes() for path in sorted(whole.iterdir())}
-    precisions = list(EdgePackage.open(whole).manifest.graphs)
+    graphs = EdgePackage.open(whole).manifest.graphs
+    precisions = list(graphs)
     opener = Opener()
     for number in range(count):
         generator = np.random.default_rng([seed, number])
-        resealed = bool(generator.random() < 0.5)
-        # Damage behind the checksums is tested in graphs, arrays and the manifest only.
-        names = [name for name in content if not resealed or name not in (CARD, CHECKSUM, SIGNATURE)]
-        name = str(generator.choice(names))
-        data = content[name]
-        structure = name.endswith(".onnx") and generator.random() < 0.5
-        changed, damage = damaged(data, generator, structure_spans(data) if structure else [(0, len(data))])
-        if changed == data:
-            changed, damage = data[:-1], "cut"
+        resealed = structure or bool(generator.random() < 0.5)
+        name, changed, where = _change(content, resealed, structure, generator)
         folder = work / "damaged"
         shutil.copytree(whole, folder)
         (folder / name).write_bytes(changed)
         if resealed:
             reseal(folder)
         used_key = None if resealed or generator.random() < 0.5 else key
-        graphs = EdgePackage.open(whole).manifest.graphs
         used = [precision for precision in precisions if name in graphs[precision].values()]
         precision = used[0] if used else precisions[number % len(precisions)]
         result, error, message, seconds, cpu_seconds = opener.open(folder, precision, used_key)
         message = message.replace(str(folder), "PACKAGE")
-        where = f"{damage}, structure" if structure else damage
         yield Case(name, where, resealed, used_key is not None, precision, result, error, message, seconds, cpu_seconds)
         shutil.rmtree(folder)
     opener.close()
@@ -210,6 +226,7 @@ def table(found: list[Case]) -> str:
 def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
     """The counts, and every case with an unexpected result."""
     words = ["tools/stress/fuzz.py", config.package, "--count", str(config.count), "--seed", str(config.seed)]
+    words += ["--structure"] if config.structure else []
     return {
         "format": "edgehar-fuzz",
         "command": portable(["python", *words]),
@@ -225,7 +242,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print the table; exit code 2 if a case has an unexpected result."""
     config = PARSER.parse(argv)
     with tempfile.TemporaryDirectory() as folder:
-        found = list(cases(Path(config.package), Path(folder), config.count, config.seed))
+        found = list(cases(Path(config.package), Path(folder), config.count, config.seed, config.structure))
     if config.json is not None:
         write_json(Path(config.json), document(config, found))
     sys.stdout.write(table(found) + "\n")

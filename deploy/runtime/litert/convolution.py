@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgehar.deploy.runtime.litert.flatbuffer import LiteRTBuilder, Sizes
-from edgehar.deploy.runtime.onnx_format.graph_view import Array
+from edgehar.deploy.runtime.onnx_format.tensors import Array
 
 SAME = 0
 """Padding that keeps the length."""

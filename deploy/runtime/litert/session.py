@@ -11,8 +11,7 @@ from threading import Lock
 from typing import Any
 
 from edgehar.deploy.runtime.litert.translate import LiteRTTranslator
-from edgehar.deploy.runtime.onnx_format.checker import Shape
-from edgehar.deploy.runtime.onnx_format.graph_view import GraphView
+from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Shape
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Floats
 

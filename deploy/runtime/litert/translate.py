@@ -11,7 +11,8 @@ import numpy as np
 from edgehar.deploy.runtime.litert.convolution import add_convolution, keeps_length
 from edgehar.deploy.runtime.litert.dynamic_linear import fuse_dynamic_linears
 from edgehar.deploy.runtime.litert.flatbuffer import LiteRTBuilder, Sizes
-from edgehar.deploy.runtime.onnx_format.graph_view import Array, GraphView, Node
+from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Node
+from edgehar.deploy.runtime.onnx_format.tensors import Array
 from edgehar.errors import ConfigError
 
 ELEMENTWISE = {name: (name.upper(), f"{name}Options") for name in ("Add", "Sub", "Mul", "Div", "Abs")}

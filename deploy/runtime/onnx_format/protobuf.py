@@ -83,8 +83,8 @@ def decode_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         offset += size
 
 
-AllowedFields = dict[int, tuple[int, bool]]
-"""Tag -> field number, and whether the field may be repeated."""
+AllowedFields = dict[int, tuple[int, bool, bool]]
+"""Tag -> field number, whether the field may be repeated, and whether it is text."""
 ProtobufMessage = dict[int, list[int | bytes]]
 """Field number -> values."""
 
@@ -93,24 +93,32 @@ def allow_fields(**numbers: tuple[int, ...]) -> AllowedFields:
     """The fields a message may have.
 
     Args:
-        **numbers: type of the field -> field numbers. The types are integer, blob (text, bytes or a message) and float;
-            integers, blobs and floats are the same for repeated fields. Repeated numbers may be packed.
+        **numbers: type of the field -> field numbers. The types are integer, text, blob (bytes or a message) and float;
+            integers, texts, blobs and floats are the same for repeated fields. Repeated numbers may be packed.
     """
-    wire_types = {"integer": (VARINT,), "blob": (BYTES,), "float": (FIXED32,)}
-    wire_types |= {"integers": (VARINT, BYTES), "blobs": (BYTES,), "floats": (FIXED32, BYTES)}
+    wire_types = {"integer": (VARINT,), "text": (BYTES,), "blob": (BYTES,), "float": (FIXED32,)}
+    wire_types |= {"integers": (VARINT, BYTES), "texts": (BYTES,), "blobs": (BYTES,), "floats": (FIXED32, BYTES)}
     return {
-        number << 3 | wire_type: (number, kind.endswith("s"))
+        number << 3 | wire_type: (number, kind.endswith("s"), kind.startswith("text"))
         for kind, listed in numbers.items()
         for number in listed
         for wire_type in wire_types[kind]
     }
 
 
+def _check_text(value: bytes) -> None:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"the name or text {value[:40]!r}, which is not UTF-8") from None
+
+
 def decode_message(data: bytes, allowed: AllowedFields) -> ProtobufMessage:
     """The fields of a message by number.
 
-    Raises ValueError or IndexError if it is truncated, if a field is not allowed, or if one that may not be repeated
-    occurs twice: other readers use the last value, or merge them, and so would read another message.
+    Raises ValueError or IndexError if it is truncated, if a field is not allowed, if text is not UTF-8, or if a field
+    that may not be repeated occurs twice: other readers use the last value, or merge them, and so would read another
+    message.
     """
     message: ProtobufMessage = {}
     offset, size = 0, len(data)
@@ -122,7 +130,7 @@ def decode_message(data: bytes, allowed: AllowedFields) -> ProtobufMessage:
         field = allowed.get(tag)
         if field is None:
             raise NotAllowedError(tag >> 3)
-        number, repeated = field
+        number, repeated, is_text = field
         value: int | bytes
         wire_type = tag & 7
         if wire_type == FIXED32:
@@ -139,6 +147,8 @@ def decode_message(data: bytes, allowed: AllowedFields) -> ProtobufMessage:
             offset += length
             if offset > size:
                 raise ValueError(f"field {number} extends beyond the end of the file")
+            if is_text:
+                _check_text(value)
         if number not in message:
             message[number] = [value]
         elif repeated:
@@ -157,6 +167,16 @@ def blob(message: ProtobufMessage, number: int) -> bytes:
     """The value of a field of text, bytes or a message; empty if it is missing."""
     values = message.get(number)
     return values[0] if values and isinstance(values[0], bytes) else b""
+
+
+def text(message: ProtobufMessage, number: int) -> str:
+    """The value of a field of text; empty if it is missing."""
+    return blob(message, number).decode()
+
+
+def texts(message: ProtobufMessage, number: int) -> list[str]:
+    """Every value of a field of text."""
+    return [value.decode() for value in blobs(message, number)]
 
 
 def integer(message: ProtobufMessage, number: int, default: int = 0) -> int:
@@ -189,22 +209,22 @@ def encode_field(number: int, value: int | str | bytes) -> bytes:
     return _encode_varint(number << 3 | BYTES) + _encode_varint(len(data)) + data
 
 
-def _encode_float_tensor_info(name: str, *shape: int) -> bytes:
-    """ValueInfoProto of a float tensor: name, type.tensor_type.{elem_type, shape.dim.dim_value}."""
-    dimensions = b"".join(encode_field(1, encode_field(1, size)) for size in shape)
+def _encode_float_matrix_info(name: str, columns: int) -> bytes:
+    """ValueInfoProto of a float tensor (any, columns): name, type.tensor_type.{elem_type, shape.dim}."""
+    dimensions = encode_field(1, encode_field(2, "rows")) + encode_field(1, encode_field(1, columns))
     tensor_type = encode_field(1, FLOAT) + encode_field(2, dimensions)
     return encode_field(1, name) + encode_field(2, encode_field(1, tensor_type))
 
 
-def matmul_model(weight: Floats, rows: int) -> bytes:
-    """An ONNX file with one node, product = left (rows, n) @ weight (n, m), to measure a machine's peak."""
+def matmul_model(weight: Floats) -> bytes:
+    """An ONNX file with one node, product = left (any, n) @ weight (n, m), to measure a machine's peak."""
     inner, columns = weight.shape
     node = encode_field(NODE_INPUT, "left") + encode_field(NODE_INPUT, "weight")
     node += encode_field(NODE_OUTPUT, "product") + encode_field(NODE_OP_TYPE, "MatMul")
     tensor = encode_field(TENSOR_SHAPE, inner) + encode_field(TENSOR_SHAPE, columns) + encode_field(TENSOR_TYPE, FLOAT)
     tensor += encode_field(TENSOR_NAME, "weight") + encode_field(TENSOR_RAW, weight.astype("<f4").tobytes())
     graph = encode_field(GRAPH_NODE, node) + encode_field(GRAPH_NAME, "peak") + encode_field(GRAPH_CONSTANT, tensor)
-    graph += encode_field(GRAPH_INPUT, _encode_float_tensor_info("left", rows, inner))
-    graph += encode_field(GRAPH_OUTPUT, _encode_float_tensor_info("product", rows, columns))
-    opset = encode_field(MODEL_OPSET, encode_field(OPSET_VERSION, 13))
+    graph += encode_field(GRAPH_INPUT, _encode_float_matrix_info("left", inner))
+    graph += encode_field(GRAPH_OUTPUT, _encode_float_matrix_info("product", columns))
+    opset = encode_field(MODEL_OPSET, encode_field(OPSET_VERSION, 18))
     return encode_field(MODEL_IR, 8) + encode_field(MODEL_GRAPH, graph) + opset

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.session import GraphSession
 from edgehar.deploy.runtime.tensorrt import (
     cache_folder,

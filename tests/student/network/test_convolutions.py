@@ -18,7 +18,7 @@ from bodies import (
 from edgehar.deploy.packaging.parity import agreement, parity_arrays, parity_error
 from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
 from edgehar.errors import ConfigError
 from edgehar.package.folder import EdgePackage

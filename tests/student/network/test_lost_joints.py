@@ -15,7 +15,7 @@ from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.packaging.verify import verify
 from edgehar.deploy.recognizer import load
 from edgehar.deploy.runtime.litert.session import LiteRTSession
-from edgehar.deploy.runtime.onnx_format.graph_view import read_graph
+from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation

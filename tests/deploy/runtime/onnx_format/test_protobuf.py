@@ -24,7 +24,7 @@ ALLOWED = allow_fields(integer=(1,), blob=(2,), integers=(3,), blobs=(4,))
 
 def test_matmul_model_is_valid_onnx() -> None:
     weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-    data = matmul_model(weight, 4)
+    data = matmul_model(weight)
     onnx.checker.check_model(onnx.load_from_string(data))
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     left = np.arange(8, dtype=np.float32).reshape(4, 2)
