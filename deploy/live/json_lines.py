@@ -112,14 +112,15 @@ def _reject_booleans(value: Any) -> None:
 
 
 def check_span(modality: str, times_s: Any) -> Any:
-    """The times of a line as (n,) float64, or one time as it is.
+    """The list of times of a line as (n,) float64; a single time as it is.
 
     Raises:
         DataError: they are not numbers, or run through more than MAX_LINE_S.
     """
-    if not isinstance(times_s, list) or len(cast("list[Any]", times_s)) < 2:
+    if not isinstance(times_s, list):
         return times_s
-    times = as_times(times_s, len(cast("list[Any]", times_s)), modality, in_order=False)
+    given = cast("list[Any]", times_s)
+    times = as_times(given, len(given), modality, in_order=False)
     span_s = float(np.minimum(np.abs(times[1:] - times[:-1]), MAX_ADVANCE_S).sum())
     if span_s > MAX_LINE_S:
         raise DataError(

@@ -39,15 +39,13 @@ class SourceOptions(Options):
     once: bool = option(False, "for --listen and --connect: end when the last connection has ended")
     max_clients: int | None = option(
         None,
-        f"most clients of --listen at one time, up to {MOST_CLIENTS}; one more replaces the one that has been silent "
-        f"for longest; default: {MAX_CLIENTS}",
+        f"most clients of --listen at one time; one more replaces the one that is silent for longest; default: {MAX_CLIENTS}",
         at_least=1,
         at_most=MOST_CLIENTS,
     )
     client_timeout_s: float | None = option(
         None,
-        "seconds without a line after which a client of --listen is disconnected; inf: never; "
-        f"default: {CLIENT_TIMEOUT_S:g}",
+        f"seconds without a line after which a client of --listen is disconnected; default: {CLIENT_TIMEOUT_S:g}",
         above=0,
     )
 

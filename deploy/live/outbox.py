@@ -102,9 +102,7 @@ class Outbox:
         """Report that the sink is connected."""
         with self._changed:
             dropped, self._dropped, self._disconnected, self._last_reason = self._dropped, 0, False, ""
-        self._remarks.add(
-            self.name, "connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else "")
-        )
+        self._remarks.add(self.name, "connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else ""))
 
     def set_disconnected(self, reason: object) -> None:
         """Report that the sink is disconnected; logged once for each reason."""

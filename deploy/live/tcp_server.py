@@ -57,8 +57,7 @@ class Clients:
         except OSError as problem:
             self._remarks.add("cannot accept a client", str(problem.strerror or problem))
             if not isinstance(problem, BlockingIOError | ConnectionAbortedError):
-                self._selector.unregister(self._server)
-                self._paused_until_s = now_s + ACCEPT_RETRY_S
+                self.pause(now_s)
             return
         name = str(Address(*address[:2]))
         if len(self.peers) >= self._max_clients:
@@ -67,12 +66,19 @@ class Clients:
                 self._remarks.add(name, f"rejected; the maximum of {self._max_clients} clients is connected")
                 connection.close()
                 return
-            self._remarks.add(oldest.name, "disconnected; it was silent for longest, and another client needs its place")
+            self._remarks.add(
+                oldest.name, "disconnected; it was silent for longest, and another client needs its place"
+            )
             self.close(oldest)
         connection.setblocking(False)
         enable_keepalive(connection)
         self.peers.append(peer := Peer(connection, name, self._remarks))
         self._selector.register(connection, selectors.EVENT_READ, peer)
+
+    def pause(self, now_s: float) -> None:
+        """Accept nobody for ACCEPT_RETRY_S."""
+        self._selector.unregister(self._server)
+        self._paused_until_s = now_s + ACCEPT_RETRY_S
 
     def close_silent(self, now_s: float) -> None:
         """Disconnect the clients without a complete line for `timeout_s`."""

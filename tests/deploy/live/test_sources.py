@@ -93,20 +93,6 @@ def test_two_clients(recognizer: Recognizer, lines: list[bytes], expected: list[
     assert_same(predictions_from(recognizer, partial(tcp_server.listen, LOCALHOST, True), feed)[0], expected)
 
 
-def test_maximum_of_clients() -> None:
-    with (
-        contextlib.redirect_stderr(Log()) as log,
-        Inbox(partial(tcp_server.listen, LOCALHOST, False)),
-        contextlib.ExitStack() as stack,
-    ):
-        port = log.port()
-        for _ in range(tcp_server.MAX_CLIENTS):
-            stack.enter_context(client(port))
-        with client(port) as one_more:
-            assert one_more.recv(1) == b""
-        log.wait("32 clients")
-
-
 def test_invalid_line_ends_the_run_with_no_skip_bad(sliding_package: Path) -> None:
     def feed() -> None:
         with client(log.port()) as sensors:
