@@ -13,13 +13,13 @@ from edgehar.deploy.live.network import Address
 
 MAX_PACKET_BYTES = MAX_LINE_BYTES + 2 * 65_536
 """Longest packet: a line and its topic. A payload that is cut off here is still too long for a line."""
-READ_BYTES = 65_536
+READ_BYTES = 16_384
 KEEP_ALIVE_S = 30
 MAX_RECONNECT_DELAY_S = 30
 
 
 class BoundedClient(Client):
-    """A client that keeps no more than MAX_PACKET_BYTES of a packet, and a few MB while it reads one.
+    """A client that keeps no more than MAX_PACKET_BYTES of a packet, and 2 MB while it reads one.
 
     With MQTT 5 it asks the broker for no longer packets (Maximum Packet Size, section 3.1.2.11.4) and no retained
     messages (Retain Handling, section 3.8.3.1). The rest of a longer packet that a broker sends nevertheless, as with

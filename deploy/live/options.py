@@ -39,7 +39,8 @@ class SourceOptions(Options):
     once: bool = option(False, "for --listen and --connect: end when the last connection has ended")
     max_clients: int | None = option(
         None,
-        f"most clients of --listen at one time; one more replaces the one that is silent for longest; default: {MAX_CLIENTS}",
+        "most clients of --listen at one time; one more replaces the one that is silent for longest; "
+        f"default: {MAX_CLIENTS}",
         at_least=1,
         at_most=MOST_CLIENTS,
     )

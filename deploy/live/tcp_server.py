@@ -66,9 +66,7 @@ class Clients:
                 self._remarks.add(name, f"rejected; the maximum of {self._max_clients} clients is connected")
                 connection.close()
                 return
-            self._remarks.add(
-                oldest.name, "disconnected; it was silent for longest, and another client needs its place"
-            )
+            self._remarks.add(oldest.name, "disconnected; it was silent for longest, and a new client needs its place")
             self.close(oldest)
         connection.setblocking(False)
         enable_keepalive(connection)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.deploy.live.inbox import Inbox, MAX_QUEUED_MESSAGES
+from edgehar.deploy.live.inbox import MAX_QUEUED_MESSAGES, Inbox
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
 from edgehar.deploy.live.network import log
 from edgehar.deploy.live.sinks import open_sinks
@@ -66,9 +66,13 @@ def test_signal_ends_a_stream_whose_output_nobody_reads(
 def test_standard_output_gives_up_only_after_a_signal() -> None:
     read, write = blocked_pipe()
     stop, written = StopEvent(), threading.Event()
-    with os.fdopen(read, "rb"), os.fdopen(write, "w") as stdout, contextlib.redirect_stderr(Log()) as found:
-        with contextlib.redirect_stdout(stdout), open_sinks(["stdout"], False, stop) as write_line:
-            stop.set()
+    with (
+        os.fdopen(read, "rb"),
+        os.fdopen(write, "w") as stdout,
+        contextlib.redirect_stderr(Log()) as found,
+        contextlib.redirect_stdout(stdout),
+    ):
+        with open_sinks(["stdout"], False, stop) as write_line:
 
             def write_lines() -> None:
                 for number in range(3):
@@ -76,9 +80,10 @@ def test_standard_output_gives_up_only_after_a_signal() -> None:
                 written.set()
 
             threading.Thread(target=write_lines, daemon=True).start()
+            stop.set()
             assert written.wait(LONG_S)
             assert stop.is_over()
-    assert found.wait("standard output: 3 lines were not written")
+        assert found.wait("standard output: 3 lines were not written")
 
 
 def test_log_does_not_wait_for_its_reader() -> None:
