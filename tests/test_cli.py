@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from edgehar import __version__
-from edgehar.cli import main, usage
+from edgehar.cli import main
 from edgehar.data.command import ACTIONS
 from edgehar.deploy.packaging.command import ACTIONS as PACKAGE
+from edgehar.dispatch import usage
 from edgehar.entry import EXTRAS
 from edgehar.student import distill, prune
 from edgehar.teacher import finetune, pretrain

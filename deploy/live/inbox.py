@@ -1,22 +1,46 @@
 """Reads a source in a thread of its own and queues its messages for the main thread."""
 
 import queue
-import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from types import TracebackType
 
 from edgehar.deploy.live.json_lines import StreamMessage
-from edgehar.deploy.live.network import POLL_S
+from edgehar.deploy.live.network import POLL_S, log
+from edgehar.deploy.live.stopping import StopEvent
 
 MAX_QUEUED_MESSAGES = 64
 """Messages that are queued for the recogniser; when the queue is full, the source waits."""
-CLOSE_S = 2.0
+SLOT_BYTES = 65_536
+"""A message counts once more for each of these that its line has: the queue holds 4 MiB and one line at most."""
+CLOSE_S = 1.0
 
 MessageSource = Callable[[threading.Event], Iterator[StreamMessage]]
 """A source of stream messages: a generator function that ends soon after the given event is set; it polls the event
 at least every POLL_S."""
+
+
+class _MessageQueue(queue.Queue[StreamMessage | None]):
+    """A queue whose length is bounded by the messages and by the bytes of their lines."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._slots = 0
+
+    def _qsize(self) -> int:
+        return self._slots
+
+    def _put(self, item: StreamMessage | None) -> None:
+        super()._put(item)
+        self._slots += self._slots_of(item)
+
+    def _get(self) -> StreamMessage | None:
+        item = super()._get()
+        self._slots -= self._slots_of(item)
+        return item
+
+    def _slots_of(self, item: StreamMessage | None) -> int:
+        return 1 if item is None else 1 + len(item.line) // SLOT_BYTES
 
 
 class Inbox:
@@ -27,12 +51,15 @@ class Inbox:
     Args:
         source: where messages come from.
         capacity: length of the queue.
+        stop: stops the source; lines that were received before are processed for STOP_S.
     """
 
-    def __init__(self, source: MessageSource, capacity: int = MAX_QUEUED_MESSAGES) -> None:
+    def __init__(
+        self, source: MessageSource, capacity: int = MAX_QUEUED_MESSAGES, stop: StopEvent | None = None
+    ) -> None:
         """Create the thread, which starts with the block."""
-        self._source, self._queue = source, queue.Queue[StreamMessage | None](capacity)
-        self._stop = threading.Event()
+        self._source, self._queue = source, _MessageQueue(capacity)
+        self._stop = stop or StopEvent()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, name="source", daemon=True)
 
@@ -67,6 +94,9 @@ class Inbox:
                 continue
             if message is None:
                 break
+            if self._stop.is_over():
+                log("stopped; the lines that were received last are not processed")
+                break
             yield message
         if self._error is not None:
             raise self._error
@@ -90,28 +120,3 @@ class Inbox:
                     return False
                 continue
             return True
-
-
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
-    """Within the block the first SIGINT or SIGTERM calls `stop`; later ones go to the previous handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    previous = {kind: signal.getsignal(kind) for kind in kinds}
-
-    def restore() -> None:
-        for kind, handler in previous.items():
-            signal.signal(kind, handler)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        restore()
-        stop()
-
-    for kind in kinds:
-        signal.signal(kind, handle)
-    try:
-        yield
-    finally:
-        restore()

@@ -8,8 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from edgehar.deploy.live.network import MAX_LOG_CHARACTERS, log
+import numpy as np
+
+from edgehar.deploy.live.network import MAX_LOG_CHARACTERS
 from edgehar.deploy.live.remarks import Remarks
+from edgehar.deploy.samples import as_times
 from edgehar.deploy.stream.people import PeopleStreams, PersonResult, check_person
 from edgehar.deploy.stream.segments import Activity
 from edgehar.errors import ConfigError, DataError
@@ -21,6 +24,9 @@ PERSON = "person"
 """Optional key of a line of samples, and of the lines that answer it."""
 MAX_LINE_BYTES = 2**20
 """Longest input line, many times ten seconds of a skeleton; bounds memory on the board."""
+MAX_LINE_S, MAX_ADVANCE_S = 120.0, 10.0
+"""Most seconds that the times of one line may run through, forwards and backwards, where a larger difference of two
+times counts as MAX_ADVANCE_S; bounds the windows and the clock jumps that one line can cause."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,25 @@ def _reject_booleans(value: Any) -> None:
             _reject_booleans(one)
 
 
+def check_span(modality: str, times_s: Any) -> Any:
+    """The list of times of a line as (n,) float64; a single time as it is.
+
+    Raises:
+        DataError: they are not numbers, or run through more than MAX_LINE_S.
+    """
+    if not isinstance(times_s, list):
+        return times_s
+    given = cast("list[Any]", times_s)
+    times = as_times(given, len(given), modality, in_order=False)
+    span_s = float(np.minimum(np.abs(times[1:] - times[:-1]), MAX_ADVANCE_S).sum())
+    if span_s > MAX_LINE_S:
+        raise DataError(
+            f"{modality}: the {len(times)} times of one line run through {span_s:.4g} s or more; expected at most "
+            f"{MAX_LINE_S:g} s, in seconds; correct the unit, or split the line"
+        )
+    return times
+
+
 def push_line(people: PeopleStreams, message: StreamMessage) -> list[PersonResult]:
     """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a person's stream.
 
@@ -137,7 +162,8 @@ def push_line(people: PeopleStreams, message: StreamMessage) -> list[PersonResul
     person = check_person(entry[PERSON]) if PERSON in entry else message.person
     if message.person not in (None, person):
         raise DataError(f"person is {person!r}, the topic says {message.person!r}; expected one of them")
-    return people.push(person, entry["modality"], entry["samples"], entry["time_s"], message.arrived_s)
+    times_s = check_span(entry["modality"], entry["time_s"])
+    return people.push(person, entry["modality"], entry["samples"], times_s, message.arrived_s)
 
 
 def stream_results(
@@ -150,8 +176,7 @@ def stream_results(
         messages: the lines.
         skip_bad: log and skip invalid lines rather than raise DataError; of each cause the first, then their number.
     """
-    remarks = Remarks()
-    with closing(remarks):
+    with closing(Remarks()) as remarks, closing(Remarks()) as warnings:
         for message in messages:
             try:
                 results = push_line(people, message)
@@ -162,7 +187,7 @@ def stream_results(
                 remarks.add(message.origin, f"{reason[: MAX_LOG_CHARACTERS - 60 - len(message.origin)]}; skipped")
                 continue
             for warning in people.take_warnings():
-                log(warning)
+                warnings.add("", warning)
             for result in results:
                 yield result, message.arrived_s
     ended_s = time.monotonic()

@@ -1,9 +1,9 @@
 """MQTT topics as sources and sinks, with paho-mqtt; messages are delivered at least once (QoS 1) in both directions."""
 
+import io
 import itertools
 import os
 import queue
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,25 +11,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
-from edgehar.deploy.live.network import POLL_S, Address, log, parse_address
+from edgehar.deploy.live.network import POLL_S, Address, parse_address
 from edgehar.deploy.live.outbox import Outbox
+from edgehar.deploy.live.remarks import MAX_STATUS_LINES, Remarks
 from edgehar.errors import ConfigError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
+    from edgehar.deploy.live.mqtt_client import BoundedClient
+
 PASSWORD_VARIABLE = "EDGEHAR_MQTT_PASSWORD"
 PERSON_LEVEL = "{person}"
 """Level of a topic that names the person; subscribed to as +."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-KEEP_ALIVE_S = 30
-MAX_RECONNECT_DELAY_S = 30
-MAX_QUEUED_PAYLOADS = 16
+MAX_QUEUED_PAYLOADS = 2
+"""Messages that wait to be split into lines; each may have a mebibyte."""
 MAX_UNACKNOWLEDGED = 20
 """Most lines published but not yet acknowledged; further ones stay in the outbox."""
 CLOSE_S = 2.0
 TEMPORARY_REFUSALS = ("Server unavailable", "Server busy")
 """Reasons to retry; after any other refusal a retry would be refused again."""
+REFUSED_VERSION = "Unsupported protocol version"
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class BrokerConnection:
 
     Args:
         url: broker and user.
+        is_version_5: try MQTT 5 first, which bounds what the broker sends, and use 3.1.1 if the broker refuses it.
 
     Raises:
         ConfigError: paho-mqtt 2 is not installed.
@@ -113,47 +117,56 @@ class BrokerConnection:
         on_disconnected: called in paho's thread with the reason when an attempt failed or the connection ended.
     """
 
-    def __init__(self, url: MqttUrl) -> None:
+    def __init__(self, url: MqttUrl, is_version_5: bool = False) -> None:
         """Create the client; nothing is sent before `start`."""
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion  # not in version 1
-        except ModuleNotFoundError:
-            raise ConfigError(
-                f"{url}: needs paho-mqtt 2 or later, which is not installed: pip install -U 'edgehar[mqtt]'"
-            ) from None
         self.url, self.error = url, None
-        self._is_connected = False
+        self._is_connected = self._is_closed = False
         self.on_connected: Callable[[], None] = lambda: None
         self.on_disconnected: Callable[[str], None] = lambda reason: None
-        self.client = Client(CallbackAPIVersion.VERSION2)
-        if url.user is not None:
-            self.client.username_pw_set(url.user, os.environ.get(PASSWORD_VARIABLE))
-        if url.tls:
-            self.client.tls_set_context(ssl.create_default_context())  # pyright: ignore[reportUnknownMemberType]
-        self.client.reconnect_delay_set(1, MAX_RECONNECT_DELAY_S)
-        self.client.on_connect = self._connected
-        self.client.on_connect_fail = self._failed
-        self.client.on_disconnect = self._disconnected
+        self.client = self._new_client(is_version_5)
         self._thread = threading.Thread(target=self._run, name=str(url), daemon=True)
+
+    def _new_client(self, is_version_5: bool) -> "BoundedClient":
+        try:
+            from edgehar.deploy.live.mqtt_client import BoundedClient
+        except ModuleNotFoundError:
+            raise ConfigError(
+                f"{self.url}: needs paho-mqtt 2 or later, which is not installed: pip install -U 'edgehar[mqtt]'"
+            ) from None
+        client = BoundedClient(is_version_5)
+        if self.url.user is not None:
+            client.username_pw_set(self.url.user, os.environ.get(PASSWORD_VARIABLE))
+        client.on_connect, client.on_disconnect = self._connected, self._disconnected
+        client.on_connect_fail = self._failed
+        client.open(self.url.address, self.url.tls)
+        return client
 
     def start(self) -> None:
         """Connect, and reconnect until `close`."""
-        self.client.connect_async(self.url.address.host, self.url.address.port, KEEP_ALIVE_S)
         self._thread.start()
 
     def close(self) -> None:
         """Disconnect."""
+        self._is_closed = True
         self.client.disconnect()
         self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
-        self.client.loop_forever(POLL_S, retry_first_connection=True)
+        newest = self.client
+        newest.loop_forever(POLL_S, retry_first_connection=True)
+        if self.error is None and not self._is_closed:  # the broker has an older version
+            self.client = self._new_client(is_version_5=False)
+            self.client.on_message, self.client.on_subscribe = newest.on_message, newest.on_subscribe
+            if not self._is_closed:
+                self.client.loop_forever(POLL_S, retry_first_connection=True)
 
     def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not reason.is_failure:
             self._is_connected = True
             return self.on_connected()
+        if self.client.is_version_5 and str(reason) == REFUSED_VERSION:
+            self.client.disconnect()  # ends its loop
+            return None
         if str(reason) not in TEMPORARY_REFUSALS:
             self.error = ConfigError(
                 f"{self.url}: the broker refused the connection: {reason}; expected a valid user; correct the user "
@@ -178,16 +191,16 @@ def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
     Raises:
         ConfigError: the broker refuses the client or the subscription for good.
     """
-    broker, arrived = BrokerConnection(url), queue.Queue["MQTTMessage"](MAX_QUEUED_PAYLOADS)
-    last_reason, refused = "", threading.Event()
+    broker, arrived = BrokerConnection(url, is_version_5=True), queue.Queue["MQTTMessage"](MAX_QUEUED_PAYLOADS)
+    last_reason, refused, status = "", threading.Event(), Remarks(at_once=MAX_STATUS_LINES)
 
     def on_connected() -> None:
-        broker.client.subscribe(url.subscription, qos=1)
+        broker.client.subscribe_to(url.subscription)
 
     def on_disconnected(reason: str) -> None:
         nonlocal last_reason
         if last_reason != (last_reason := reason) and broker.error is None:
-            log(f"{url}: {reason}; retrying")
+            status.add(str(url), f"{reason}; retrying")
 
     def on_subscribe(client: Any, userdata: Any, mid: Any, reasons: Any, properties: Any) -> None:
         nonlocal last_reason
@@ -195,7 +208,7 @@ def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
             refused.set()
         else:
             last_reason = ""
-            log(f"{url}: connected")
+            status.add(str(url), "connected")
 
     def on_message(client: Any, userdata: Any, message: "MQTTMessage") -> None:
         # While this waits, paho reads nothing: the broker queues messages, up to its own limit.
@@ -219,11 +232,12 @@ def subscribe(url: MqttUrl, stop: threading.Event) -> Iterator[StreamMessage]:
                 # Rejected as too long, whatever the content.
                 yield StreamMessage(origin, payload[: MAX_LINE_BYTES + 1], person=person)
                 continue
-            for line_number, line in enumerate(payload.split(b"\n"), 1):
-                yield StreamMessage(f"{origin} line {line_number}", line, person=person)
+            for line_number, line in enumerate(io.BytesIO(payload), 1):
+                yield StreamMessage(f"{origin} line {line_number}", line.removesuffix(b"\n"), person=person)
     finally:
         stop.set()  # releases a callback that waits for the queue
         broker.close()
+        status.close()
 
 
 def _next_message(

@@ -1,10 +1,12 @@
 """Addresses, retry delays, TCP keep-alive and log lines, for sources and sinks."""
 
 import os
+import select
 import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TextIO
 
 from edgehar.errors import ConfigError
 
@@ -63,15 +65,31 @@ def enable_keepalive(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
+def descriptor_of(file: TextIO | None) -> int | None:
+    """The file descriptor of a text stream; None if there is none, as in tests."""
+    try:
+        return None if file is None else file.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def is_writable(file: TextIO) -> bool:
+    """Whether a stream takes a short line within POLL_S; False if its reader stands still."""
+    descriptor = descriptor_of(file)
+    return descriptor is None or bool(select.select([], [descriptor], [], POLL_S)[1])
+
+
 def log(text: str) -> None:
-    """Write one printable line to standard error, over the live view if there is one."""
+    """Write one printable line to standard error, over the live view if there is one; dropped if nothing reads it."""
     shown = f"edgehar: {text}"
     shown = shown if len(shown) <= MAX_LOG_CHARACTERS else shown[: MAX_LOG_CHARACTERS - 4] + " ..."
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     try:
+        if not is_writable(sys.stderr):
+            return
         if sys.stderr.isatty():
             shown = f"\r{shown:<{os.get_terminal_size(sys.stderr.fileno()).columns - 1}}"
         sys.stderr.write(shown + "\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return  # standard error is closed; recognition continues

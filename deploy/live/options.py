@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, group, option, positional
+from edgehar.deploy.live.tcp_server import CLIENT_TIMEOUT_S, MAX_CLIENTS, MOST_CLIENTS
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.stream.options import StreamOptions
 from edgehar.deploy.stream.people import MAX_PEOPLE, TIMEOUT_S
@@ -36,6 +37,18 @@ class SourceOptions(Options):
         None, "speed of --replay relative to the recording, above 0; inf for no delays; default: 1"
     )
     once: bool = option(False, "for --listen and --connect: end when the last connection has ended")
+    max_clients: int | None = option(
+        None,
+        "most clients of --listen at one time; one more replaces the one that is silent for longest; "
+        f"default: {MAX_CLIENTS}",
+        at_least=1,
+        at_most=MOST_CLIENTS,
+    )
+    client_timeout_s: float | None = option(
+        None,
+        f"seconds without a line after which a client of --listen is disconnected; default: {CLIENT_TIMEOUT_S:g}",
+        above=0,
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless there is exactly one source, and for options that contradict it."""
@@ -48,6 +61,8 @@ class SourceOptions(Options):
             raise ConfigError("--clip: expected together with --data or --replay; give both")
         self.check_used("root", self.root is not None, ("data", "replay"))
         self.check_used("once", self.once, ("listen", "connect"))
+        self.check_used("max_clients", self.max_clients is not None, ("listen",))
+        self.check_used("client_timeout_s", self.client_timeout_s is not None, ("listen",))
         self.check_used("speed", self.speed is not None, ("replay",))
         if self.speed is not None and not self.speed > 0:
             raise ConfigError(f"--speed {self.speed}: expected a number above 0, or inf for no delays")

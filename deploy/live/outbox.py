@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from edgehar.deploy.live.network import POLL_S, log
+from edgehar.deploy.live.remarks import MAX_STATUS_LINES, Remarks
+from edgehar.deploy.live.stopping import StopEvent
 
 MAX_BUFFERED_LINES = 1000
 """Unsent lines buffered while a sink is disconnected; the oldest are dropped first."""
@@ -21,11 +23,19 @@ class Outbox:
         send: runs in the thread; takes lines with `lines` or `next_line` and reports with `mark_delivered`,
             `set_connected` and `set_disconnected`.
         block_when_full: let `write` wait for a sink that is connected but slow rather than drop lines; for recordings.
+        stop: once it is over, `write` does not wait.
     """
 
-    def __init__(self, name: str, send: Callable[["Outbox"], None], block_when_full: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        send: Callable[["Outbox"], None],
+        block_when_full: bool = False,
+        stop: StopEvent | None = None,
+    ) -> None:
         """Start the thread."""
         self.name = name
+        self._stop, self._remarks = stop or StopEvent(), Remarks(at_once=MAX_STATUS_LINES)
         self._block_when_full = block_when_full
         self._lines: deque[bytes] = deque()
         self._changed = threading.Condition()
@@ -38,14 +48,17 @@ class Outbox:
     def write(self, line: str) -> None:
         """Buffer a line; if the buffer is full, its oldest line is dropped."""
         with self._changed:
-            if self._block_when_full:
-                self._changed.wait_for(lambda: len(self._lines) < MAX_BUFFERED_LINES or self._disconnected)
+            while self._block_when_full and not self._has_room() and not self._stop.is_over():
+                self._changed.wait(POLL_S)
             if len(self._lines) >= MAX_BUFFERED_LINES:
                 self._lines.popleft()
                 self._dropped += 1
             self._lines.append(line.encode() + b"\n")
             self._written += 1
             self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return len(self._lines) < MAX_BUFFERED_LINES or self._disconnected
 
     def close(self) -> None:
         """Send the remaining lines if the sink takes them within CLOSE_S; log how many were not delivered."""
@@ -55,6 +68,7 @@ class Outbox:
         self._thread.join(CLOSE_S + POLL_S)
         with self._changed:
             lost = self._written - self._delivered
+        self._remarks.close()
         if lost:
             log(f"{self.name}: {lost} of {self._written} lines were not delivered")
 
@@ -88,7 +102,7 @@ class Outbox:
         """Report that the sink is connected."""
         with self._changed:
             dropped, self._dropped, self._disconnected, self._last_reason = self._dropped, 0, False, ""
-        log(f"{self.name}: connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else ""))
+        self._remarks.add(self.name, "connected" + (f"; {dropped} lines were dropped meanwhile" if dropped else ""))
 
     def set_disconnected(self, reason: object) -> None:
         """Report that the sink is disconnected; logged once for each reason."""
@@ -97,7 +111,7 @@ class Outbox:
             self._disconnected, last_reason, self._last_reason = True, self._last_reason, text
             self._changed.notify_all()
         if text != last_reason:
-            log(f"{self.name}: {text}; retrying, the last {MAX_BUFFERED_LINES} lines are kept")
+            self._remarks.add(self.name, f"{text}; retrying, the last {MAX_BUFFERED_LINES} lines are kept")
 
     def wait_to_retry(self, delay_s: float, unsent: bool) -> bool:
         """Wait before the next attempt; False if none is needed or possible.

@@ -19,13 +19,14 @@ from contextlib import closing, nullcontext
 from functools import partial
 
 from edgehar.command_line import Parser
-from edgehar.deploy.live import mqtt, sources
-from edgehar.deploy.live.inbox import Inbox, MessageSource, stop_on_signals
+from edgehar.deploy.live import mqtt, sources, tcp_server
+from edgehar.deploy.live.inbox import Inbox, MessageSource
 from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_results
 from edgehar.deploy.live.network import log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
 from edgehar.deploy.live.recording_input import load_clip, predict_files
 from edgehar.deploy.live.sinks import STDOUT, open_sinks
+from edgehar.deploy.live.stopping import StopEvent, stop_on_signals
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.stream.people import PeopleStreams, PersonResult
@@ -49,7 +50,11 @@ def open_source(
         modalities: `--modalities`.
     """
     if options.listen is not None:
-        return partial(sources.listen, parse_address(options.listen, lowest_port=0), options.once), modalities
+        address = parse_address(options.listen, lowest_port=0)
+        max_clients = options.max_clients or tcp_server.MAX_CLIENTS
+        timeout_s = options.client_timeout_s or tcp_server.CLIENT_TIMEOUT_S
+        source = partial(tcp_server.listen, address, options.once, max_clients=max_clients, timeout_s=timeout_s)
+        return source, modalities
     if options.connect is not None:
         return partial(sources.connect, parse_address(options.connect), options.once), modalities
     if options.mqtt is not None:
@@ -71,9 +76,9 @@ def open_source(
 
 
 def run_stream(
-    config: RunConfig, recognizer: Recognizer, view: LiveView | None, write: Callable[[str], None]
+    config: RunConfig, recognizer: Recognizer, view: LiveView | None, write: Callable[[str], None], stop: StopEvent
 ) -> list[str]:
-    """Recognise until the source ends or a signal stops it; all samples received by then are used.
+    """Recognise until the source ends or a signal sets `stop`; samples received by then are used, for STOP_S.
 
     Returns:
         Lines about the samples of each sensor, to be logged.
@@ -108,7 +113,7 @@ def run_stream(
         if view is not None:
             view.draw()
 
-    with Inbox(source) as inbox, stop_on_signals(inbox.stop):
+    with Inbox(source, stop=stop) as inbox, stop_on_signals(stop.set):
         messages = inbox.messages(on_idle)
         if view is not None:
             messages = view.watch(messages, lambda: brief_summary(people.counts))
@@ -144,8 +149,9 @@ def recognise(config: RunConfig, counter: LineCounter) -> None:
     if live and STDOUT in config.to and sys.stdout.isatty():
         raise ConfigError("--to stdout with --live: both on one terminal; expected one of the two; omit the other")
     targets = config.to or (() if live and sys.stdout.isatty() else (STDOUT,))
+    stop, is_recording = StopEvent(), config.source.source in ("input", "data", "replay")
     try:
-        with open_sinks(targets, block_when_full=config.source.source in ("input", "data", "replay")) as write_all:
+        with open_sinks(targets, is_recording, stop) as write_all:
             write = counter.counted(write_all)
             if config.source.data is not None and config.source.clip is not None:
                 clip = load_clip(recognizer.manifest, config.source.data, config.source.root, config.source.clip)[1]
@@ -158,7 +164,7 @@ def recognise(config: RunConfig, counter: LineCounter) -> None:
                 return
             view = LiveView(sys.stderr, recognizer.manifest.labels) if live else None
             with closing(view) if view is not None else nullcontext():
-                lines = run_stream(config, recognizer, view, write)
+                lines = run_stream(config, recognizer, view, write, stop)
             for line in lines:  # below the view
                 log(line)
     except BrokenPipeError:  # the reader of standard output has ended

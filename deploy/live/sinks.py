@@ -1,5 +1,6 @@
 """The sinks of `--to`: standard output, files, TCP sockets and MQTT topics; a failed sink does not stop the others."""
 
+import os
 import select
 import socket
 import sys
@@ -9,8 +10,17 @@ from functools import partial
 from pathlib import Path
 
 from edgehar.deploy.live import mqtt
-from edgehar.deploy.live.network import Address, enable_keepalive, log, parse_address, retry_delays_s
+from edgehar.deploy.live.network import (
+    POLL_S,
+    Address,
+    descriptor_of,
+    enable_keepalive,
+    log,
+    parse_address,
+    retry_delays_s,
+)
 from edgehar.deploy.live.outbox import Outbox
+from edgehar.deploy.live.stopping import StopEvent
 from edgehar.errors import ConfigError
 
 STDOUT = "stdout"
@@ -71,48 +81,75 @@ class FileSink:
 
 
 class StandardOutput:
-    """Writes lines to standard output; a broken pipe ends the command."""
+    """Writes lines to standard output; a broken pipe ends the command.
+
+    Args:
+        stop: once it is over, lines that the reader does not take are dropped: a signal ends the command even if the
+            reader of a pipe stands still.
+    """
+
+    def __init__(self, stop: StopEvent) -> None:
+        """Raise ConfigError if standard output is closed."""
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigError("--to stdout: standard output is closed; expected an open one; choose a file by --to")
+        self._descriptor, self._stop, self._dropped = descriptor_of(sys.stdout), stop, 0
 
     def write(self, line: str) -> None:
-        """Write and flush a line."""
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        """Write a line without buffering."""
+        if self._descriptor is None:  # replaced by an object of Python
+            sys.stdout.write(line + "\n")
+            return
+        remaining = line.encode() + b"\n"
+        while remaining and not self._dropped:
+            if select.select([], [self._descriptor], [], POLL_S)[1]:
+                # A pipe with room takes this much without blocking.
+                remaining = remaining[os.write(self._descriptor, remaining[: select.PIPE_BUF]) :]
+            elif self._stop.is_over():
+                break
+        self._dropped += bool(remaining)
 
     def close(self) -> None:
-        """Do nothing: every line is flushed."""
+        """Log how many lines were not written."""
+        if self._dropped:
+            log(f"standard output: {self._dropped} lines were not written; its reader stands still")
 
 
 Sink = Outbox | FileSink | StandardOutput
 
 
-def open_sink(target: str, block_when_full: bool) -> Sink:
+def open_sink(target: str, block_when_full: bool, stop: StopEvent) -> Sink:
     """Open one sink of `--to`; raises ConfigError if that fails."""
     scheme, found, rest = target.partition("://")
     match scheme if found else "file":
         case "file" if target == STDOUT:
-            return StandardOutput()
+            return StandardOutput(stop)
         case "file":
             return FileSink(Path(target))
         case "tcp":
-            return Outbox(target, partial(send_tcp, parse_address(rest)), block_when_full)
+            return Outbox(target, partial(send_tcp, parse_address(rest)), block_when_full, stop)
         case "mqtt" | "mqtts":
-            return Outbox(target, partial(mqtt.publish, mqtt.BrokerConnection(mqtt.parse_url(target))), block_when_full)
+            broker = mqtt.BrokerConnection(mqtt.parse_url(target))
+            return Outbox(target, partial(mqtt.publish, broker), block_when_full, stop)
         case _:
             raise ConfigError(f"--to {target}: expected stdout, a file, tcp://HOST:PORT or mqtt://HOST/TOPIC")
 
 
 @contextmanager
-def open_sinks(targets: Iterable[str], block_when_full: bool) -> Generator[Callable[[str], None], None, None]:
+def open_sinks(
+    targets: Iterable[str], block_when_full: bool, stop: StopEvent | None = None
+) -> Generator[Callable[[str], None], None, None]:
     """Open sinks and return a function that writes a line to each; they are closed at the end of the block.
 
     Args:
         targets: values of `--to`.
         block_when_full: see `Outbox`.
+        stop: once it is over, no sink blocks.
     """
+    stop = stop or StopEvent()
     with ExitStack() as stack:
         sinks: list[Sink] = []
         for target in targets:
-            sinks.append(sink := open_sink(target, block_when_full))
+            sinks.append(sink := open_sink(target, block_when_full, stop))
             stack.callback(sink.close)
 
         def write(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The sources of a live stream: standard input, TCP as server or client, and replayed recordings.
+"""The sources of a live stream: standard input, TCP as client, and replayed recordings.
 
 Each source is a generator of messages that polls `stop` at least every POLL_S.
 """
@@ -7,7 +7,6 @@ import heapq
 import itertools
 import os
 import select
-import selectors
 import socket
 import threading
 import time
@@ -18,14 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, complete_lines, sample_line
-from edgehar.deploy.live.network import POLL_S, Address, enable_keepalive, log, retry_delays_s
-from edgehar.deploy.live.remarks import Remarks
-from edgehar.errors import ConfigError
+from edgehar.deploy.live.network import POLL_S, Address, enable_keepalive, retry_delays_s
+from edgehar.deploy.live.remarks import MAX_STATUS_LINES, Remarks
 from edgehar.signals.clip import Clip
 from edgehar.signals.modality import ModalitySpec
 
 CHUNK_BYTES = 65536
-MAX_CLIENTS = 32
 CONNECT_S = 5.0
 
 
@@ -44,7 +41,7 @@ def read_descriptor(descriptor: int, stop: threading.Event) -> Iterator[StreamMe
 
 @dataclass
 class Peer:
-    """The peer of a connection, with the incomplete line received so far."""
+    """The peer of a connection, with the incomplete line received so far and the time of the last complete one."""
 
     connection: socket.socket
     name: str
@@ -52,6 +49,7 @@ class Peer:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     rest: bytearray = field(default_factory=bytearray)
     open: bool = True
+    last_line_s: float = field(default_factory=time.monotonic)
 
     def lines(self) -> Iterator[StreamMessage]:
         """Receive once from a readable connection and return the complete lines; clears `open` at the end."""
@@ -77,73 +75,12 @@ class Peer:
                 self.remarks.add(self.name, f"disconnected within line {next(self.numbers)}; the line is dropped")
 
     def _message(self, line: bytes) -> StreamMessage:
+        self.last_line_s = time.monotonic()
         return StreamMessage(f"{self.name} line {next(self.numbers)}", line)
 
     def _reject(self) -> None:
         self.open = False
         self.remarks.add(self.name, f"line longer than {MAX_LINE_BYTES} bytes; the connection is closed")
-
-
-def listen(address: Address, once: bool, stop: threading.Event) -> Iterator[StreamMessage]:
-    """Accept up to MAX_CLIENTS clients and read their lines in order of arrival.
-
-    Args:
-        address: where to listen; port 0 takes a free port, which is logged.
-        once: end when the last client has disconnected.
-        stop: ends the source.
-
-    Raises:
-        ConfigError: the address cannot be used.
-    """
-    try:
-        family, _, _, _, socket_address = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        server = socket.create_server(socket_address[:2], family=family, backlog=MAX_CLIENTS)  # type: ignore[arg-type]
-    except OSError as problem:
-        raise ConfigError(
-            f"--listen {address}: {problem.strerror or problem}; expected an address of this machine and a free port; "
-            "choose another one"
-        ) from None
-    peers: dict[socket.socket, Peer] = {}
-    with server, selectors.DefaultSelector() as selector, closing(Remarks()) as remarks:
-        server.setblocking(False)
-        selector.register(server, selectors.EVENT_READ)
-        log(f"listening on {Address(*server.getsockname()[:2])}")
-        try:
-            while not stop.is_set():
-                for key, _ in selector.select(POLL_S):
-                    if key.fileobj is server:
-                        _accept(server, selector, peers, remarks)
-                        continue
-                    peer = peers[key.fileobj]  # type: ignore[index]
-                    yield from peer.lines()
-                    if not peer.open:
-                        selector.unregister(peer.connection)
-                        del peers[peer.connection]
-                        peer.connection.close()
-                        if once and not peers:
-                            return
-        finally:
-            for connection in peers:
-                connection.close()
-
-
-def _accept(
-    server: socket.socket, selector: selectors.BaseSelector, peers: dict[socket.socket, Peer], remarks: Remarks
-) -> None:
-    try:
-        connection, peer_address = server.accept()
-    except OSError as problem:
-        return remarks.add("cannot accept a client", str(problem.strerror or problem))
-    name = str(Address(*peer_address[:2]))
-    if len(peers) >= MAX_CLIENTS:
-        remarks.add(name, f"rejected; the maximum of {MAX_CLIENTS} clients is connected")
-        return connection.close()
-    connection.setblocking(False)
-    enable_keepalive(connection)
-    peers[connection] = Peer(connection, name, remarks)
-    selector.register(connection, selectors.EVENT_READ)
 
 
 def connect(address: Address, once: bool, stop: threading.Event) -> Iterator[StreamMessage]:
@@ -155,28 +92,29 @@ def connect(address: Address, once: bool, stop: threading.Event) -> Iterator[Str
         stop: ends the source.
     """
     delays_s, last_reason = retry_delays_s(), ""
-    while not stop.is_set():
-        try:
-            connection = socket.create_connection((address.host, address.port), CONNECT_S)
-        except OSError as problem:
-            if last_reason != (last_reason := str(problem.strerror or problem)):
-                log(f"{address}: {last_reason}; retrying")
+    with closing(Remarks()) as remarks, closing(Remarks(at_once=MAX_STATUS_LINES)) as status:
+        while not stop.is_set():
+            try:
+                connection = socket.create_connection((address.host, address.port), CONNECT_S)
+            except OSError as problem:
+                if last_reason != (last_reason := str(problem.strerror or problem)):
+                    status.add(str(address), f"{last_reason}; retrying")
+                stop.wait(next(delays_s))
+                continue
+            last_reason = ""
+            with connection:
+                status.add(str(address), "connected")
+                enable_keepalive(connection)
+                peer = Peer(connection, str(address), remarks)
+                while peer.open and not stop.is_set():
+                    if select.select([connection], [], [], POLL_S)[0]:
+                        for message in peer.lines():
+                            delays_s = retry_delays_s()  # it works: restart the backoff
+                            yield message
+            if once or stop.is_set():
+                return
+            status.add(str(address), "the connection ended; retrying")
             stop.wait(next(delays_s))
-            continue
-        last_reason = ""
-        with connection, closing(Remarks()) as remarks:
-            log(f"{address}: connected")
-            enable_keepalive(connection)
-            peer = Peer(connection, str(address), remarks)
-            while peer.open and not stop.is_set():
-                if select.select([connection], [], [], POLL_S)[0]:
-                    for message in peer.lines():
-                        delays_s = retry_delays_s()  # it works: restart the backoff
-                        yield message
-        if once or stop.is_set():
-            return
-        log(f"{address}: the connection ended; retrying")
-        stop.wait(next(delays_s))
 
 
 def play_clip(

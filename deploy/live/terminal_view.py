@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 from edgehar.deploy.live.json_lines import StreamMessage
+from edgehar.deploy.live.network import is_writable
 from edgehar.signals.clip import Prediction
 
 REDRAW_S = 0.1
@@ -141,6 +142,8 @@ class LiveView:
 
     def _write(self, text: str) -> None:
         try:
+            if not is_writable(self._terminal):
+                return  # the terminal is paused
             self._terminal.write(text)
             self._terminal.flush()
         except OSError:

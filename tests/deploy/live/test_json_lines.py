@@ -1,5 +1,8 @@
 """Lines of a stream: JSON objects of samples; invalid lines are rejected with their number, or skipped."""
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +22,19 @@ def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False)
     return [prediction for result, _ in stream_results(people, messages, skip_bad) for prediction in result.predictions]
 
 
+def long_line(times_s: list[Any]) -> bytes:
+    samples = [[0] * 6] * len(times_s)
+    entry = {"modality": "inertial", "time_s": times_s, "samples": samples}
+    return json.dumps(entry, separators=(",", ":")).encode()
+
+
+ALTERNATING = [9 if index % 2 else 10**9 for index in range(40_000)]
+"""As many clock jumps as fit into one line."""
+
 INVALID_LINES = [
+    long_line(ALTERNATING),
+    long_line([index / 2 for index in range(40_000)]),  # hours: a window per hop
+    long_line([ALTERNATING]),
     b"not json",
     b"[1, 2]",
     b"{}",
@@ -65,6 +80,11 @@ def test_invalid_line_is_rejected_or_skipped(
     assert len(log) <= 401
     expected = recognizer.predict_windows(recording.signals, recording.times_s)
     np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
+
+
+def test_line_of_a_minute_is_accepted(recognizer: Recognizer) -> None:
+    found = streamed(recognizer, [long_line([index / 50 for index in range(3000)])])
+    assert found[-1].end_s > 59.0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edgehar.deploy.live.remarks import MAX_CAUSES, REPEAT_S, Remarks
+from edgehar.deploy.live.remarks import MAX_CAUSES, MAX_REPEAT_S, REPEAT_S, Remarks
 from tests.deploy.running import client, lines_of, run_stream, running
 from tests.deploy.streams import steady
 
@@ -32,6 +32,28 @@ def test_one_cause_is_logged_first_and_then_counted() -> None:
     remarks.close()
     remarks.close()
     assert lines[3:] == ["line 103: found 'y' at 0.5; expected a name"]
+
+
+def test_cause_that_continues_is_logged_ever_less_often() -> None:
+    lines: list[str] = []
+    clock = Clock()
+    remarks = Remarks(clock, lines.append)
+    for _ in range(3600):
+        clock.now_s += 1
+        remarks.add("line", "not JSON")
+    assert len(lines) <= 12
+    clock.now_s += 2 * MAX_REPEAT_S + 1
+    remarks.add("line 9", "not JSON")
+    assert lines[-1] == "line 9: not JSON"
+    assert sum(int(line.split()[0]) for line in lines if "more of this kind" in line) + 2 == 3601
+
+
+def test_first_remarks_of_a_status_are_logged_in_full() -> None:
+    lines: list[str] = []
+    remarks = Remarks(Clock(), lines.append, at_once=3)
+    for number in range(10):
+        remarks.add("broker", f"connected; {number} lines were dropped")
+    assert lines == [f"broker: connected; {number} lines were dropped" for number in range(3)]
 
 
 def test_number_of_causes_is_bounded() -> None:

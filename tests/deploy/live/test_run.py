@@ -218,6 +218,9 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize(
     ("module", "message"),
     [
+        ("edgehar.dispatch", "interrupted"),
+        ("argparse", "interrupted"),
+        ("edgehar.verbs", "interrupted"),
         ("numpy.linalg", "interrupted"),
         ("onnxruntime.capi.onnxruntime_pybind11_state", "interrupted"),
         ("cryptography.exceptions", "interrupted after 0 lines"),

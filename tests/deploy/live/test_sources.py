@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgehar.deploy.live import run, sources
+from edgehar.deploy.live import run, sources, tcp_server
 from edgehar.deploy.live.inbox import Inbox
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, complete_lines
 from edgehar.deploy.live.network import Address, parse_address
@@ -90,21 +90,7 @@ def test_two_clients(recognizer: Recognizer, lines: list[bytes], expected: list[
             for line in lines:
                 (skeleton if b'"skeleton"' in line else inertial).sendall(line)
 
-    assert_same(predictions_from(recognizer, partial(sources.listen, LOCALHOST, True), feed)[0], expected)
-
-
-def test_maximum_of_clients() -> None:
-    with (
-        contextlib.redirect_stderr(Log()) as log,
-        Inbox(partial(sources.listen, LOCALHOST, False)),
-        contextlib.ExitStack() as stack,
-    ):
-        port = log.port()
-        for _ in range(sources.MAX_CLIENTS):
-            stack.enter_context(client(port))
-        with client(port) as one_more:
-            assert one_more.recv(1) == b""
-        log.wait("32 clients")
+    assert_same(predictions_from(recognizer, partial(tcp_server.listen, LOCALHOST, True), feed)[0], expected)
 
 
 def test_invalid_line_ends_the_run_with_no_skip_bad(sliding_package: Path) -> None:
@@ -131,7 +117,7 @@ def test_port_in_use(sliding_package: Path) -> None:
 def test_client_waits_for_a_slow_recogniser() -> None:
     """Samples that the recogniser has not read stay in the buffers of sender and kernel: memory does not grow."""
     line = json.dumps({"filler": "x" * 60_000}).encode() + b"\n"
-    source = partial(sources.listen, LOCALHOST, True)
+    source = partial(tcp_server.listen, LOCALHOST, True)
     with contextlib.redirect_stderr(Log()) as log, Inbox(source, capacity=4) as inbox:
         with client(log.port()) as sensors:
             sensors.settimeout(0.2)
@@ -263,7 +249,7 @@ def test_addresses() -> None:
 def test_stopped_source_ends_without_a_connection() -> None:
     port = free_port()
     for source in (
-        partial(sources.listen, Address("127.0.0.1", port), False),
+        partial(tcp_server.listen, Address("127.0.0.1", port), False),
         partial(sources.connect, Address("127.0.0.1", port), False),
     ):
         with Inbox(source) as inbox:

@@ -26,9 +26,9 @@ def lost(stream: StreamRecognizer) -> int:
     return sum(stream.lost.values())
 
 
-@pytest.mark.parametrize("drift", [-1e-3, 1e-3])
-def test_drift_of_more_than_the_lateness_loses_no_sample(recognizer: Recognizer, drift: float) -> None:
-    stream, seconds = StreamRecognizer(recognizer, lateness_s=LATENESS_S), 700.0
+@pytest.mark.parametrize(("drift", "seconds"), [(-1e-3, 700.0), (1e-3, 700.0), (5e-4, 1100.0)])
+def test_drift_of_more_than_the_lateness_loses_no_sample(recognizer: Recognizer, drift: float, seconds: float) -> None:
+    stream = StreamRecognizer(recognizer, lateness_s=LATENESS_S)
     assert abs(drift) * seconds > LATENESS_S
     warnings = pushed_for(stream, seconds, drift)
     assert lost(stream) == 0
