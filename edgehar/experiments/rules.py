@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgehar.data.recordings.check import duration_s
-from edgehar.data.recordings.window import CLIP_STEP_S, LEAST_STEPS, MOST_STEPS
+from edgehar.data.recordings.window import CLIP_STEP_S, LEAST_STEPS, LONGEST_S, MOST_STEPS, SHORTEST_S
 from edgehar.experiments.stage import Settings
 from edgehar.signals.clip import Clip, DatasetInfo
 
@@ -111,7 +111,9 @@ def window(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
     steps, step_s = info.window.steps, info.window.step_s
     value = f"{steps} steps of {step_s:.3g} s"
     if info.window.kind != "clip":
-        return Choice(WINDOW, value, f"A window every {info.window.hop * step_s:.3g} s, as declared or by default.")
+        every = f"A window every {info.window.hop * step_s:.3g} s"
+        rule = f"{SHORTEST_S:g} to {LONGEST_S:g} s, no longer than the shortest recording and the median labelled span"
+        return Choice(WINDOW, value, f"{every}; unless declared, {rule}.")
     median_s = float(np.median([duration_s(clip, info.modalities, info.window.kind) for clip in clips]))
     rule = f"{LEAST_STEPS} to {MOST_STEPS} steps, so that a step lasts at most {CLIP_STEP_S:g} s where possible"
     return Choice(WINDOW, value, f"The median training clip lasts {median_s:.3g} s; unless declared, {rule}.")

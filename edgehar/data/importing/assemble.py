@@ -255,7 +255,8 @@ def assemble(takes: list[Take], name: str, kind: str, sensors: tuple[str, ...], 
     if kind == "clips":
         takes = [clip for take in takes for clip in (_cut(take) if take.spans else [take])]
     lengths = {id(take): _length_s(take, rates, kind) for take in takes}
-    window = window_of(kind, list(lengths.values()), {})
+    spans_s = [end_s - start_s for take in takes for start_s, end_s, _ in take.spans]
+    window = window_of(kind, list(lengths.values()), spans_s, {})
     shortest_s = window.length_s if kind == "continuous" else 0.0
     too_short = f"lasts less than a window of {window.length_s:g} s; left out (--kind clips takes short ones)"
     kept: list[Take] = []

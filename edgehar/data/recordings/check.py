@@ -144,7 +144,8 @@ def _has_lost_joints(clip: Clip, name: str) -> bool:
 
 def _info(header: Header, clips: list[Clip], durations_s: list[float]) -> DatasetInfo:
     """The declaration, with omitted values derived from the recordings."""
-    window = window_of(header.kind, durations_s, header.window)
+    spans_s = [span.end_s - span.start_s for clip in clips for span in clip.segments]
+    window = window_of(header.kind, durations_s, spans_s, header.window)
     specs = tuple(
         replace(
             spec,
