@@ -170,7 +170,8 @@ def test_changed_graphs_are_rejected(int8_package: Path, change: Change, reason:
 
 @pytest.mark.parametrize("field", ["producer_name", "doc_string"])
 def test_text_that_is_not_utf8_is_rejected(field: str) -> None:
-    changed = model([node("MatMul", "tokens last", "logits")], {"last": WEIGHT})
+    nodes = [node("ReduceMean", "tokens axes", "pooled", keepdims=0), node("MatMul", "pooled last", "logits")]
+    changed = model(nodes, {"axes": np.asarray([1]), "last": WEIGHT})
     setattr(changed, field, "marked")
     read_graph(changed.SerializeToString(), "g.onnx")
     assert "not UTF-8" in problem_of(changed.SerializeToString().replace(b"marked", b"mark\xff\xfe"))
