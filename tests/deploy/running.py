@@ -285,7 +285,6 @@ def broker(folder: Path, extra: str = "", security: str = "allow_anonymous true"
 
 
 def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
-    """Publish messages and wait until the broker has each."""
     from paho.mqtt import client as paho
 
     publisher = paho.Client(paho.CallbackAPIVersion.VERSION2)
