@@ -9,7 +9,7 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the `edgehar` command."""
     try:
-        from edgehar.dispatch import dispatch  # here, so that Ctrl-C during the import ends without a traceback
+        from edgehar.verbs import dispatch  # here, so that Ctrl-C during the import ends without a traceback
 
         return dispatch(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:

@@ -1,14 +1,18 @@
-"""The table of verbs; the module of a verb is imported on first use."""
+"""The table of verbs, and the command that runs one; the module of a verb is imported on first use."""
 
 import argparse
 import importlib
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, cast
 
+from edgehar import __version__
 from edgehar.command_line import Parser
+from edgehar.entry import guarded
 
 
 class Verb(NamedTuple):
@@ -130,3 +134,38 @@ def _interrupts_delayed() -> Generator[None, None, None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if received:
             raise KeyboardInterrupt
+
+
+def usage() -> str:
+    """The help text: a line per verb."""
+    lines = ["usage: edgehar VERB [options]     (edgehar VERB --help for a verb's own options)", ""]
+    width = max(map(len, VERBS)) + 1
+    lines += [f"  {name:<{width}}{verb.help}" for name, verb in VERBS.items()]
+    return "\n".join(lines)
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """One line, without the file and line of the code that warned."""
+    return f"edgehar: {' '.join(str(message).split())}\n"
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Run a verb, given the words after `edgehar`; returns the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(usage() + "\n")
+        return 0
+    if arguments[0] == "--version":
+        sys.stdout.write(f"edgehar {__version__}\n")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in VERBS:
+        sys.stderr.write(f"edgehar: unknown verb {name!r}; expected one of: {', '.join(VERBS)}\n")
+        return 2
+    previous = warnings.formatwarning
+    warnings.formatwarning = _format_warning
+    try:
+        return guarded(lambda _: call(name, rest), resumable=select(name, rest).resumable)
+    finally:
+        warnings.formatwarning = previous

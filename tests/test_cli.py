@@ -17,11 +17,10 @@ from edgehar import __version__
 from edgehar.cli import main
 from edgehar.data.command import ACTIONS
 from edgehar.deploy.packaging.command import ACTIONS as PACKAGE
-from edgehar.dispatch import usage
 from edgehar.entry import EXTRAS
 from edgehar.student import distill, prune
 from edgehar.teacher import finetune, pretrain
-from edgehar.verbs import MODES, VERBS, load
+from edgehar.verbs import MODES, VERBS, load, usage
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "help"

@@ -23,6 +23,7 @@ MAX_DATA_BYTES = 2 << 30
 """Limit of the child's private memory; a package has 256 MiB at most."""
 TRIAL = "edgehar.deploy.trial:predict_once"
 """The function that the child calls, as module and name: it belongs to a layer above."""
+CURE = "do not use this package; copy or export it again"
 PROGRAM = "from edgehar.deploy.runtime.isolation import serve; serve()"
 
 
@@ -50,7 +51,9 @@ def serve() -> None:
     except EdgeharError as error:
         problem = str(error)
     except Exception as error:  # whatever the package caused; the caller reports it in one line
-        problem = f"{request['arguments'].get('path')}: {type(error).__name__}: {error}; export the model again"
+        problem = (
+            f"{request['where']}: {type(error).__name__} {error} in a separate process; expected a prediction; {CURE}"
+        )
     os.write(answer, json.dumps(problem).encode())
 
 
@@ -78,8 +81,7 @@ def call_in_child(function: str, where: str, timeout_s: float = TIMEOUT_S, **arg
         PackageError: the function raised an error, or the child died, needed too much memory or too much time.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-    request = json.dumps({"function": function, "arguments": arguments}).encode()
-    cure = "do not use this package; copy or export it again"
+    request = json.dumps({"function": function, "where": where, "arguments": arguments}).encode()
     # The working folder comes first on the path of -c: an empty one shadows no module.
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -95,12 +97,12 @@ def call_in_child(function: str, where: str, timeout_s: float = TIMEOUT_S, **arg
             )
         except subprocess.TimeoutExpired:
             raise PackageError(
-                f"{where}: no prediction within {timeout_s:g} s in a separate process; expected one; {cure}"
+                f"{where}: no prediction within {timeout_s:g} s in a separate process; expected one; {CURE}"
             ) from None
     if child.returncode or not child.stdout:
         raise PackageError(
             f"{where}: the separate process that tried it ended by {_death(child.returncode)}; "
-            f"expected a prediction; {cure}"
+            f"expected a prediction; {CURE}"
         )
     problem = json.loads(child.stdout)
     if problem is not None:

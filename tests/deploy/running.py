@@ -282,3 +282,19 @@ def broker(folder: Path, extra: str = "", security: str = "allow_anonymous true"
         yield one
     finally:
         one.kill()
+
+
+def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
+    from paho.mqtt import client as paho
+
+    publisher = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    if login:
+        publisher.username_pw_set(**login)
+    publisher.connect("127.0.0.1", port)
+    publisher.loop_start()
+    until(publisher.is_connected, "the broker")
+    for payload in payloads:
+        sent = publisher.publish(topic, payload, qos=1, retain=retain)
+        until(sent.is_published, "the message at the broker")
+    publisher.disconnect()
+    publisher.loop_stop()

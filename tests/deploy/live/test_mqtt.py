@@ -2,13 +2,11 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,60 +23,12 @@ from tests.deploy.running import (
     assert_same_predictions,
     broker,
     free_port,
-    open_server,
     predictions_from,
+    publish,
     running,
     until,
 )
 from tests.deploy.streams import assert_same
-
-HUGE_BYTES, MOST_GROWTH_MB = 30_000_000, 25
-"""Size of a message, and how much more memory a run may need: less than to hold it once."""
-
-
-def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
-    from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    publisher = paho.Client(CallbackAPIVersion.VERSION2)
-    if login:
-        publisher.username_pw_set(**login)
-    publisher.connect("127.0.0.1", port)
-    publisher.loop_start()
-    until(publisher.is_connected, "the broker")
-    for payload in payloads:
-        sent = publisher.publish(topic, payload, qos=1, retain=retain)
-        sent.wait_for_publish(LONG_S)
-        assert sent.is_published()
-    publisher.disconnect()
-    publisher.loop_stop()
-
-
-def peak_mb(pid: int) -> float:
-    """Most memory that a process has had so far."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def old_broker(server: socket.socket, payloads: list[bytes]) -> None:
-    """A broker that accepts MQTT 3.1.1 only, and sends these messages to the first client that subscribes."""
-    with server.accept()[0] as newer:
-        assert newer.recv(1000)[8] == 5
-        newer.sendall(b"\x20\x02\x00\x01")  # CONNACK: unacceptable protocol version
-        newer.recv(1000)
-    with server.accept()[0] as connection:
-        assert connection.recv(1000)[8] == 4
-        connection.sendall(b"\x20\x02\x00\x00")
-        subscription = connection.recv(1000)
-        connection.sendall(b"\x90\x03" + subscription[2:4] + b"\x01")  # SUBACK
-        for payload in payloads:
-            length = 4 + len(payload)
-            digits = [length >> shift & 127 | (128 if length >> shift + 7 else 0) for shift in (0, 7, 14, 21)]
-            while len(digits) > 1 and not digits[-1]:
-                digits.pop()
-            connection.sendall(b"\x30" + bytes(digits) + b"\x00\x02in" + payload)  # QoS 0
-        while connection.recv(1000):
-            pass
 
 
 def test_topic_equals_recording(
@@ -245,41 +195,6 @@ def test_restarted_broker_gets_the_buffered_lines(tmp_path: Path) -> None:
             write("line 90")
             until(lambda: subscriber.lines == [b"line 90\n"], "the next line")
     assert "not delivered" not in log.getvalue()
-
-
-def test_huge_message_is_neither_sent_nor_kept(
-    sliding_package: Path, lines: list[bytes], expected: list[Prediction], tmp_path: Path
-) -> None:
-    with broker(tmp_path) as one:
-        publish(one.port, "in/retained", [b"x" * HUGE_BYTES], retain=True)
-        with running(sliding_package, "--mqtt", one.url("in/#")) as program:
-            program.log.line_with("in/#: connected")
-            before_mb = peak_mb(program.process.pid)
-            publish(one.port, "in/live", [b"x" * HUGE_BYTES, b"".join(lines)])
-            program.output.count(len(expected) - 2)
-            assert peak_mb(program.process.pid) < before_mb + MOST_GROWTH_MB
-            program.end()
-            assert program.code() == 0
-            assert_same_predictions(program.output.all(), expected)
-
-
-def test_huge_message_of_an_old_broker_is_dropped(
-    sliding_package: Path, lines: list[bytes], expected: list[Prediction]
-) -> None:
-    pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed: pip install 'edgehar[mqtt]'")
-    payloads = [b"".join(lines[:50]), b"x" * 2 * HUGE_BYTES, b"".join(lines[50:])]
-    with open_server() as server:
-        threading.Thread(target=old_broker, args=(server, payloads), daemon=True).start()
-        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}/in"
-        with running(sliding_package, "--mqtt", url) as program:
-            program.log.line_with("in: connected")
-            before_mb = peak_mb(program.process.pid)
-            program.log.line_with(f"longer than {MAX_LINE_BYTES} bytes")
-            program.output.count(len(expected) - 2)
-            assert peak_mb(program.process.pid) < before_mb + MOST_GROWTH_MB
-            program.end()
-            assert program.code() == 0
-            assert_same_predictions(program.output.all(), expected)
 
 
 def test_missing_library(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,7 +218,7 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("edgehar.dispatch", "interrupted"),
+        ("edgehar.entry", "interrupted"),
         ("argparse", "interrupted"),
         ("edgehar.verbs", "interrupted"),
         ("numpy.linalg", "interrupted"),

@@ -38,6 +38,12 @@ def blocked_pipe() -> tuple[int, int]:
     return read, write
 
 
+def feed(pipe: int) -> None:
+    """Write eight seconds of both sensors, as far as somebody reads them."""
+    with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb", buffering=0) as file:
+        file.write(b"".join(lines_of(steady(8.0))))
+
+
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_a_stream_whose_output_nobody_reads(
     sliding_package: Path, tmp_path: Path, kind: signal.Signals
@@ -45,17 +51,18 @@ def test_signal_ends_a_stream_whose_output_nobody_reads(
     file, (read, write) = tmp_path / "predictions.jsonl", os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     command = [sys.executable, "-m", "edgehar", "run", str(sliding_package), "--stdin", "--to", f"{file},stdout"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, restore_signals=True
-    ) as process:
-        assert process.stdin
+    source, sink = os.pipe()
+    with subprocess.Popen(command, stdin=source, stdout=write, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        os.close(source)
+        threading.Thread(target=feed, args=(sink,), daemon=True).start()
         assert process.stderr
-        process.stdin.write(b"".join(lines_of(steady(8.0))))
-        process.stdin.flush()
-        until(lambda: unread(read) > PIPE_BYTES - 300, "a full pipe")
-        process.send_signal(kind)
-        assert process.wait(LONG_S) == 0
-        assert "standard output: " in process.stderr.read().decode()
+        try:
+            until(lambda: unread(read), "the first line")  # of about fifty; no second one fits into this pipe
+            process.send_signal(kind)
+            assert process.wait(LONG_S) == 0
+            assert "standard output: " in process.stderr.read().decode()
+        finally:
+            process.kill()
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         assert all(json.loads(line) for line in pipe)
