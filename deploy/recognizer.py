@@ -9,7 +9,7 @@ import numpy as np
 
 from edgehar.checks import as_name_tuple, check_threads
 from edgehar.deploy.runtime.session import open_session
-from edgehar.deploy.runtime.signature import signature_check
+from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
 from edgehar.deploy.samples import as_samples, as_times, check_mapping
 from edgehar.errors import DataError, PackageError
@@ -38,7 +38,7 @@ def load(
         precision: one of the package's precisions; its default if None.
         threads: onnxruntime's threads, 1 to 1024; 1 if None.
         providers: execution providers in order of preference; if None, TensorRT, CUDA, CPU if available. Without
-            precision and providers, the settings that `edgehar bench --tune` stored for this machine are used.
+            precision, providers and key, the settings that `edgehar bench --tune` stored for this machine are used.
         key: file of a public key that must have signed the package; None skips the check.
 
     Raises:
@@ -48,8 +48,8 @@ def load(
     check_threads(threads, "threads")
     if providers is not None:
         providers = as_name_tuple(providers, "providers")
-    package = EdgePackage.open(path, signature_check(path, key))
-    tuned = None if precision or providers else read_tuned_settings(package)
+    package = open_package(path, key)
+    tuned = None if precision or providers else read_tuned_settings(package, key is not None)
     if tuned is not None:
         precision, threads, providers = tuned.precision, threads or tuned.threads, tuned.providers
     return Recognizer(package, precision, 1 if threads is None else threads, providers)

@@ -2,7 +2,6 @@
 
 import select
 import socket
-import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,6 +11,7 @@ from edgehar.deploy.live import mqtt
 from edgehar.deploy.live.network import Address, enable_keepalive, log, parse_address, retry_delays_s
 from edgehar.deploy.live.outbox import Outbox
 from edgehar.errors import ConfigError
+from edgehar.files.results import print_text
 
 STDOUT = "stdout"
 SEND_S = 5.0
@@ -41,11 +41,16 @@ def send_tcp(address: Address, outbox: Outbox) -> None:
 
 
 class FileSink:
-    """Appends lines to a file without buffering; on a full disk lines are dropped and the run continues."""
+    """Appends lines to a file without buffering; on a full disk lines are dropped and the run continues.
+
+    Attributes:
+        problem: the first error, if a line was dropped.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file; raises ConfigError if that fails."""
         self._path, self._dropped, self._incomplete = path, 0, False
+        self.problem: OSError | None = None
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as problem:
@@ -61,6 +66,7 @@ class FileSink:
         except OSError as problem:
             if not self._dropped:
                 log(f"{self._path}: {problem.strerror or problem}; lines are dropped until it is writable")
+                self.problem = OSError(problem.errno, problem.strerror, str(self._path))
             self._dropped += 1
 
     def close(self) -> None:
@@ -75,8 +81,7 @@ class StandardOutput:
 
     def write(self, line: str) -> None:
         """Write and flush a line."""
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        print_text(line + "\n")
 
     def close(self) -> None:
         """Do nothing: every line is flushed."""
@@ -107,10 +112,12 @@ def open_sinks(targets: Iterable[str], block_when_full: bool) -> Generator[Calla
 
     Args:
         targets: values of `--to`.
-        block_when_full: see `Outbox`.
+        block_when_full: see `Outbox`; for recordings.
+
+    Raises OSError at the end of a recording if a file has not taken every line.
     """
+    sinks: list[Sink] = []
     with ExitStack() as stack:
-        sinks: list[Sink] = []
         for target in targets:
             sinks.append(sink := open_sink(target, block_when_full))
             stack.callback(sink.close)
@@ -120,3 +127,6 @@ def open_sinks(targets: Iterable[str], block_when_full: bool) -> Generator[Calla
                 sink.write(line)
 
         yield write
+    for sink in sinks:
+        if block_when_full and isinstance(sink, FileSink) and sink.problem is not None:
+            raise sink.problem
