@@ -1,6 +1,8 @@
 """Loads the recordings that `edgehar run` recognises: a file per sensor, or a clip of a data set."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,35 +34,39 @@ def read_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iter
     return (csv_blocks if path.suffix == ".csv" else npy_blocks)(path, spec, problems)
 
 
-def check_file(path: Path, spec: ModalitySpec) -> None:
-    """Read and check a file of samples; logs its warnings, and raises DataError if it cannot be used."""
-    problems: list[Problem] = []
-    times = RunningTimes(spec)
-    try:
-        for block in read_blocks(path, spec, problems):
-            if block.times_s is not None:
-                times.add(block.times_s)
-    except Unreadable:
-        pass
-    if not errors(problems) and times.are_unusable:  # read at once for the full message
-        problems = (read_csv if path.suffix == ".csv" else read_npy)(path, spec)[1]
-    if errors(problems):
-        raise DataError(str(errors(problems)[0]))
-    for problem in problems:
-        log(str(problem))
-
-
 def file_parts(path: Path, spec: ModalitySpec) -> ReadParts:
-    """The parts of a file that `check_file` has accepted: samples, NaN where they are not valid, and their times."""
+    """A function that reads the samples of a file part by part, NaN where they are not valid, and their times.
+
+    It raises DataError for a file that cannot be used, at the end at the latest, and logs warnings once.
+    """
+    is_checked = False
+
+    def unusable() -> DataError:
+        """The problem of the whole file, read at once."""
+        return DataError(str(errors((read_csv if path.suffix == ".csv" else read_npy)(path, spec)[1])[0]))
 
     def blocks() -> Iterator[Part]:
-        for block in read_blocks(path, spec, []):
-            times_s = NO_TIMES if block.times_s is None else block.times_s
-            yield Part(block.values, block.valid, times_s)
+        nonlocal is_checked
+        problems, times = list[Problem](), RunningTimes(spec)
+        with suppress(Unreadable):
+            for block in read_blocks(path, spec, problems):
+                times_s = NO_TIMES if block.times_s is None else block.times_s
+                if not times.add(times_s):
+                    raise unusable()
+                yield Part(block.values, block.valid, times_s)
+        if errors(problems):
+            raise DataError(str(errors(problems)[0]))
+        if times.span_problem:
+            raise unusable()
+        for problem in [] if is_checked else problems:
+            log(str(problem))
+        is_checked = True
 
     def read() -> Iterator[tuple[Any, Any]]:
-        first, parts = next(blocks()), blocks()
+        parts = blocks()
+        first = next(parts)
         is_timed = len(first.times_s) > 0
+        parts = chain([first], parts)
         for part in spread_parts(parts, spec.rate_hz) if is_timed else parts:
             values = part.values if part.valid.all() else np.where(part.valid[:, None], part.values, LOST)
             yield values, part.times_s if is_timed else None
@@ -88,7 +94,6 @@ def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[
         if name in parts:
             raise ConfigError(f"--input {','.join(entries)}: {name} is given twice; expected one file for each sensor")
         path, spec = Path(file), recognizer.manifest.info.modality(name)
-        check_file(path, spec)
         parts[name] = file_parts(path, spec)
     if recognizer.manifest.window.kind == "sliding":
         return recognizer.iter_parts(parts)

@@ -25,25 +25,25 @@ def timestamp_problems(times_s: Times, spec: ModalitySpec) -> list[tuple[int, st
 
 
 class RunningTimes:
-    """Whether `timestamp_problems` finds one, for timestamps that are read block by block."""
+    """Whether `timestamp_problems` finds a problem of timestamps that are read block by block."""
 
     def __init__(self, spec: ModalitySpec) -> None:
         """Begin without a timestamp."""
         self._spec, self._count, self._first_s, self._last_s = spec, 0, 0.0, -np.inf
-        self._are_sorted = True
 
-    def add(self, times_s: Times) -> None:
-        """Take the next block of timestamps (n,)."""
+    def add(self, times_s: Times) -> bool:
+        """Take the next block of timestamps (n,); whether they are finite and do not decrease."""
+        if not len(times_s):
+            return True
         following = np.concatenate([[self._last_s], times_s])
-        self._are_sorted &= bool(np.isfinite(times_s).all() and (following[1:] >= following[:-1]).all())
         self._first_s = self._first_s if self._count else float(times_s[0])
         self._count, self._last_s = self._count + len(times_s), float(times_s[-1])
+        return bool(np.isfinite(times_s).all() and (following[1:] >= following[:-1]).all())
 
     @property
-    def are_unusable(self) -> bool:
-        """Whether there is a problem with the timestamps so far."""
-        problem = _span_problem(self._first_s, self._last_s, self._count, self._spec) if self._count else ""
-        return not self._are_sorted or bool(problem)
+    def span_problem(self) -> str:
+        """Why the times are not seconds from the start of the recording, or an empty text."""
+        return _span_problem(self._first_s, self._last_s, self._count, self._spec) if self._count else ""
 
 
 def _more(count: int) -> str:
