@@ -1,6 +1,6 @@
 """Inference with a package: signals in, predictions out, with the windows and preprocessing of the training."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import as_name_tuple, check_threads
+from edgehar.deploy.long_recording import Span, open_long, start_of
 from edgehar.deploy.runtime.session import open_session
-from edgehar.deploy.runtime.signature import signature_check
+from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
-from edgehar.deploy.samples import as_samples, as_times, check_mapping
+from edgehar.deploy.samples import ReadParts, as_parts, as_samples, as_times, check_mapping
 from edgehar.errors import DataError, PackageError
 from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
 from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
 from edgehar.signals.coarse_clock import spread
-from edgehar.signals.windows import Windows, cut_clip, join, too_short
+from edgehar.signals.windows import Windows, cut_clip, cut_steps, join, too_short
 
 BATCH_STEPS = 4096
 """Steps per batch of windows; limits memory."""
+NO_TIMES = np.empty(0)
 
 
 def load(
@@ -39,7 +41,7 @@ def load(
         precision: one of the package's precisions; its default if None.
         threads: onnxruntime's threads, 1 to 1024; 1 if None.
         providers: execution providers in order of preference; if None, TensorRT, CUDA, CPU if available. Without
-            precision and providers, the settings that `edgehar bench --tune` stored for this machine are used.
+            precision, providers and key, the settings that `edgehar bench --tune` stored for this machine are used.
         key: file of a public key that must have signed the package; None skips the check.
         isolate: load it and predict once in a child process first, on the CPU: for packages of unknown authors.
 
@@ -50,8 +52,8 @@ def load(
     check_threads(threads, "threads")
     if providers is not None:
         providers = as_name_tuple(providers, "providers")
-    package = EdgePackage.open(path, signature_check(path, key))
-    tuned = None if precision or providers else read_tuned_settings(package)
+    package = open_package(path, key)
+    tuned = None if precision or providers else read_tuned_settings(package, key is not None)
     if tuned is not None:
         precision, threads, providers = tuned.precision, threads or tuned.threads, tuned.providers
     if isolate:
@@ -153,18 +155,28 @@ class Recognizer:
         Windows without a usable step are skipped. Raises DataError, instead of the first prediction, if the recording
         is shorter than a window or has no usable step.
         """
-        for windows in self._usable_batches(clip):
+        yield from self._predictions(
+            lambda most: cut_clip(clip, self._info, self.manifest.normalisation, most), clip.name
+        )
+
+    def _predictions(self, cut: Callable[[int], Iterator[Windows]], name: str) -> Iterator[Prediction]:
+        for windows in self._usable_batches(cut, name):
             probabilities = self.probabilities(self.predict_prepared(windows))
             spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
             yield from (self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True))
 
-    def _usable_batches(self, clip: Clip) -> Iterator[Windows]:
-        """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none."""
+    def _usable_batches(self, cut: Callable[[int], Iterator[Windows]], name: str) -> Iterator[Windows]:
+        """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none.
+
+        Args:
+            cut: cuts the recording into windows, so many at a time.
+            name: of the recording, for messages.
+        """
         window = self.manifest.window
         batch, most = (max(1, BATCH_STEPS // steps) for steps in (window.steps, max(window.steps, window.hop)))
         waiting: Windows | None = None
         cut_any = yielded = False
-        for windows in cut_clip(clip, self._info, self.manifest.normalisation, most):
+        for windows in cut(most):
             cut_any = True
             if not all(all_true(valid) for valid in windows.valid.values()):
                 windows = windows.take(np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0))
@@ -178,7 +190,7 @@ class Recognizer:
             raise too_short(self._info)
         elif not yielded:
             raise DataError(
-                f"{clip.name}: no usable step, as samples are lost or too far apart; expected usable samples of "
+                f"{name}: no usable step, as samples are lost or too far apart; expected usable samples of "
                 f"at least one of {', '.join(self._names)}; check the recording"
             )
 
@@ -191,10 +203,27 @@ class Recognizer:
     ) -> Iterator[Prediction]:
         """`predict_windows`, each prediction as it is computed, in bounded memory beside the arrays.
 
-        float32 arrays are not copied unless values in them are lost; they may be memory-mapped files.
+        Arrays of a continuous recording are read block by block and never copied; they may be memory-mapped files.
         """
+        self._check_names(signals, times_s)
+        parts = as_parts(signals, times_s, self._info) if self.manifest.window.kind == "sliding" else None
+        if parts is not None:
+            yield from self.iter_parts(parts)
+            return
         clip, start_s = self._as_clip(signals, times_s)
         for one in self.iter_clip(clip):
+            yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
+
+    def iter_parts(self, parts: Mapping[str, ReadParts]) -> Iterator[Prediction]:
+        """`iter_windows` of a continuous recording that is read part by part, in bounded memory.
+
+        Args:
+            parts: modality -> a function that reads its samples from the start; see
+                `edgehar.deploy.samples.sample_parts`. It is called twice, first to check all samples.
+        """
+        recording, start_s = open_long(parts, self._info, self.manifest.normalisation)
+        clip = Clip("recording", "", "", {}, {})
+        for one in self._predictions(lambda most: cut_steps(recording, clip, self._info, most), clip.name):
             yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
@@ -239,17 +268,22 @@ class Recognizer:
                 f"modality {', '.join(map(repr, unknown))}: the package has {', '.join(self._names)}; rename it"
             )
 
-    def _as_clip(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> tuple[Clip, float]:
-        """The caller's arrays as a clip that starts at time 0, and its start on the caller's clock."""
-        signals = check_mapping(signals, "signals")
-        times_s = None if times_s is None else check_mapping(times_s, "times_s")
+    def _check_names(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> None:
+        """Raise DataError unless signals and times are dicts of the package's modalities that go together."""
+        check_mapping(signals, "signals")
         self.check_modalities(signals)
-        sliding = self.manifest.window.kind == "sliding"
-        if times_s is not None and not (set(times_s) == set(signals) if sliding else set(times_s) <= set(signals)):
+        if times_s is None:
+            return
+        names = set(check_mapping(times_s, "times_s"))
+        if names != set(signals) if self.manifest.window.kind == "sliding" else not names <= set(signals):
             raise DataError(
                 f"times_s for {sorted(times_s)}, signals for {sorted(signals)}; expected the same modalities"
             )
-        clip = Clip("recording", "", "", {}, {})
+
+    def _as_clip(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> tuple[Clip, float]:
+        """The caller's arrays as a clip that starts at time 0, and its start on the caller's clock."""
+        sliding = self.manifest.window.kind == "sliding"
+        clip, spans = Clip("recording", "", "", {}, {}), dict[str, Span]()
         for spec in self.manifest.modalities:
             if spec.name not in signals:
                 continue
@@ -261,23 +295,12 @@ class Recognizer:
                 clip.times_s[spec.name] = times
             elif sliding:
                 clip.times_s[spec.name] = np.arange(len(values)) / spec.rate_hz
-            if valid.any():
+            times = clip.times_s.get(spec.name, NO_TIMES)
+            bounds = (float(times[0]), float(times[-1])) if len(times) else (0.0, 0.0)
+            spans[spec.name] = Span(*bounds, len(times), bool(valid.any()))
+            if spans[spec.name].is_usable:
                 clip.signals[spec.name], clip.valid[spec.name] = values, valid
-        if not clip.signals:
-            raise DataError(
-                f"no usable sample of {', '.join(signals) or 'any modality'}; "
-                f"expected at least one of {', '.join(self._names)}; check the recording"
-            )
-        start_s = min((float(times[0]) for times in clip.times_s.values()), default=0.0)
-        span_s = max((float(times[-1]) for times in clip.times_s.values()), default=0.0) - start_s
-        max_span_s = max(
-            (self._info.modality(name).max_span_s(len(times)) for name, times in clip.times_s.items()), default=0.0
-        )
-        if span_s > max_span_s:
-            raise DataError(
-                f"times span {span_s:g} s with few samples; expected seconds on one clock, {max_span_s:g} s at most; "
-                "convert them, or cut the recording where the clock was set or nothing was recorded"
-            )
+        start_s = start_of(spans, self._info)
         for name, times in clip.times_s.items():
             clip.times_s[name] = times - start_s
         return clip, start_s

@@ -3,7 +3,7 @@
 import math
 import operator
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Real
 from typing import Any, cast
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import DataError
-from edgehar.signals.clip import Bools, Floats, Times, all_true, true_mask
+from edgehar.signals.clip import Bools, DatasetInfo, Floats, Times, all_true, true_mask
 from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.parts import Part, spread_parts
 from edgehar.signals.preprocess import check_shape
 
 MAX_VALUE = 1e9
@@ -27,6 +28,8 @@ SMALL_ARRAY = 64
 
 Rows = NDArray[np.float64]
 """(T, C) samples before validation."""
+ReadParts = Callable[[], Iterator[tuple[Any, Any]]]
+"""Reads a sensor's recording part by part, from the start on each call; see `sample_parts`."""
 
 
 def as_rows(values: Any, spec: ModalitySpec) -> Rows:
@@ -117,6 +120,63 @@ def as_samples(values: Any, spec: ModalitySpec) -> tuple[Floats, Bools]:
     for block in blocks:
         samples[block], valid[block] = mask_unusable(array[block].astype(np.float64), spec)
     return samples, valid
+
+
+def sample_parts(read: ReadParts, spec: ModalitySpec) -> Iterator[Part]:
+    """A sensor's recording as `as_samples` and `as_times` give it, with spread times, part by part.
+
+    Args:
+        read: reads the parts from the first one on: array-like samples, and their times or None for the nominal ones.
+        spec: the sensor.
+    """
+
+    def timed() -> Iterator[Part]:
+        count, before_s = 0, -math.inf
+        for values, given_s in read():
+            samples, valid = as_samples(values, spec)
+            if given_s is None:
+                yield Part(samples, valid, np.arange(count, count + len(samples)) / spec.rate_hz)
+                count += len(samples)
+                continue
+            times_s = as_times(given_s, len(samples), spec.name)
+            if times_s[0] < before_s:
+                raise DataError(f"{spec.name}: times decrease; expected seconds in order; sort the samples")
+            before_s = float(times_s[-1])
+            yield Part(samples, valid, times_s)
+
+    return spread_parts(timed(), spec.rate_hz)
+
+
+def array_parts(values: NDArray[Any], times_s: NDArray[Any] | None) -> ReadParts:
+    """The blocks of arrays."""
+
+    def read() -> Iterator[tuple[Any, Any]]:
+        for first in range(0, len(values), BLOCK_ROWS):
+            block = slice(first, first + BLOCK_ROWS)
+            yield values[block], None if times_s is None else times_s[block]
+
+    return read
+
+
+def as_parts(
+    signals: Mapping[str, Any], times_s: Mapping[str, Any] | None, info: DatasetInfo
+) -> dict[str, ReadParts] | None:
+    """The blocks of a caller's arrays, one of which is longer than a block; None for anything else.
+
+    Raises DataError for a wrong shape.
+    """
+    times_s = times_s or {}
+    arrays = [*signals.values(), *times_s.values()]
+    if not all(type(a) in (np.ndarray, np.memmap) and a.ndim and a.dtype.kind in "fiu" for a in arrays):
+        return None
+    if not any(len(values) > BLOCK_ROWS for values in signals.values()):
+        return None
+    if any(times_s[name].shape != signals[name].shape[:1] for name in times_s):
+        return None
+    return {
+        name: array_parts(check_shape(values, info.modality(name), "samples"), times_s.get(name))
+        for name, values in signals.items()
+    }
 
 
 def time_bounds(times_s: Times) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Runs a verb: user errors become one line on stderr and an exit code."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -29,6 +30,16 @@ def discard_stdout() -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (open until exit)
 
 
+def flush_stdout() -> None:
+    """Flush standard output; after an OSError, which names it, Python exits without another one."""
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        discard_stdout()
+        problem.filename = "standard output"
+        raise
+
+
 def user_message(problem: EdgeharError | ModuleNotFoundError) -> str | None:
     """What to tell a user; None for a module that no extra installs."""
     if not isinstance(problem, ModuleNotFoundError):
@@ -45,8 +56,12 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
         argv: its arguments, or None for those of the process.
         resumable: whether the same command resumes an interrupted run.
     """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  (closed by the caller)
+        discard_stdout()
     try:
-        return main(argv)
+        code = main(argv)
+        flush_stdout()  # here, where an error can be reported
+        return code
     except (EdgeharError, ModuleNotFoundError) as problem:
         message = user_message(problem)
         if message is None:
@@ -61,6 +76,8 @@ def guarded(main: Callable[[list[str] | None], int], argv: list[str] | None = No
             errno.EACCES: "choose a folder with write permission",
         }.get(problem.errno or 0, "check the path")
         message = f"{problem.filename or 'file system'}: {problem.strerror or problem}; {advice}"
+        with contextlib.suppress(OSError):
+            flush_stdout()
     except KeyboardInterrupt:
         advice = "; run the same command again to resume" if resumable else ""
         sys.stderr.write(f"\nedgehar: interrupted{advice}\n")

@@ -16,13 +16,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgehar.checks import MAX_THREADS
-from edgehar.command_line import Parser
+from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare, comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
@@ -42,10 +43,12 @@ from edgehar.deploy.runtime.device import device_facts, device_state
 from edgehar.deploy.runtime.onnx_format.protobuf import matmul_model
 from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, available_providers, choose_providers
 from edgehar.deploy.runtime.session import GraphSession
+from edgehar.deploy.runtime.signature import key_option, open_package
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256, profile_path
 from edgehar.errors import ConfigError, PackageError
 from edgehar.files.atomic import check_writable, write_json
-from edgehar.package.folder import EdgePackage, check_result
+from edgehar.files.results import print_and_store, print_and_write
+from edgehar.package.folder import check_result
 from edgehar.package.manifest import Manifest
 from edgehar.provenance import portable, portable_words, stamp
 
@@ -72,6 +75,7 @@ class BenchConfig(Options):
     threads: int = option(1, "threads of onnxruntime", at_least=1, at_most=MAX_THREADS)
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
     tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, and store them")
+    key: str | None = key_option()
     compare: tuple[str, ...] = option((), "only compare these files of --json", words=True)
     json: str | None = option(None, "also write the result to this file")
 
@@ -81,8 +85,9 @@ class BenchConfig(Options):
         if bool(self.compare) == (self.package is not None):
             found = f"a package and --compare {' '.join(self.compare)}" if self.compare else "no package"
             raise ConfigError(f"{found}; expected edgehar bench PACKAGE, or edgehar bench --compare A.json B.json")
-        if self.compare and self.tune:
-            raise ConfigError("--compare with --tune: expected one of them; omit the other")
+        for name, is_given in (("tune", self.tune), ("key", self.key is not None)):
+            if self.compare and is_given:
+                raise ConfigError(f"--compare with --{name}: expected one of them; omit the other")
         if self.tune and self.precision:
             raise ConfigError("--tune with --precision: --tune measures all precisions; omit one of them")
         min_runs = MIN_TUNING_RUNS if self.tune else MIN_RUNS
@@ -110,10 +115,7 @@ def peak_macs_per_s(threads: int) -> float:
     """Peak multiply-adds per second: the best of several fp32 matrix products in onnxruntime."""
     generator = np.random.default_rng(0)
     left = generator.standard_normal((PEAK_SIZE, PEAK_SIZE)).astype(np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "peak.onnx"
-        path.write_bytes(matmul_model(left.T.copy()))
-        session = GraphSession(path, threads, (CPU,))
+    session = GraphSession(Path("peak.onnx"), threads, (CPU,), matmul_model(left.T.copy()))
     return PEAK_SIZE**3 / min(duration_s(lambda: session.run({"left": left})) for _ in range(PEAK_RUNS))
 
 
@@ -132,13 +134,13 @@ def _first_line_s(command: list[str]) -> tuple[float, str]:
     return elapsed_s, line
 
 
-def cold_start(recognizer: Recognizer, threads: int, starts: int) -> dict[str, float | None]:
+def cold_start(recognizer: Recognizer, threads: int, starts: int, key: str | None = None) -> dict[str, float | None]:
     """Medians over new processes: seconds from launch to the first prediction, and memory after many predictions.
 
     `bare_start_s`, measured in turns with them, is the time of a process that only imports numpy and onnxruntime.
     """
     command = [*COLD_START, str(recognizer.package.path.resolve()), recognizer.precision, str(threads)]
-    command += [",".join(recognizer.providers)]
+    command += [",".join(recognizer.providers), *([] if key is None else [str(Path(key).resolve())])]
     figures: dict[str, list[float]] = {
         name: [] for name in ("bare_start_s", "cold_start_s", "resident_bytes", "peak_resident_bytes")
     }
@@ -180,7 +182,7 @@ def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[s
     """Run the benchmark and return the JSON document; the repetitions are by default those of the options."""
     repetitions = repetitions or Repetitions(config.runs, WARM_UP_RUNS, config.sustain_s, config.cold_starts)
     assert config.package is not None
-    package = EdgePackage.open(config.package)
+    package = open_package(config.package, config.key)
     manifest = package.manifest
     before = device_state()
     meter = find_meter()
@@ -214,7 +216,7 @@ def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[s
         }
     after = device_state()  # before the machine cools down
     for precision, target in targets.items():
-        results[precision] |= cold_start(target.recognizer, config.threads, repetitions.cold_starts)
+        results[precision] |= cold_start(target.recognizer, config.threads, repetitions.cold_starts, config.key)
     device = device_facts()
     return {
         "format": FORMAT,
@@ -243,23 +245,38 @@ PARSER = Parser(BenchConfig, "edgehar bench", (__doc__ or "").partition("\n")[0]
 def run(config: BenchConfig) -> int:
     """Measure, tune or compare; print a table, and the JSON document as the last line."""
     check_result(config.json, config.package)
+    if config.tune:
+        return run_tuning(config)
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
         text = comparison_table(document)
-    elif config.tune:
-        package = EdgePackage.open(config.package)
-        check_writable(profile_path(package.path), "--tune")
-        providers = choose_providers(config.providers)
-        if not config.providers and LITERT in available_providers():
-            providers = (LITERT, *providers)
-        document = tune(package, config.threads, config.runs, providers)
-        text = f"{tuning_table(document)}\nstored in {profile_path(package.path)}"
     else:
         document = bench(config)
         text = benchmark_table(document)
-    if config.json is not None:
-        write_json(Path(config.json), document)
-    sys.stdout.write(text + "\n" + json.dumps(document) + "\n")
+    print_and_write(f"{text}\n{json.dumps(document)}\n", config.json, document)
+    return 0
+
+
+def run_tuning(config: BenchConfig) -> int:
+    """Find the fastest settings, print them, and store them beside the package."""
+    assert config.package is not None
+    package = open_package(config.package, config.key)
+    path = profile_path(package.path)
+    check_writable(path, "--tune")
+    providers = choose_providers(config.providers)
+    if not config.providers and LITERT in available_providers():
+        providers = (LITERT, *providers)
+    document = tune(package, config.threads, config.runs, providers)
+    lines = [tuning_table(document), f"profile: {path}"]
+    if config.key is not None:
+        chosen = words_of(document["chosen"] | {"providers": tuple(document["chosen"]["providers"])})
+        lines.append(f"commands with --key ignore it, as no signature covers it; give them {' '.join(chosen)}")
+    text = "\n".join([*lines, json.dumps(document)]) + "\n"
+    try:
+        print_and_store(text, partial(write_json, path, document))
+    finally:
+        if config.json is not None:
+            write_json(Path(config.json), document)
     return 0
 
 

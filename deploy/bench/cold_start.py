@@ -1,6 +1,6 @@
 """Predict in a new process and report memory; `edgehar bench` starts and times it.
 
-    python -m edgehar.deploy.bench.cold_start PACKAGE int8 1 CPUExecutionProvider
+    python -m edgehar.deploy.bench.cold_start PACKAGE int8 1 CPUExecutionProvider [KEY]
 
 Imports only the modules that a program with `edgehar.load` imports, so that the time is the runtime's own. Prints one
 JSON line after the first prediction and one after many more.
@@ -30,11 +30,13 @@ def waves(spec: ModalitySpec, length_s: float) -> Floats:
 def main(argv: list[str] | None = None) -> int:
     """Predict on generated signals once, then many times; print labels and resident memory after each."""
     arguments = sys.argv[1:] if argv is None else argv
-    if len(arguments) != 4:
-        sys.stderr.write("usage: python -m edgehar.deploy.bench.cold_start PACKAGE PRECISION THREADS PROVIDER,...\n")
+    if len(arguments) not in (4, 5):
+        sys.stderr.write(
+            "usage: python -m edgehar.deploy.bench.cold_start PACKAGE PRECISION THREADS PROVIDER,... [KEY]\n"
+        )
         return 2
-    path, precision, threads, providers = arguments
-    recognizer = load(path, precision, int(threads), providers.split(","))
+    path, precision, threads, providers, *key = arguments
+    recognizer = load(path, precision, int(threads), providers.split(","), *key)
     manifest = recognizer.manifest
     signals: dict[str, Any] = {spec.name: waves(spec, manifest.window.length_s) for spec in manifest.modalities}
     for predictions in (1, PREDICTIONS):

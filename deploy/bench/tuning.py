@@ -1,4 +1,4 @@
-"""Finds the fastest precision, provider and number of threads on this machine and stores them for `edgehar.load`.
+"""Finds the fastest precision, provider and number of threads on this machine.
 
 `edgehar bench PACKAGE --tune` writes PACKAGE.tuned.json beside the package; `edgehar.load` applies it while the package
 and the machine are unchanged.
@@ -13,9 +13,8 @@ from edgehar.deploy.bench.timing import WARM_UP_RUNS, Action, BenchmarkTarget, t
 from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.providers import CPU, LITERT
-from edgehar.deploy.runtime.tuned_profile import FORMAT, FORMAT_VERSION, machine, manifest_sha256, profile_path
+from edgehar.deploy.runtime.tuned_profile import FORMAT, FORMAT_VERSION, machine, manifest_sha256
 from edgehar.errors import ConfigError
-from edgehar.files.atomic import write_json
 from edgehar.package.folder import EdgePackage
 
 Row = dict[str, Any]
@@ -55,7 +54,7 @@ def _candidates(package: EdgePackage, max_threads: int, providers: Sequence[str]
 def tune(
     package: EdgePackage, max_threads: int, runs: int, providers: Sequence[str], warm_up: int = WARM_UP_RUNS
 ) -> dict[str, Any]:
-    """Measure every precision on every provider, with 1 to `max_threads` threads, and write the profile.
+    """Measure every precision on every provider, with 1 to `max_threads` threads.
 
     The fastest candidate has the lowest median time per stream hop among those whose agreement with fp32 on the CPU is
     at least `AGREEMENT_FLOOR`.
@@ -90,7 +89,7 @@ def tune(
             "windows; expected one or more; choose other --providers or quantise again"
         )
     best = min(allowed, key=lambda row: row["hop_median_ms"])
-    profile: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "machine": machine(),
@@ -100,8 +99,6 @@ def tune(
         "not_started": [name for name in providers if all(row["providers"][0] != name for row in rows)],
         "chosen": {key: best[key] for key in ("precision", "threads", "providers")},
     }
-    write_json(profile_path(package.path), profile)
-    return profile
 
 
 def tuning_table(profile: dict[str, Any]) -> str:

@@ -10,10 +10,8 @@ The last line is one JSON document.
 """
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,7 @@ from edgehar.deploy.evaluation.recordings import (
 from edgehar.deploy.evaluation.uncertainty import calibration_scores, unknown_detection
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
-from edgehar.files.atomic import write_json
+from edgehar.files.results import print_and_write
 from edgehar.metrics.recordings import score_windows
 from edgehar.package.folder import check_result
 from edgehar.signals.clip import Clip, Dataset
@@ -177,10 +175,8 @@ def run(config: EvaluateConfig) -> int:
     if config.faults:
         result["faults"] = robustness.robustness(recognizer, trained_dataset(recognizer.manifest, dataset), split)
         text += "\n" + robustness.summary(result["faults"])
-    if config.json is not None:
-        write_json(Path(config.json), result)
     shown = {key: value for key, value in result.items() if key != "predictions"}
-    sys.stdout.write(text + "\n" + json.dumps(shown) + "\n")
+    print_and_write(f"{text}\n{json.dumps(shown)}\n", config.json, result)
     return 0
 
 

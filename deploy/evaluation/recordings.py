@@ -10,6 +10,7 @@ from edgehar.data import registry
 from edgehar.data.columns import in_order_of
 from edgehar.data.splits import make_split, people_in
 from edgehar.deploy.recognizer import Recognizer, load
+from edgehar.deploy.runtime.signature import key_option
 from edgehar.errors import ConfigError, DataError, shortened
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, natural_key
@@ -31,6 +32,7 @@ class ScoredOptions(Options):
     threads: int | None = option(
         None, "onnxruntime's threads; default: as chosen by bench --tune, or 1", at_least=1, at_most=MAX_THREADS
     )
+    key: str | None = key_option()
 
 
 def untrained_activities(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ def open_evaluation(package: str, scored: ScoredOptions) -> tuple[Recognizer, Da
     Raises:
         ConfigError: neither the options nor the package's provenance name data and split.
     """
-    recognizer = load(package, scored.precision, scored.threads)
+    recognizer = load(package, scored.precision, scored.threads, key=scored.key)
     provenance = recognizer.manifest.provenance
     data, split = scored.data or provenance.get("data"), scored.split or provenance.get("split")
     if not isinstance(data, str) or not isinstance(split, str):

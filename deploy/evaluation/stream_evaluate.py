@@ -11,9 +11,7 @@ Definitions: docs/streaming.md. The last line is one JSON document.
 """
 
 import json
-import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,7 @@ from edgehar.deploy.evaluation.replay import (
 )
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
-from edgehar.files.atomic import write_json
+from edgehar.files.results import print_and_write
 from edgehar.metrics.classification import score
 from edgehar.metrics.detection_delay import Detection, delay_scores, detections
 from edgehar.metrics.segments import IOU_PERCENTS, AlignedSegments, align_segments, segment_scores
@@ -219,10 +217,8 @@ def run(config: StreamEvaluateConfig) -> int:
         "options": asdict(config.options),
         **evaluate_stream(recognizer, clips, config.options),
     }
-    if config.json is not None:
-        write_json(Path(config.json), result)
     shown = {key: value for key, value in result.items() if key != "recordings"}
-    sys.stdout.write(summary(result) + "\n" + json.dumps(shown) + "\n")
+    print_and_write(f"{summary(result)}\n{json.dumps(shown)}\n", config.json, result)
     agreed = result["agreement"]
     return 1 if agreed is not None and (result["most_points"] > MAX_POINTS or agreed["unmatched_windows"]) else 0
 

@@ -6,6 +6,7 @@ from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, group, option, positional
 from edgehar.deploy.live.tcp_server import CLIENT_TIMEOUT_S, MAX_CLIENTS, MOST_CLIENTS
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
+from edgehar.deploy.runtime.signature import key_option
 from edgehar.deploy.stream.options import StreamOptions
 from edgehar.deploy.stream.people import MAX_PEOPLE, TIMEOUT_S
 from edgehar.errors import ConfigError
@@ -109,7 +110,7 @@ class RunConfig(Options):
         None, "onnxruntime's threads; default: as chosen by bench --tune, or 1", at_least=1, at_most=MAX_THREADS
     )
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
-    key: str | None = option(None, "file of a public key (PEM, ed25519); the package must be signed with it")
+    key: str | None = key_option()
     source: SourceOptions = group(SourceOptions)
     stream: LiveOptions = group(LiveOptions)
 

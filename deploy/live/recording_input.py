@@ -1,6 +1,8 @@
 """Loads the recordings that `edgehar run` recognises: a file per sensor, or a clip of a data set."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +10,72 @@ import numpy as np
 
 from edgehar.data import registry
 from edgehar.data.columns import in_order_of
-from edgehar.data.recordings.csv_file import read_csv
-from edgehar.data.recordings.problem import errors
-from edgehar.data.recordings.signal_file import read_npy
+from edgehar.data.recordings.csv_file import csv_blocks, read_csv
+from edgehar.data.recordings.problem import Problem, errors
+from edgehar.data.recordings.signal_file import Signal, Unreadable, npy_blocks, read_npy
+from edgehar.data.recordings.timestamps import RunningTimes
 from edgehar.deploy.live.network import log
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.samples import ReadParts
 from edgehar.errors import ConfigError, DataError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, Prediction
+from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.parts import Part, spread_parts
 
 LOST = np.float32(np.nan)
+NO_TIMES = np.empty(0)
+
+
+def read_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iterator[Signal]:
+    """Blocks of a .csv or .npy file; problems are added. Raises DataError for another ending."""
+    if path.suffix not in (".csv", ".npy"):
+        raise DataError(f"{path}: expected a .csv or .npy file; convert it")
+    return (csv_blocks if path.suffix == ".csv" else npy_blocks)(path, spec, problems)
+
+
+def file_parts(path: Path, spec: ModalitySpec) -> ReadParts:
+    """A function that reads the samples of a file part by part, NaN where they are not valid, and their times.
+
+    It raises DataError for a file that cannot be used, at the end at the latest, and logs warnings once.
+    """
+    is_checked = False
+
+    def unusable() -> DataError:
+        """The problem of the whole file, read at once."""
+        return DataError(str(errors((read_csv if path.suffix == ".csv" else read_npy)(path, spec)[1])[0]))
+
+    def blocks() -> Iterator[Part]:
+        nonlocal is_checked
+        problems, times = list[Problem](), RunningTimes(spec)
+        with suppress(Unreadable):
+            for block in read_blocks(path, spec, problems):
+                times_s = NO_TIMES if block.times_s is None else block.times_s
+                if not times.add(times_s):
+                    raise unusable()
+                yield Part(block.values, block.valid, times_s)
+        if errors(problems):
+            raise DataError(str(errors(problems)[0]))
+        if times.span_problem:
+            raise unusable()
+        for problem in [] if is_checked else problems:
+            log(str(problem))
+        is_checked = True
+
+    def read() -> Iterator[tuple[Any, Any]]:
+        parts = blocks()
+        first = next(parts)
+        is_timed = len(first.times_s) > 0
+        parts = chain([first], parts)
+        for part in spread_parts(parts, spec.rate_hz) if is_timed else parts:
+            values = part.values if part.valid.all() else np.where(part.valid[:, None], part.values, LOST)
+            yield values, part.times_s if is_timed else None
+
+    return read
 
 
 def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Prediction]:
-    """Predictions of a recording in files, as they are computed; .npy files are memory-mapped.
+    """Predictions of a recording in files, as they are computed; of a continuous one in bounded memory.
 
     Args:
         recognizer: the opened package.
@@ -31,27 +85,24 @@ def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[
         ConfigError: an entry has another form, or a sensor is given twice.
         DataError: unknown sensor or unusable file.
     """
-    signals: dict[str, Any] = {}
-    times_s: dict[str, Any] = {}
+    parts: dict[str, ReadParts] = {}
     for entry in entries:
         name, equals, file = entry.partition("=")
         if not equals or not file:
             raise ConfigError(f"--input {entry!r}: expected MODALITY=FILE")
         recognizer.check_modalities([name])
-        if name in signals:
+        if name in parts:
             raise ConfigError(f"--input {','.join(entries)}: {name} is given twice; expected one file for each sensor")
         path, spec = Path(file), recognizer.manifest.info.modality(name)
-        if path.suffix not in (".csv", ".npy"):
-            raise DataError(f"{path}: expected a .csv or .npy file; convert it")
-        signal, problems = read_csv(path, spec) if path.suffix == ".csv" else read_npy(path, spec, mapped=True)
-        if signal is None:
-            raise DataError(str(errors(problems)[0]))
-        for problem in problems:
-            log(str(problem))
-        values = signal.values if signal.valid.all() else np.where(signal.valid[:, None], signal.values, LOST)
-        signals[name] = values
-        if signal.times_s is not None:
-            times_s[name] = signal.times_s
+        parts[name] = file_parts(path, spec)
+    if recognizer.manifest.window.kind == "sliding":
+        return recognizer.iter_parts(parts)
+    signals, times_s = dict[str, Any](), dict[str, Any]()
+    for name, read in parts.items():
+        values, times = zip(*read(), strict=True)
+        signals[name] = np.concatenate(values)
+        if times[0] is not None:
+            times_s[name] = np.concatenate(times)
     return recognizer.iter_windows(signals, times_s or None)
 
 

@@ -22,6 +22,8 @@ from edgehar.deploy.live.network import (
 from edgehar.deploy.live.outbox import Outbox
 from edgehar.deploy.live.stopping import StopEvent
 from edgehar.errors import ConfigError
+from edgehar.files.atomic import naming
+from edgehar.files.results import print_text
 
 STDOUT = "stdout"
 SEND_S = 5.0
@@ -51,11 +53,16 @@ def send_tcp(address: Address, outbox: Outbox) -> None:
 
 
 class FileSink:
-    """Appends lines to a file without buffering; on a full disk lines are dropped and the run continues."""
+    """Appends lines to a file without buffering; on a full disk lines are dropped and the run continues.
+
+    Attributes:
+        problem: the first error, if a line was dropped.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file; raises ConfigError if that fails."""
         self._path, self._dropped, self._incomplete = path, 0, False
+        self.problem: OSError | None = None
         try:
             self._file = path.open("ab", buffering=0)
         except OSError as problem:
@@ -71,6 +78,7 @@ class FileSink:
         except OSError as problem:
             if not self._dropped:
                 log(f"{self._path}: {problem.strerror or problem}; lines are dropped until it is writable")
+                self.problem = OSError(problem.errno, problem.strerror, str(self._path))
             self._dropped += 1
 
     def close(self) -> None:
@@ -97,15 +105,16 @@ class StandardOutput:
     def write(self, line: str) -> None:
         """Write a line without buffering."""
         if self._descriptor is None:  # replaced by an object of Python
-            sys.stdout.write(line + "\n")
+            print_text(line + "\n")
             return
         remaining = line.encode() + b"\n"
-        while remaining and not self._dropped:
-            if select.select([], [self._descriptor], [], POLL_S)[1]:
-                # A pipe with room takes this much without blocking.
-                remaining = remaining[os.write(self._descriptor, remaining[: select.PIPE_BUF]) :]
-            elif self._stop.is_over():
-                break
+        with naming(Path("standard output")):
+            while remaining and not self._dropped:
+                if select.select([], [self._descriptor], [], POLL_S)[1]:
+                    # A pipe with room takes this much without blocking.
+                    remaining = remaining[os.write(self._descriptor, remaining[: select.PIPE_BUF]) :]
+                elif self._stop.is_over():
+                    break
         self._dropped += bool(remaining)
 
     def close(self) -> None:
@@ -142,12 +151,14 @@ def open_sinks(
 
     Args:
         targets: values of `--to`.
-        block_when_full: see `Outbox`.
+        block_when_full: see `Outbox`; for recordings.
         stop: once it is over, no sink blocks.
+
+    Raises OSError at the end of a recording if a file has not taken every line.
     """
     stop = stop or StopEvent()
+    sinks: list[Sink] = []
     with ExitStack() as stack:
-        sinks: list[Sink] = []
         for target in targets:
             sinks.append(sink := open_sink(target, block_when_full, stop))
             stack.callback(sink.close)
@@ -157,3 +168,6 @@ def open_sinks(
                 sink.write(line)
 
         yield write
+    for sink in sinks:
+        if block_when_full and isinstance(sink, FileSink) and sink.problem is not None:
+            raise sink.problem

@@ -9,14 +9,16 @@ JSON document.
 """
 
 import json
-import sys
 from dataclasses import MISSING, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
+from edgehar.deploy.runtime.signature import key_option, locked_package
 from edgehar.errors import ConfigError, PackageError
+from edgehar.files.results import print_and_store
 from edgehar.metrics.calibration import (  # fmt: skip
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
@@ -28,7 +30,7 @@ from edgehar.metrics.calibration import (  # fmt: skip
     threshold_for_coverage,
 )
 from edgehar.metrics.out_of_fold import OutOfFold, read_out_of_fold
-from edgehar.package.folder import EdgePackage, amend_package
+from edgehar.package.folder import amend_package
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import UNKNOWN
 
@@ -42,6 +44,7 @@ class CalibrateConfig(Options):
     coverage: float | None = option(
         None, "share of windows that keep their label; the others are unknown", above=0, at_most=1
     )
+    key: str | None = key_option()
 
 
 def check_out_of_fold(manifest: Manifest, stored: OutOfFold) -> None:
@@ -72,11 +75,23 @@ def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -
         coverage: share of windows that keep their label; None stores no threshold.
 
     Raises:
+        BusyError: another process changes the package.
+        DataError, PackageError, ConfigError: as `fit`.
+    """
+    with locked_package(package) as opened:
+        scaling = fit(opened.manifest, out_of_fold, coverage)
+        amend_package(opened, {}, calibration=scaling)
+    return scaling
+
+
+def fit(manifest: Manifest, out_of_fold: Path, coverage: float | None = None) -> TemperatureScaling:
+    """Fit the temperature, and with a coverage the threshold, of a package; see `calibrate`.
+
+    Raises:
         DataError: the logits do not belong to the package.
-        PackageError: the package is damaged, or does not list its subjects.
+        PackageError: the package does not list its subjects.
         ConfigError: a coverage is given, and the package has an activity named "unknown".
     """
-    manifest = EdgePackage.open(package).manifest
     if coverage is not None and UNKNOWN in manifest.labels:
         raise ConfigError(
             f"--coverage: the package has an activity named {UNKNOWN!r}, the label of low scores; omit --coverage, or "
@@ -87,7 +102,7 @@ def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -
     logits, label = stored.logits, stored.label
     temperature = fit_temperature(logits, label)
     before, after = softmax(logits), softmax(logits, temperature)
-    scaling = TemperatureScaling(
+    return TemperatureScaling(
         temperature=temperature,
         threshold=None if coverage is None else threshold_for_coverage(after.max(axis=1), coverage),
         coverage=coverage,
@@ -98,12 +113,10 @@ def calibrate(package: Path, out_of_fold: Path, coverage: float | None = None) -
         nll_before=negative_log_likelihood(logits, label),
         nll_after=negative_log_likelihood(logits, label, temperature),
     )
-    amend_package(package, {}, calibration=scaling)
-    return scaling
 
 
 def summary(scaling: TemperatureScaling) -> str:
-    """The stored values as text."""
+    """The values to store as text."""
     at_limit = scaling.temperature in (LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)
     remark = f" (limit of the search: {scaling.windows} windows do not determine it)" if at_limit else ""
     threshold = "no threshold, never unknown"
@@ -113,7 +126,7 @@ def summary(scaling: TemperatureScaling) -> str:
         f"out of fold, {scaling.windows} windows of {', '.join(scaling.subjects)}:\n"
         f"expected calibration error {scaling.ece_before:.4f} -> {scaling.ece_after:.4f}\n"
         f"negative log-likelihood {scaling.nll_before:.4f} -> {scaling.nll_after:.4f}\n"
-        f"stored: temperature {scaling.temperature:.4g}{remark}; {threshold}"
+        f"temperature {scaling.temperature:.4g}{remark}; {threshold}"
     )
 
 
@@ -121,10 +134,12 @@ PARSER = Parser(CalibrateConfig, "edgehar calibrate", (__doc__ or "").partition(
 
 
 def run(config: CalibrateConfig) -> int:
-    """Calibrate a package and print the result; the last line is one JSON document."""
-    scaling = calibrate(Path(config.package), Path(config.out_of_fold), config.coverage)
-    document = {"package": config.package, "calibration": scaling.to_json()}
-    sys.stdout.write(summary(scaling) + "\n" + json.dumps(document) + "\n")
+    """Calibrate a package: print the result, the last line one JSON document, and store it."""
+    with locked_package(config.package, config.key) as package:
+        scaling = fit(package.manifest, Path(config.out_of_fold), config.coverage)
+        document = {"package": config.package, "calibration": scaling.to_json()}
+        text = f"{summary(scaling)}\n{json.dumps(document)}\n"
+        print_and_store(text, partial(amend_package, package, {}, calibration=scaling))
     return 0
 
 

@@ -32,9 +32,9 @@ class CalibrationReader(quantization.CalibrationDataReader):
         return next(self._batches, None)
 
 
-def _read_model(path: Path) -> Any:
+def _read_model(data: bytes) -> Any:
     """The model, with a name for every node and without value_info entries that break the quantiser."""
-    model = cast(Any, onnx).load(str(path), load_external_data=False)
+    model = cast(Any, onnx).load_model_from_string(data)
     constants = {tensor.name for tensor in model.graph.initializer}
     # torch.onnx.export(dynamo=True) lists initialisers in value_info, on which the quantiser fails.
     for value in [value for value in model.graph.value_info if value.name in constants]:
@@ -85,11 +85,11 @@ def _quiet() -> Generator[None]:
 
 
 @_quiet()
-def quantize_graph(source: Path, precision: str, calibration: dict[str, Any], target: Path) -> None:
+def quantize_graph(source: bytes, precision: str, calibration: dict[str, Any], target: Path) -> None:
     """Write one graph in a lower precision.
 
     Args:
-        source: the fp32 graph.
+        source: the bytes of the fp32 graph.
         precision: "int8", "int8-dynamic" or "fp16".
         calibration: input -> samples for the ranges of int8.
         target: the file to write.

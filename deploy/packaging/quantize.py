@@ -13,7 +13,6 @@ workstation.
 """
 
 import json
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,10 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
 from edgehar.deploy.packaging.parity import AGREEMENT_FLOOR, agreement, parity_arrays, quantisation_arrays
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.signature import key_option, locked_package
 from edgehar.errors import ConfigError
-from edgehar.files.atomic import check_writable
+from edgehar.files.atomic import naming
+from edgehar.files.results import print_and_store
 from edgehar.package.folder import EdgePackage, amend_package, write_package
 from edgehar.package.manifest import PARTS
 
@@ -39,6 +40,7 @@ class QuantizeConfig(Options):
     package: str = positional("folder of the edge package")
     precisions: tuple[str, ...] = option(PRECISIONS, "precisions to add", choices=PRECISIONS)
     default: str = option("int8", "precision that is used where none is given")
+    key: str | None = key_option()
 
 
 def check_precisions(precisions: tuple[str, ...]) -> None:
@@ -49,20 +51,52 @@ def check_precisions(precisions: tuple[str, ...]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Quantized:
+    """Graphs of lower precision that are not stored yet.
+
+    Attributes:
+        package: the package they were made from.
+        files: name -> bytes of the graphs.
+        graphs: precision -> part -> name, of all precisions.
+        results: precision -> its metrics in the manifest: recipe, bytes of it and of fp32, and `parity.agreement` with
+            fp32 on the parity arrays.
+        default: the default precision: fp32 if the agreement of the requested one is too low.
+    """
+
+    package: EdgePackage
+    files: dict[str, bytes | Path]
+    graphs: dict[str, dict[str, str]]
+    results: dict[str, Any]
+    default: str
+
+    def store(self) -> None:
+        """Add the graphs to the package; it is unchanged after an error."""
+        metrics = self.package.manifest.metrics | self.results
+        amend_package(self.package, self.files, graphs=self.graphs, metrics=metrics, default_precision=self.default)
+
+
 def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str = "int8") -> dict[str, Any]:
     """Add precisions to a package; it is unchanged after an error.
 
     Returns:
-        Precision -> its metrics in the manifest: recipe, bytes of it and of fp32, and `parity.agreement` with fp32 on
-        the parity arrays. If the agreement of the default precision is too low, fp32 stays the default.
+        The `results` of `Quantized`.
 
-    Raises PackageError for a package without fp32 graphs or calibration arrays.
+    Raises:
+        BusyError: another process changes the package.
+        PackageError: a package without fp32 graphs or calibration arrays.
     """
+    with locked_package(path) as package:
+        quantized = make_graphs(package, precisions, default)
+        quantized.store()
+    return quantized.results
+
+
+def make_graphs(package: EdgePackage, precisions: tuple[str, ...], default: str) -> Quantized:
+    """Quantise the graphs of a package and measure their agreement with fp32; see `quantize`."""
     from edgehar.deploy.packaging.onnx_quantize import quantize_graph  # only now: --help needs no onnx
 
     check_precisions(precisions)
-    package = EdgePackage.open(path)
-    check_writable(path.with_name(f".{path.name}.new"), "PACKAGE")  # the new package is made beside it
     manifest = package.manifest
     calibration, parity = quantisation_arrays(package), parity_arrays(package)
     graphs = manifest.graphs | {
@@ -70,12 +104,14 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
     }
     if default not in graphs:
         raise ConfigError(f"--default {default}: expected one of {', '.join(graphs)}")
-    with tempfile.TemporaryDirectory() as folder:
-        files: dict[str, bytes | Path] = {}
+    files: dict[str, bytes | Path] = {}
+    with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
         for precision in precisions:
             for part, name in graphs[precision].items():
-                files[name] = Path(folder) / name
-                quantize_graph(package.graph(part, "fp32"), precision, calibration, Path(folder) / name)
+                quantize_graph(
+                    package.read(package.graph(part, "fp32").name), precision, calibration, Path(folder) / name
+                )
+                files[name] = (Path(folder) / name).read_bytes()
         unchanged: dict[str, bytes | Path] = {name: package.read(name) for name in manifest.files}
         draft = Path(folder) / "draft"
         write_package(draft, replace(manifest, graphs=graphs), unchanged | files)
@@ -93,15 +129,8 @@ def quantize(path: Path, precisions: tuple[str, ...] = PRECISIONS, default: str 
             }
             for precision in precisions
         }
-        agrees = default not in results or agreement_share(results[default]) >= AGREEMENT_FLOOR
-        amend_package(
-            path,
-            files,
-            graphs=graphs,
-            metrics=manifest.metrics | results,
-            default_precision=default if agrees else "fp32",
-        )
-    return results
+    agrees = default not in results or agreement_share(results[default]) >= AGREEMENT_FLOOR
+    return Quantized(package, files, graphs, results, default if agrees else "fp32")
 
 
 def agreement_share(result: dict[str, Any]) -> float:
@@ -112,22 +141,31 @@ def agreement_share(result: dict[str, Any]) -> float:
 PARSER = Parser(QuantizeConfig, "edgehar quantize", (__doc__ or "").partition("\n")[0])
 
 
-def run(config: QuantizeConfig) -> int:
-    """Quantise a package and print the sizes and agreement; the last line is one JSON document."""
-    results = quantize(Path(config.package), config.precisions, config.default)
-    default = EdgePackage.open(config.package).manifest.default_precision
-    for precision, result in results.items():
+def summary(quantized: Quantized) -> str:
+    """Sizes and agreement of each precision as text."""
+    lines: list[str] = []
+    for precision, result in quantized.results.items():
         measured, sizes = result["agreement_with_fp32"], result["bytes"]
-        sys.stdout.write(
-            f"{precision}: {sizes[precision]} bytes, fp32 {sizes['fp32']} bytes\n"
+        lines += [
+            f"{precision}: {sizes[precision]} bytes, fp32 {sizes['fp32']} bytes",
             f"  same class as fp32 on {agreement_share(result):.1%} of {measured['windows']} parity windows; "
-            f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}\n"
-        )
+            f"logits differ by up to {measured['largest_logit_difference']:.4g} of {measured['largest_logit']:.4g}",
+        ]
         if agreement_share(result) < AGREEMENT_FLOOR:
-            sys.stdout.write(f"  below {AGREEMENT_FLOOR:.0%}: {precision} is used only on request\n")
-    sys.stdout.write(f"default precision: {default}\n")
-    document = {"package": config.package, "default_precision": default, "precisions": results}
-    sys.stdout.write(json.dumps(document) + "\n")
+            lines.append(f"  below {AGREEMENT_FLOOR:.0%}: {precision} is used only on request")
+    return "\n".join([*lines, f"default precision: {quantized.default}"])
+
+
+def run(config: QuantizeConfig) -> int:
+    """Quantise a package: print the sizes and agreement, the last line one JSON document, and store the graphs."""
+    with locked_package(config.package, config.key) as package:
+        quantized = make_graphs(package, config.precisions, config.default)
+        document = {
+            "package": config.package,
+            "default_precision": quantized.default,
+            "precisions": quantized.results,
+        }
+        print_and_store(f"{summary(quantized)}\n{json.dumps(document)}\n", quantized.store)
     return 0
 
 

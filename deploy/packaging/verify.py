@@ -31,10 +31,11 @@ from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.onnx_format.graph_view import GraphView
 from edgehar.deploy.runtime.providers import CPU, choose_providers
 from edgehar.deploy.runtime.session import Interface, expected_interface
-from edgehar.deploy.runtime.signature import read_signature, signature_check
+from edgehar.deploy.runtime.signature import key_option, open_package, read_signature
 from edgehar.deploy.runtime.tensorrt_rules import DYNAMIC, QUANTISE, tensorrt_problems
 from edgehar.errors import EdgeharError, PackageError
 from edgehar.files.plain_files import read_plain
+from edgehar.files.results import print_text
 from edgehar.package.folder import CARD, EdgePackage, model_card
 
 MAX_CARD_BYTES = 4 << 20
@@ -46,7 +47,7 @@ class VerifyConfig(Options):
     """Verification."""
 
     package: str = positional("folder of the edge package")
-    key: str | None = option(None, "file of a public key (PEM, ed25519) that must have signed the package")
+    key: str | None = key_option()
     json: bool = option(False, "print one JSON document instead of a table")
 
 
@@ -161,7 +162,7 @@ def verify(path: Path, key: Path | None = None) -> list[Check]:
     """
     checks: list[Check] = []
     try:
-        package = EdgePackage.open(path, signature_check(path, key))
+        package = open_package(path, key)
         checks += check_signature(path, key)
         files = package.manifest.files
         size = sum(facts["bytes"] for facts in files.values())
@@ -191,11 +192,11 @@ def run(config: VerifyConfig) -> int:
     failed = [check for check in checks if check.result == FAILED]
     if config.json:
         document = {"package": config.package, "passed": not failed, "checks": [asdict(check) for check in checks]}
-        sys.stdout.write(json.dumps(document) + "\n")
+        print_text(json.dumps(document) + "\n")
     else:
         width = max(len(check.name) for check in checks)
-        for check in checks:
-            sys.stdout.write(f"{check.name:<{width}}  {check.result:<7}  {check.found}".rstrip() + "\n")
+        lines = [f"{check.name:<{width}}  {check.result:<7}  {check.found}".rstrip() for check in checks]
+        print_text("\n".join(lines) + "\n")
     if failed:
         first = f"{failed[0].name}: {failed[0].found}"
         sys.stderr.write(f"edgehar: {config.package}: {len(failed)} of {len(checks)} checks failed: {first}\n")

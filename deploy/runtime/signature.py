@@ -9,12 +9,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from edgehar.config import option
 from edgehar.errors import ConfigError, PackageError
-from edgehar.files.atomic import atomic_file
+from edgehar.files.atomic import atomic_file, check_writable, locked, naming
 from edgehar.files.plain_files import read_plain
 from edgehar.files.strict_json import strict_json
 from edgehar.package.folder import SIGNATURE, EdgePackage
@@ -82,11 +84,14 @@ def make_keys(name: Path) -> tuple[Path, Path, str]:
     encoding = serialization.Encoding.PEM
     private_pem = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     public_pem = key.public_key().public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
-    for path, content, mode in ((private, private_pem, KEY_MODE), (public, public_pem, 0o644)):
-        # O_EXCL and the mode at creation: no other process can have the file open.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+    with ExitStack() as created:
+        for path, content, mode in ((private, private_pem, KEY_MODE), (public, public_pem, 0o644)):
+            # O_EXCL and the mode at creation: no other process can have the file open.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+            created.callback(path.unlink)
+            with naming(path), os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        created.pop_all()  # both are complete
     return private, public, _key_id(key.public_key())
 
 
@@ -126,6 +131,34 @@ def read_signature(folder: Path) -> dict[str, str] | None:
             f"{folder / SIGNATURE}: not a signature written by 'edgehar package sign'; sign the package again"
         )
     return entry
+
+
+def key_option() -> Any:
+    """The field of `--key`, for every command that opens a package; see `open_package`."""
+    return option(None, "file of a public key (PEM, ed25519) that must have signed the package")
+
+
+def open_package(path: Path | str, key: Path | str | None) -> EdgePackage:
+    """Open a package, and check its signature if a key is given.
+
+    Raises:
+        PackageError: the package is damaged, or not signed with the key.
+        ConfigError: an unusable key.
+    """
+    return EdgePackage.open(path, signature_check(path, key))
+
+
+@contextmanager
+def locked_package(path: Path | str, key: Path | str | None = None) -> Generator[EdgePackage]:
+    """`open_package` for a block that changes the package, which no other process changes meanwhile.
+
+    Raises BusyError if another one does, and ConfigError if nothing can be written beside the package.
+    """
+    open_package(path, key)  # a wrong path creates no lock
+    folder = Path(path).resolve()
+    check_writable(folder.with_name(f".{folder.name}.new"), "PACKAGE")  # the new package is made beside it
+    with locked(folder, "PACKAGE"):
+        yield open_package(path, key)
 
 
 def signature_check(path: Path | str, key: Path | str | None) -> Callable[[bytes], None] | None:

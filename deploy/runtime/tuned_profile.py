@@ -51,13 +51,22 @@ def manifest_sha256(package: EdgePackage) -> str:
     return hashlib.sha256((package.path / MANIFEST).read_bytes()).hexdigest()
 
 
-def read_tuned_settings(package: EdgePackage) -> TunedSettings | None:
+def read_tuned_settings(package: EdgePackage, key_given: bool = False) -> TunedSettings | None:
     """The settings that a package's profile chooses; None without a profile, or if it is of another machine.
 
-    A profile that is damaged, unusable or of another package is ignored with a RuntimeWarning.
+    A profile that is damaged, unusable or of another package is ignored with a RuntimeWarning; any profile, if a key is
+    given, as no signature covers it.
     """
     path = profile_path(package.path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 (False where a folder above cannot be read)
+        return None
+    if key_given:
+        warnings.warn(
+            f"{path}: the package's signature does not cover it; it is ignored, as a key is given; "
+            "choose precision, threads and providers yourself, or delete the file",
+            RuntimeWarning,
+            stacklevel=3,
+        )
         return None
     try:
         return _settings(_read(path), package)

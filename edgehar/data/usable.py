@@ -50,7 +50,7 @@ def _blocks(clip: Clip, info: DatasetInfo, identity: Normalisation) -> list[tupl
         steps, start_s, end_s = clip_steps(clip, info, identity)
         share = (np.arange(info.window.steps, dtype=np.float64) + 0.5) / info.window.steps
         return [(steps, start_s + share * (end_s - start_s))]
-    whole = ContinuousSteps(clip, info, identity)
+    whole = ContinuousSteps.of(clip, info, identity)
     blocks: list[tuple[Steps, Times]] = []
     for first in range(0, whole.count, BLOCK_STEPS):
         end = min(first + BLOCK_STEPS, whole.count)

@@ -16,15 +16,28 @@ from edgehar.errors import BusyError, ConfigError, DataError
 
 
 @contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Generator[None, None, None]:
+    """Name `path` in an OSError that names no file, such as one of a full disk, or one within `temporary`."""
+    try:
+        yield
+    except OSError as problem:
+        named = None if problem.filename is None else Path(os.fsdecode(problem.filename))
+        if named is None or (temporary is not None and temporary in (named, *named.parents)):
+            problem.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_file(path: Path) -> Generator[Path, None, None]:
     """Yield a temporary path that replaces `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        with naming(path, temporary):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,13 +52,14 @@ def atomic_folder(path: Path) -> Generator[Path, None, None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
-        yield temporary
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
+        with naming(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            if path.exists():
+                path.replace(old)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -219,8 +219,11 @@ def write_package(path: Path, manifest: Manifest, files: dict[str, bytes | Path]
         EdgePackage.open(folder)  # verify before the package is replaced
 
 
-def amend_package(path: Path, files: dict[str, bytes | Path], **changes: Any) -> None:
-    """Atomically add files to a package or change fields of its manifest; removes its signature."""
-    package = EdgePackage.open(path)
+def amend_package(package: Path | EdgePackage, files: dict[str, bytes | Path], **changes: Any) -> None:
+    """Atomically add files to a package or change fields of its manifest; removes its signature.
+
+    An opened package is written with the manifest it was opened with: nothing that changed on disk since is trusted.
+    """
+    package = package if isinstance(package, EdgePackage) else EdgePackage.open(package)
     existing: dict[str, bytes | Path] = {name: package.read(name) for name in package.manifest.files}
-    write_package(path, dataclasses.replace(package.manifest, **changes), existing | files)
+    write_package(package.path, dataclasses.replace(package.manifest, **changes), existing | files)

@@ -1,11 +1,13 @@
 """Features of the steps of one recording: all of a pre-cut clip, or any range of a continuous recording."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgehar.signals.clip import Bools, Clip, DatasetInfo, Floats
 from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.parts import ForwardSamples
 from edgehar.signals.preprocess import Normalisation, prepare
 from edgehar.signals.resampling import ValidSamples, clip_span_s, gap_rule, stretch
 
@@ -42,18 +44,36 @@ def clip_steps(clip: Clip, info: DatasetInfo, normalisation: Normalisation) -> t
 class ContinuousSteps:
     """The steps of a continuous recording; any range of them gives the same numbers as all of them.
 
+    Args:
+        samples: modality -> the samples that count; their values are read range by range. Those of `ForwardSamples`
+            need ranges in order.
+        last_s: time of the last sample.
+        info: the sensors and the window.
+        normalisation: scales of the features.
+
     Attributes:
         count: number of complete steps.
     """
 
-    def __init__(self, clip: Clip, info: DatasetInfo, normalisation: Normalisation) -> None:
-        """Select the valid samples; their values are read range by range."""
-        self._info, self._normalisation = info, normalisation
-        last_s = max((float(times[-1]) for times in clip.times_s.values() if len(times)), default=0.0)
+    def __init__(
+        self,
+        samples: Mapping[str, ValidSamples | ForwardSamples],
+        last_s: float,
+        info: DatasetInfo,
+        normalisation: Normalisation,
+    ) -> None:
+        """Read nothing yet."""
+        self._samples, self._info, self._normalisation = samples, info, normalisation
         self.count = int(last_s / info.window.step_s + 1e-9)
-        self._samples = {
+
+    @staticmethod
+    def of(clip: Clip, info: DatasetInfo, normalisation: Normalisation) -> "ContinuousSteps":
+        """The steps of a recording in memory, or in memory-mapped files."""
+        last_s = max((float(times[-1]) for times in clip.times_s.values() if len(times)), default=0.0)
+        samples = {
             name: ValidSamples.of(values, clip.valid[name], clip.times_s[name]) for name, values in clip.signals.items()
         }
+        return ContinuousSteps(samples, last_s, info, normalisation)
 
     def between(self, first: int, end: int) -> Steps:
         """The steps from `first` to `end`, exclusive."""

@@ -127,7 +127,12 @@ def cut_clip(clip: Clip, info: DatasetInfo, normalisation: Normalisation, most: 
         first = np.zeros(1, np.intp)
         yield _windows(clip, info, steps, first, [(start_s, end_s)])
         return
-    recording = ContinuousSteps(clip, info, normalisation)
+    yield from cut_steps(ContinuousSteps.of(clip, info, normalisation), clip, info, most)
+
+
+def cut_steps(recording: ContinuousSteps, clip: Clip, info: DatasetInfo, most: int | None = None) -> Iterator[Windows]:
+    """`cut_clip` of the steps of a continuous recording; labels, subject and name are those of the clip."""
+    window = info.window
     starts = window_starts(recording.count, info)
     for row in range(0, len(starts), most or max(len(starts), 1)):
         chosen = starts[row : row + (most or len(starts))]

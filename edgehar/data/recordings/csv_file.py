@@ -17,7 +17,7 @@ from edgehar.data.recordings.header_row import (
     split_names,
 )
 from edgehar.data.recordings.problem import Problem, errors
-from edgehar.data.recordings.signal_file import BLOCK_ROWS, Signal, checked_times, checked_values
+from edgehar.data.recordings.signal_file import BLOCK_ROWS, Signal, Unreadable, checked_times, checked_values
 from edgehar.signals.clip import Bools
 from edgehar.signals.modality import ModalitySpec
 
@@ -92,41 +92,60 @@ class _Layout:
     masked: bool
 
 
-def read_csv(path: Path, spec: ModalitySpec) -> tuple[Signal | None, list[Problem]]:
+def csv_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iterator[Signal]:
     """Read a CSV file: a header, then rows of `time_s` (optional), the channels, and `valid` (optional, 0 or 1).
 
-    Channels are put in the order of `spec.columns`, if that is known. The file is read in blocks: hours of a recording
-    need little more memory than their numbers.
+    Channels are put in the order of `spec.columns`, if that is known. The times are as in the file, not checked.
+
+    Args:
+        path: the file.
+        spec: its sensor.
+        problems: those found are added.
+
+    Yields:
+        Blocks of samples; those with a row that is not all numbers are missing.
+
+    Raises Unreadable if the header or the text cannot be used, or after the last block, if one was missing.
     """
-    problems: list[Problem] = []
-    values, valid, times_s = bytearray(), bytearray(), bytearray()
     complete = True
     try:
         lines = iter_lines(path)
         header, block = next(lines, ""), list(islice(lines, BLOCK_ROWS))
         layout = _read_header(path, header, bool(block), spec, problems)
         if layout is None:
-            return None, problems
+            raise Unreadable
         first_line = 2
         while block:
             table = _parse_block(path, block, first_line, layout, problems)
             if len(table) == len(block):
                 numbers, flags = _split(path, table, first_line, layout, problems)
                 numbers, usable = checked_values(path, numbers, flags, spec, problems, first_line, "")
-                values += numbers.tobytes()
-                valid += usable.tobytes()
-                times_s += table[:, 0].tobytes() if layout.timed else b""
+                yield Signal(numbers, usable, table[:, 0] if layout.timed else None)
             complete &= len(table) == len(block)
             first_line += len(block)
             block = list(islice(lines, BLOCK_ROWS))
     except (OSError, UnicodeDecodeError) as problem:
-        return None, [unreadable(path, problem)]
+        problems[:] = [unreadable(path, problem)]
+        raise Unreadable from None
     if not complete:
+        raise Unreadable
+
+
+def read_csv(path: Path, spec: ModalitySpec) -> tuple[Signal | None, list[Problem]]:
+    """Read a CSV file; see `csv_blocks`. Hours of a recording need little more memory than their numbers."""
+    problems: list[Problem] = []
+    values, valid, times_s = bytearray(), bytearray(), bytearray()
+    try:
+        for block in csv_blocks(path, spec, problems):
+            values += block.values.tobytes()
+            valid += block.valid.tobytes()
+            times_s += b"" if block.times_s is None else block.times_s.tobytes()
+    except Unreadable:
         return None, problems
     signal = Signal(
         np.frombuffer(values, np.float32).reshape(-1, spec.channels),
         np.frombuffer(valid, bool),
-        np.frombuffer(times_s, np.float64) if layout.timed else None,
+        np.frombuffer(times_s, np.float64) if times_s else None,
     )
     return checked_times(path, signal, spec, problems, 2, "")
 

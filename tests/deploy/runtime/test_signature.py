@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 import edgehar
+from edgehar import verbs
 from edgehar.deploy.packaging import verify
 from edgehar.deploy.packaging.command import main as package_main
+from edgehar.deploy.runtime.tuned_profile import profile_path
 from edgehar.entry import guarded
-from edgehar.errors import ConfigError
+from edgehar.errors import ConfigError, PackageError
 from edgehar.package.folder import amend_package
 from tests.deploy import hostile
 from tests.deploy.hostile import rejection
@@ -155,3 +157,36 @@ def test_unknown_action_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected keygen, sign" in capsys.readouterr().err
     assert package_main([]) == 0
     assert "keygen" in capsys.readouterr().out
+
+
+def test_every_command_that_opens_a_package_takes_a_key(victim: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
+    public = str(keys[1])
+    options = {
+        "verify": [],
+        "run": ["--stdin"],
+        "bench": [],
+        "bench --tune": [],
+        "evaluate": [],
+        "evaluate --stream": [],
+        "quantize": [],
+        "calibrate": ["--out-of-fold", str(tmp_path / "none.npz")],
+    }
+    for verb, more in options.items():
+        name, *mode = verb.split()
+        if verb == "verify":
+            assert verbs.call(name, [str(victim), "--key", public]) == 2
+            continue
+        with pytest.raises(PackageError, match="not signed; expected a signature with key"):
+            verbs.call(name, [str(victim), *mode, *more, "--key", public])
+    with pytest.raises(ConfigError, match="--compare with --key"):
+        verbs.call("bench", ["--key", public, "--compare", "a.json"])
+
+
+def test_profile_beside_a_signed_package_is_ignored_with_a_warning(victim: Path, keys: tuple[Path, Path]) -> None:
+    private, public = keys
+    sign(victim, private)
+    profile = profile_path(victim)
+    profile.write_text("{}")
+    with pytest.warns(RuntimeWarning, match=f"{profile}: the package's signature does not cover it"):
+        assert edgehar.load(victim, key=public).precision == "fp32"
+    assert edgehar.load(victim, "fp32", key=public).precision == "fp32"

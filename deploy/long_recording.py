@@ -1,0 +1,74 @@
+"""A continuous recording of any length, read twice: to check it, and for its features range by range."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from edgehar.deploy.samples import ReadParts, sample_parts
+from edgehar.errors import DataError
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.parts import ForwardSamples
+from edgehar.signals.preprocess import Normalisation
+from edgehar.signals.steps import ContinuousSteps
+
+
+class Span(NamedTuple):
+    """First and last time of a sensor's samples, their number, and whether one of them is usable."""
+
+    first_s: float
+    last_s: float
+    count: int
+    is_usable: bool
+
+
+def read_span(read: ReadParts, name: str, info: DatasetInfo) -> Span:
+    """Read and check all samples of a sensor; raises DataError as `edgehar.deploy.samples.sample_parts`."""
+    first_s, last_s, count, is_usable = 0.0, 0.0, 0, False
+    for part in sample_parts(read, info.modality(name)):
+        first_s, last_s = first_s if count else float(part.times_s[0]), float(part.times_s[-1])
+        count, is_usable = count + len(part.times_s), is_usable or bool(part.valid.any())
+    return Span(first_s, last_s, count, is_usable)
+
+
+def start_of(spans: Mapping[str, Span], info: DatasetInfo) -> float:
+    """Time of the first sample; raises DataError without a usable sample, or for an implausible length."""
+    if not any(span.is_usable for span in spans.values()):
+        expected = ", ".join(spec.name for spec in info.modalities)
+        raise DataError(
+            f"no usable sample of {', '.join(spans) or 'any modality'}; "
+            f"expected at least one of {expected}; check the recording"
+        )
+    # A sensor of a pre-cut clip may have no times: it has a count of 0.
+    timed = {name: span for name, span in spans.items() if span.count}
+    start_s = min((span.first_s for span in timed.values()), default=0.0)
+    span_s = max((span.last_s for span in timed.values()), default=0.0) - start_s
+    max_span_s = max((info.modality(name).max_span_s(span.count) for name, span in timed.items()), default=0.0)
+    if span_s > max_span_s:
+        raise DataError(
+            f"times span {span_s:g} s with few samples; expected seconds on one clock, {max_span_s:g} s at most; "
+            "convert them, or cut the recording where the clock was set or nothing was recorded"
+        )
+    return start_s
+
+
+def open_long(
+    parts: Mapping[str, ReadParts], info: DatasetInfo, normalisation: Normalisation
+) -> tuple[ContinuousSteps, float]:
+    """The steps of a recording, whose ranges must be read in order, and the time of its first sample.
+
+    Args:
+        parts: modality -> reads its samples, from the start on each call.
+        info: the sensors and the window.
+        normalisation: scales of the features.
+
+    Raises:
+        DataError: as `edgehar.deploy.recognizer.Recognizer.predict`.
+    """
+    spans = {name: read_span(read, name, info) for name, read in parts.items()}
+    start_s = start_of(spans, info)
+    samples = {
+        name: ForwardSamples(sample_parts(read, info.modality(name)), start_s)
+        for name, read in parts.items()
+        if spans[name].is_usable
+    }
+    last_s = max(span.last_s for span in spans.values()) - start_s
+    return ContinuousSteps(samples, last_s, info, normalisation), start_s
