@@ -35,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
             "usage: python -m edgehar.deploy.bench.cold_start PACKAGE PRECISION THREADS PROVIDER,... [KEY]\n"
         )
         return 2
-    path, precision, threads, providers, *key = arguments
-    recognizer = load(path, precision, int(threads), providers.split(","), *key)
+    path, precision, threads, providers, *keys = arguments
+    key = keys[0] if keys else None
+    recognizer = load(path, precision, int(threads), providers.split(","), key=key)
     manifest = recognizer.manifest
     signals: dict[str, Any] = {spec.name: waves(spec, manifest.window.length_s) for spec in manifest.modalities}
     for predictions in (1, PREDICTIONS):

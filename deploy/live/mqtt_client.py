@@ -2,8 +2,8 @@
 
 import ssl
 
-from paho.mqtt.client import Client, MQTTErrorCode, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion  # not in version 1
+from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode  # not in version 1
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions

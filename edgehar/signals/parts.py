@@ -31,7 +31,11 @@ def spread_parts(parts: Iterable[Part], rate_hz: float) -> Iterator[Part]:
     held: Part | None = None
     for part in parts:
         if held is not None:
-            part = Part(*map(np.concatenate, zip(held, part, strict=True)))
+            part = Part(
+                np.concatenate([held.values, part.values]),
+                np.concatenate([held.valid, part.valid]),
+                np.concatenate([held.times_s, part.times_s]),
+            )
         last = int(part.times_s.searchsorted(part.times_s[-1]))
         if last:
             yield _spread(part.rows(slice(last)), rate_hz, float(part.times_s[-1]))

@@ -286,8 +286,9 @@ def broker(folder: Path, extra: str = "", security: str = "allow_anonymous true"
 
 def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
     from paho.mqtt import client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
 
-    publisher = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    publisher = paho.Client(CallbackAPIVersion.VERSION2)
     if login:
         publisher.username_pw_set(**login)
     publisher.connect("127.0.0.1", port)

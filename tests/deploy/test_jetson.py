@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar import cli
+from edgehar import verbs
 from edgehar.data import registry
 from edgehar.deploy.bench.benchmark import PARSER
 from edgehar.deploy.runtime.session import expected_interface
@@ -110,7 +110,7 @@ def test_service_starts_an_existing_verb() -> None:
     (start,) = re.findall(r"^ExecStart=(.*)$", PAGE, re.MULTILINE)
     program, verb, *_ = start.split()
     assert Path(program).name == "edgehar"
-    assert verb in cli.VERBS
+    assert verb in verbs.VERBS
 
 
 def test_image_installs_existing_extras_and_starts_an_existing_verb() -> None:
@@ -124,7 +124,7 @@ def test_image_installs_existing_extras_and_starts_an_existing_verb() -> None:
         name: json.loads(found) for name, found in re.findall(r"^(ENTRYPOINT|CMD) (\[.*\])$", DOCKERFILE, re.MULTILINE)
     }
     assert words["ENTRYPOINT"] == ["edgehar"]
-    assert words["CMD"][0] in cli.VERBS
+    assert words["CMD"][0] in verbs.VERBS
     for sources in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE):
         for source in sources.split():
             assert (REPOSITORY / source).exists(), source

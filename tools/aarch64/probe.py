@@ -22,6 +22,7 @@ from edgehar.deploy.packaging.parity import parity_arrays
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts
 from edgehar.deploy.stream.recognizer import StreamRecognizer
+from edgehar.entry import guarded
 from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file
 from edgehar.package.folder import EdgePackage
@@ -127,4 +128,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(cli.guarded(main))
+    sys.exit(guarded(main))

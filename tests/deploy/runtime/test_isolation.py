@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_isolated_load_gives_the_same_predictions(clip_package: Path) -> None:
         ("tests.deploy.deaths:allocate", {"size": 6 << 30}, "MemoryError"),
     ],
 )
-def test_death_of_the_child_is_named(function: str, arguments: dict[str, object], reason: str) -> None:
+def test_death_of_the_child_is_named(function: str, arguments: dict[str, Any], reason: str) -> None:
     with pytest.raises(PackageError, match=reason) as problem:
         call_in_child(function, "package", **arguments)
     assert len(str(problem.value).splitlines()) == 1
