@@ -27,7 +27,7 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare, comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
-from edgehar.deploy.bench.fleet import FLEET_FORMAT, FleetBenchmark, fleet_table
+from edgehar.deploy.bench.fleet import FLEET_FORMAT, bench_fleet, fleet_table
 from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
 from edgehar.deploy.bench.table import benchmark_table
 from edgehar.deploy.bench.timing import (
@@ -256,29 +256,6 @@ def _about(config: BenchConfig, package: EdgePackage) -> dict[str, Any]:
     }
 
 
-def bench_fleet(config: BenchConfig, people: int) -> dict[str, Any]:
-    """Measure a fleet and return the JSON document."""
-    assert config.package is not None
-    package, before = EdgePackage.open(config.package), device_state()
-    results: dict[str, Any] = {}
-    for precision in config.precision or (package.manifest.default_precision,):
-        recognizer = Recognizer(package, precision, config.threads, config.providers)
-        results[precision] = FleetBenchmark(recognizer, people).run(config.sustain_s)
-        results[precision]["providers"] = list(recognizer.providers)
-    after, device = device_state(), device_facts()
-    return {
-        "format": FLEET_FORMAT,
-        "format_version": FORMAT_VERSION,
-        **_about(config, package),
-        "people": people,
-        "precisions": results,
-        "remarks": stability_warnings(before, after, device["cores"] or 1),
-        "before": before,
-        "after": after,
-        "device": device,
-    }
-
-
 PARSER = Parser(BenchConfig, "edgehar bench", (__doc__ or "").partition("\n")[0])
 
 
@@ -297,7 +274,11 @@ def run(config: BenchConfig) -> int:
         document = tune(package, config.threads, config.runs, providers)
         text = f"{tuning_table(document)}\nstored in {profile_path(package.path)}"
     elif config.fleet is not None:
-        document = bench_fleet(config, config.fleet)
+        package = EdgePackage.open(config.package)
+        measured = bench_fleet(
+            package, config.precision, config.threads, config.providers, config.fleet, config.sustain_s
+        )
+        document = {"format": FLEET_FORMAT, "format_version": FORMAT_VERSION, **_about(config, package), **measured}
         text = fleet_table(document)
     else:
         document = bench(config)

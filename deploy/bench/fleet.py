@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from edgehar.deploy.bench.random_signals import random_signal
+from edgehar.deploy.bench.stability import stability_warnings
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.runtime.device import peak_resident_bytes, resident_bytes
+from edgehar.deploy.runtime.device import device_facts, device_state, peak_resident_bytes, resident_bytes
 from edgehar.deploy.stream.fleet import Fleet
 from edgehar.deploy.stream.recognizer import StreamRecognizer
+from edgehar.package.folder import EdgePackage
 from edgehar.signals.clip import Floats, Prediction, Times
 
 FLEET_FORMAT = "edgehar-bench-fleet"
@@ -177,18 +179,42 @@ class FleetBenchmark:
         }
 
 
+def bench_fleet(
+    package: EdgePackage,
+    precisions: tuple[str, ...],
+    threads: int,
+    providers: tuple[str, ...],
+    people: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Measure a fleet of so many people over so many seconds of their streams; by default the default precision."""
+    before, results = device_state(), dict[str, Any]()
+    for precision in precisions or (package.manifest.default_precision,):
+        recognizer = Recognizer(package, precision, threads, providers)
+        results[precision] = FleetBenchmark(recognizer, people).run(seconds)
+        results[precision]["providers"] = list(recognizer.providers)
+    after, device = device_state(), device_facts()
+    remarks = stability_warnings(before, after, device["cores"] or 1)
+    return {"people": people, "precisions": results, "remarks": remarks} | {
+        "before": before,
+        "after": after,
+        "device": device,
+    }
+
+
 def fleet_table(document: dict[str, Any]) -> str:
     """The result of `edgehar bench --fleet` as text."""
     lines = [f"{document['name']}: {document['people']} people, {document['threads']} thread(s)"]
     for precision, entry in document["precisions"].items():
         fleet, loop, agreement = entry["fleet"], entry["loop"], entry["agreement"]
+        wait_ms, memory_mib = fleet["wait_ms"], (fleet["resident_bytes"] or 0) / 2**20
         lines += [
             f"{precision}, a hop every {entry['hop_s']:.3f} s",
             f"  fleet  {fleet['cpu_us_per_hop']:7.1f} us per hop (push {fleet['push_us_per_hop']:.1f}, poll "
             f"{fleet['poll_us_per_hop']:.1f}), {fleet['core_share']:.0%} of a core in real time",
             f"  loop   {loop['cpu_us_per_hop']:7.1f} us per hop, {entry['loop_over_fleet']:.2f} times the fleet's",
-            f"  last sample to prediction: median {fleet['wait_ms']['median']:.1f} ms, p99 {fleet['wait_ms']['p99']:.1f} ms",
-            f"  memory {(fleet['resident_bytes'] or 0) / 2**20:.0f} MiB, {fleet['bytes_per_person'] / 1024:.0f} KiB per person",
+            f"  last sample to prediction: median {wait_ms['median']:.1f} ms, p99 {wait_ms['p99']:.1f} ms",
+            f"  memory {memory_mib:.0f} MiB, {fleet['bytes_per_person'] / 1024:.0f} KiB per person",
             f"  {agreement['identical']:.1%} of {agreement['predictions']} predictions are the loop's bits; largest "
             f"difference {agreement['largest_difference']:.2g}",
         ]

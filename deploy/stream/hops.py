@@ -1,9 +1,10 @@
 """Computes the hops of one or many streams: new steps through the encoder, the newest windows through the head.
 
-The encoder computes each step, and the head each window, without regard to the others of a batch. Whether the last bit
-is the same, too, depends on the kernels: those of onnxruntime 1.31 for x86 give a row the same bits in every batch of two
-or more, but a batch of one has shortcuts (the mean over the steps of a window; matrix products with weights that are
-not packed, as in INT8 graphs). A window is therefore never classified alone, and a `Fleet` encodes no step alone.
+The encoder computes each step, and the head each window, without regard to the others of a batch. Whether the last
+bit is the same, too, depends on the kernels. Those of onnxruntime 1.31 for x86 give a row the same bits in every batch
+of two or more, but have shortcuts for a batch of one: for the mean over the steps of a window, and for products with
+weights that are not packed, as in INT8 graphs. A window is therefore never classified alone, and a `Fleet` encodes no
+step alone.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ class PacketMemory:
         self._packets: deque[tuple[Rows, Times]] | None = None  # most sensors never send such a packet
 
     def is_repeated(self, rows: Rows, times_s: Times) -> bool:
-        """Whether a packet of different samples (n, C) with one timestamp is the same as an earlier one; remembers it."""
+        """Whether a packet (n, C) of different samples with one timestamp equals an earlier one; remembers it."""
         if is_increasing(times_s):
             return False
         same_time = times_s[1:] == times_s[:-1]

@@ -214,9 +214,13 @@ def test_number_of_people_is_bounded(recognizer: Recognizer) -> None:
 
 def test_samples_that_wait_are_bounded(recognizer: Recognizer) -> None:
     fleet, pushes = Fleet(recognizer), chopped(steady(120.0), list(np.arange(1.0, 120.0)))
-    with pytest.raises(DataError, match=r"person 'ann': \d+ samples wait .* at most 4096; call poll\(\)"):
+
+    def push_all() -> None:
         for push in pushes:
             fleet.push("ann", *push)
+
+    with pytest.raises(DataError, match=r"person 'ann': \d+ samples wait .* at most 4096; call poll\(\)"):
+        push_all()
     assert len(fleet.poll()) > 100
 
 
@@ -235,7 +239,7 @@ def test_invalid_push_changes_nothing(recognizer: Recognizer) -> None:
         fleet.push("ann", *push)
         if push[2][0] > 0.1:
             for wrong in invalid:
-                with pytest.raises(DataError, match="expected|the package has"):
+                with pytest.raises(DataError, match=r"expected|the package has"):
                     fleet.push(*wrong)
     assert fleet.people == ("ann",)
     found = Found()
