@@ -109,10 +109,12 @@ def _take_regular(takes: list[Take], steps: int) -> tuple[Floats, Bools]:
     flat, _, span_s = between(values, times_s, grid_s.reshape(-1), right.reshape(-1))
     frames = flat.reshape(len(takes), frames_each, spec.channels)
     good: Bools = np.logical_and.reduce(span_s.reshape(grid_s.shape) <= sensors[0].longest_gap_s, axis=1)
+    last_frames = [last_frame[0] for sensor in sensors if (last_frame := sensor.last_frame) is not None]
+    previous = np.concatenate(last_frames).reshape(len(takes), spec.channels)
     if spec.is_skeleton:
         good &= ~np.logical_or.reduce(np.isnan(flat).reshape(len(takes), -1), axis=1)
-    previous = np.concatenate([last_frame[0] for sensor in sensors if (last_frame := sensor.last_frame) is not None])
-    features = prepare_valid(frames, previous.reshape(-1, spec.channels), spec, frame_s, sensors[0].normalisation)
+        good &= ~np.logical_or.reduce(np.isnan(previous), axis=1)
+    features = prepare_valid(frames, previous, spec, frame_s, sensors[0].normalisation)
     for take, last, is_good in zip(takes, frames[:, -1], good.tolist(), strict=True):
         if is_good:
             take.sensor.finish_take(last.copy(), True, take.end)

@@ -136,15 +136,16 @@ class Fleet:
         """
         chunk = self._settings.checked(modality, samples, times_s)
         with self._lock:
-            one = self._nobody if person is None else self._people.get(check_person(person))
-            if one is None:
-                one = self._admitted(person or "")
+            if person is None:
+                one = self._nobody
                 self._receive(person, one, chunk)
-                self._people[person or ""] = one
+            elif (one := self._people.get(check_person(person))) is None:
+                one = self._admitted(person)
+                self._receive(person, one, chunk)
+                self._people[person] = one
             else:
                 self._receive(person, one, chunk)
-                if person is not None:
-                    self._people.move_to_end(person)
+                self._people.move_to_end(person)
             self._note_time(one, float(chunk.times_s[-1]))
 
     def _admitted(self, person: str) -> _Person:

@@ -55,19 +55,17 @@ def damaged(generator: np.random.Generator, seconds: float) -> Recording:
 
 def random_pushes(generator: np.random.Generator, seconds: float = 3.0) -> Pushes:
     """The chunks of a damaged recording; some come late, twice or in the wrong order."""
-    recording = damaged(generator, seconds)
-    pushes: Pushes = []
+    recording, late_s = damaged(generator, seconds), float(generator.choice([0.0, 0.0, 0.2, 1.0]))
+    arriving: list[tuple[float, tuple[str, Any, Any]]] = []
     for name, times in recording.times_s.items():
         first = 0
         while first < len(times):
-            end = first + int(generator.integers(1, 12))
-            pushes.append((name, recording.signals[name][first:end], times[first:end]))
-            first = end
-    late = generator.choice([0.0, 0.0, 0.2, 1.0])
-    order = np.argsort([index + 0.0 for index in range(len(pushes))])
-    if len(recording.times_s) > 1:
-        order = np.argsort([push[2][0] + late * generator.random() for push in pushes], kind="stable")
-    return [pushes[index] for index in order for _ in range(1 + int(generator.random() < 0.02))]
+            rows = slice(first, first + int(generator.integers(1, 12)))
+            arrival_s = seconds * first / len(times) + late_s * generator.random()
+            push = (name, recording.signals[name][rows], times[rows])
+            arriving += [(arrival_s, push)] * (1 + int(generator.random() < 0.02))
+            first = rows.stop
+    return [push for _, push in sorted(arriving, key=lambda one: one[0])]
 
 
 def assert_identical(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -134,7 +132,7 @@ def test_regular_people_together_equal_separate_streams(recognizer: Recognizer) 
             if index < len(of_one):
                 fleet.push(person, *of_one[index])
         collect(found, fleet.poll())  # type: ignore[arg-type]
-    assert fleet.people == tuple(pushes)
+    assert sorted(fleet.people) == sorted(pushes)
     counts = fleet.counts["inertial"]
     assert (counts.received, counts.unused) == (8 * len(recordings["p0"].times_s["inertial"]), 0)
     for person, of_one in pushes.items():
@@ -166,24 +164,22 @@ def test_quantised_person_does_not_depend_on_others(tmp_path: Path, precision: s
     others = {f"p{index}": [(n, 1000 * x, t) for n, x, t in sample_by_sample(loud)] for index in range(3)}
     together = run_fleet(Fleet(recognizer), {"ann": ann, **others}, np.random.default_rng(1), 0.02)
     assert_identical(together["ann"], alone["ann"])
-    if precision == "int8-dynamic":
-        stream = StreamRecognizer(recognizer)
-        np.testing.assert_allclose(
-            [one.probabilities for push in ann for one in stream.push(*push)],
-            [one.probabilities for one in alone["ann"]][: -len(stream.flush()) or None],
-            atol=1e-5,
-        )
+    stream = StreamRecognizer(recognizer)
+    expected = [one for push in ann for one in stream.push(*push)] + stream.flush()
+    np.testing.assert_allclose(
+        [one.probabilities for one in alone["ann"]], [one.probabilities for one in expected], atol=0.02
+    )
 
 
 def test_idle_person_is_flushed_and_forgotten(recognizer: Recognizer) -> None:
-    fleet, found = Fleet(recognizer, idle_s=5.0), Found()
+    fleet, found = Fleet(recognizer, idle_s=5.01), Found()
     ann, bob = sample_by_sample(steady(2.0, 1)), sample_by_sample(steady(9.0, 2, start_s=1e6))
     for push in ann:
         fleet.push("ann", *push)
     for push in bob:
         fleet.push("bob", *push)
         collect(found, fleet.poll())
-        assert ("ann" in fleet.people) == (push[2][0] - 1e6 <= 5.0), push[2]
+        assert ("ann" in fleet.people) == (push[2][0] - 1e6 <= 5.01), push[2]
     stream = StreamRecognizer(recognizer)
     assert_identical(found["ann"], [one for push in ann for one in stream.push(*push)] + stream.flush())
     assert fleet.people == ("bob",)
