@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
-from edgehar.deploy.stream.packet_memory import PacketMemory
 from edgehar.deploy.stream.sample_counts import SampleCounts
 from edgehar.signals.clip import Bools, Floats, Times, all_true, true_mask
-from edgehar.signals.coarse_clock import spread
+from edgehar.signals.coarse_clock import PacketMemory, spread
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.preprocess import Normalisation, prepare
 from edgehar.signals.resampling import fill, gap_rule
@@ -82,7 +81,7 @@ class SensorBuffer:
     def append(self, rows: Rows, times_s: Times, first_s: float, newest_s: float) -> None:
         """Add samples (n, C) between these times in any order, unless they are a packet that arrived before."""
         self._newest_s = max(self._newest_s, newest_s)
-        if len(times_s) > 1 and self._packets.is_repeated(rows, times_s):
+        if len(times_s) > 1 and not is_increasing(times_s) and self._packets.is_repeated(rows, times_s):
             self._counts.duplicated += len(times_s)
             return
         self._unmerged.append((rows, times_s))

@@ -34,9 +34,9 @@ def damaged(generator: np.random.Generator, seconds: float) -> Recording:
         if happens(0.3):
             values[generator.random(len(values)) < 0.1] = np.nan
         if happens(0.3) and name == "skeleton":
-            values.reshape(len(values), SKELETON.groups, 3)[generator.random((len(values), SKELETON.groups)) < 0.1] = (
-                np.nan
-            )
+            lost = generator.random((len(values), SKELETON.groups)) < 0.1
+            lost[: int(generator.integers(len(values)))] = False
+            values.reshape(len(values), SKELETON.groups, 3)[lost[:: generator.choice([-1, 1])]] = np.nan
         if happens(0.2):
             times = start_s + np.floor((times - start_s) * 10) / 10  # a coarse clock
         if happens(0.2):
