@@ -48,8 +48,6 @@ def take_all(takes: Sequence[Take]) -> tuple[Floats, Bools]:
 
     All are of one sensor of one package. Buffers of regular samples are resampled together.
     """
-    if len(takes) == 1:
-        return takes[0].sensor.take(takes[0].first, takes[0].end, takes[0].now_s)
     by_length: dict[int, list[int]] = defaultdict(list)
     for index, take in enumerate(takes):
         if _is_regular(take):

@@ -93,6 +93,8 @@ class HopComputer:
 
     def _tokens(self, hops: list[Hop]) -> list[tuple[Floats, int]]:
         """Tokens (N, D) of each hop, and the index of its last step with a valid sensor, or -1."""
+        if len(hops) == 1:
+            return [self._tokens_of(hops[0])]
         inputs = {
             name: take_all([Take(hop.state.sensors[name], hop.first, hop.end, hop.now_s) for hop in hops])
             for name in hops[0].state.sensors
@@ -109,6 +111,15 @@ class HopComputer:
             used = {name: (features[encoded], valid[encoded]) for name, (features, valid) in inputs.items()}
             tokens[encoded] = self._encode(used, int(np.count_nonzero(encoded)))
         return [(tokens[end - count : end], last) for count, end, last in zip(counts, ends, last_valid, strict=True)]
+
+    def _tokens_of(self, hop: Hop) -> tuple[Floats, int]:
+        """`_tokens` of a single hop, without the detour."""
+        steps = hop.end - hop.first
+        inputs = {name: sensor.take(hop.first, hop.end, hop.now_s) for name, sensor in hop.state.sensors.items()}
+        last_valid = max([_last_true(valid) for _, valid in inputs.values()])
+        if last_valid < 0:
+            return self.absent_token.repeat(steps, axis=0), last_valid
+        return self._encode(inputs, steps), last_valid
 
     def _encode(self, inputs: dict[str, tuple[Floats, Bools]], steps: int) -> Floats:
         """Tokens (N, D) of steps, given features (N, P, G, F) and (N,) validity; a missing sensor is absent."""
