@@ -133,8 +133,8 @@ class FleetBenchmark:
 
     def _chunks(self, person: int, hop: int) -> Iterator[Chunk]:
         for spec in self._specs:
-            edges_s = (hop * self._hop_s, (hop + 1) * self._hop_s)
-            indices = np.arange(*(math.ceil(edge_s * spec.rate_hz - 1e-6) for edge_s in edges_s))
+            first, end = (math.ceil(edge * self._hop_s * spec.rate_hz - 1e-6) for edge in (hop, hop + 1))
+            indices = np.arange(first, end)
             if len(indices):
                 samples = self._signals[person % SIGNALS][spec.name].take(indices, axis=0, mode="wrap")
                 yield spec.name, samples, CLOCK_STEP_S * person + indices / spec.rate_hz

@@ -137,8 +137,9 @@ class SensorBuffer:
         """Update what follows from the merged samples, which are still plain."""
         self.times_s = self._spread_s = self._raw_s
         self.samples = self._values
-        self._used = self._distinct = self._valid = true_mask(len(self._raw_s))
-        self._late = np.zeros(len(self._raw_s), bool)
+        count = len(self._raw_s)
+        self._used = self._distinct = self._valid = true_mask(count)
+        self._late = np.zeros(count, bool)
 
     def _keep(self, rows: NDArray[np.intp] | slice) -> None:
         """Keep these rows of all samples."""

@@ -126,12 +126,12 @@ def test_regular_people_together_equal_separate_streams(recognizer: Recognizer) 
         person: [one.times_s["inertial"][0] + t for t in np.arange(0.2, 3, 0.16)] for person, one in recordings.items()
     }
     pushes = {person: chopped(one, cuts_s[person]) for person, one in recordings.items()}
-    fleet, found = Fleet(recognizer), {person: list[Prediction]() for person in pushes}
+    fleet, found = Fleet(recognizer), Found()
     for index in range(max(map(len, pushes.values()))):
         for person, of_one in pushes.items():
             if index < len(of_one):
                 fleet.push(person, *of_one[index])
-        collect(found, fleet.poll())  # type: ignore[arg-type]
+        collect(found, fleet.poll())
     assert sorted(fleet.people) == sorted(pushes)
     counts = fleet.counts["inertial"]
     assert (counts.received, counts.unused) == (8 * len(recordings["p0"].times_s["inertial"]), 0)
