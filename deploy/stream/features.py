@@ -113,7 +113,8 @@ def _take_regular(takes: list[Take], steps: int) -> tuple[Floats, Bools]:
         good &= ~np.logical_or.reduce(np.isnan(flat).reshape(len(takes), -1), axis=1)
         good &= ~np.logical_or.reduce(np.isnan(previous), axis=1)
     features = prepare_valid(frames, previous, spec, frame_s, sensors[0].normalisation)
-    for take, last, is_good in zip(takes, frames[:, -1], good.tolist(), strict=True):
+    passed = (padded <= grid_s[:, -1:]).sum(axis=1)
+    for take, last, count, is_good in zip(takes, frames[:, -1], passed.tolist(), good.tolist(), strict=True):
         if is_good:
-            take.sensor.finish_take(last.copy(), True, take.end)
+            take.sensor.finish_take(last.copy(), True, take.end, count)
     return features, good

@@ -137,9 +137,8 @@ class SensorBuffer:
         """Update what follows from the merged samples, which are still plain."""
         self.times_s = self._spread_s = self._raw_s
         self.samples = self._values
-        count = len(self._raw_s)
-        self._used = self._distinct = self._valid = true_mask(count)
-        self._late = np.zeros(count, bool)
+        self._used = self._distinct = self._valid = true_mask(len(self._raw_s))
+        self._late = np.zeros(len(self._raw_s), bool)
 
     def _keep(self, rows: NDArray[np.intp] | slice) -> None:
         """Keep these rows of all samples."""
@@ -250,11 +249,11 @@ class SensorBuffer:
         self.finish_take(frames[-1], bool(frame_valid[-1]), end)
         return features, step_valid
 
-    def finish_take(self, last_frame: Floats, is_valid: bool, end: int) -> None:
-        """Drop what no step after those before `end` needs, given their last frame (C,) and whether it is valid."""
+    def finish_take(self, last_frame: Floats, is_valid: bool, end: int, passed: int | None = None) -> None:
+        """Drop what no step from `end` on needs, given the last frame (C,), its validity and the samples up to it."""
         self.last_frame = last_frame, is_valid
         self._consumed_s = (end * self.spec.patch - 1) * self.frame_s
-        self._discard_before(self._consumed_s)
+        self._discard_before(self._consumed_s, passed)
 
     def gap_end_s(self, step: int) -> float:
         """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
@@ -273,12 +272,13 @@ class SensorBuffer:
         self._consumed_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._discard_before(step * self.spec.patch * self.frame_s)
 
-    def _discard_before(self, before_s: float) -> None:
+    def _discard_before(self, before_s: float, passed: int | None = None) -> None:
         """Drop the samples that no frame after `before_s` needs: all but two valid ones before it."""
         if not len(self._raw_s):
             return
         if self.times_s is self._raw_s:  # all count, each at its own time
-            self._keep(slice(max(int(self._raw_s.searchsorted(before_s, side="right")) - 2, 0), None))
+            passed = int(self._raw_s.searchsorted(before_s, side="right")) if passed is None else passed
+            self._keep(slice(max(passed - 2, 0), None))
             self.times_s = self._spread_s = self._raw_s
             self.samples = self._values
             self._used = self._distinct = self._valid
