@@ -24,6 +24,7 @@ from edgehar.signals.windows import Windows, cut_clip, cut_steps, join, too_shor
 BATCH_STEPS = 4096
 """Steps per batch of windows; limits memory."""
 NO_TIMES = np.empty(0)
+DYNAMIC_OPERATOR = b"DynamicQuantizeLinear"
 
 
 def load(
@@ -71,6 +72,7 @@ class Recognizer:
         manifest: its manifest.
         precision: the precision of the graphs.
         providers: the execution providers that compute: those of the encoder, then those of the head.
+        is_dynamic: whether activations are quantised with a scale that depends on all rows of a batch.
     """
 
     def __init__(
@@ -85,12 +87,13 @@ class Recognizer:
         self.precision = precision or self.manifest.default_precision
         self._info = self.manifest.info
         self._names = tuple(spec.name for spec in self.manifest.modalities)
+        paths = [package.graph(part, self.precision) for part in PARTS]
+        graphs = [package.read(path.name) for path in paths]  # whose checksum was verified, even if it has changed
         self._encoder, self._head = (
-            # The bytes whose checksum was verified, even if the file has changed since.
-            open_session(path, part, self.manifest, threads, providers, package.read(path.name))
-            for part in PARTS
-            for path in [package.graph(part, self.precision)]
+            open_session(path, part, self.manifest, threads, providers, graph)
+            for part, path, graph in zip(PARTS, paths, graphs, strict=True)
         )
+        self.is_dynamic = any(DYNAMIC_OPERATOR in graph for graph in graphs)
         self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:

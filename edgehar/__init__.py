@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than
 
 if TYPE_CHECKING:
     from edgehar.deploy.recognizer import Recognizer, load
+    from edgehar.deploy.stream.fleet import Fleet
     from edgehar.deploy.stream.people import PeopleStreams, PersonResult
     from edgehar.deploy.stream.recognizer import StreamRecognizer
     from edgehar.deploy.stream.segments import Activity, Segmenter
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Activity",
+    "Fleet",
     "PeopleStreams",
     "PersonResult",
     "Prediction",
@@ -31,6 +33,7 @@ __version__ = "0.2.0"
 
 _MODULE_OF = {
     "Activity": "edgehar.deploy.stream.segments",
+    "Fleet": "edgehar.deploy.stream.fleet",
     "PeopleStreams": "edgehar.deploy.stream.people",
     "PersonResult": "edgehar.deploy.stream.people",
     "Prediction": "edgehar.signals.clip",

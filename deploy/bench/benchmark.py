@@ -3,6 +3,7 @@
     edgehar bench PACKAGE
     edgehar bench PACKAGE --precision int8 --json bench.json
     edgehar bench PACKAGE --tune --threads 4
+    edgehar bench PACKAGE --fleet 1000
     edgehar bench --compare nano.json orin.json
 
 All precisions are timed in turns, in bursts, so that temperature and load affect them equally. The signals are random:
@@ -27,6 +28,7 @@ from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare, comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
+from edgehar.deploy.bench.fleet import FLEET_FORMAT, bench_fleet, fleet_table
 from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
 from edgehar.deploy.bench.table import benchmark_table
 from edgehar.deploy.bench.timing import (
@@ -54,6 +56,7 @@ from edgehar.provenance import portable, portable_words, stamp
 
 MIN_RUNS = 500
 MIN_TUNING_RUNS = 100
+MAX_FLEET = 100_000
 PEAK_SIZE = 512
 """Rows and columns of the matrices whose product measures the machine's peak."""
 PEAK_RUNS = 50
@@ -75,6 +78,12 @@ class BenchConfig(Options):
     threads: int = option(1, "threads of onnxruntime", at_least=1, at_most=MAX_THREADS)
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
     tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, and store them")
+    fleet: int | None = option(
+        None,
+        "only measure a Fleet of this many people over --sustain-s of their streams; precision: the package's default",
+        at_least=1,
+        at_most=MAX_FLEET,
+    )
     key: str | None = key_option()
     compare: tuple[str, ...] = option((), "only compare these files of --json", words=True)
     json: str | None = option(None, "also write the result to this file")
@@ -85,9 +94,15 @@ class BenchConfig(Options):
         if bool(self.compare) == (self.package is not None):
             found = f"a package and --compare {' '.join(self.compare)}" if self.compare else "no package"
             raise ConfigError(f"{found}; expected edgehar bench PACKAGE, or edgehar bench --compare A.json B.json")
-        for name, is_given in (("tune", self.tune), ("key", self.key is not None)):
-            if self.compare and is_given:
-                raise ConfigError(f"--compare with --{name}: expected one of them; omit the other")
+        only = {
+            "--compare": bool(self.compare),
+            "--tune": self.tune,
+            "--fleet": self.fleet is not None,
+        }
+        given = [name for name, is_given in only.items() if is_given]
+        given += ["--key"] if self.compare and self.key is not None else []
+        if len(given) > 1:
+            raise ConfigError(f"{' with '.join(given)}: expected one of them; omit the other")
         if self.tune and self.precision:
             raise ConfigError("--tune with --precision: --tune measures all precisions; omit one of them")
         min_runs = MIN_TUNING_RUNS if self.tune else MIN_RUNS
@@ -174,6 +189,7 @@ def command_words(config: BenchConfig) -> list[str]:
     """The command line of a measurement, for its result."""
     words = ["edgehar", "bench", str(config.package), "--runs", str(config.runs), "--sustain-s", str(config.sustain_s)]
     words += ["--threads", str(config.threads), "--cold-starts", str(config.cold_starts)]
+    words += [] if config.fleet is None else ["--fleet", str(config.fleet)]
     words += ["--precision", ",".join(config.precision)] if config.precision else []
     return words + (["--providers", ",".join(config.providers)] if config.providers else [])
 
@@ -221,13 +237,7 @@ def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[s
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "command": portable(command_words(config)),
-        **stamp(),
-        "package": portable_words([config.package])[0],
-        "manifest_sha256": manifest_sha256(package),
-        "name": manifest.name,
-        "threads": config.threads,
-        "parameters": manifest.parameters,
+        **_about(config, package),
         "macs": macs,
         "fp32_peak_macs_per_s": peak,
         "limit_ms": limit_ms,
@@ -236,6 +246,19 @@ def bench(config: BenchConfig, repetitions: Repetitions | None = None) -> dict[s
         "before": before,
         "after": after,
         "device": device,
+    }
+
+
+def _about(config: BenchConfig, package: EdgePackage) -> dict[str, Any]:
+    """The command, the package and what computes it."""
+    return {
+        "command": portable(command_words(config)),
+        **stamp(),
+        "package": portable_words([str(package.path)])[0],
+        "manifest_sha256": manifest_sha256(package),
+        "name": package.manifest.name,
+        "threads": config.threads,
+        "parameters": package.manifest.parameters,
     }
 
 
@@ -250,6 +273,13 @@ def run(config: BenchConfig) -> int:
     if config.package is None:
         document = compare([Path(path) for path in config.compare])
         text = comparison_table(document)
+    elif config.fleet is not None:
+        package = open_package(config.package, config.key)
+        measured = bench_fleet(
+            package, config.precision, config.threads, config.providers, config.fleet, config.sustain_s
+        )
+        document = {"format": FLEET_FORMAT, "format_version": FORMAT_VERSION, **_about(config, package), **measured}
+        text = fleet_table(document)
     else:
         document = bench(config)
         text = benchmark_table(document)

@@ -1,14 +1,12 @@
 """Buffers one sensor's samples and interpolates them to the frames of the steps."""
 
-from collections import deque
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
 from edgehar.deploy.stream.sample_counts import SampleCounts
-from edgehar.signals.clip import Bools, Floats, Times, all_true
-from edgehar.signals.coarse_clock import spread
+from edgehar.signals.clip import Bools, Floats, Times, all_true, true_mask
+from edgehar.signals.coarse_clock import PacketMemory, spread
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.preprocess import Normalisation, prepare
 from edgehar.signals.resampling import fill, gap_rule
@@ -18,8 +16,6 @@ MAX_UNMERGED_PUSHES = 256
 """Most pushes that are kept unmerged until a step needs them."""
 MAX_RUN_S = 60.0
 """Nominal seconds of samples with one timestamp that are kept; bounds memory if the clock stops."""
-REMEMBERED_PACKETS = 32
-"""Packets of samples with one timestamp in which a repeated packet is looked for."""
 
 
 class SensorBuffer:
@@ -36,6 +32,13 @@ class SensorBuffer:
         normalisation: scales of the features.
         reorder_s: how far behind the newest a sample may arrive and still be used; delays final frames by as much.
         counts: where unused samples are counted.
+
+    Attributes:
+        gaps: how gaps are filled; `longest_gap_s` is its longest interval.
+        times_s: (N,) times of the merged samples that count.
+        samples: (N, C) these samples.
+        is_plain: whether all merged samples count, each at its own time, and none was too late.
+        last_frame: the last frame taken, (C,), and whether it is valid; None before the first.
     """
 
     def __init__(
@@ -47,10 +50,10 @@ class SensorBuffer:
         counts: SampleCounts | None = None,
     ) -> None:
         """Start without samples."""
-        self.spec, self.frame_s, self._normalisation = spec, frame_s, normalisation
+        self.spec, self.frame_s, self.normalisation = spec, frame_s, normalisation
         self.reorder_s, self._counts = reorder_s, counts or SampleCounts()
-        self._gaps = gap_rule(spec, frame_s)
-        self.longest_gap_s = self._gaps.max_gap_s
+        self.gaps = gap_rule(spec, frame_s)
+        self.longest_gap_s = self.gaps.max_gap_s
         # All samples in order of time, then of arrival, valid or not.
         self._raw_s: Times = np.zeros(0)
         self._values: Floats = np.zeros((0, spec.channels), np.float32)
@@ -58,11 +61,11 @@ class SensorBuffer:
         self._late: Bools = np.zeros(0, bool)
         self._counted = (0, 0)  # duplicated and invalid ones among these that are in the counts
         self._update()
-        self._last_frame: tuple[Floats, bool] | None = None
+        self.last_frame: tuple[Floats, bool] | None = None
         self._consumed_s = -self.longest_gap_s  # time of the last frame taken; at first, before any useful sample
         self._final_step = -1  # last step that is final
         self._unmerged: list[tuple[Rows, Times]] = []  # pushes not yet merged
-        self._packets = deque[tuple[Rows, Times]](maxlen=REMEMBERED_PACKETS)
+        self._packets = PacketMemory()
         self._newest_s = -np.inf
 
     @property
@@ -78,36 +81,34 @@ class SensorBuffer:
     def append(self, rows: Rows, times_s: Times, first_s: float, newest_s: float) -> None:
         """Add samples (n, C) between these times in any order, unless they are a packet that arrived before."""
         self._newest_s = max(self._newest_s, newest_s)
-        if len(times_s) > 1 and self._is_repeated(rows, times_s):
+        if len(times_s) > 1 and not is_increasing(times_s) and self._packets.is_repeated(rows, times_s):
             self._counts.duplicated += len(times_s)
             return
         self._unmerged.append((rows, times_s))
         if len(self._unmerged) == MAX_UNMERGED_PUSHES:  # the stream may be waiting for a clock that stopped
             self.merge()
 
-    def _is_repeated(self, rows: Rows, times_s: Times) -> bool:
-        """Whether a packet of different samples with one timestamp is the same as an earlier one; remembers it."""
-        if is_increasing(times_s):
-            return False
-        same_time = times_s[1:] == times_s[:-1]
-        if not (same_time.any() and (rows[1:][same_time] != rows[:-1][same_time]).any()):
-            return False  # the samples show by themselves whether they are repeated
-        for old_rows, old_times_s in self._packets:
-            if np.array_equal(times_s, old_times_s) and np.array_equal(rows, old_rows, equal_nan=True):
-                return True
-        self._packets.append((rows, times_s))
-        return False
+    def unmerged_rows(self) -> Rows | None:
+        """The samples (n, C) that `merge` will merge; None if there is none."""
+        return concatenated([rows for rows, _ in self._unmerged]) if self._unmerged else None
 
-    def merge(self) -> None:
-        """Merge the buffered pushes into the sorted samples, all in one pass."""
-        if not self._unmerged:
-            return
-        new_rows, new_times = zip(*self._unmerged, strict=True)
+    def merge(self, usable: Floats | None = None) -> None:
+        """Merge the buffered pushes into the sorted samples, all in one pass.
+
+        `usable` is `unmerged_rows` as float32, if it is known that every channel of all samples is usable.
+        """
+        if self._unmerged:
+            rows = self.unmerged_rows() if usable is None else None
+            self._merge(*((usable, true_mask(len(usable))) if rows is None else mask_unusable(rows, self.spec)))
+
+    def _merge(self, new_values: Floats, new_valid: Bools) -> None:
+        new_times = concatenated([times for _, times in self._unmerged])
         self._unmerged = []
-        new_values, new_valid = mask_unusable(concatenated(new_rows), self.spec)
         known = len(self._raw_s)
-        self._raw_s = np.concatenate([self._raw_s, *new_times])
+        self._raw_s = np.concatenate([self._raw_s, new_times])
         self._values = np.concatenate([self._values, new_values])
+        if self.is_plain and self._continues_plainly(known, new_valid):
+            return self._set_plain()
         self._valid = np.concatenate([self._valid, new_valid])
         self._late = np.concatenate([self._late, np.zeros(len(new_valid), bool)])
         is_new: Bools | slice = slice(known, None)
@@ -124,6 +125,20 @@ class SensorBuffer:
         self._late[is_new] = late
         self._counts.late += int(np.count_nonzero(late))
         self._count()
+        self.is_plain = self.is_plain and not np.count_nonzero(late)
+
+    def _continues_plainly(self, known: int, new_valid: Bools) -> bool:
+        """Whether the samples from the row `known` on are valid, later than all before, and none is too late."""
+        if not (all_true(new_valid) and self._raw_s[known] > self._consumed_s):
+            return False
+        return is_increasing(self._raw_s[max(known - 1, 0) :])
+
+    def _set_plain(self) -> None:
+        """Update what follows from the merged samples, which are still plain."""
+        self.times_s = self._spread_s = self._raw_s
+        self.samples = self._values
+        self._used = self._distinct = self._valid = true_mask(len(self._raw_s))
+        self._late = np.zeros(len(self._raw_s), bool)
 
     def _keep(self, rows: NDArray[np.intp] | slice) -> None:
         """Keep these rows of all samples."""
@@ -136,9 +151,10 @@ class SensorBuffer:
         self._used = self._distinct & self._valid
         self._spread_s = times_s
         if all_true(self._used):
-            self._times_s, self._samples = times_s, self._values
+            self.times_s, self.samples = times_s, self._values
         else:
-            self._times_s, self._samples = times_s[self._used], self._values[self._used]
+            self.times_s, self.samples = times_s[self._used], self._values[self._used]
+        self.is_plain = self.times_s is self._raw_s and not np.count_nonzero(self._late)
         return times_s
 
     def _unused(self) -> tuple[int, int]:
@@ -152,7 +168,7 @@ class SensorBuffer:
 
     def _count(self) -> None:
         """Update the counts: whether a sample is duplicated depends on the others with its timestamp."""
-        if self._times_s is self._raw_s and self._counted == (0, 0):
+        if self.times_s is self._raw_s and self._counted == (0, 0):
             return
         duplicated, invalid = self._unused()
         self._counts.duplicated += duplicated - self._counted[0]
@@ -187,7 +203,7 @@ class SensorBuffer:
         self.merge()
         last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
         complete_s = self._newest_s - self.reorder_s  # later samples before it would be too late
-        if self._gaps.is_held:  # every sample up to the frame has arrived
+        if self.gaps.is_held:  # every sample up to the frame has arrived
             self._final_step = step
             return True
         times_s = self._certain_s(complete_s)
@@ -198,13 +214,15 @@ class SensorBuffer:
 
     def _certain_s(self, complete_s: float) -> Times:
         """Times of the samples that no sample after `complete_s` can move: all before the newest timestamp."""
+        if self.is_plain and not self.reorder_s:
+            return self.times_s[:-1]
         first = int(self._raw_s.searchsorted(self._raw_s[-1:])[0]) if len(self._raw_s) else 0
         if self.reorder_s:
             first = min(first, int(self._raw_s.searchsorted(complete_s, side="right")))
             if 1 < first < len(self._raw_s) and self._raw_s[first - 1] == self._raw_s[first - 2]:
                 # The timestamp that ends this run may still change.
                 first = int(self._raw_s.searchsorted(self._raw_s[first - 1 : first])[0])
-        return self._times_s[: int(np.count_nonzero(self._used[:first]))]
+        return self.times_s[: int(np.count_nonzero(self._used[:first]))]
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:
         """Features (N, P, G, F) of the steps `first` to `end`, exclusive, and (N,) which of them are valid.
@@ -218,26 +236,30 @@ class SensorBuffer:
         self.merge()
         patch = self.spec.patch
         grid_s: Times = np.arange(first * patch, end * patch, dtype=np.float64) * self.frame_s
-        values, times_s = self._samples, self._times_s
+        values, times_s = self.samples, self.times_s
         # A sensor that is silent, or sends invalid samples, has paused: the next sample comes after this time.
         next_s = self._newest_s if self.is_final(end - 1) else now_s
         least_s = 0.0 if next_s is self._newest_s else self.longest_gap_s
-        if next_s is not None and len(times_s) and next_s - times_s[-1] > least_s and not self._gaps.is_held:
+        if next_s is not None and len(times_s) and next_s - times_s[-1] > least_s and not self.gaps.is_held:
             values, times_s = np.concatenate([values, np.zeros_like(values[:1])]), np.append(times_s, next_s)
-        frames, frame_valid = fill(values, times_s, grid_s, self._gaps)
+        frames, frame_valid = fill(values, times_s, grid_s, self.gaps)
         features, step_valid = prepare(
-            frames, frame_valid, self.spec, self.frame_s, self._normalisation, self._last_frame
+            frames, frame_valid, self.spec, self.frame_s, self.normalisation, self.last_frame
         )
-        self._last_frame = frames[-1], bool(frame_valid[-1])
-        self._consumed_s = float(grid_s[-1])
-        self._discard_before(self._consumed_s)
+        self.finish_take(frames[-1], bool(frame_valid[-1]), end)
         return features, step_valid
+
+    def finish_take(self, last_frame: Floats, is_valid: bool, end: int, passed: int | None = None) -> None:
+        """Drop what no step from `end` on needs, given the last frame (C,), its validity and the samples up to it."""
+        self.last_frame = last_frame, is_valid
+        self._consumed_s = (end * self.spec.patch - 1) * self.frame_s
+        self._discard_before(self._consumed_s, passed)
 
     def gap_end_s(self, step: int) -> float:
         """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
         self.merge()
         start_s = step * self.spec.patch * self.frame_s
-        times_s = self._times_s
+        times_s = self.times_s
         if (times_s < start_s).any() and times_s[times_s < start_s][-1] + self.longest_gap_s >= start_s:
             return -np.inf
         later = times_s[times_s >= start_s]
@@ -246,20 +268,21 @@ class SensorBuffer:
     def skip_to(self, step: int) -> None:
         """Continue at this step, past steps without a valid frame."""
         self.merge()
-        self._last_frame, self._final_step = (np.zeros(self.spec.channels, np.float32), False), -1
+        self.last_frame, self._final_step = (np.zeros(self.spec.channels, np.float32), False), -1
         self._consumed_s = step * self.spec.patch * self.frame_s - self.frame_s
         self._discard_before(step * self.spec.patch * self.frame_s)
 
-    def _discard_before(self, before_s: float) -> None:
+    def _discard_before(self, before_s: float, passed: int | None = None) -> None:
         """Drop the samples that no frame after `before_s` needs: all but two valid ones before it."""
         if not len(self._raw_s):
             return
-        if self._times_s is self._raw_s:  # all count, each at its own time
-            first = max(int(self._raw_s.searchsorted(before_s, side="right")) - 2, 0)
-            self._keep(slice(first, None))
-            self._times_s = self._spread_s = self._raw_s
-            self._samples = self._values
+        if self.times_s is self._raw_s:  # all count, each at its own time
+            passed = int(self._raw_s.searchsorted(before_s, side="right")) if passed is None else passed
+            self._keep(slice(max(passed - 2, 0), None))
+            self.times_s = self._spread_s = self._raw_s
+            self.samples = self._values
             self._used = self._distinct = self._valid
+            self.is_plain = self.is_plain or not np.count_nonzero(self._late)
             return
         newest = int(self._raw_s.searchsorted(self._raw_s[-1:])[0])  # first of those with the newest timestamp
         # Runs that end before keep their times whatever follows, so that single samples of them can be dropped.

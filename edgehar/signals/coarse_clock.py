@@ -13,6 +13,8 @@ BLOCK_RUNS = 4096
 """Runs of equal times that are spread at once; limits memory."""
 MIN_HELD_RUN, MIN_HELD_INTERVALS = 3, 0.75
 """Equal samples at one time are separate ones if they are so many and fill so many intervals each, on average."""
+REMEMBERED_PACKETS = 32
+"""Packets of samples with one timestamp in which a repeated packet is looked for."""
 
 
 def spread(times_s: Times, values: NDArray[Any], rate_hz: float, next_s: float = np.inf) -> tuple[Times, Bools]:
@@ -70,3 +72,22 @@ def _spread_runs(
 def is_last(times_s: Times) -> Bools:
     """(T,) True for the last of the samples with one time; where nothing is spread, only these count."""
     return np.append(times_s[1:] > times_s[:-1], len(times_s) > 0)[: len(times_s)]
+
+
+class PacketMemory:
+    """The last packets of one sensor that had several different samples with one timestamp."""
+
+    def __init__(self) -> None:
+        """Start without packets."""
+        self._packets = list[tuple[NDArray[Any], Times]]()  # empty for most sensors
+
+    def is_repeated(self, values: NDArray[Any], times_s: Times) -> bool:
+        """Whether different samples (n, C) with one timestamp have arrived before; remembers them otherwise."""
+        same_time = times_s[1:] == times_s[:-1]
+        if not (same_time.any() and (values[1:][same_time] != values[:-1][same_time]).any()):
+            return False  # the samples show by themselves whether they are repeated
+        for old_values, old_times_s in self._packets:
+            if np.array_equal(times_s, old_times_s) and np.array_equal(values, old_values, equal_nan=True):
+                return True
+        self._packets = [*self._packets[1 - REMEMBERED_PACKETS :], (values, times_s)]
+        return False

@@ -125,26 +125,13 @@ def prepare(
         seen: Bools = np.logical_or.reduce(known, axis=1)  # (L + 1,)
         valid, known = valid & seen[1:], known[1:]
         previous = None if previous is None else (previous[0], previous[1] and bool(seen[0]))
-    elif spec.is_skeleton:
-        relative = with_previous - with_previous.take(spec.root_channels, axis=1)
-        motion = relative[1:] - relative[:-1]
-        root = with_previous[:, spec.root * spec.group : (spec.root + 1) * spec.group]
-        motion[:, spec.root * spec.group : (spec.root + 1) * spec.group] = root[1:] - root[:-1]
-        value = relative[1:]
     else:
-        value, motion = frames, with_previous[1:] - with_previous[:-1]
+        value, motion = _value_and_motion(with_previous, spec)
     all_usable = all_true(valid) and (previous is None or previous[1])
     if not all_usable:
         previous_valid = np.append(valid[:1] if previous is None else previous[1], valid[:-1])
         motion = np.where((valid & previous_valid)[:, None], motion, 0)
-    value_scale, motion_scale = normalisation.rows(spec)
-    features: Floats = np.empty((len(frames), 2 * spec.channels), np.float32)
-    np.divide(value, value_scale, out=features[:, : spec.channels])
-    np.divide(motion / frame_s, motion_scale, out=features[:, spec.channels :])
-    # From all values, then all motions, to the values and motions by group: (L, C + C) -> (S, P, G, F)
-    steps = features.take(spec.feature_order, axis=1).reshape(-1, spec.patch, spec.groups, spec.features)
-    if spec.lost_joints:
-        steps[..., spec.root, : spec.group] = 1
+    steps = _by_step(value, motion, spec, frame_s, normalisation)
     if known is not None and not all_true(known):
         by_step: Bools = (known & valid[:, None]).reshape(-1, spec.patch, spec.groups)
         by_step = by_step & (2 * by_step.sum(axis=1, keepdims=True) >= spec.patch)
@@ -157,6 +144,49 @@ def prepare(
     steps = np.where(valid.reshape(-1, spec.patch)[..., None, None], steps, 0)
     step_valid = valid.reshape(-1, spec.patch).mean(axis=1) >= 0.5
     return np.where(step_valid[:, None, None, None], steps, 0), step_valid
+
+
+def prepare_valid(
+    frames: Floats, previous: Floats, spec: ModalitySpec, frame_s: float, normalisation: Normalisation
+) -> Floats:
+    """`prepare` of several recordings, all of whose frames are valid and without a lost joint.
+
+    Args:
+        frames: (B, L, C), without NaN.
+        previous: (B, C) the frame before the first of each.
+        spec: the modality; no 2-D skeleton.
+        frame_s: seconds between two frames.
+        normalisation: scales measured on the training subjects.
+
+    Returns:
+        (B * S, P, G, F) float32.
+    """
+    value, motion = _value_and_motion(np.concatenate([previous[:, None], frames], axis=1), spec)
+    return _by_step(value, motion, spec, frame_s, normalisation)
+
+
+def _value_and_motion(with_previous: Floats, spec: ModalitySpec) -> tuple[Floats, Floats]:
+    """Values and changes (..., L, C) of frames (..., L + 1, C), of which the first is the one before."""
+    if not spec.is_skeleton:
+        return with_previous[..., 1:, :], with_previous[..., 1:, :] - with_previous[..., :-1, :]
+    relative = with_previous - with_previous.take(spec.root_channels, axis=-1)
+    motion = relative[..., 1:, :] - relative[..., :-1, :]
+    root = slice(spec.root * spec.group, (spec.root + 1) * spec.group)
+    motion[..., root] = with_previous[..., 1:, root] - with_previous[..., :-1, root]
+    return relative[..., 1:, :], motion
+
+
+def _by_step(value: Floats, motion: Floats, spec: ModalitySpec, frame_s: float, normalisation: Normalisation) -> Floats:
+    """Scaled features (..., P, G, F) of values and changes (..., L, C), all steps on one axis."""
+    value_scale, motion_scale = normalisation.rows(spec)
+    features: Floats = np.empty((*value.shape[:-1], 2 * spec.channels), np.float32)
+    np.divide(value, value_scale, out=features[..., : spec.channels])
+    np.divide(motion / frame_s, motion_scale, out=features[..., spec.channels :])
+    # From all values, then all motions, to the values and motions by group: (L, C + C) -> (S, P, G, F)
+    steps = features.take(spec.feature_order, axis=-1).reshape(-1, spec.patch, spec.groups, spec.features)
+    if spec.lost_joints:
+        steps[..., spec.root, : spec.group] = 1
+    return steps
 
 
 def measure_scale(features: Floats, step_valid: Bools, spec: ModalitySpec) -> Floats:

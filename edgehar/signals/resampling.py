@@ -98,6 +98,33 @@ def interpolate(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) ->
     within = bool(len(grid_s) and times_s[0] <= grid_s[0] and right[-1] < len(times_s))
     if not within or not right[0]:
         right = np.minimum(np.maximum(right, 1), len(times_s) - 1)
+    frames, left_s, span_s = between(values, times_s, grid_s, right, within)
+    if within and all_true(span_s <= rule.max_gap_s):
+        return frames, true_mask(len(grid_s))
+    outside_s = np.maximum(times_s[0] - grid_s, grid_s - times_s[-1])
+    # A grid point at the time of a sample is valid whatever the gap next to it.
+    on_sample = (grid_s == left_s) | (grid_s == times_s[right])
+    inside = (outside_s <= 0) & ((span_s <= rule.max_gap_s) | on_sample)
+    usable = inside | ((outside_s > 0) & (outside_s <= rule.margin_s))
+    frames = np.where(usable[:, None], frames, 0).astype(np.float32)
+    return frames, usable
+
+
+def between(
+    values: Floats, times_s: Times, grid_s: Times, right: NDArray[np.intp], within: bool = True
+) -> tuple[Floats, Times, Times]:
+    """Interpolate between each frame's two neighbours, whatever the gap between these.
+
+    Args:
+        values: (N, C) samples.
+        times_s: (N,) their times.
+        grid_s: (L,) times of the frames.
+        right: (L,) index of the sample after each frame, from 1; the one before it is the sample before the frame.
+        within: whether every frame is between its neighbours; otherwise it is moved there.
+
+    Returns:
+        (L, C) frames float32, (L,) times of the samples before them, and (L,) seconds between their neighbours.
+    """
     left = right - 1
     left_s = times_s.take(left)
     span_s = times_s.take(right) - left_s
@@ -110,15 +137,7 @@ def interpolate(values: Floats, times_s: Times, grid_s: Times, rule: GapRule) ->
     frames += after * share
     if np.isnan(frames).any():  # a frame at the time of a sample needs no other one
         frames = np.where(share == 0, before, np.where(share == 1, after, frames))
-    if within and all_true(span_s <= rule.max_gap_s):
-        return frames, true_mask(len(grid_s))
-    outside_s = np.maximum(times_s[0] - grid_s, grid_s - times_s[-1])
-    # A grid point at the time of a sample is valid whatever the gap next to it.
-    on_sample = (grid_s == left_s) | (grid_s == times_s[right])
-    inside = (outside_s <= 0) & ((span_s <= rule.max_gap_s) | on_sample)
-    usable = inside | ((outside_s > 0) & (outside_s <= rule.margin_s))
-    frames = np.where(usable[:, None], frames, 0).astype(np.float32)
-    return frames, usable
+    return frames, left_s, span_s
 
 
 def clip_span_s(clip: Clip) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar import verbs
+from edgehar import cli, verbs
 from edgehar.data import registry
 from edgehar.deploy.bench.benchmark import PARSER
 from edgehar.deploy.runtime.session import expected_interface

@@ -63,3 +63,28 @@ def test_too_few_repetitions_are_rejected(int8_package: Path) -> None:
         benchmark.main([str(int8_package), "--cold-starts", "0"])
     with pytest.raises(ConfigError, match="--sustain-s 0"):
         benchmark.main([str(int8_package), "--sustain-s", "0"])
+
+
+def test_fleet_is_compared_with_a_loop(
+    sliding_package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "fleet.json"
+    assert benchmark.main([str(sliding_package), "--fleet", "9", "--sustain-s", "0.3", "--json", str(result)]) == 0
+    output = capsys.readouterr().out
+    document = json.loads(result.read_text())
+    assert json.loads(output.splitlines()[-1]) == document
+    assert document["format"] == "edgehar-bench-fleet"
+    assert (document["people"], set(document["precisions"])) == (9, {"fp32"})
+    entry = document["precisions"]["fp32"]
+    assert entry["hop_s"] == pytest.approx(0.16)
+    assert (entry["fleet"]["hops"], entry["loop"]["hops"], entry["loop"]["people"]) == (18, 18, 9)
+    assert entry["agreement"] == {"predictions": 18, "identical": 1.0, "largest_difference": 0.0}
+    assert entry["loop_over_fleet"] > 0
+    assert entry["fleet"]["core_share"] > 0
+    assert 0 < entry["fleet"]["wait_ms"]["median"] <= entry["fleet"]["wait_ms"]["p99"]
+    assert "9 people" in output
+
+
+def test_fleet_excludes_tuning(sliding_package: Path) -> None:
+    with pytest.raises(ConfigError, match="--tune with --fleet: expected one of them"):
+        benchmark.main([str(sliding_package), "--fleet", "9", "--tune"])

@@ -1,0 +1,289 @@
+"""The state of one stream: clocks, buffered samples, the newest tokens; everything but the network.
+
+A stream yields a `Hop` where the network is needed and continues once it is computed. Whoever drives it may compute
+the hops of many streams together (`edgehar.deploy.stream.hops`).
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from edgehar.deploy.samples import Rows, time_bounds
+from edgehar.deploy.stream.clock import Clock
+from edgehar.deploy.stream.drift import DriftFollower
+from edgehar.deploy.stream.pending import SampleBlock
+from edgehar.deploy.stream.sample_counts import LossMonitor, SampleCounts
+from edgehar.deploy.stream.sensor_buffer import SensorBuffer
+from edgehar.deploy.stream.settings import StreamSettings
+from edgehar.deploy.stream.smoothing import Smoother
+from edgehar.deploy.stream.token_window import TokenWindow
+from edgehar.errors import DataError
+from edgehar.signals.clip import Floats, Times
+
+MAX_TIME_S = 1e10
+"""Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
+MAX_WARNINGS = 100
+MIN_GAP_STEPS = 4
+"""Empty steps in a row from which on they are skipped rather than computed."""
+
+
+class Hop(NamedTuple):
+    """Steps of a stream that are to be computed now.
+
+    Attributes:
+        state: the stream.
+        first: the first step.
+        end: the step after the last one.
+        now_s: the stream's time; None at the end of a recording.
+    """
+
+    state: "StreamState"
+    first: int
+    end: int
+    now_s: float | None
+
+
+class StreamState:
+    """State of one stream.
+
+    Args:
+        settings: of the stream; many streams may share them.
+        absent_token: (1, D) the token of a step without sensors.
+
+    Attributes:
+        sensors: modality -> buffered samples of the connected sensors.
+        window: the newest tokens.
+        smoother: smooths the probabilities.
+        origin_s: the stream's time 0 on the caller's clock; None before the first sample.
+    """
+
+    def __init__(self, settings: StreamSettings, absent_token: Floats) -> None:
+        """Start without samples."""
+        self._settings, self._manifest = settings, settings.recognizer.manifest
+        self._lateness_s = settings.lateness_s
+        self._step_s = self._manifest.window.step_s
+        specs, reorder_s = settings.specs, settings.reorder_s
+        self._counts = {name: SampleCounts() for name in specs}
+        self._losses = {name: LossMonitor(spec, self._lateness_s, reorder_s) for name, spec in specs.items()}
+        self.sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
+        self.window = TokenWindow(absent_token, self._manifest.window.steps)
+        self.smoother = Smoother(settings.smoothing, settings.margin)
+        self._warnings = deque[str](maxlen=MAX_WARNINGS)
+        self.reset()
+
+    def reset(self) -> None:
+        """Discard all samples and state except the counts; the next sample starts a new stream."""
+        for name, sensor in self.sensors.items():
+            sensor.merge()  # updates the counts
+            self._clocks[name].discard_pending()
+            self._losses[name].restart()
+        window, settings = self._manifest.window, self._settings
+        normalisation, specs = self._manifest.normalisation, settings.specs
+        self.origin_s = settings.start_s
+        self.sensors = {
+            name: SensorBuffer(spec, window.step_s / spec.patch, normalisation, settings.reorder_s, self._counts[name])
+            for name, spec in specs.items()
+        }
+        self._in_order = tuple(self.sensors.values())
+        self._frame_s = max(sensor.frame_s for sensor in self._in_order)
+        self._clocks = {
+            name: Clock.of_sensor(spec, self._lateness_s, self._counts[name]) for name, spec in specs.items()
+        }
+        self._drift = DriftFollower(tuple(specs), self._lateness_s)
+        self._step = 0
+        self.window.reset(0)
+        self.smoother.reset()
+
+    def receive(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop] | None:
+        """Add checked samples of one sensor, see `StreamSettings.checked`.
+
+        Returns:
+            The hops to compute before anything else is received; None if none can be due.
+
+        Raises:
+            DataError: a timestamp is too far from the stream's start; the stream is then unchanged.
+        """
+        corrected = self._drift.corrected(modality, times_s)
+        first_s, last_s = time_bounds(corrected)
+        start_s = self._start(modality, corrected, first_s, last_s)
+        self.origin_s, relative_s = start_s, corrected - start_s
+        if not self._clocks[modality].try_advance(relative_s, first_s - start_s, last_s - start_s):
+            return self._receive_after_jump(modality, rows, times_s, corrected)
+        self.sensors[modality].append(rows, relative_s, first_s - start_s, last_s - start_s)
+        self._note(modality, times_s, first_s, last_s)
+        return self._due_hops() if self._may_be_due() else None
+
+    def check_times(self, modality: str, times_s: Times) -> None:
+        """Raise DataError as `receive`, for samples that will be received later."""
+        self._start(modality, times_s, *time_bounds(times_s))
+
+    def _start(self, modality: str, times_s: Times, first_s: float, newest_s: float) -> float:
+        """The stream's start, which is the first of these times unless it is known; raises DataError for `receive`."""
+        start_s = float(times_s[0]) if self.origin_s is None else self.origin_s
+        farthest_s = max(start_s - first_s, newest_s - start_s)
+        if abs(start_s) > MAX_TIME_S or farthest_s > MAX_TIME_S:
+            raise DataError(
+                f"{modality}: timestamp {farthest_s:g} s from the stream's start at {start_s:g} s; expected seconds "
+                f"within {MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each recording"
+            )
+        return start_s
+
+    def _receive_after_jump(self, modality: str, rows: Rows, times_s: Times, corrected: Times) -> Iterator[Hop]:
+        """`receive`, where the clock may have jumped."""
+        first_s, last_s = time_bounds(corrected)
+        yield from self._accept(modality, rows, corrected - (self.origin_s or 0.0))
+        self._note(modality, times_s, first_s, last_s)
+
+    def _accept(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop]:
+        """Add the samples that the clock accepts now, given timestamps since the stream's start."""
+        sensor, clock = self.sensors[modality], self._clocks[modality]
+        start_s, restarted = self.origin_s or 0.0, False
+        clocks_s = [other.raw_s for name, other in self._clocks.items() if name != modality]
+        for accepted in clock.accept(SampleBlock(rows, times_s), self._others_s(modality), clocks_s):
+            first_s = float(accepted.times_s[0])
+            if not restarted and self._is_restart(modality, first_s):
+                for other in self._in_order:
+                    other.discard_from(-math.inf)
+                self.reset()
+                restarted = True
+            if restarted:
+                yield from self._receive_again(modality, accepted.rows, accepted.times_s + start_s)
+                continue
+            if first_s < sensor.newest_s - self._lateness_s:
+                sensor.discard_from(first_s)
+            sensor.append(*accepted, *time_bounds(accepted.times_s))
+            self._rewind(first_s)
+            yield from self._due_hops()
+
+    def _receive_again(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop]:
+        """Samples that begin or continue a stream after all clocks were set back."""
+        first_s, last_s = time_bounds(times_s)
+        start_s = self._start(modality, times_s, first_s, last_s)
+        self.origin_s, relative_s = start_s, times_s - start_s
+        if self._clocks[modality].try_advance(relative_s, first_s - start_s, last_s - start_s):
+            self.sensors[modality].append(rows, relative_s, first_s - start_s, last_s - start_s)
+            yield from self._due_hops()
+        else:
+            yield from self._accept(modality, rows, relative_s)
+
+    def _note(self, modality: str, times_s: Times, first_s: float, last_s: float) -> None:
+        """Count a push and follow the sensor's clock, given its own timestamps and their corrected bounds."""
+        sensor, start_s, counts = self.sensors[modality], self.origin_s or 0.0, self._counts[modality]
+        counts.add(len(times_s), first_s, last_s)
+        drift = self._drift.observe(modality, times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
+        if drift:
+            self._warnings.append(drift)
+        losses = self._losses[modality]
+        if losses.note(counts, first_s, last_s):
+            sensor.merge()  # updates the counts
+            report = losses.check(counts, self._newest_s() + start_s, self._others_s(modality) + start_s)
+            self._warnings += [report] if report else []
+
+    def flush(self) -> Iterator[Hop]:
+        """The hops of the whole steps that remain at the end of a recording; then the stream is reset."""
+        for name, sensor in self.sensors.items():
+            for accepted in self._clocks[name].flush(self._others_s(name)):
+                sensor.append(*accepted, *time_bounds(accepted.times_s))
+                yield from self._due_hops()
+        newest_s = max(sensor.end_s() for sensor in self._in_order)
+        steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
+        while self._next_end() <= steps:
+            yield from self._hop(None)
+        self.reset()
+
+    def take_warnings(self) -> list[str]:
+        """What was found about the sensors' clocks since the last call: one line each, at most MAX_WARNINGS."""
+        warnings = list(self._warnings)
+        self._warnings.clear()
+        return warnings
+
+    @property
+    def counts(self) -> dict[str, SampleCounts]:
+        """Modality -> counts of received and unused samples since the stream was created."""
+        for sensor in self._in_order:
+            sensor.merge()
+        return {name: replace(one) for name, one in self._counts.items()}
+
+    def _is_restart(self, modality: str, first_s: float) -> bool:
+        """Whether by now every sensor's clock was set back to before the stream's start, so that a new one begins."""
+        newest_s = max(first_s, self._others_s(modality))
+        return (
+            self._settings.start_s is None and first_s < 0 and newest_s + self._lateness_s < self._step * self._step_s
+        )
+
+    def _newest_s(self) -> float:
+        return max([sensor.newest_s for sensor in self._in_order])
+
+    def _others_s(self, modality: str) -> float:
+        """Newest timestamp of the other sensors; minus infinity if there is none."""
+        return max((sensor.newest_s for name, sensor in self.sensors.items() if name != modality), default=-math.inf)
+
+    def _rewind(self, first_s: float) -> None:
+        """Go back to the step at this time if no sensor reaches the steps computed so far."""
+        step = max(math.floor(first_s / self._step_s), 0)
+        if step < self._step and self._newest_s() + self._lateness_s < self._step * self._step_s:
+            self._step = step
+            self.window.reset(step)
+            for sensor in self._in_order:
+                sensor.skip_to(step)
+
+    def _due_hops(self) -> Iterator[Hop]:
+        """Every hop that is due."""
+        self._skip_gap()
+        while self._is_due():
+            yield from self._hop(self._newest_s())
+            self._skip_gap()
+
+    def _hop(self, now_s: float | None) -> Iterator[Hop]:
+        """The next hop."""
+        first, self._step = self._step, self._next_end()
+        yield Hop(self, first, self._step, now_s)
+
+    def _next_end(self) -> int:
+        """The step before which the next window ends; all steps up to it are computed together."""
+        window = self._manifest.window
+        hops = max(0, (self._step - window.steps) // window.hop + 1)
+        return window.steps + hops * window.hop
+
+    def _may_be_due(self) -> bool:
+        """Whether `_due_hops` may find something to do; cheaper than that."""
+        return self._have_passed(self._next_end()) or self._passed_s() > -math.inf
+
+    def _is_due(self) -> bool:
+        end = self._next_end()
+        return self._have_passed(end) and (
+            self._is_late(end) or all(sensor.is_final(end - 1) for sensor in self._in_order)
+        )
+
+    def _have_passed(self, end: int) -> bool:
+        """Whether the sensors have passed these steps, or one of them by so much that the others are too late."""
+        for sensor in self._in_order:  # no generator expression: this is done for every push
+            if not sensor.has_passed(end - 1):
+                return self._is_late(end)
+        return True
+
+    def _is_late(self, end: int) -> bool:
+        return self._newest_s() >= end * self._step_s + self._frame_s + self._lateness_s
+
+    def _passed_s(self) -> float:
+        """Time up to which steps may be skipped, as far as the sensors' newest samples tell; -inf for none."""
+        if not self.window.is_empty(self._step):
+            return -math.inf
+        sensors = self._in_order
+        slowest_s = min([sensor.newest_s for sensor in sensors]) - self._settings.reorder_s
+        passed_s = max(self._newest_s() - self._lateness_s, slowest_s)
+        passed_s -= max([sensor.longest_gap_s for sensor in sensors])  # later samples may still bridge such a gap
+        return passed_s if passed_s > (self._step + MIN_GAP_STEPS) * self._step_s else -math.inf
+
+    def _skip_gap(self) -> None:
+        """After an empty window, continue shortly before the next sample: a pause costs no steps."""
+        passed_s = self._passed_s()
+        if passed_s == -math.inf:
+            return
+        empty_s = min(passed_s, *(sensor.gap_end_s(self._step) for sensor in self._in_order))
+        if empty_s > (self._step + MIN_GAP_STEPS) * self._step_s:
+            self._step = math.floor(empty_s / self._step_s) - 1
+            for sensor in self._in_order:
+                sensor.skip_to(self._step)
