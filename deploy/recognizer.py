@@ -8,22 +8,20 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import as_name_tuple, check_threads
-from edgehar.deploy.long_recording import Span, open_long, start_of
 from edgehar.deploy.runtime.session import open_session
 from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
-from edgehar.deploy.samples import ReadParts, as_parts, as_samples, as_times, check_mapping
+from edgehar.deploy.samples import ReadParts, as_parts, check_mapping
+from edgehar.deploy.whole_recording import as_clip, open_long
 from edgehar.errors import DataError, PackageError
 from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
 from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
-from edgehar.signals.coarse_clock import spread
 from edgehar.signals.windows import Windows, cut_clip, cut_steps, join, too_short
 
 BATCH_STEPS = 4096
 """Steps per batch of windows; limits memory."""
-NO_TIMES = np.empty(0)
 DYNAMIC_OPERATOR = b"DynamicQuantizeLinear"
 
 
@@ -213,7 +211,7 @@ class Recognizer:
         if parts is not None:
             yield from self.iter_parts(parts)
             return
-        clip, start_s = self._as_clip(signals, times_s)
+        clip, start_s = as_clip(signals, times_s, self._info)
         for one in self.iter_clip(clip):
             yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
 
@@ -282,28 +280,3 @@ class Recognizer:
             raise DataError(
                 f"times_s for {sorted(times_s)}, signals for {sorted(signals)}; expected the same modalities"
             )
-
-    def _as_clip(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None) -> tuple[Clip, float]:
-        """The caller's arrays as a clip that starts at time 0, and its start on the caller's clock."""
-        sliding = self.manifest.window.kind == "sliding"
-        clip, spans = Clip("recording", "", "", {}, {}), dict[str, Span]()
-        for spec in self.manifest.modalities:
-            if spec.name not in signals:
-                continue
-            values, valid = as_samples(signals[spec.name], spec)
-            if times_s is not None and spec.name in times_s:
-                times, keep = spread(as_times(times_s[spec.name], len(values), spec.name), values, spec.rate_hz)
-                if not all_true(keep):
-                    values, valid, times = values[keep], valid[keep], times[keep]
-                clip.times_s[spec.name] = times
-            elif sliding:
-                clip.times_s[spec.name] = np.arange(len(values)) / spec.rate_hz
-            times = clip.times_s.get(spec.name, NO_TIMES)
-            bounds = (float(times[0]), float(times[-1])) if len(times) else (0.0, 0.0)
-            spans[spec.name] = Span(*bounds, len(times), bool(valid.any()))
-            if spans[spec.name].is_usable:
-                clip.signals[spec.name], clip.valid[spec.name] = values, valid
-        start_s = start_of(spans, self._info)
-        for name, times in clip.times_s.items():
-            clip.times_s[name] = times - start_s
-        return clip, start_s

@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.checks import MAX_THREADS
 from edgehar.command_line import Parser, words_of
-from edgehar.config import Options, option, positional
 from edgehar.deploy.bench.compare import FORMAT, FORMAT_VERSION, compare, comparison_table
 from edgehar.deploy.bench.energy import energy_of, find_meter, idle_watts
 from edgehar.deploy.bench.fleet import FLEET_FORMAT, bench_fleet, fleet_table
+from edgehar.deploy.bench.options import BenchConfig
 from edgehar.deploy.bench.stability import core_share_warning, stability_warnings
 from edgehar.deploy.bench.table import benchmark_table
 from edgehar.deploy.bench.timing import (
@@ -43,71 +42,22 @@ from edgehar.deploy.bench.tuning import tune, tuning_table
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.device import device_facts, device_state
 from edgehar.deploy.runtime.onnx_format.protobuf import matmul_model
-from edgehar.deploy.runtime.providers import CPU, LITERT, PROVIDERS_HELP, available_providers, choose_providers
+from edgehar.deploy.runtime.providers import CPU, LITERT, available_providers, choose_providers
 from edgehar.deploy.runtime.session import GraphSession
-from edgehar.deploy.runtime.signature import key_option, open_package
+from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import manifest_sha256, profile_path
-from edgehar.errors import ConfigError, PackageError
+from edgehar.errors import PackageError
 from edgehar.files.atomic import check_writable, write_json
 from edgehar.files.results import print_and_store, print_and_write
-from edgehar.package.folder import check_result
+from edgehar.package.folder import EdgePackage, check_result
 from edgehar.package.manifest import Manifest
 from edgehar.provenance import portable, portable_words, stamp
 
-MIN_RUNS = 500
-MIN_TUNING_RUNS = 100
-MAX_FLEET = 100_000
 PEAK_SIZE = 512
 """Rows and columns of the matrices whose product measures the machine's peak."""
 PEAK_RUNS = 50
 COLD_START = [sys.executable, "-m", "edgehar.deploy.bench.cold_start"]
 BARE_START = [sys.executable, "-c", "import numpy, onnxruntime; print(flush=True)"]
-
-
-@dataclass(frozen=True)
-class BenchConfig(Options):
-    """Benchmark."""
-
-    package: str | None = positional("folder of the edge package", None)
-    precision: tuple[str, ...] = option((), "precisions to measure; default: all of the package's")
-    runs: int = option(MIN_RUNS, f"timed runs per precision, {MIN_RUNS} or more; with --tune {MIN_TUNING_RUNS} or more")
-    sustain_s: float = option(
-        2.0, "seconds of hops without pause per precision; a minute shows throttling", above=0, at_most=86_400
-    )
-    cold_starts: int = option(3, "new processes per precision; the median is reported", at_least=1)
-    threads: int = option(1, "threads of onnxruntime", at_least=1, at_most=MAX_THREADS)
-    providers: tuple[str, ...] = option((), PROVIDERS_HELP)
-    tune: bool = option(False, "only find the fastest precision, provider and threads up to --threads, and store them")
-    fleet: int | None = option(
-        None,
-        "only measure a Fleet of this many people over --sustain-s of their streams; precision: the package's default",
-        at_least=1,
-        at_most=MAX_FLEET,
-    )
-    key: str | None = key_option()
-    compare: tuple[str, ...] = option((), "only compare these files of --json", words=True)
-    json: str | None = option(None, "also write the result to this file")
-
-    def __post_init__(self) -> None:
-        """Check the number of runs, and options that exclude each other."""
-        super().__post_init__()
-        if bool(self.compare) == (self.package is not None):
-            found = f"a package and --compare {' '.join(self.compare)}" if self.compare else "no package"
-            raise ConfigError(f"{found}; expected edgehar bench PACKAGE, or edgehar bench --compare A.json B.json")
-        only = {
-            "--compare": bool(self.compare),
-            "--tune": self.tune,
-            "--fleet": self.fleet is not None,
-        }
-        given = [name for name, is_given in only.items() if is_given]
-        given += ["--key"] if self.compare and self.key is not None else []
-        if len(given) > 1:
-            raise ConfigError(f"{' with '.join(given)}: expected one of them; omit the other")
-        if self.tune and self.precision:
-            raise ConfigError("--tune with --precision: --tune measures all precisions; omit one of them")
-        min_runs = MIN_TUNING_RUNS if self.tune else MIN_RUNS
-        if self.runs < min_runs:
-            raise ConfigError(f"--runs {self.runs}: expected {min_runs} or more")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.deploy.samples import MAX_VALUE
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
@@ -32,7 +33,7 @@ def merge_all(sensors: Iterable[SensorBuffer]) -> None:
     if len(waiting) < 2:
         return  # `merge` is called where it is needed
     chunks = [rows for _, rows in waiting]
-    ends = np.cumsum([len(chunk) for chunk in chunks])
+    ends: NDArray[np.intp] = np.cumsum([len(chunk) for chunk in chunks])
     rows = np.concatenate(chunks)
     usable = np.maximum.reduce(np.abs(rows), axis=1) <= MAX_VALUE  # NaN compares False
     firsts = ends - [len(chunk) for chunk in chunks]

@@ -97,9 +97,12 @@ class SensorBuffer:
 
         `usable` is `unmerged_rows` as float32, if it is known that every channel of all samples is usable.
         """
-        if self._unmerged:
-            rows = self.unmerged_rows() if usable is None else None
-            self._merge(*((usable, true_mask(len(usable))) if rows is None else mask_unusable(rows, self.spec)))
+        if not self._unmerged:
+            return
+        if usable is not None:
+            self._merge(usable, true_mask(len(usable)))
+        elif (rows := self.unmerged_rows()) is not None:
+            self._merge(*mask_unusable(rows, self.spec))
 
     def _merge(self, new_values: Floats, new_valid: Bools) -> None:
         new_times = concatenated([times for _, times in self._unmerged])

@@ -36,7 +36,7 @@ def spread_parts(parts: Iterable[Part], rate_hz: float) -> Iterator[Part]:
                 np.concatenate([held.valid, part.valid]),
                 np.concatenate([held.times_s, part.times_s]),
             )
-        last = int(part.times_s.searchsorted(part.times_s[-1]))
+        last = int(part.times_s.searchsorted(float(part.times_s[-1])))
         if last:
             yield _spread(part.rows(slice(last)), rate_hz, float(part.times_s[-1]))
         held = part.rows(slice(last, None))

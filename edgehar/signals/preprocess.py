@@ -169,8 +169,8 @@ def _value_and_motion(with_previous: Floats, spec: ModalitySpec) -> tuple[Floats
     """Values and changes (..., L, C) of frames (..., L + 1, C), of which the first is the one before."""
     if not spec.is_skeleton:
         return with_previous[..., 1:, :], with_previous[..., 1:, :] - with_previous[..., :-1, :]
-    relative = with_previous - with_previous.take(spec.root_channels, axis=-1)
-    motion = relative[..., 1:, :] - relative[..., :-1, :]
+    relative: Floats = with_previous - with_previous.take(spec.root_channels, axis=-1)
+    motion: Floats = relative[..., 1:, :] - relative[..., :-1, :]
     root = slice(spec.root * spec.group, (spec.root + 1) * spec.group)
     motion[..., root] = with_previous[..., 1:, root] - with_previous[..., :-1, root]
     return relative[..., 1:, :], motion

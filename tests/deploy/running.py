@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -238,64 +237,3 @@ def open_server(port: int = 0) -> socket.socket:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
-
-
-class Broker:
-    """A mosquitto that can be killed and started again on the same port."""
-
-    def __init__(self, folder: Path, extra: str = "", security: str = "allow_anonymous true") -> None:
-        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        if program is None:
-            pytest.skip("the program mosquitto is not installed; on Debian: apt-get install mosquitto")
-        pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed: pip install 'edgehar[mqtt]'")
-        self._program, self.port = program, free_port()
-        self._configuration = folder / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""  # otherwise it cannot read the test's files
-        self._configuration.write_text(f"{user}listener {self.port} 127.0.0.1\n{security}\n{extra}\n")
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        command = [self._program, "-c", str(self._configuration)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert self._process.stderr
-        self.log = LineReader(self._process.stderr)
-        self.log.line_with(" running")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self.log.all()
-            assert self._process.stderr
-            self._process.stderr.close()
-            self._process = None
-
-    def url(self, topic: str) -> str:
-        return f"mqtt://127.0.0.1:{self.port}/{topic}"
-
-
-@contextlib.contextmanager
-def broker(folder: Path, extra: str = "", security: str = "allow_anonymous true") -> Generator[Broker, None, None]:
-    one = Broker(folder, extra, security)
-    try:
-        yield one
-    finally:
-        one.kill()
-
-
-def publish(port: int, topic: str, payloads: list[bytes], retain: bool = False, **login: Any) -> None:
-    from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    publisher = paho.Client(CallbackAPIVersion.VERSION2)
-    if login:
-        publisher.username_pw_set(**login)
-    publisher.connect("127.0.0.1", port)
-    publisher.loop_start()
-    until(publisher.is_connected, "the broker")
-    for payload in payloads:
-        sent = publisher.publish(topic, payload, qos=1, retain=retain)
-        until(sent.is_published, "the message at the broker")
-    publisher.disconnect()
-    publisher.loop_stop()

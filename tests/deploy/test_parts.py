@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import edgehar
 from edgehar.deploy import samples as deploy_samples
@@ -87,7 +86,7 @@ def test_invalid_parts_are_rejected_as_the_whole_is(
 def test_files_of_many_blocks_equal_arrays(recognizer: Recognizer, tmp_path: Path, order: Any) -> None:
     signals, times_s = recording("packets")
     values, times = np.tile(signals["watch"], (2, 1)), np.concatenate([times_s["watch"], times_s["watch"] + 400])
-    known: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    known = np.logical_and.reduce(np.isfinite(values), axis=1)
     np.save(tmp_path / "w.npy", np.asarray(np.where(known[:, None], values, 0), order=order))
     np.save(tmp_path / "w.times.npy", times)
     np.save(tmp_path / "w.valid.npy", known)

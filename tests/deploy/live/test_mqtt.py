@@ -17,17 +17,8 @@ from edgehar.deploy.live.sinks import open_sinks
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Prediction
-from tests.deploy.running import (
-    LONG_S,
-    Log,
-    assert_same_predictions,
-    broker,
-    free_port,
-    predictions_from,
-    publish,
-    running,
-    until,
-)
+from tests.deploy.broker import broker, publish
+from tests.deploy.running import LONG_S, Log, assert_same_predictions, free_port, predictions_from, running, until
 from tests.deploy.streams import assert_same
 
 

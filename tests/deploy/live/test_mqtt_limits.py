@@ -8,7 +8,8 @@ import pytest
 
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES
 from edgehar.signals.clip import Prediction
-from tests.deploy.running import assert_same_predictions, broker, open_server, publish, running
+from tests.deploy.broker import broker, publish
+from tests.deploy.running import assert_same_predictions, open_server, running
 
 HUGE_BYTES, MOST_GROWTH_MB = 30_000_000, 25
 """Size of a message, and how much more memory a run may need: less than to hold it once."""

@@ -9,8 +9,9 @@ import pytest
 from edgehar.deploy.live.mqtt import parse_url
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
+from tests.deploy.broker import broker
 from tests.deploy.live.test_mqtt import publish
-from tests.deploy.running import assert_same_predictions, broker, client, lines_of, run_stream, running
+from tests.deploy.running import assert_same_predictions, client, lines_of, run_stream, running
 from tests.deploy.streams import steady
 
 PEOPLE = {"ann": steady(2.0, 1), "Bo 走る": steady(2.4, 2, start_s=1e6)}

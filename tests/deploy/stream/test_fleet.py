@@ -209,7 +209,7 @@ def test_number_of_people_is_bounded(recognizer: Recognizer) -> None:
 
 
 def test_samples_that_wait_are_bounded(recognizer: Recognizer) -> None:
-    fleet, pushes = Fleet(recognizer), chopped(steady(120.0), list(np.arange(1.0, 120.0)))
+    fleet, pushes = Fleet(recognizer), chopped(steady(120.0), [float(second) for second in range(1, 120)])
 
     def push_all() -> None:
         for push in pushes:

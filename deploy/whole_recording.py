@@ -1,14 +1,19 @@
-"""A continuous recording of any length, read twice: to check it, and for its features range by range."""
+"""A recording as a whole: arrays as a clip, or of any length, read twice: to check it, and range by range."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from edgehar.deploy.samples import ReadParts, sample_parts
+import numpy as np
+
+from edgehar.deploy.samples import ReadParts, as_samples, as_times, sample_parts
 from edgehar.errors import DataError
-from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.clip import Clip, DatasetInfo, all_true
+from edgehar.signals.coarse_clock import spread
 from edgehar.signals.parts import ForwardSamples
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.steps import ContinuousSteps
+
+NO_TIMES = np.empty(0)
 
 
 class Span(NamedTuple):
@@ -48,6 +53,32 @@ def start_of(spans: Mapping[str, Span], info: DatasetInfo) -> float:
             "convert them, or cut the recording where the clock was set or nothing was recorded"
         )
     return start_s
+
+
+def as_clip(signals: Mapping[str, Any], times_s: Mapping[str, Any] | None, info: DatasetInfo) -> tuple[Clip, float]:
+    """Arrays as a clip that starts at time 0, and its start on their clock; raises DataError as `start_of`."""
+    sliding = info.window.kind == "sliding"
+    clip, spans = Clip("recording", "", "", {}, {}), dict[str, Span]()
+    for spec in info.modalities:
+        if spec.name not in signals:
+            continue
+        values, valid = as_samples(signals[spec.name], spec)
+        if times_s is not None and spec.name in times_s:
+            times, keep = spread(as_times(times_s[spec.name], len(values), spec.name), values, spec.rate_hz)
+            if not all_true(keep):
+                values, valid, times = values[keep], valid[keep], times[keep]
+            clip.times_s[spec.name] = times
+        elif sliding:
+            clip.times_s[spec.name] = np.arange(len(values)) / spec.rate_hz
+        times = clip.times_s.get(spec.name, NO_TIMES)
+        bounds = (float(times[0]), float(times[-1])) if len(times) else (0.0, 0.0)
+        spans[spec.name] = Span(*bounds, len(times), bool(valid.any()))
+        if spans[spec.name].is_usable:
+            clip.signals[spec.name], clip.valid[spec.name] = values, valid
+    start_s = start_of(spans, info)
+    for name, times in clip.times_s.items():
+        clip.times_s[name] = times - start_s
+    return clip, start_s
 
 
 def open_long(
