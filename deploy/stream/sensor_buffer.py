@@ -93,10 +93,7 @@ class SensorBuffer:
         return concatenated([rows for rows, _ in self._unmerged]) if self._unmerged else None
 
     def merge(self, usable: Floats | None = None) -> None:
-        """Merge the buffered pushes into the sorted samples, all in one pass.
-
-        `usable` is `unmerged_rows` as float32, if it is known that every channel of all samples is usable.
-        """
+        """Merge the buffered pushes in one pass; `usable`: `unmerged_rows` as float32, if all channels are usable."""
         if not self._unmerged:
             return
         if usable is not None:

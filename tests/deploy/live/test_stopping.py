@@ -38,6 +38,11 @@ def blocked_pipe() -> tuple[int, int]:
     return read, write
 
 
+def heed_hangups() -> None:
+    """End by SIGHUP, even if the tests run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def feed(pipe: int) -> None:
     """Write eight seconds of both sensors, as far as somebody reads them."""
     with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb", buffering=0) as file:
@@ -52,7 +57,9 @@ def test_signal_ends_a_stream_whose_output_nobody_reads(
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     command = [sys.executable, "-m", "edgehar", "run", str(sliding_package), "--stdin", "--to", f"{file},stdout"]
     source, sink = os.pipe()
-    with subprocess.Popen(command, stdin=source, stdout=write, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stdin=source, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=heed_hangups
+    ) as process:
         os.close(source)
         threading.Thread(target=feed, args=(sink,), daemon=True).start()
         assert process.stderr

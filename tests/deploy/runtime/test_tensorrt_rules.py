@@ -89,4 +89,4 @@ def test_verify_names_graph_and_node(int8_package: Path, tmp_path: Path) -> None
     amend_package(path, {"head.int8.onnx": model.SerializeToString()})
     checks = {check.name: check for check in verify.verify(path)}
     assert checks["int8 for TensorRT"].result == verify.FAILED
-    assert checks["int8 for TensorRT"].found == "head.int8.onnx: tokens_QuantizeLinear: zero point is not 0"
+    assert checks["int8 for TensorRT"].found.startswith("head.int8.onnx: tokens_QuantizeLinear: zero point is not 0")

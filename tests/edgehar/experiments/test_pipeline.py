@@ -120,6 +120,7 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
     assert left_handed.startswith("wrist, channels 1 to 3: axes of person 's1' move against each other")
     chosen = {choice["name"]: choice for choice in results(out)["choices"]}
     assert {name: choice["value"] for name, choice in chosen.items()} == {
+        "window": "16 steps of 0.172 s",
         "pretraining": "off",
         "style exchange": "on",
         "augmentation": "default",

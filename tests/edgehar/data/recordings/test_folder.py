@@ -131,7 +131,7 @@ def test_continuous_recording_without_timestamps_uses_the_nominal_rate(tmp_path:
     )
     dataset = recordings.load(tmp_path)
     clip = dataset.clips[0]
-    assert dataset.info.window == WindowSpec("sliding", 16, 0.1, 4)
+    assert dataset.info.window == WindowSpec("sliding", 16, 0.1531, 4)  # spans of 1.5 and 3.4 s
     assert dataset.info.modalities[0].patch == 3  # interpolated
     np.testing.assert_allclose(clip.times_s["watch"], np.arange(100) / 20)
     assert clip.segments == (Segment(0.0, 1.5, 1), Segment(1.5, 4.9, 0))
