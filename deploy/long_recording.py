@@ -16,7 +16,7 @@ class Span(NamedTuple):
 
     first_s: float
     last_s: float
-    count: int
+    samples: int
     is_usable: bool
 
 
@@ -37,11 +37,11 @@ def start_of(spans: Mapping[str, Span], info: DatasetInfo) -> float:
             f"no usable sample of {', '.join(spans) or 'any modality'}; "
             f"expected at least one of {expected}; check the recording"
         )
-    # A sensor of a pre-cut clip may have no times: it has a count of 0.
-    timed = {name: span for name, span in spans.items() if span.count}
+    # A sensor of a pre-cut clip may have no times: it has 0 samples.
+    timed = {name: span for name, span in spans.items() if span.samples}
     start_s = min((span.first_s for span in timed.values()), default=0.0)
     span_s = max((span.last_s for span in timed.values()), default=0.0) - start_s
-    max_span_s = max((info.modality(name).max_span_s(span.count) for name, span in timed.items()), default=0.0)
+    max_span_s = max((info.modality(name).max_span_s(span.samples) for name, span in timed.items()), default=0.0)
     if span_s > max_span_s:
         raise DataError(
             f"times span {span_s:g} s with few samples; expected seconds on one clock, {max_span_s:g} s at most; "

@@ -44,8 +44,8 @@ def recording(clock: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def assert_equal(found: list[Prediction], expected: list[Prediction]) -> None:
     assert len(found) == len(expected) > 100
     assert [one.end_s for one in found] == [one.end_s for one in expected]
-    rows = [np.stack([one.probabilities for one in predictions]) for predictions in (found, expected)]
-    np.testing.assert_array_equal(*rows)
+    rows, others = (np.stack([one.probabilities for one in predictions]) for predictions in (found, expected))
+    np.testing.assert_array_equal(rows, others)
 
 
 @pytest.mark.parametrize("clock", ["exact", "packets", "none"])
@@ -87,7 +87,7 @@ def test_invalid_parts_are_rejected_as_the_whole_is(
 def test_files_of_many_blocks_equal_arrays(recognizer: Recognizer, tmp_path: Path, order: Any) -> None:
     signals, times_s = recording("packets")
     values, times = np.tile(signals["watch"], (2, 1)), np.concatenate([times_s["watch"], times_s["watch"] + 400])
-    known = np.isfinite(values).all(axis=1)
+    known: Any = np.isfinite(values).all(axis=1)
     np.save(tmp_path / "w.npy", np.asarray(np.where(known[:, None], values, 0), order=order))
     np.save(tmp_path / "w.times.npy", times)
     np.save(tmp_path / "w.valid.npy", known)
