@@ -42,7 +42,7 @@ def start_of(spans: Mapping[str, Span], info: DatasetInfo) -> float:
             f"no usable sample of {', '.join(spans) or 'any modality'}; "
             f"expected at least one of {expected}; check the recording"
         )
-    # A sensor of a pre-cut clip may have no times: it has a count of 0.
+    # A sensor of a pre-cut clip may have no times: it has 0 samples.
     timed = {name: span for name, span in spans.items() if span.samples}
     start_s = min((span.first_s for span in timed.values()), default=0.0)
     span_s = max((span.last_s for span in timed.values()), default=0.0) - start_s

@@ -31,6 +31,8 @@ def read_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iter
     """Blocks of a .csv or .npy file; problems are added. Raises DataError for another ending."""
     if path.suffix not in (".csv", ".npy"):
         raise DataError(f"{path}: expected a .csv or .npy file; convert it")
+    if path.exists() and not path.is_file():  # it is read twice, which a pipe does not allow
+        raise DataError(f"{path}: a folder, pipe or device; expected a file; store it first, or use --stdin")
     return (csv_blocks if path.suffix == ".csv" else npy_blocks)(path, spec, problems)
 
 

@@ -109,7 +109,8 @@ def _settings(entry: dict[str, Any], package: EdgePackage) -> TunedSettings | No
     try:
         chosen = entry["chosen"]
         settings = TunedSettings(chosen["precision"], chosen["threads"], tuple(chosen["providers"]))
-        usable = settings.precision in package.manifest.graphs and 1 <= settings.threads <= (os.cpu_count() or 1)
+        usable = settings.precision in package.manifest.graphs and type(settings.threads) is int
+        usable = usable and 1 <= settings.threads <= (os.cpu_count() or 1)
         usable = usable and bool(settings.providers) and set(settings.providers) <= set(this_machine["providers"])
     except (TypeError, KeyError, IndexError):
         usable, settings = False, None

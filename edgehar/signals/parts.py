@@ -22,6 +22,14 @@ class Part(NamedTuple):
         """Some of the samples."""
         return Part(self.values[chosen], self.valid[chosen], self.times_s[chosen])
 
+    def followed_by(self, part: "Part") -> "Part":
+        """These samples and the next ones."""
+        return Part(
+            np.concatenate([self.values, part.values]),
+            np.concatenate([self.valid, part.valid]),
+            np.concatenate([self.times_s, part.times_s]),
+        )
+
 
 def spread_parts(parts: Iterable[Part], rate_hz: float) -> Iterator[Part]:
     """`edgehar.signals.coarse_clock.spread` of the parts of a recording whose times never decrease.
@@ -31,11 +39,7 @@ def spread_parts(parts: Iterable[Part], rate_hz: float) -> Iterator[Part]:
     held: Part | None = None
     for part in parts:
         if held is not None:
-            part = Part(
-                np.concatenate([held.values, part.values]),
-                np.concatenate([held.valid, part.valid]),
-                np.concatenate([held.times_s, part.times_s]),
-            )
+            part = held.followed_by(part)
         last = int(part.times_s.searchsorted(float(part.times_s[-1])))
         if last:
             yield _spread(part.rows(slice(last)), rate_hz, float(part.times_s[-1]))

@@ -1,5 +1,6 @@
 """Recordings read in parts give, bit for bit, the windows of the whole recording."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,8 @@ def recording(clock: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def assert_equal(found: list[Prediction], expected: list[Prediction]) -> None:
     assert len(found) == len(expected) > 100
     assert [one.end_s for one in found] == [one.end_s for one in expected]
-    rows = [np.stack([one.probabilities for one in predictions]) for predictions in (found, expected)]
-    np.testing.assert_array_equal(rows[0], rows[1])
+    rows, others = (np.stack([one.probabilities for one in predictions]) for predictions in (found, expected))
+    np.testing.assert_array_equal(rows, others)
 
 
 @pytest.mark.parametrize("clock", ["exact", "packets", "none"])
@@ -92,6 +93,12 @@ def test_files_of_many_blocks_equal_arrays(recognizer: Recognizer, tmp_path: Pat
     np.save(tmp_path / "w.valid.npy", known)
     found = list(recording_input.predict_files(recognizer, (f"watch={tmp_path / 'w.npy'}",)))
     assert_equal(found, recognizer.predict_windows({"watch": values}, {"watch": times}))
+
+
+def test_pipe_in_place_of_a_file_is_rejected(recognizer: Recognizer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.csv")  # would block: a file is read twice
+    with pytest.raises(DataError, match="pipe"):
+        next(recording_input.predict_files(recognizer, (f"watch={tmp_path / 'w.csv'}",)))
 
 
 def test_problem_of_a_late_block_is_named_before_any_prediction(recognizer: Recognizer, tmp_path: Path) -> None:

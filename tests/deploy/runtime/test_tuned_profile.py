@@ -72,6 +72,7 @@ def test_damaged_profile_is_reported_and_ignored(package: Path, text: str, reaso
         {"precision": "fp32", "threads": 10**6, "providers": [CPU]},
         {"precision": ["fp32"], "threads": 1, "providers": [CPU]},
         {"precision": "fp32", "threads": "many", "providers": [CPU]},
+        {"precision": "fp32", "threads": 1.0, "providers": [CPU]},
         {"precision": "fp32", "threads": 1, "providers": ["NoSuchProvider"]},
         {"precision": "fp32", "threads": 1, "providers": []},
         {"precision": "fp32", "threads": 1, "providers": [[CPU]]},
