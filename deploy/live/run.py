@@ -29,9 +29,9 @@ from edgehar.deploy.live.sinks import STDOUT, open_sinks
 from edgehar.deploy.live.stopping import StopEvent, stop_on_signals
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
+from edgehar.deploy.stream.clocks.sample_counts import brief_summary, summary
 from edgehar.deploy.stream.people import PeopleStreams, PersonResult
 from edgehar.deploy.stream.recognizer import StreamRecognizer
-from edgehar.deploy.stream.sample_counts import brief_summary, summary
 from edgehar.deploy.stream.segments import Segmenter
 from edgehar.entry import discard_stdout
 from edgehar.errors import ConfigError, DataError

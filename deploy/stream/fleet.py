@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.deploy.recognizer import Recognizer, load
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts, total
 from edgehar.deploy.stream.features import merge_all
 from edgehar.deploy.stream.hops import HopComputer
-from edgehar.deploy.stream.people import check_person
-from edgehar.deploy.stream.sample_counts import SampleCounts, total
+from edgehar.deploy.stream.people import check_person, with_name
 from edgehar.deploy.stream.settings import Chunk, StreamSettings
 from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.errors import ConfigError, DataError
@@ -230,7 +230,7 @@ class Fleet:
                 one.waiting_samples -= len(chunk.times_s)
                 one.hops = one.state.receive(*chunk)
             except DataError as problem:  # the clock was set while samples waited, and they are far from the new time
-                self._warnings.append(_named(person, f"{problem}; its samples are lost"))
+                self._warnings.append(with_name(person, f"{problem}; its samples are lost"))
                 one.hops = None
 
     def forget(self, person: str) -> list[Prediction]:
@@ -260,7 +260,7 @@ class Fleet:
         found = self._flushed(person, one)
         del self._people[person]
         self._gone = total([self._gone, one.state.counts])
-        self._warnings += [_named(person, warning) for warning in one.state.take_warnings()]
+        self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
         return found
 
     def _forget_idle(self) -> None:
@@ -286,11 +286,7 @@ class Fleet:
         """As `StreamRecognizer.take_warnings`, of all people; with their names, at most 1,000."""
         with self._lock:
             for person, one in ((None, self._nobody), *self._people.items()):
-                self._warnings += [_named(person, warning) for warning in one.state.take_warnings()]
+                self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
             warnings = list(self._warnings)
             self._warnings.clear()
             return warnings
-
-
-def _named(person: str | None, warning: str) -> str:
-    return warning if person is None else f"person {person}: {warning}"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts, total
 from edgehar.deploy.stream.recognizer import StreamRecognizer
-from edgehar.deploy.stream.sample_counts import SampleCounts, total
 from edgehar.deploy.stream.segments import Activity, Segmenter
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Prediction
@@ -48,6 +48,11 @@ def check_person(person: Any) -> str:
             "around it; correct it, or omit it for no person"
         )
     return person
+
+
+def with_name(person: str | None, warning: str) -> str:
+    """A warning of a person's stream, with the person's name."""
+    return warning if person is None else f"person {person}: {warning}"
 
 
 class PeopleStreams:
@@ -160,7 +165,7 @@ class PeopleStreams:
         return list(self._result(name, one, predictions, ended=True))
 
     def _note_warnings(self, person: str | None, one: _Person) -> None:
-        self._warnings += [w if person is None else f"person {person}: {w}" for w in one.stream.take_warnings()]
+        self._warnings += [with_name(person, warning) for warning in one.stream.take_warnings()]
 
     def _result(
         self, person: str | None, one: _Person, predictions: list[Prediction], ended: bool

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.deploy.stream.hops import HopComputer
-from edgehar.deploy.stream.sample_counts import SampleCounts
 from edgehar.deploy.stream.settings import StreamSettings
 from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.signals.clip import Prediction
@@ -20,8 +20,8 @@ class StreamRecognizer:
     not depend on how the samples are divided into pushes and equal those of `Recognizer.predict_windows` on the whole
     recording. A window without a valid step has no prediction. Samples may arrive twice or out of order; a sample too
     late for its step is lost. Different samples with one timestamp are spread until the next one
-    (`edgehar.signals.coarse_clock`). Clock jumps are handled by `edgehar.deploy.stream.clock`, drift by
-    `edgehar.deploy.stream.drift`.
+    (`edgehar.signals.coarse_clock`). Clock jumps are handled by `edgehar.deploy.stream.clocks.clock`, drift by
+    `edgehar.deploy.stream.clocks.drift`.
 
     Several threads may use one stream, such as one for each sensor: a call waits until the other threads' calls have
     returned. A prediction is returned by the call that completes its window, whichever thread that is.

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.deploy.samples import Rows, is_increasing, mask_unusable
-from edgehar.deploy.stream.sample_counts import SampleCounts
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.signals.clip import Bools, Floats, Times, all_true, true_mask
 from edgehar.signals.coarse_clock import PacketMemory, spread
 from edgehar.signals.modality import ModalitySpec

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from edgehar.deploy.samples import Rows, time_bounds
-from edgehar.deploy.stream.clock import Clock
-from edgehar.deploy.stream.drift import DriftFollower
-from edgehar.deploy.stream.pending import SampleBlock
-from edgehar.deploy.stream.sample_counts import LossMonitor, SampleCounts
+from edgehar.deploy.stream.clocks.clock import Clock
+from edgehar.deploy.stream.clocks.drift import DriftFollower
+from edgehar.deploy.stream.clocks.pending import SampleBlock
+from edgehar.deploy.stream.clocks.sample_counts import LossMonitor, SampleCounts
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
 from edgehar.deploy.stream.settings import StreamSettings
 from edgehar.deploy.stream.smoothing import Smoother

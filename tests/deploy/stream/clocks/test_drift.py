@@ -5,7 +5,7 @@ import pytest
 
 from edgehar import StreamRecognizer
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.drift import DriftFollower
+from edgehar.deploy.stream.clocks.drift import DriftFollower
 from tests.deploy.streams import LATENESS_S, Recording, assert_same, sample_by_sample, steady, streamed
 
 BATCH_S = 0.2

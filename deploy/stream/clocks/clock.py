@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from edgehar.deploy.stream.pending import PendingSamples, SampleBlock
-from edgehar.deploy.stream.sample_counts import SampleCounts
+from edgehar.deploy.stream.clocks.pending import PendingSamples, SampleBlock
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.signals.clip import Times
 from edgehar.signals.coarse_clock import MAX_INTERVALS
 from edgehar.signals.modality import ModalitySpec

@@ -23,7 +23,7 @@ class SampleCounts:
     Attributes:
         received: all samples.
         late: arrived after their step had been computed.
-        rejected: had a wrong timestamp, see `edgehar.deploy.stream.clock`.
+        rejected: had a wrong timestamp, see `edgehar.deploy.stream.clocks.clock`.
         duplicated: arrived again with the same timestamp and values.
         invalid: held a value that is not finite or too large.
         first_s: earliest timestamp, on the stream's clock; infinity before the first sample.

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edgehar import StreamRecognizer
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.clock import MAX_PENDING_SAMPLES, Clock
-from edgehar.deploy.stream.pending import SampleBlock
+from edgehar.deploy.stream.clocks.clock import MAX_PENDING_SAMPLES, Clock
+from edgehar.deploy.stream.clocks.pending import SampleBlock
 from edgehar.signals.clip import Prediction
 from tests.deploy.streams import (
     LATENESS_S,

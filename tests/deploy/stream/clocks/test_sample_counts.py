@@ -8,7 +8,7 @@ import pytest
 
 import edgehar
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.sample_counts import SampleCounts
+from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from tests.deploy.running import lines_of, run_stream
 from tests.deploy.streams import Pushes, assert_same, sample_by_sample, scaled, steady, streamed
 
