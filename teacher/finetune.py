@@ -5,7 +5,7 @@ python teacher/finetune.py --pretrained runs/demo/pretrained --out runs/demo/tea
 
 import sys
 import time
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgehar.config import Options, group, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
+from edgehar.signals.modality import WindowSpec
 from edgehar.signals.windows import stratified
 from edgehar.teacher.augmentation.compose import Augmentation
 from edgehar.teacher.augmentation.geometric import AugmentConfig
@@ -25,10 +26,11 @@ from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretrain import NOT_PRETRAINED
+from edgehar.teacher.pretraining.sources import check_unseen
+from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgehar.teacher.training.loop import LossOf, TrainConfig, train
+from edgehar.teacher.training.loop import LossOf, RateOf, TrainConfig, equal_rates, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
 from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.stage import (  # fmt: skip
@@ -61,6 +63,12 @@ class FinetuneOptions(Options):
 
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
     pretrained: str | None = option(None, "folder of a pretrained checkpoint; default: train from scratch")
+    layer_decay: float = option(
+        0.75,
+        "with --pretrained: learning rate of each part of the network relative to the part above it, classifier first",
+        above=0,
+        at_most=1,
+    )
     seed: int = seed_option()
     data: DataOptions = group(DataOptions)
     network: TeacherConfig = group(TeacherConfig)
@@ -112,19 +120,49 @@ def network_config(before: Checkpoint) -> TeacherConfig:
         raise CheckpointError(f"{before.path}: network size is invalid ({problem}); pretrain again") from None
 
 
-def load_pretrained(teacher: Teacher, before: Checkpoint) -> None:
-    """Load pretrained weights, all but those of `NOT_PRETRAINED`; raises CheckpointError if they do not fit."""
+def data_options(given: DataOptions, before: Checkpoint | None) -> DataOptions:
+    """The recordings to fine-tune on: as given, else those of pretraining on a single data set; with its frame rate.
+
+    Raises CheckpointError if the checkpoint does not say what it was trained on, or names several and none is given.
+    """
+    if before is None:
+        return given
     try:
-        missing, unexpected = teacher.load_state_dict(before.weights, strict=False)
+        sources, frame_rate = before.data["sources"], float(before.data["frame_rate"])
+        if given == DataOptions():
+            if len(sources) != 1:
+                names = ", ".join(str(source["data"]) for source in sources)
+                raise CheckpointError(f"{before.path}: pretrained on {names}; say which to fine-tune on with --data")
+            given = inherit_data_options(given, sources[0])
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{before.path}: pretrained by an earlier version or damaged; pretrain again") from None
+    return replace(given, frame_rate=frame_rate)
+
+
+def load_pretrained(teacher: Teacher, before: Checkpoint, window: WindowSpec) -> None:
+    """Load the pretrained weights for a teacher's sensors; raises CheckpointError if they do not fit."""
+    try:
+        universal = Universal(teacher.config)
+        universal.load_state_dict(before.weights)
+        weights = universal.weights_for(teacher.specs, window.steps, window.step_s)
+        teacher.load_state_dict(dict(teacher.state_dict()) | weights)
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise CheckpointError(f"{before.path}: weights of another network ({reason}); pretrain again") from None
-    missing = [name for name in missing if not name.startswith(NOT_PRETRAINED)]
-    if missing or unexpected:
-        raise CheckpointError(
-            f"{before.path}: weights of another network (missing {missing[:3]}, unexpected {unexpected[:3]}); "
-            "pretrain again"
-        )
+
+
+PARTS = ("tokens.", "step_convolutions.", "time_blocks.", "fusion.", "")
+"""Beginnings of the names of a teacher's parts, from the input up; embeddings learn like the classifier."""
+
+
+def layer_rates(decay: float) -> RateOf:
+    """Learning rates that fall by `decay` from part to part towards the input (BEiT, arXiv 2106.08254, section 3.2)."""
+
+    def rate_of(name: str) -> float:
+        depth = next(index for index, part in enumerate(PARTS) if name.startswith(part))
+        return decay ** (len(PARTS) - 1 - depth)
+
+    return rate_of
 
 
 PARSER = Parser(
@@ -136,10 +174,12 @@ def run(options: FinetuneOptions) -> int:
     """Train, score on the test subjects and write the checkpoint."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
-    source = options.data if before is None else inherit_data_options(options.data, before.data)
+    source = data_options(options.data, before)
     network = options.network if before is None else network_config(before)
     with checkpoint_output(out, processes, *filter(None, [options.pretrained]), kind="teacher") as progress:
-        data = load_stage_data(source, None if before is None else before.normalisation)
+        data = load_stage_data(source)
+        if before is not None:
+            check_unseen(before.data["sources"], source, data.split)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
         labels = options.labels
@@ -147,7 +187,7 @@ def run(options: FinetuneOptions) -> int:
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels))
         if before is not None:
-            load_pretrained(teacher, before)
+            load_pretrained(teacher, before, info.window)
         add_norms(teacher)
         teacher.to(processes.device)
         history = train(
@@ -160,6 +200,7 @@ def run(options: FinetuneOptions) -> int:
             "fine-tune",
             progress,
             [asdict(options), data.fingerprint, None if before is None else before.digest()],
+            rate_of=equal_rates if before is None else layer_rates(options.layer_decay),
         )
         fold_norms(teacher)
         if processes.rank != 0:

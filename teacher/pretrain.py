@@ -1,6 +1,9 @@
-"""Masked pretraining of the teacher on unlabelled windows of the training subjects.
+"""Pretraining of the teacher on the recordings of one or many data sets, labelled or not, of whatever sensors.
 
-    python teacher/pretrain.py --out runs/demo/pretrained
+    python teacher/pretrain.py --data A,B,C --out runs/demo/pretrained
+
+The data sets may have different sensors, rates and activities. No weight of the checkpoint has the name of a sensor:
+edgehar finetune --pretrained takes them to sensors and activities that none of the data sets has.
 
 On several processes (NCCL on GPUs, gloo on CPUs), with the losses of a single one:
 
@@ -9,10 +12,12 @@ On several processes (NCCL on GPUs, gloo on CPUs), with the losses of a single o
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -21,18 +26,27 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
-from edgehar.errors import ConfigError
+from edgehar.signals.clip import DatasetInfo
+from edgehar.signals.modality import WindowSpec
+from edgehar.signals.preprocess import Normalisation
 from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
-from edgehar.teacher.network.convolutions import add_norms, fold_norms
+from edgehar.teacher.network.convolutions import fold_norms
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.network.masking import MaskingConfig, Visible, visible_grids
-from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretraining.autoencoder import DECODER_HEADS, MaskedAutoencoder, View
-from edgehar.teacher.training.batches import WindowTensors, to_tensors
+from edgehar.teacher.network.model import PRESETS, TeacherConfig
+from edgehar.teacher.pretraining.autoencoder import View
+from edgehar.teacher.pretraining.model import Batch, ObjectiveConfig, Pretraining
+from edgehar.teacher.pretraining.sensor_subsets import some_sensors
+from edgehar.teacher.pretraining.sources import Source, load_source, options_of, shares_of
+from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.checkpoint import Checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, TrainConfig, train
 from edgehar.teacher.training.processes import ProcessGroup
-from edgehar.teacher.training.stage import checkpoint_output, load_stage_data
+from edgehar.teacher.training.stage import checkpoint_output, one_hot
+
+FRAME_RATE_HZ = 50.0
+"""All sensors are resampled to this rate, so that one convolution sees the same time of each."""
+SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,24 +55,17 @@ class PretrainOptions(Options):
 
     out: str = option(MISSING, "folder of the pretrained checkpoint to write")
     seed: int = seed_option()
-    decoder_width: int = option(64, "channels of the decoders", at_least=DECODER_HEADS)
-    contrast: float = option(1.0, "weight of the contrastive loss between two views; 0: one view only", at_least=0)
     data: DataOptions = group(DataOptions)
+    objectives: ObjectiveConfig = group(ObjectiveConfig)
     network: TeacherConfig = group(TeacherConfig)
     masking: MaskingConfig = group(MaskingConfig)
     train: TrainConfig = group(TrainConfig)
     augment: AugmentConfig = group(AugmentConfig)
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a decoder width that does not divide into its attention heads."""
-        super().__post_init__()
-        if self.decoder_width % DECODER_HEADS:
-            raise ConfigError(f"--decoder-width {self.decoder_width}: expected a multiple of {DECODER_HEADS}")
-
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 100, "learning_rate": 2e-3, "ema_decay": 0.98},
-    "base": {"updates": 800},
+    "tiny": {"updates": 100, "learning_rate": 2e-3, "ema_decay": 0.98, "mounting_deg": 30.0},
+    "base": {"updates": 3000, "batch": 64, "learning_rate": 2e-3, "mounting_deg": 30.0},
     "large": {
         "updates": 40_000,
         "batch": 512,
@@ -66,39 +73,55 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
         "bf16": True,
         "compile": True,
         "ema_decay": 0.999,
+        "mounting_deg": 30.0,
     },
 }
 
 
-NOT_PRETRAINED = ("classifier.", "modality_head.", "step_convolutions.")
-"""Parameters of the teacher that pretraining does not train and the checkpoint does not store: visible steps are no
-neighbours, so that nothing is convolved over them."""
-
-
 def pretrain_loss(
-    windows: WindowTensors,
-    teacher: Teacher,
+    sources: Sequence[Source],
+    objectives: ObjectiveConfig,
     masking: MaskingConfig,
     augmentation: AugmentConfig,
-    views: int,
+    batch: int,
     processes: ProcessGroup,
 ) -> LossOf:
-    """The loss of augmented, masked views of a batch; masking replaces noise and dropout of augmentation."""
-    augmentation = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
+    """The loss of windows of one data set, drawn by `shares_of`, with some of its sensors, augmented and masked.
 
-    def view_of(rows: NDArray[Any], generator: torch.Generator) -> View:
-        features, valid, _ = windows.rows(rows)
-        features, valid = augment(features, valid, teacher.specs, augmentation, generator)
-        visible = {
-            name: Visible(
-                processes.shard(grid.steps).to(processes.device), processes.shard(grid.groups).to(processes.device)
+    Masking replaces noise and dropout of augmentation.
+    """
+    masked = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
+    shares = torch.tensor(shares_of(sources))
+
+    def loss_of(model: nn.Module, _: NDArray[Any], generator: torch.Generator) -> Tensor:
+        index = int(torch.multinomial(shares, 1, generator=generator))
+        source = sources[index]
+        rows = torch.randperm(len(source.windows), generator=generator)[: max(batch, processes.world)].numpy()
+        features, valid, label = source.windows.rows(rows.astype(np.intp))
+        specs, features, valid = some_sensors(source.info.modalities, features, valid, generator)
+
+        def view_of() -> View:
+            tokens, present = augment(features, valid, specs, masked, generator)
+            visible = {
+                name: Visible(
+                    processes.shard(grid.steps).to(processes.device), processes.shard(grid.groups).to(processes.device)
+                )
+                for name, grid in visible_grids(tokens, specs, masking, generator).items()
+            }
+            return View(processes.shard_all(tokens), processes.shard_all(present), visible)
+
+        views = [view_of() for _ in range(objectives.views)]
+        target = None
+        if objectives.label_weight and source.is_labelled:
+            features, valid = augment(features, valid, specs, augmentation, generator)
+            target = processes.shard(one_hot(label, len(source.info.labels), SMOOTHING))
+        window = source.info.window
+        return model(
+            Batch(
+                index, specs, window.steps, window.step_s, views,
+                processes.shard_all(features), processes.shard_all(valid), target,
             )
-            for name, grid in visible_grids(features, teacher.specs, masking, generator).items()
-        }
-        return View(processes.shard_all(features), processes.shard_all(valid), visible)
-
-    def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
-        return model([view_of(rows, generator) for _ in range(views)])
+        )  # fmt: skip
 
     return loss_of
 
@@ -112,45 +135,54 @@ def run(options: PretrainOptions) -> int:
     """Pretrain and write the checkpoint of the encoder."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     with checkpoint_output(out, processes, kind="pretrained") as progress:
-        data = load_stage_data(options.data)
-        info = data.dataset.info
+        rate = options.data.frame_rate or FRAME_RATE_HZ
+        chosen = [replace(each, frame_rate=rate) for each in options_of(options.data)]
+        sources = [load_source(each, processes.device) for each in chosen]
         torch.manual_seed(options.seed)
-        teacher = Teacher(options.network, info.modalities, info.window.steps, len(info.labels))
-        add_norms(teacher)
-        model = MaskedAutoencoder(teacher, info.window.steps, options.decoder_width, options.contrast).to(
-            processes.device
-        )
-        views = 2 if options.contrast else 1
+        universal = Universal(options.network)
+        model = Pretraining(universal, options.objectives, [len(source.info.labels) for source in sources])
+        model.to(processes.device)
         history = train(
             model,
             pretrain_loss(
-                to_tensors(data.train, processes.device), teacher, options.masking, options.augment, views, processes
+                sources, options.objectives, options.masking, options.augment, options.train.batch, processes
             ),
-            len(data.train),
+            sum(len(source.windows) for source in sources),
             options.train,
             options.seed,
             processes,
             "pretrain",
             progress,
-            [asdict(options), data.fingerprint],
+            [asdict(options), [source.fingerprint for source in sources]],
         )
-        fold_norms(teacher)
+        fold_norms(universal)
         if processes.rank != 0:
             return 0
         facts = {
-            "parameters": count_parameters(teacher),
-            "decoder_parameters": count_parameters(model) - count_parameters(teacher),
+            "parameters": count_parameters(universal),
+            "decoder_parameters": count_parameters(model) - count_parameters(universal),
+            "people": sum(source.people for source in sources),
+            "hours": round(sum(source.hours for source in sources), 3),
             "seconds": time.monotonic() - started_s,
             "options": asdict(options),
         }
-        weights = {name: tensor for name, tensor in teacher.state_dict().items() if not name.startswith(NOT_PRETRAINED)}
+        info = DatasetInfo(
+            "+".join(source.info.name for source in sources), (), (), WindowSpec("sliding", 16, 0.16),
+            "; ".join(filter(None, (source.info.citation for source in sources))),
+            "; ".join(filter(None, (source.info.licence for source in sources))),
+        )  # fmt: skip
+        data = {"sources": [source.options for source in sources], "frame_rate": rate}
         save_checkpoint(
             out,
             Checkpoint(
-                "pretrained", asdict(options.network), info, data.normalisation, data.options, history, facts, weights
+                "pretrained", asdict(options.network), info, Normalisation({}), data, history, facts,
+                universal.state_dict(),
             ),
-        )
-    sys.stdout.write(f"pretrained: loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n")
+        )  # fmt: skip
+    sys.stdout.write(
+        f"pretrained on {facts['people']} people, {facts['hours']:.3g} hours: "
+        f"loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}\n"
+    )
     return 0
 
 

@@ -16,7 +16,9 @@ from edgehar.data.recordings.suspicions.units import Group, triaxial_groups
 from edgehar.data.splits import people_of
 from edgehar.data.usable import REASONS, usable_steps
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, natural_key
+from edgehar.signals.kinds import kinds_of
 from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.sites import places_of
 
 MAX_ROWS = 40
 """Longest table of labels or subjects as text; JSON has all of them."""
@@ -54,6 +56,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
                 "invalid_share": 1 - sum(int(mask.sum()) for mask in masks) / samples if samples else 0.0,
                 "true_rate_hz": _true_rate_hz(recorded),
                 "steps": usable[spec.name],
+                "taken_for": _taken_for(spec),
                 "seems_to_be": _measured(spec, recorded, groups[spec.name], moved),
                 "lost_joints": lost_shares(spec, recorded) if spec.is_skeleton else {},
                 "drift_ppm": drifts_ppm.get(spec.name),
@@ -109,6 +112,15 @@ def _true_rate_hz(recorded: Sequence[Recorded]) -> float | None:
     """Median rate of the timestamps over the recordings; None without timestamps."""
     known = [each.true_rate_hz for each in recorded if each.true_rate_hz is not None]
     return float(np.median(known)) if known else None
+
+
+def _taken_for(spec: ModalitySpec) -> list[str]:
+    """What each group of a sensor is taken to measure and where, by its declaration; of a skeleton, unknown joints."""
+    if spec.is_skeleton:
+        unknown = [name for name, place in zip(spec.joints, places_of(spec), strict=True) if not place.is_known]
+        return [f"joints without a known place: {', '.join(unknown)}"] if unknown else []
+    found = zip(kinds_of(spec), map(str, places_of(spec)), strict=True)
+    return [f"{group_text(spec, group)}: taken for {kind}, place: {place}" for group, (kind, place) in enumerate(found)]
 
 
 def _measured(spec: ModalitySpec, recorded: Sequence[Recorded], groups: Sequence[Group], moved: set[str]) -> list[str]:
@@ -167,6 +179,7 @@ def _remarks(sensors: Sequence[dict[str, Any]]) -> list[str]:
             shown = ", ".join(f"{joint} {share:.1%}" for joint, share in shares[:SHOWN_JOINTS])
             more = f" and {len(shares) - SHOWN_JOINTS} more joints" if len(shares) > SHOWN_JOINTS else ""
             lines.append(f"  {sensor['name']}: samples without a joint: {shown}{more}")
+        lines += [f"  {sensor['name']}: {text}" for text in sensor["taken_for"]]
         lines += [f"  {sensor['name']}: {text}" for text in sensor["seems_to_be"]]
         if sensor["drift_ppm"]:
             text = f"clock {sensor['drift_ppm']:+.0f} ppm against {sensors[0]['name']}, at nominal rates"

@@ -14,7 +14,9 @@ import numpy as np
 
 from edgehar import __version__
 from edgehar.config import Options, option
+from edgehar.data.few_labels import FORM, FewLabels
 from edgehar.data.recordings.header import HEADER_NAME
+from edgehar.data.recordings.window import frames_per_step
 from edgehar.data.splits import NAMES_OF_SPLITS, Split, groups_of, make_split
 from edgehar.errors import DataError, shortened
 from edgehar.files.atomic import digest_of
@@ -181,6 +183,14 @@ def exclude_activities(dataset: Dataset, activities: tuple[str, ...]) -> Dataset
     return Dataset(info, tuple(without_excluded(clip) for clip in clips))
 
 
+def at_frame_rate(dataset: Dataset, rate_hz: float) -> Dataset:
+    """The same recordings with patches of so many frames per second, to which their samples are interpolated."""
+    info = dataset.info
+    patch = frames_per_step(rate_hz, info.window.step_s)
+    specs = tuple(replace(spec, patch=patch) for spec in info.modalities)
+    return Dataset(replace(info, modalities=specs), dataset.clips)
+
+
 def _used_folders(kind: str, folder: Path) -> list[Path]:
     """Folders of the files that the data set is loaded from."""
     match kind:
@@ -238,17 +248,39 @@ class DataOptions(Options):
     modalities: tuple[str, ...] = option((), "only these sensors")
     split: str | None = option(None, f"{NAMES_OF_SPLITS}; each data set has a default")
     without: tuple[str, ...] = option((), "activities to exclude from training and scoring")
+    frame_rate: float | None = option(
+        None, "frames per second that all sensors are resampled to, in Hz; default: each its own rate", above=0
+    )
+
+    few_labels: str | None = option(
+        None,
+        f"{FORM}: train with the labels of so many recordings of each activity, of so many people, chosen at random; "
+        "the other training recordings count as unlabelled",
+    )
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for another form of `few_labels`."""
+        super().__post_init__()
+        if self.few_labels is not None:
+            FewLabels.parse(self.few_labels)
+
+    def train_clips(self, dataset: Dataset, split: Split) -> tuple[Clip, ...]:
+        """The training recordings, of which only the chosen ones have labels."""
+        clips = split.train_clips(dataset.clips)
+        return clips if self.few_labels is None else FewLabels.parse(self.few_labels).keep(clips)
 
     def load(self) -> Dataset:
         """The data set with the chosen modalities and activities; raises DataError."""
         key = (self.data, self.root)
         report = None if key in _reported else _report
         _reported.add(key)
-        return exclude_activities(load(self.data, self.root, self.modalities, report), self.without)
+        dataset = exclude_activities(load(self.data, self.root, self.modalities, report), self.without)
+        return dataset if self.frame_rate is None else at_frame_rate(dataset, self.frame_rate)
 
     def fingerprint(self) -> str:
         """Digest of the data set's files and of these options."""
-        choices = [self.modalities, self.split, *([sorted(self.without)] if self.without else [])]
+        given = [value for value in (self.frame_rate, self.few_labels) if value is not None]
+        choices = [self.modalities, self.split, *([sorted(self.without)] if self.without else []), *given]
         return digest_of([fingerprint(self.data, self.root), *choices])
 
     def make_split(self, dataset: Dataset) -> Split:

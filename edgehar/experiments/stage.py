@@ -75,6 +75,8 @@ def data_settings(options: DataOptions) -> Settings:
         "split": options.split,
         "modalities": options.modalities,
         "without": options.without,
+        "frame_rate": options.frame_rate,
+        "few_labels": options.few_labels,
     }
     return {"data": options.data, **{name: value for name, value in optional.items() if value not in (None, ())}}
 
@@ -109,7 +111,7 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
         settings: training -> its settings, other than those that say what it reads.
         pretraining: whether the teacher is pretrained.
     """
-    origin: Settings = {"pretrained": str(run / "pretrained")} if pretraining else data_settings(data)
+    origin: Settings = ({"pretrained": str(run / "pretrained")} if pretraining else {}) | data_settings(data)
     teacher = {"teacher": (str(run / "teacher"),)}
     pretrain = [training_stage(run, "pretrain", "pretrained", settings["pretrain"] | data_settings(data))]
     return [

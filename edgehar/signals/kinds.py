@@ -4,7 +4,7 @@ import re
 
 from edgehar.signals.modality import ModalitySpec
 
-ACCELERATION, ANGULAR_RATE, MAGNETIC = "acceleration", "angular rate", "magnetic field"
+POSITION, ACCELERATION, ANGULAR_RATE, MAGNETIC = "position", "acceleration", "angular rate", "magnetic field"
 UNITS = {
     "g": r"(?<![a-z])g(?![a-z])",
     "m/s2": r"m\s?/\s?s|ms-2",
@@ -47,10 +47,13 @@ def _kind_of_names(names: tuple[str, ...]) -> str:
 
 
 def declared_kind(spec: ModalitySpec, group: int) -> str:
-    """Acceleration, angular rate or magnetic field; empty if the declaration does not say.
+    """What a group measures, of `SIGNAL_KINDS`; empty if neither `kind` nor unit nor names say it.
 
-    The unit counts first, unless there are several groups, whose channels may be named in another order.
+    Where `kind` is not given, the unit counts first, unless there are several groups, whose channels may be named in
+    another order.
     """
+    if spec.kind:
+        return spec.kind[group % len(spec.kind)]
     columns = spec.columns[group * spec.group : (group + 1) * spec.group]
     by_columns = _kind_of_names(columns) if columns else ""
     by_unit = _kind_of_unit(units_of_groups(spec.unit, spec.groups)[group])
@@ -61,6 +64,13 @@ def declared_kind(spec: ModalitySpec, group: int) -> str:
 def kinds_are_declared(spec: ModalitySpec) -> bool:
     """Whether the declaration says what each group measures."""
     return all(declared_kind(spec, group) for group in range(spec.groups))
+
+
+def kinds_of(spec: ModalitySpec) -> tuple[str, ...]:
+    """What each group measures, of `SIGNAL_KINDS`; joints of a skeleton are positions."""
+    if spec.is_skeleton:
+        return (POSITION,) * spec.groups
+    return tuple(declared_kind(spec, group) or "other" for group in range(spec.groups))
 
 
 def declared_rate_unit(spec: ModalitySpec) -> str:

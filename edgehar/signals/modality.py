@@ -12,8 +12,11 @@ from edgehar.errors import DataError
 RESERVED_TENSOR_NAMES = ("valid", "token", "tokens", "logits")
 """Inputs and outputs of the exported graphs, which no modality may have as its name."""
 
-OPTIONAL_FIELDS = ("columns", "lost_joints", "mirror")
+OPTIONAL_FIELDS = ("columns", "lost_joints", "mirror", "kind", "site")
 """Fields that the JSON form omits when they are empty, so that descriptions without them stay the same."""
+
+SIGNAL_KINDS = ("position", "velocity", "acceleration", "angular rate", "magnetic field", "other")
+"""What a group of channels may measure; an acceleration includes gravity."""
 
 NO_MIRROR = "none"
 """`mirror` of a sensor that is never reflected."""
@@ -42,6 +45,9 @@ class ModalitySpec:
         lost_joints: whether joints of a skeleton may be lost (NaN in all channels of the joint) one by one.
         mirror: axis of a triaxial sensor that is reversed when it is worn on the other side of the body, "x", "y" or
             "z"; "none" if the sensor is never mirrored; empty if unknown. A skeleton has "none" or nothing.
+        kind: what each group measures, or one for all groups, of `SIGNAL_KINDS`; empty: follows from unit and names.
+        site: where each group is on the body ("left wrist"), or one for all; empty: follows from the sensor's name. A
+            skeleton has neither: its groups are the positions of its joints.
     """
 
     name: str
@@ -56,6 +62,8 @@ class ModalitySpec:
     columns: tuple[str, ...] = ()
     lost_joints: bool = False
     mirror: str = ""
+    kind: tuple[str, ...] = ()
+    site: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise DataError for an inconsistent declaration."""
@@ -99,6 +107,19 @@ class ModalitySpec:
             expected = ", ".join(map(repr, (*axes, NO_MIRROR)))
             raise DataError(
                 f"modality {self.name}: mirror is {self.mirror!r}; expected {expected} for {kind}; correct or omit it"
+            )
+        for field, found in (("kind", self.kind), ("site", self.site)):
+            if self.is_skeleton and found:
+                raise DataError(f"modality {self.name}: {field} of a skeleton; its joints' names say it; remove it")
+            if len(found) not in (0, 1, self.groups):
+                raise DataError(
+                    f"modality {self.name}: {field} has {len(found)} entries; expected one, or one for each of the "
+                    f"{self.groups} groups of {self.group} channels"
+                )
+        wrong = [kind for kind in self.kind if kind not in SIGNAL_KINDS]
+        if wrong:
+            raise DataError(
+                f"modality {self.name}: kind is {', '.join(map(repr, wrong))}; expected {', '.join(SIGNAL_KINDS)}"
             )
 
     @property
@@ -153,8 +174,9 @@ class ModalitySpec:
         """A specification from its JSON form; raises DataError for a missing or unexpected field."""
         try:
             fields = dict(entry)
-            for name in ("joints", "parents", "columns"):
-                fields[name] = tuple(fields.get(name, ()))
+            for name in ("joints", "parents", "columns", "kind", "site"):
+                value = fields.get(name, ())
+                fields[name] = (value,) if isinstance(value, str) else tuple(value)
             return ModalitySpec(**fields)
         except TypeError as problem:
             raise DataError(f"modality description {entry!r}: {problem}; see docs/own-data.md") from None

@@ -12,7 +12,7 @@ import torch
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Floats
 from edgehar.signals.windows import Windows
-from edgehar.student.baselines.ridge import drawn_rows, fit_ridge
+from edgehar.student.baselines.ridge import BLOCK, drawn_rows, fit_ridge
 
 KERNEL_LENGTH = 9
 """Length of MiniRocket's kernels, in frames."""
@@ -93,8 +93,12 @@ def minirocket(train: Windows, test: Windows, classes: int, kernels: int, most: 
         scale[scale == 0] = 1
         features /= scale
         ridge = fit_ridge(features, fitted.label, classes)
-        values = ridge.decide(transform.transform(stacked(test)) / scale)
+        del features
+        values: list[Floats] = []
+        for row in range(0, len(test), BLOCK):
+            signals = stacked(test.take(np.arange(row, min(row + BLOCK, len(test)))))
+            values.append(ridge.decide(transform.transform(signals) / scale))
     finally:
         torch.set_num_threads(threads)  # numba changes the thread count of the OpenMP runtime that torch uses, too
     parameters = np.size(transform.parameters[-1]) + len(scale) + ridge.parameters
-    return RocketResult(values, parameters, len(fitted))
+    return RocketResult(np.concatenate(values), parameters, len(fitted))

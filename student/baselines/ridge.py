@@ -8,8 +8,8 @@ operations to compute it and about 10 N^3 to decompose it. The features stay in 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from edgehar.signals.clip import Floats
 from edgehar.signals.windows import Windows, stratified
@@ -17,7 +17,7 @@ from edgehar.signals.windows import Windows, stratified
 STRENGTHS = np.logspace(-3, 3, 10)
 """The strengths to choose from, those of the authors of ROCKET."""
 BLOCK = 4096
-"""Features per matrix product; sums over more would lose digits in single precision."""
+"""Features per matrix product; sums over more would lose digits in single precision. Rows of a block of vectors."""
 
 
 def drawn_rows(windows: Windows, most: int, seed: int) -> NDArray[np.intp]:
@@ -80,18 +80,21 @@ def fit_ridge(features: Floats, label: NDArray[np.int64], classes: int) -> Ridge
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     targets = np.where(label[:, None] == np.arange(classes), 1.0, -1.0)  # (N, K)
     intercept = targets.mean(axis=0)
-    gram = torch.from_numpy(_centred_gram(features, mean))
-    eigenvalues, vectors = (tensor.numpy() for tensor in torch.linalg.eigh(gram))
+    # This driver needs no memory but for the matrix, which it overwrites, and the vectors.
+    eigenvalues, vectors = eigh(_centred_gram(features, mean).T, overwrite_a=True, check_finite=False, driver="evr")
+    eigenvalues = eigenvalues.clip(min=0)
     # The intercept takes the direction of equal entries, in which centred features have no extent.
-    constant = np.abs(vectors.sum(axis=0)).argmax()
-    eigenvalues, vectors = np.delete(eigenvalues, constant).clip(min=0), np.delete(vectors, constant, axis=1)
-    projected = vectors.T @ (targets - intercept)  # (N - 1, K)
-    squared = vectors**2
+    eigenvalues[np.abs(vectors.sum(axis=0)).argmax()] = np.inf
+    projected = vectors.T @ (targets - intercept)  # (N, K)
 
     def leave_one_out(strength: float) -> float:
         inverse = 1 / (eigenvalues + strength)
-        residual = (vectors @ (inverse[:, None] * projected)) / (squared @ inverse)[:, None]
-        return float((residual**2).mean())
+        squared = 0.0
+        for start in range(0, len(vectors), BLOCK):
+            block = vectors[start : start + BLOCK]
+            residual = (block @ (inverse[:, None] * projected)) / (block**2 @ inverse)[:, None]
+            squared += float((residual**2).sum())
+        return squared
 
     strength = min(STRENGTHS.tolist(), key=leave_one_out)
     dual = (vectors @ (projected / (eigenvalues + strength)[:, None])).astype(np.float32)  # (N, K), sums to 0 over N

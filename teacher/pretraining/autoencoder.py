@@ -1,21 +1,33 @@
 """Masked autoencoder: a light decoder predicts the motion of hidden tokens from the encoded visible ones.
 
 Asymmetric masked autoencoder (MAE, arXiv 2111.06377) on the visible grid of spatial-temporal masking (SkeletonMAE,
-arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2). A contrastive loss
-between two augmented and masked views of a window is added (MAViL, arXiv 2212.08071).
+arXiv 2209.02399); the target is motion normalised per token (MAMP, arXiv 2308.07092, section 3.2).
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.layers import Block
 from edgehar.teacher.network.masking import Visible
-from edgehar.teacher.network.model import FUSED, Teacher
-from edgehar.teacher.pretraining.contrast import START_LOG_SCALE, Projection, agreement_loss
+from edgehar.teacher.pretraining.universal import (  # fmt: skip
+    BODY,
+    DESCRIPTOR,
+    TIME_OCTAVES,
+    WORN,
+    describe_groups,
+    describe_steps,
+    family_of,
+)
 
 DECODER_HEADS = 4
+FRAMES = 8
+"""Frames of a step that are predicted, whatever the sensor's patch."""
+FAMILIES = (BODY.name, WORN.name)
 
 
 class View(NamedTuple):
@@ -32,78 +44,64 @@ class View(NamedTuple):
     visible: dict[str, Visible]
 
 
-class MaskedAutoencoder(nn.Module):
-    """A teacher's encoder with decoders and projection heads that only pretraining needs."""
+class Decoder(nn.Module):
+    """One-block decoders for the two families of signals; only pretraining needs them."""
 
-    def __init__(self, teacher: Teacher, steps: int, width: int = 64, contrast: float = 0.0) -> None:
-        """One-block decoders of `width` channels; `contrast` is the weight of the contrastive loss, 0 for none."""
+    def __init__(self, dim: int, width: int) -> None:
+        """Decoders of `width` channels for encoded tokens of D = `dim`."""
         super().__init__()
-        self.teacher, self.steps, self.contrast = teacher, steps, contrast
-        dim = teacher.config.dim
-        names = [spec.name for spec in teacher.specs]
-        self.decoder_embedding = nn.ModuleDict({name: nn.Linear(dim, width) for name in names})
-        self.mask_token = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.02) for name in names})
-        self.position_embedding = nn.ParameterDict(
-            {name: nn.Parameter(torch.randn(steps, width) * 0.02) for name in names}
-        )
-        self.decoder = nn.ModuleDict({name: Block(width, DECODER_HEADS, 2 * width) for name in names})
-        self.predict = nn.ModuleDict(
-            {spec.name: nn.Linear(width, spec.groups * spec.patch * spec.group) for spec in teacher.specs}
-        )
-        if contrast:
-            self.project = nn.ModuleDict(
-                {name: Projection(dim) for name in names} | {FUSED: Projection(teacher.config.fused_dim)}
-            )
-            self.log_scale = nn.Parameter(torch.tensor(START_LOG_SCALE))
+        self.embed = nn.ModuleDict({name: nn.Linear(dim, width) for name in FAMILIES})
+        self.hidden = nn.ParameterDict({name: nn.Parameter(torch.randn(width) * 0.02) for name in FAMILIES})
+        self.time = nn.ModuleDict({name: nn.Linear(2 * TIME_OCTAVES, width) for name in FAMILIES})
+        self.block = nn.ModuleDict({name: Block(width, DECODER_HEADS, 2 * width) for name in FAMILIES})
+        self.group = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, width) for name in FAMILIES})
+        self.predict = nn.ModuleDict({name: nn.Linear(width, FRAMES * 3) for name in FAMILIES})
 
-    def forward(self, views: list[View]) -> Tensor:
-        """Mean reconstruction error of the views plus the weighted contrastive loss; scalar."""
-        losses: list[Tensor] = []
-        projected: list[dict[str, Tensor]] = []
-        for view in views:
-            unimodal, multimodal, fusion_tokens = self.teacher.encode(view.features, view.valid, view.visible)
-            losses.append(self.reconstruction(multimodal, view))
-            if self.contrast:
-                pooled = self.teacher.pool(unimodal, multimodal, fusion_tokens)
-                projected.append({name: self.project[name](features) for name, features in pooled.items()})
-        loss = torch.stack(losses).mean()
-        return loss + self.contrast * agreement_loss(projected, self.log_scale) if self.contrast else loss
-
-    def reconstruction(self, encoded: dict[str, Tensor], view: View) -> Tensor:
+    def loss(
+        self, encoded: dict[str, Tensor], view: View, specs: Sequence[ModalitySpec], steps: int, step_s: float
+    ) -> Tensor:
         """Mean squared error of the motion of hidden tokens that are valid and not of a lost joint; scalar.
 
         Args:
             encoded: modality -> (B, Sv, D) visible steps.
             view: the encoder's input.
+            specs: its sensors; those with more than three axes per group are not predicted.
+            steps: S.
+            step_s: seconds per step.
         """
         losses: list[Tensor] = []
-        for spec in self.teacher.specs:
-            name, visible = spec.name, view.visible[spec.name]
-            embedded = self.decoder_embedding[name](encoded[name])  # (B, Sv, W)
+        for spec in specs:
+            if spec.group > 3:
+                continue
+            name, family, visible = spec.name, family_of(spec).name, view.visible[spec.name]
+            embedded = self.embed[family](encoded[name])  # (B, Sv, W)
             batch, _, width = embedded.shape
-            decoder_input = self.mask_token[name].to(embedded.dtype).expand(batch, self.steps, -1).clone()
-            decoder_input = decoder_input.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), embedded)
-            decoded = self.predict[name](self.decoder[name](decoder_input + self.position_embedding[name]))
-            decoded = decoded.reshape(batch, self.steps, spec.groups, spec.patch * spec.group)
-            target = motion_target(view.features[name], spec.group)  # (B, S, G, P*3)
-            error = (decoded - target).square().mean(-1)  # (B, S, G)
-            counted = visible.hidden(self.steps, spec.groups) & view.valid[name][..., None]
+            tokens = self.hidden[family].to(embedded.dtype).expand(batch, steps, -1).clone()
+            tokens = tokens.scatter(1, visible.steps[:, :, None].expand(-1, -1, width), embedded)
+            tokens = tokens + cast(Tensor, self.time[family](describe_steps(steps, step_s).to(tokens)))
+            described = self.group[family](describe_groups(spec).to(tokens))  # (G, W)
+            joined = functional.gelu(self.block[family](tokens)[:, :, None] + described)  # (B, S, G, W)
+            decoded = self.predict[family](joined).unflatten(-1, (FRAMES, 3))[..., : spec.group]
+            error = (decoded.flatten(3) - motion_target(view.features[name], spec.group)).square().mean(-1)  # (B, S, G)
+            counted = visible.hidden(steps, spec.groups) & view.valid[name][..., None]
             if spec.lost_joints:
                 counted &= view.features[name].transpose(2, 3).flatten(3).any(-1)
             losses.append((error * counted).sum() / counted.sum().clamp(min=1))
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean() if losses else next(iter(encoded.values())).sum() * 0
 
 
 def motion_target(features: Tensor, group: int) -> Tensor:
-    """Motion of every token, normalised to zero mean and unit variance within the token.
+    """Motion of every token in `FRAMES` frames, normalised to zero mean and unit variance within the token.
 
     Args:
         features: (B, S, P, G, F); the last `group` of the F features are motions.
         group: channels of a group.
 
     Returns:
-        (B, S, G, P * group).
+        (B, S, G, FRAMES * group).
     """
-    motion = features[..., group:].transpose(2, 3).flatten(3)
+    motion = features[..., group:].permute(0, 1, 3, 4, 2)  # (B, S, G, group, P)
+    frames = functional.interpolate(motion.flatten(0, 2), FRAMES, mode="linear", align_corners=True)
+    motion = frames.unflatten(0, motion.shape[:3]).transpose(3, 4).flatten(3)
     centred = motion - motion.mean(-1, keepdim=True)
     return centred / (motion.var(-1, keepdim=True, unbiased=False) + 1e-6).sqrt()

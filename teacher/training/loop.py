@@ -28,6 +28,14 @@ from edgehar.teacher.training.progress import History, load_progress, save_progr
 LossOf = Callable[[nn.Module, NDArray[np.intp], torch.Generator], Tensor]
 """Mean loss of this process's shard of a batch, given the (wrapped) model, the batch's rows and its generator."""
 
+RateOf = Callable[[str], float]
+"""Learning rate of a parameter by its name, relative to the schedule."""
+
+
+def equal_rates(_: str) -> float:
+    """The same learning rate for every parameter."""
+    return 1.0
+
 
 @dataclass(frozen=True)
 class TrainConfig(Options):
@@ -93,12 +101,16 @@ def learning_rate_at(update: int, config: TrainConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def _optimiser(model: nn.Module, config: TrainConfig, rate_of: RateOf) -> torch.optim.AdamW:
     """AdamW (arXiv 1711.05101); weight decay applies to matrices only, not to biases, norms and 1-D embeddings."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    by_kind: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = config.weight_decay if parameter.dim() > 1 else 0.0
+            by_kind.setdefault((rate_of(name), decay), []).append(parameter)
     groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay, "relative_rate": rate}
+        for (rate, decay), parameters in by_kind.items()
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
@@ -121,6 +133,7 @@ def train(
     progress: Path | None = None,
     key: object = None,
     early_stopping: EarlyStopping | None = None,
+    rate_of: RateOf = equal_rates,
 ) -> History:
     """Train `model` in place; it ends with the averaged weights.
 
@@ -135,6 +148,7 @@ def train(
         progress: progress file for resuming, or None to save nothing.
         key: everything else the result depends on; a progress file with another key is ignored.
         early_stopping: held-out loss and patience, or None to run all updates.
+        rate_of: relative learning rate of each parameter.
 
     Returns:
         Points of the training curve: "update", mean "loss" since the previous point, and "held_out" loss with early
@@ -149,7 +163,7 @@ def train(
             f"{config.steps} updates of {config.batch} windows; expected at least 1 update of {processes.world} windows"
         )
     check_seed(seed)
-    optimiser = _optimiser(model, config)
+    optimiser = _optimiser(model, config, rate_of)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     identity = digest_of([str(config), seed, count, processes.world, key])
     start, history = (0, []) if progress is None else load_progress(progress, identity, model, average, optimiser)
@@ -173,7 +187,7 @@ def train(
         generator = update_generator(seed, update)
         torch.manual_seed(seed * 1_000_003 + update * 10_007 + processes.rank)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(update, config)
+            group["lr"] = learning_rate_at(update, config) * group["relative_rate"]
         rows = batch_rows(count, config.batch, update, seed)
         with torch.autocast(processes.device.type, torch.bfloat16, enabled=config.bf16):
             loss = loss_of(wrapped, rows, generator)

@@ -28,6 +28,9 @@ from edgehar.signals.windows import Windows, cut, fit_normalisation
 from edgehar.teacher.training.checkpoint import Checkpoint, check_replaceable
 from edgehar.teacher.training.processes import ProcessGroup
 
+KEPT = ("frame_rate", "few_labels")
+"""Data options that every later stage takes over."""
+
 
 @dataclass(frozen=True)
 class StageData:
@@ -92,6 +95,14 @@ def checkpoint_output(out: Path, processes: ProcessGroup, *read: str, kind: str)
         yield progress
 
 
+def stored_place(options: DataOptions) -> dict[str, str | None]:
+    """The data set and its folder as stored in checkpoints, by absolute paths."""
+    return {
+        "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
+        "root": None if options.root is None else str(Path(options.root).resolve()),
+    }
+
+
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:
     """Load a data set, split its subjects and cut its windows; test windows serve for the final score only.
 
@@ -110,7 +121,7 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
         )
     if len(dataset.info.labels) < 2:
         raise DataError(f"{dataset.info.name}: found one label, {dataset.info.labels}; expected two or more")
-    trained = Dataset(dataset.info, split.train_clips(dataset.clips))
+    trained = Dataset(dataset.info, options.train_clips(dataset, split))
     scales = fit_normalisation(trained, trained.subjects) if normalisation is None else normalisation
     train = cut(trained.clips, dataset.info, scales)
     test = cut(split.test_clips(dataset.clips), dataset.info, scales).labelled()
@@ -125,10 +136,10 @@ def load_stage_data(options: DataOptions, normalisation: Normalisation | None = 
             f"--split {split.name}: found no labelled window in the test; label some or choose another split"
         )
     stored = {
-        "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
-        "root": None if options.root is None else str(Path(options.root).resolve()),
+        **stored_place(options),
         "modalities": [spec.name for spec in dataset.info.modalities],
         "without": list(options.without),
+        **{name: value for name in KEPT if (value := getattr(options, name)) is not None},
         "split": split.name,
         "train_subjects": list(split.train),
         "test_subjects": list(split.test),
@@ -164,6 +175,13 @@ def inherit_data_options(options: DataOptions, before: dict[str, Any]) -> DataOp
             f"--without {','.join(options.without)}: the checkpoint was trained without {','.join(without) or 'none'}; "
             "omit the option or train the earlier stage again"
         )
+    kept: dict[str, Any] = {name: before.get(name) for name in KEPT}
+    for name, value in kept.items():
+        if getattr(options, name) not in (None, value):
+            raise CheckpointError(
+                f"--{name.replace('_', '-')} {getattr(options, name)}: the checkpoint has {value or 'the default'}; "
+                "omit the option or train the earlier stage again"
+            )
     same_data = options.data in (defaults.data, before["data"]) or str(Path(options.data).resolve()) == before["data"]
     return DataOptions(
         before["data"] if same_data else options.data,
@@ -171,6 +189,7 @@ def inherit_data_options(options: DataOptions, before: dict[str, Any]) -> DataOp
         tuple(before["modalities"]),
         before["split"],
         tuple(without),
+        **kept,
     )
 
 

@@ -41,9 +41,13 @@ def test_pretrained_convolutions_are_fine_tuned(tmp_path: Path):
     assert finetune.main([*words, "--out", str(after)]) == 0
     pretrained, teacher = load_checkpoint(before, ("pretrained",)), load_checkpoint(after, ("teacher",))
     assert teacher.network == pretrained.network
-    name = "tokens.skeleton.convolutions.layers.0.convolution.weight"
+    name = "tokens.{}.convolutions.layers.0.convolution.weight"
+    fine_tuned, before_it = (
+        teacher.weights[name.format("skeleton")],
+        pretrained.weights["shared." + name.format("body")],
+    )
     # Folding a batch normalisation scales each unit's kernel.
-    similarity = torch.cosine_similarity(teacher.weights[name].flatten(1), pretrained.weights[name].flatten(1))
+    similarity = torch.cosine_similarity(fine_tuned.flatten(1), before_it.flatten(1))
     torch.testing.assert_close(similarity, torch.ones(len(similarity)))
     (first, *_) = convolutions_of(rebuild_teacher(teacher).tokens)
     assert first.convolution.kernel_size == (3,)

@@ -13,7 +13,7 @@ from edgehar.signals.modality import OPTIONAL_FIELDS, ModalitySpec
 
 FORMAT = "edgehar-recordings"
 FORMAT_VERSION = 2
-"""Version 1 has none of `columns`, `lost_joints` and `mirror`, and skeletons of three dimensions only."""
+"""Version 1 has none of the optional fields of a sensor, and skeletons of three dimensions only."""
 FORMAT_VERSIONS = (1, 2)
 HEADER_NAME = "recordings.json"
 
@@ -22,13 +22,14 @@ _KEYS = (*_REQUIRED, "window", "licence", "citation")
 _TYPES: dict[str, tuple[type, ...]] = {
     "name": (str,), "channels": (int,), "unit": (str,), "rate_hz": (int, float), "patch": (int,), "group": (int,),
     "joints": (list,), "parents": (list,), "vertical": (int,), "columns": (list,), "lost_joints": (bool,),
-    "mirror": (str,), "steps": (int,), "step_s": (int, float), "hop": (int,),
+    "mirror": (str,), "kind": (str, list), "site": (str, list), "steps": (int,), "step_s": (int, float), "hop": (int,),
 }  # fmt: skip
 _TYPE_NAMES: dict[tuple[type, ...], str] = {
     (str,): "text",
     (int,): "a whole number",
     (int, float): "a number",
     (list,): "a list",
+    (str, list): "text or a list of texts",
     (bool,): "true or false",
 }
 _MODALITY_REQUIRED = ("name", "channels", "unit", "rate_hz")
@@ -119,8 +120,11 @@ def _modality(entry: object, problems: _ProblemList) -> ModalitySpec | None:
         return None
     parents = cast("list[object]", fields.get("parents", []))
     named = all(_is_name_list(fields.get(key, [])) for key in ("joints", "columns"))
+    named = named and all(
+        isinstance(fields.get(key, ""), str) or _is_name_list(fields[key]) for key in ("kind", "site")
+    )
     if not named or any(type(parent) is not int for parent in parents):
-        message = f"{where}: expected joints and columns as lists of names, parents as a list of indices"
+        message = f"{where}: expected joints, columns, kind and site as lists of names, parents as a list of indices"
         problems.add(message, str(name))
         return None
     try:

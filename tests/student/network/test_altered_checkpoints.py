@@ -160,7 +160,7 @@ def test_teacher_whose_layers_do_not_fit_is_refused(tmp_path: Path):
     ("sizes", "change", "reason"),
     [
         ({"width": 3}, short(), "network size"),
-        ({}, short("fusion_tokens"), "weights of another network"),
+        ({}, short("shared.fusion_tokens"), "weights of another network"),
         ({}, lambda weights: dict(list(weights.items())[1:]), "weights of another network"),
     ],
 )
