@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "EDGEHAR_MQTT_PASSWORD"
 PERSON_LEVEL = "{person}"
 """Level of a topic that names the person; subscribed to as +."""
+SHARE = "$share"
+"""First level of a shared subscription, $share/GROUP/TOPIC (MQTT 5, section 4.8.2); messages do not have it."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 MAX_QUEUED_PAYLOADS = 2
 """Messages that wait to be split into lines; each may have a mebibyte."""
@@ -41,7 +43,7 @@ class MqttUrl:
 
     Attributes:
         address: the broker.
-        topic: as given, with wildcards and PERSON_LEVEL.
+        topic: as given, with wildcards, PERSON_LEVEL and SHARE.
         user: the user, or None.
         tls: whether the connection is encrypted.
     """
@@ -59,6 +61,7 @@ class MqttUrl:
     def person(self, topic: str) -> str | None:
         """The person that the topic of a message names, or None."""
         levels = self.topic.split("/")
+        levels = levels[2:] if levels[0] == SHARE else levels
         return topic.split("/")[levels.index(PERSON_LEVEL)] if PERSON_LEVEL in levels else None
 
     def __str__(self) -> str:
@@ -88,13 +91,17 @@ def parse_url(text: str, wildcards: bool = False) -> MqttUrl:
     has_wildcards = any(set("+#{}") & set(level) for level in levels)
     well_formed = all(level in ("+", "#", PERSON_LEVEL) or not set("+#{}") & set(level) for level in levels)
     well_formed = well_formed and "#" not in levels[:-1] and levels.count(PERSON_LEVEL) <= 1
+    if levels[0] == SHARE:
+        has_wildcards = True
+        well_formed = well_formed and bool("/".join(levels[2:])) and not {*levels[1]} & {*"+#{"} and levels[1] != ""
     if not topic or "\0" in topic or len(topic.encode()) > 65535 or (has_wildcards and not (wildcards and well_formed)):
         raise ConfigError(
             f"{text!r}: topic {topic!r}; expected a topic such as edgehar/samples"
             + (
-                "; + matches one level, {person} one that names the person, # at the end all further levels"
+                "; + matches one level, {person} one that names the person, # at the end all further levels; "
+                "$share/GROUP/ before it shares its messages among the members of a group"
                 if wildcards
-                else " without + and #"
+                else " without +, # and $share"
             )
         )
     return MqttUrl(parse_address(host, PORTS[scheme]), topic, user if at else None, scheme == "mqtts")

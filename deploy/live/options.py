@@ -31,7 +31,7 @@ class SourceOptions(Options):
     mqtt: str | None = option(
         None,
         "stream of JSON lines from mqtt://[user@]host[:port]/topic; mqtts:// for TLS; wildcards + and #, "
-        "{person} for a level that names the person",
+        "{person} for a level that names the person, $share/GROUP/ before the topic to share it",
     )
     replay: str | None = option(None, "stream replayed from a data set, given by name or folder; with --clip")
     root: str | None = option(None, "folder with the recordings of a named data set")
