@@ -47,6 +47,7 @@ class LiveFleet:
         known: number of people who came; who comes back counts again.
         predictions: number of predictions.
         rejected: number of lines that were skipped because they could not be used.
+        alive_s: when `stream_answers` last went on, as `time.monotonic`.
     """
 
     def __init__(self, fleet: Fleet, open_segmenter: Callable[[], Segmenter] | None, timeout_s: float) -> None:
@@ -58,6 +59,7 @@ class LiveFleet:
         self._compute_at_s = math.inf
         self._has_nobody = False
         self.known = self.predictions = self.rejected = 0
+        self.alive_s = time.monotonic()
 
     def before_push(self, person: str | None, now_s: float) -> list[Answer]:
         """What is computed before samples of a person are pushed: a hop of theirs, and who is forgotten by now.
@@ -160,6 +162,7 @@ def stream_answers(people: LiveFleet, messages: Iterable[StreamMessage | None], 
     """
     with closing(Remarks()) as remarks, closing(Remarks()) as warnings:
         for message in messages:
+            people.alive_s = time.monotonic()
             if message is None:
                 yield from people.compute()
                 yield from people.expire(time.monotonic())

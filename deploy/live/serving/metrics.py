@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
@@ -20,9 +21,15 @@ from edgehar.deploy.live.serving.live_fleet import Answer, LiveFleet
 from edgehar.errors import ConfigError
 from edgehar.signals.clip import Prediction
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 LOOPBACK = "127.0.0.1"
 REQUEST_S = 2.0
 """A client that sends nothing for this long is disconnected; requests are answered one after the other."""
+STANDSTILL_S = 10.0
+"""The stream is unhealthy if it does not go on for this long: without lines it goes on several times a second."""
+HEALTH_PATH = "/healthy"
 LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper edges of the histogram of latencies."""
 CAUSES = ("late", "rejected", "duplicated", "invalid")
@@ -63,6 +70,22 @@ class _Server(WSGIServer):
         """A client that is silent or leaves is no error of ours."""
 
 
+def _application(registry: CollectorRegistry, people: LiveFleet) -> "WSGIApplication":
+    """The metrics at every path but HEALTH_PATH, which has status 200 or 503."""
+    metrics = cast("WSGIApplication", make_wsgi_app(registry))
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] != HEALTH_PATH:
+            return metrics(environ, start_response)
+        still_s = time.monotonic() - people.alive_s
+        is_healthy = still_s <= STANDSTILL_S
+        headers = [("Content-Type", "text/plain")]
+        start_response("200 OK" if is_healthy else "503 Service Unavailable", headers)
+        return [b"ok\n" if is_healthy else f"stands still for {still_s:.0f} s\n".encode()]
+
+    return application
+
+
 @contextmanager
 def serve_metrics(port: int, people: LiveFleet) -> Generator[Callable[[Answer], None], None, None]:
     """Serve the metrics within the block; the function that it gives is called with each answer after it is written.
@@ -89,8 +112,7 @@ def serve_metrics(port: int, people: LiveFleet) -> Generator[Callable[[Answer], 
             latency.observe(time.monotonic() - answer.arrived_s)
 
     try:
-        app = make_wsgi_app(registry)  # pyright: ignore[reportUnknownVariableType]
-        server = make_server(LOOPBACK, port, app, _Server, _Handler)  # pyright: ignore[reportUnknownArgumentType]
+        server = make_server(LOOPBACK, port, _application(registry, people), _Server, _Handler)
     except OSError as problem:
         raise ConfigError(
             f"--metrics {port}: {problem.strerror or problem}; expected a free port of this machine; choose another one"
