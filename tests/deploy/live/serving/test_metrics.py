@@ -3,11 +3,15 @@
 import json
 import socket
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from edgehar import Fleet
+from edgehar.deploy.live.serving.live_fleet import LiveFleet
+from edgehar.deploy.recognizer import Recognizer
 from tests.deploy.live.test_people import PEOPLE, mixed, named
 from tests.deploy.running import LONG_S, Running, lines_of, run_stream, running, until
 from tests.deploy.streams import steady
@@ -90,3 +94,16 @@ def test_the_library_is_needed_for_metrics_only(sliding_package: Path, monkeypat
     code, _, log = run_stream(sliding_package, lines, "--metrics", "0")
     assert code == 2
     assert "pip install 'edgehar[metrics]'" in log[-1]
+
+
+def test_stream_that_stands_still_is_unhealthy(recognizer: Recognizer, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = pytest.importorskip("edgehar.deploy.live.serving.metrics", reason="needs pip install 'edgehar[metrics]'")
+    people = LiveFleet(Fleet(recognizer), None, 60.0)
+    with metrics.serve_metrics(0, people):
+        healthy = capsys.readouterr().err.split()[-1].replace("/metrics", "/healthy")
+        with urllib.request.urlopen(healthy, timeout=LONG_S) as reply:
+            assert reply.read() == b"ok\n"
+        people.alive_s -= 60.0
+        with pytest.raises(urllib.error.HTTPError, match="503") as raised:
+            urllib.request.urlopen(healthy, timeout=LONG_S)
+        raised.value.close()
