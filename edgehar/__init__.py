@@ -10,7 +10,6 @@ TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than
 if TYPE_CHECKING:
     from edgehar.deploy.recognizer import Recognizer, load
     from edgehar.deploy.stream.fleet import Fleet
-    from edgehar.deploy.stream.people import PeopleStreams, PersonResult
     from edgehar.deploy.stream.recognizer import StreamRecognizer
     from edgehar.deploy.stream.segments import Activity, Segmenter
     from edgehar.signals.clip import Prediction
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Activity",
     "Fleet",
-    "PeopleStreams",
-    "PersonResult",
     "Prediction",
     "Recognizer",
     "Segmenter",
@@ -34,8 +31,6 @@ __version__ = "0.2.0"
 _MODULE_OF = {
     "Activity": "edgehar.deploy.stream.segments",
     "Fleet": "edgehar.deploy.stream.fleet",
-    "PeopleStreams": "edgehar.deploy.stream.people",
-    "PersonResult": "edgehar.deploy.stream.people",
     "Prediction": "edgehar.signals.clip",
     "Recognizer": "edgehar.deploy.recognizer",
     "Segmenter": "edgehar.deploy.stream.segments",

@@ -21,6 +21,7 @@ EXTRAS = {
     "matplotlib": "report",
     "aeon": "baselines",
     "cryptography": "sign",
+    "prometheus_client": "metrics",
 }
 """Module -> extra that installs it."""
 

@@ -77,21 +77,22 @@ class Inbox:
         """Stop the source soon. Safe in a signal handler: the main thread never holds the event's lock."""
         self._stop.set()
 
-    def messages(self, idle: Callable[[], None] | None = None) -> Iterator[StreamMessage]:
+    def messages(self) -> Iterator[StreamMessage | None]:
         """All messages until the source ends or is stopped; an exception of the source is raised here.
 
-        Args:
-            idle: called about every POLL_S while the queue is empty.
+        None means that no message waits: it comes before each wait for the next one, and about every POLL_S.
         """
+        is_waiting = False
         while True:
             try:
-                message = self._queue.get(timeout=POLL_S)
+                message = self._queue.get(is_waiting, POLL_S)
             except queue.Empty:
-                if not self._thread.is_alive() and self._queue.empty():
+                if is_waiting and not self._thread.is_alive() and self._queue.empty():
                     break
-                if idle is not None:
-                    idle()
+                is_waiting = True
+                yield None
                 continue
+            is_waiting = False
             if message is None:
                 break
             if self._stop.is_over():

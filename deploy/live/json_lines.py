@@ -3,19 +3,16 @@
 import codecs
 import json
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from edgehar.deploy.live.network import MAX_LOG_CHARACTERS
-from edgehar.deploy.live.remarks import Remarks
 from edgehar.deploy.samples import as_times
-from edgehar.deploy.stream.people import PeopleStreams, PersonResult, check_person
+from edgehar.deploy.stream.people import check_person
 from edgehar.deploy.stream.segments import Activity
-from edgehar.errors import ConfigError, DataError
+from edgehar.errors import DataError
 from edgehar.files.strict_json import single
 from edgehar.signals.clip import Prediction
 
@@ -46,6 +43,15 @@ class StreamMessage:
     person: str | None = None
 
 
+class Samples(NamedTuple):
+    """What a line holds: the arguments of `Fleet.push`."""
+
+    person: str | None
+    modality: str
+    samples: Any
+    times_s: Any
+
+
 def _named(person: str | None, entry: dict[str, Any]) -> str:
     """Format an answer as one line of JSON, with the person if there is one."""
     return json.dumps(entry if person is None else {PERSON: person, **entry})
@@ -67,7 +73,7 @@ def prediction_line(prediction: Prediction, labels: tuple[str, ...], person: str
 
 
 def sample_line(modality: str, time_s: float, sample: list[float]) -> bytes:
-    """Format one sample as a line of a stream, as `push_line` reads it."""
+    """Format one sample as a line of a stream, as `parse_line` reads it."""
     return json.dumps({"modality": modality, "time_s": time_s, "samples": [sample]}).encode()
 
 
@@ -130,21 +136,21 @@ def check_span(modality: str, times_s: Any) -> Any:
     return times
 
 
-def push_line(people: PeopleStreams, message: StreamMessage) -> list[PersonResult]:
-    """Push one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}, into a person's stream.
+def parse_line(message: StreamMessage) -> Samples | None:
+    """Parse one line, {"modality": "...", "time_s": 1.23 or [...], "samples": [[...], ...]}.
 
-    The key "person" is optional. A sample with NaN or null is missing. Empty lines and UTF-8 byte order marks are
-    skipped.
+    The key "person" is optional. A sample with NaN or null is missing. Empty lines, which give None, and UTF-8 byte
+    order marks are skipped.
 
     Raises:
-        DataError: the line has another form or the stream rejects it; the stream is then unchanged.
+        DataError: the line has another form.
     """
     line = message.line
     if len(line) > MAX_LINE_BYTES:
         raise DataError(f"longer than {MAX_LINE_BYTES} bytes; expected fewer samples per line; split the line")
     line = line.removeprefix(codecs.BOM_UTF8)
     if not line.strip():
-        return []
+        return None
     try:
         found: Any = json.loads(line.decode(), object_pairs_hook=single)
         if b"true" in line or b"false" in line:  # numpy would convert them to 1 and 0
@@ -163,33 +169,4 @@ def push_line(people: PeopleStreams, message: StreamMessage) -> list[PersonResul
     if message.person not in (None, person):
         raise DataError(f"person is {person!r}, the topic says {message.person!r}; expected one of them")
     times_s = check_span(entry["modality"], entry["time_s"])
-    return people.push(person, entry["modality"], entry["samples"], times_s, message.arrived_s)
-
-
-def stream_results(
-    people: PeopleStreams, messages: Iterable[StreamMessage], skip_bad: bool
-) -> Iterator[tuple[PersonResult, float]]:
-    """Results of a stream of lines, each with the arrival time of the line that completed it.
-
-    Args:
-        people: the recognisers.
-        messages: the lines.
-        skip_bad: log and skip invalid lines rather than raise DataError; of each cause the first, then their number.
-    """
-    with closing(Remarks()) as remarks, closing(Remarks()) as warnings:
-        for message in messages:
-            try:
-                results = push_line(people, message)
-            except (DataError, ConfigError) as problem:
-                reason = " ".join(str(problem).split())
-                if not skip_bad:
-                    raise DataError(f"{message.origin}: {reason}"[:MAX_LOG_CHARACTERS]) from None
-                remarks.add(message.origin, f"{reason[: MAX_LOG_CHARACTERS - 60 - len(message.origin)]}; skipped")
-                continue
-            for warning in people.take_warnings():
-                warnings.add("", warning)
-            for result in results:
-                yield result, message.arrived_s
-    ended_s = time.monotonic()
-    for result in people.flush():
-        yield result, ended_s
+    return Samples(person, entry["modality"], entry["samples"], times_s)

@@ -8,8 +8,10 @@ from edgehar.deploy.live.tcp_server import CLIENT_TIMEOUT_S, MAX_CLIENTS, MOST_C
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.runtime.signature import key_option
 from edgehar.deploy.stream.options import StreamOptions
-from edgehar.deploy.stream.people import MAX_PEOPLE, TIMEOUT_S
 from edgehar.errors import ConfigError
+
+MAX_PEOPLE, TIMEOUT_S = 16, 60.0
+MAX_PORT = 65535
 
 STREAMS = ("stdin", "listen", "connect", "mqtt", "replay")
 """Fields of `SourceOptions` that name a source of a stream."""
@@ -29,7 +31,7 @@ class SourceOptions(Options):
     mqtt: str | None = option(
         None,
         "stream of JSON lines from mqtt://[user@]host[:port]/topic; mqtts:// for TLS; wildcards + and #, "
-        "{person} for a level that names the person",
+        "{person} for a level that names the person, $share/GROUP/ before the topic to share it",
     )
     replay: str | None = option(None, "stream replayed from a data set, given by name or folder; with --clip")
     root: str | None = option(None, "folder with the recordings of a named data set")
@@ -95,6 +97,9 @@ class LiveOptions(StreamOptions):
     max_people: int = option(MAX_PEOPLE, "most people at one time whose names lines carry", at_least=1)
     person_timeout_s: float = option(TIMEOUT_S, "seconds without lines after which a person's stream ends", above=0)
     live: bool = option(False, "show the newest prediction on one line of the terminal")
+    metrics: int | None = option(
+        None, "port of 127.0.0.1 for metrics as Prometheus reads them; 0: a free one", at_least=0, at_most=MAX_PORT
+    )
 
 
 @dataclass(frozen=True)

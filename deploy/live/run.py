@@ -11,28 +11,30 @@ whose they are.
 All sources and sinks, each with a command: docs/board-inputs.md.
 """
 
+import math
 import signal
 import sys
-import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 
 from edgehar.command_line import Parser
 from edgehar.deploy.live import mqtt, sources, tcp_server
 from edgehar.deploy.live.inbox import Inbox, MessageSource
-from edgehar.deploy.live.json_lines import activity_line, prediction_line, stream_results
+from edgehar.deploy.live.json_lines import activity_line, prediction_line
+from edgehar.deploy.live.mqtt_url import parse_url
 from edgehar.deploy.live.network import log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
 from edgehar.deploy.live.recording_input import load_clip, predict_files
+from edgehar.deploy.live.serving.live_fleet import Answer, LiveFleet, stream_answers
+from edgehar.deploy.live.serving.watchdog import watched
 from edgehar.deploy.live.sinks import STDOUT, open_sinks
 from edgehar.deploy.live.stopping import StopEvent, stop_on_signals
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.stream.clocks.sample_counts import brief_summary, summary
-from edgehar.deploy.stream.people import PeopleStreams, PersonResult
-from edgehar.deploy.stream.recognizer import StreamRecognizer
-from edgehar.deploy.stream.segments import Segmenter
+from edgehar.deploy.stream.fleet import Fleet
+from edgehar.deploy.stream.segments import Activity, Segmenter
 from edgehar.entry import discard_stdout
 from edgehar.errors import ConfigError, DataError
 
@@ -58,7 +60,7 @@ def open_source(
     if options.connect is not None:
         return partial(sources.connect, parse_address(options.connect), options.once), modalities
     if options.mqtt is not None:
-        return partial(mqtt.subscribe, mqtt.parse_url(options.mqtt, wildcards=True)), modalities
+        return partial(mqtt.subscribe, parse_url(options.mqtt, wildcards=True)), modalities
     if options.replay is not None and options.clip is not None:
         dataset, clip = load_clip(recognizer.manifest, options.replay, options.root, options.clip)
         requested = modalities or tuple(spec.name for spec in recognizer.manifest.modalities)
@@ -85,41 +87,46 @@ def run_stream(
     """
     options = config.stream
     source, modalities = open_source(config.source, recognizer, options.modalities)
-    people = PeopleStreams(
-        lambda: StreamRecognizer(
-            recognizer, modalities, options.smoothing, options.margin, options.lateness_s, options.reorder_s
-        ),
-        None if options.activities is None else lambda: Segmenter(options.activities or 0.0),
-        options.max_people,
-        options.person_timeout_s,
+    fleet = Fleet(
+        recognizer,
+        modalities,
+        options.smoothing,
+        options.margin,
+        options.lateness_s,
+        options.reorder_s,
+        max_people=options.max_people,
+        idle_s=math.inf,
     )
+    open_segmenter = None if options.activities is None else partial(Segmenter, options.activities)
+    people = LiveFleet(fleet, open_segmenter, options.person_timeout_s)
     skip_bad = config.source.source in NETWORK_SOURCES if options.skip_bad is None else options.skip_bad
-    count = 0
+    labels = recognizer.manifest.labels
 
-    def show(result: PersonResult, arrived_s: float) -> None:
-        nonlocal count
-        for prediction in result.predictions:
-            count += 1
-            if options.activities is None:
-                write(prediction_line(prediction, recognizer.manifest.labels, result.person))
-            if view is not None:
-                view.show(prediction, arrived_s, result.person)
-        for activity in result.activities:
-            write(activity_line(activity, result.person))
-
-    def on_idle() -> None:
-        for result in people.expire(time.monotonic()):
-            show(result, time.monotonic())
+    def show(answer: Answer) -> None:
+        if isinstance(answer.found, Activity):
+            return write(activity_line(answer.found, answer.person))
+        if options.activities is None:
+            write(prediction_line(answer.found, labels, answer.person))
         if view is not None:
-            view.draw()
+            view.show(answer.found, answer.arrived_s, answer.person)
+        return None
 
-    with Inbox(source, stop=stop) as inbox, stop_on_signals(stop.set):
-        messages = inbox.messages(on_idle)
+    with ExitStack() as stack:
+        observe = None
+        if options.metrics is not None:
+            from edgehar.deploy.live.serving.metrics import serve_metrics
+
+            observe = stack.enter_context(serve_metrics(options.metrics, people))
+        inbox = stack.enter_context(Inbox(source, stop=stop))
+        stack.enter_context(stop_on_signals(stop.set))
+        messages = watched(inbox.messages())
         if view is not None:
             messages = view.watch(messages, lambda: brief_summary(people.counts))
-        for result, arrived_s in stream_results(people, messages, skip_bad):
-            show(result, arrived_s)
-    lines = summary(people.counts, count, recognizer.manifest.window.length_s)
+        for answer in stream_answers(people, messages, skip_bad):
+            show(answer)
+            if observe is not None:
+                observe(answer)
+    lines = summary(people.counts, people.predictions, recognizer.manifest.window.length_s)
     return [f"{people.known} {'person' if people.known == 1 else 'people'}", *lines] if people.known else lines
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from edgehar.deploy.live import mqtt
+from edgehar.deploy.live.mqtt_url import parse_url
 from edgehar.deploy.live.network import (
     POLL_S,
     Address,
@@ -137,7 +138,7 @@ def open_sink(target: str, block_when_full: bool, stop: StopEvent) -> Sink:
         case "tcp":
             return Outbox(target, partial(send_tcp, parse_address(rest)), block_when_full, stop)
         case "mqtt" | "mqtts":
-            broker = mqtt.BrokerConnection(mqtt.parse_url(target))
+            broker = mqtt.BrokerConnection(parse_url(target))
             return Outbox(target, partial(mqtt.publish, broker), block_when_full, stop)
         case _:
             raise ConfigError(f"--to {target}: expected stdout, a file, tcp://HOST:PORT or mqtt://HOST/TOPIC")

@@ -83,22 +83,24 @@ class LiveView:
         self._hops_s: deque[float] = deque(maxlen=10_000)
         self._status: Callable[[], str] = str
 
-    def watch(self, messages: Iterable[StreamMessage], status: Callable[[], str]) -> Iterator[StreamMessage]:
+    def watch(
+        self, messages: Iterable[StreamMessage | None], status: Callable[[], str]
+    ) -> Iterator[StreamMessage | None]:
         """Pass messages through and redraw after each; `status` is shown while there are no predictions."""
         self._status = status
         for message in messages:
             yield message
             self.draw()
 
-    def show(self, prediction: Prediction, arrived_s: float, person: str | None = None) -> None:
-        """Show a prediction, given the arrival time of the line that completed it; drawn every REDRAW_S at most."""
+    def show(self, prediction: Prediction, arrived_s: float | None, person: str | None = None) -> None:
+        """Show a prediction, given the arrival of the line that completed it, if any; drawn every REDRAW_S at most."""
         self._shown_s = time.monotonic()
         start_s = min(self._starts_s.pop(person, prediction.start_s), prediction.start_s)
         self._starts_s[person] = start_s
         if len(self._starts_s) > MAX_STARTS:
             del self._starts_s[next(iter(self._starts_s))]
         self._person = person
-        self._newest, self._latency_s = prediction, self._shown_s - arrived_s
+        self._newest, self._latency_s = prediction, self._shown_s - (arrived_s or self._shown_s)
         self._hops_s.append(self._shown_s)
         self.draw()
 

@@ -120,7 +120,7 @@ class Fleet:
         self._now_s = 0.0
         self._lock = threading.Lock()
 
-    def push(self, person: str | None, modality: str, samples: Any, times_s: Any) -> None:
+    def push(self, person: str | None, modality: str, samples: Any, times_s: Any) -> bool:
         """Add the next samples of one sensor of one person.
 
         Args:
@@ -128,6 +128,9 @@ class Fleet:
             modality: see `StreamRecognizer.push`, as the next two.
             samples: (n, C).
             times_s: (n,).
+
+        Returns:
+            Whether a hop of this person may be due, which `poll` computes.
 
         Raises:
             DataError: as `StreamRecognizer.push`, for a name of another form, for one person too many, or for too many
@@ -147,6 +150,8 @@ class Fleet:
                 self._receive(person, one, chunk)
                 self._people.move_to_end(person)
             self._note_time(one, float(chunk.times_s[-1]))
+            self._collect_warnings(person, one)
+            return one.hops is not None
 
     def _admitted(self, person: str) -> _Person:
         """A new person; raises DataError at the limit."""
@@ -154,7 +159,7 @@ class Fleet:
         if len(self._people) >= self._max_people:
             raise DataError(
                 f"person {person!r}: {len(self._people)} others have a stream; expected at most {self._max_people} "
-                "people at one time; raise max_people, forget() people who have left, or lower idle_s"
+                "people at one time; raise max_people (--max-people), or wait until one of them is forgotten"
             )
         return self._open()
 
@@ -207,6 +212,7 @@ class Fleet:
             hops, still_due = list[Hop](), list[tuple[str | None, _Person]]()
             for person, one in due:
                 hop = self._next_hop(person, one)
+                self._collect_warnings(person, one)
                 if hop is not None:
                     hops.append(hop)
                     still_due.append((person, one))
@@ -260,8 +266,12 @@ class Fleet:
         found = self._flushed(person, one)
         del self._people[person]
         self._gone = total([self._gone, one.state.counts])
-        self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
+        self._collect_warnings(person, one)
         return found
+
+    def _collect_warnings(self, person: str | None, one: _Person) -> None:
+        if one.state.warnings:
+            self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
 
     def _forget_idle(self) -> None:
         while self._people:
@@ -285,8 +295,6 @@ class Fleet:
     def take_warnings(self) -> list[str]:
         """As `StreamRecognizer.take_warnings`, of all people; with their names, at most 1,000."""
         with self._lock:
-            for person, one in ((None, self._nobody), *self._people.items()):
-                self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
             warnings = list(self._warnings)
             self._warnings.clear()
             return warnings

@@ -57,6 +57,7 @@ class StreamState:
         window: the newest tokens.
         smoother: smooths the probabilities.
         origin_s: the stream's time 0 on the caller's clock; None before the first sample.
+        warnings: see `take_warnings`.
     """
 
     def __init__(self, settings: StreamSettings, absent_token: Floats) -> None:
@@ -70,7 +71,7 @@ class StreamState:
         self.sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
         self.window = TokenWindow(absent_token, self._manifest.window.steps)
         self.smoother = Smoother(settings.smoothing, settings.margin)
-        self._warnings = deque[str](maxlen=MAX_WARNINGS)
+        self.warnings = deque[str](maxlen=MAX_WARNINGS)
         self.reset()
 
     def reset(self) -> None:
@@ -174,12 +175,12 @@ class StreamState:
         counts.add(len(times_s), first_s, last_s)
         drift = self._drift.observe(modality, times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
         if drift:
-            self._warnings.append(drift)
+            self.warnings.append(drift)
         losses = self._losses[modality]
         if losses.note(counts, first_s, last_s):
             sensor.merge()  # updates the counts
             report = losses.check(counts, self._newest_s() + start_s, self._others_s(modality) + start_s)
-            self._warnings += [report] if report else []
+            self.warnings += [report] if report else []
 
     def flush(self) -> Iterator[Hop]:
         """The hops of the whole steps that remain at the end of a recording; then the stream is reset."""
@@ -195,8 +196,8 @@ class StreamState:
 
     def take_warnings(self) -> list[str]:
         """What was found about the sensors' clocks since the last call: one line each, at most MAX_WARNINGS."""
-        warnings = list(self._warnings)
-        self._warnings.clear()
+        warnings = list(self.warnings)
+        self.warnings.clear()
         return warnings
 
     @property

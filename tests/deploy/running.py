@@ -17,12 +17,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import pytest
 
-import edgehar
 from edgehar import cli
 from edgehar.deploy.live.inbox import Inbox, MessageSource
-from edgehar.deploy.live.json_lines import stream_results
+from edgehar.deploy.live.json_lines import StreamMessage
+from edgehar.deploy.live.serving.live_fleet import Answer, LiveFleet, stream_answers
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.people import PeopleStreams
+from edgehar.deploy.stream.fleet import Fleet
 from edgehar.signals.clip import Prediction
 from tests.deploy.streams import Recording, sample_by_sample
 
@@ -107,7 +107,7 @@ def predictions_from(
 ) -> tuple[list[Prediction], Log]:
     """Predictions of a source that another thread feeds; the stream waits for both sensors without limit."""
     errors: list[BaseException] = []
-    people = PeopleStreams(lambda: edgehar.StreamRecognizer(recognizer, lateness_s=float("inf")))
+    people = LiveFleet(Fleet(recognizer, lateness_s=float("inf"), idle_s=float("inf")), None, timeout_s=60.0)
     with contextlib.redirect_stderr(Log()) as log, Inbox(source) as inbox:
 
         def run() -> None:
@@ -119,12 +119,21 @@ def predictions_from(
 
         feeder = threading.Thread(target=run, daemon=True)
         feeder.start()
-        results = stream_results(people, inbox.messages(), skip_bad=True)
-        found = [prediction for result, _ in results for prediction in result.predictions]
+        found = predictions_of(stream_answers(people, inbox.messages(), skip_bad=True))
         feeder.join(LONG_S)
     for error in errors:
         raise error
     return found, log
+
+
+def received(inbox: Inbox) -> Iterator[StreamMessage]:
+    """The messages of an inbox, as they arrive."""
+    return (message for message in inbox.messages() if message is not None)
+
+
+def predictions_of(answers: Iterable[Answer]) -> list[Prediction]:
+    """The predictions among the answers to a stream."""
+    return [one.found for one in answers if isinstance(one.found, Prediction)]
 
 
 class LineReader:

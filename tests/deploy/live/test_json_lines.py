@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import edgehar
-from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage, stream_results
+from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
+from edgehar.deploy.live.serving.live_fleet import LiveFleet, stream_answers
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.people import PeopleStreams
+from edgehar.deploy.stream.fleet import Fleet
 from edgehar.errors import DataError
 from edgehar.signals.clip import Prediction
-from tests.deploy.running import lines_of
+from tests.deploy.running import lines_of, predictions_of
 from tests.deploy.streams import Recording, steady
 
 
 def streamed(recognizer: Recognizer, lines: list[bytes], skip_bad: bool = False) -> list[Prediction]:
     messages = [StreamMessage(f"line {number}", line) for number, line in enumerate(lines, 1)]
-    people = PeopleStreams(lambda: edgehar.StreamRecognizer(recognizer))
-    return [prediction for result, _ in stream_results(people, messages, skip_bad) for prediction in result.predictions]
+    people = LiveFleet(Fleet(recognizer, idle_s=float("inf")), None, timeout_s=60.0)
+    return predictions_of(stream_answers(people, messages, skip_bad))
 
 
 def long_line(times_s: list[Any]) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 from edgehar.deploy.live import mqtt, run
 from edgehar.deploy.live.inbox import Inbox
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES
+from edgehar.deploy.live.mqtt_url import parse_url
 from edgehar.deploy.live.sinks import open_sinks
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
@@ -43,7 +44,7 @@ def test_topic_equals_recording(
             log.wait("modality is 7")
             inbox.stop()
 
-        source = partial(mqtt.subscribe, mqtt.parse_url(one.url("edgehar/in/#"), wildcards=True))
+        source = partial(mqtt.subscribe, parse_url(one.url("edgehar/in/#"), wildcards=True))
         assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
@@ -62,7 +63,7 @@ def test_user_and_password(
     access.write_text("user belt\ntopic readwrite edgehar/in\n")
     security = f"allow_anonymous false\npassword_file {passwords}\nacl_file {access}"
     with broker(tmp_path, security=security) as one:
-        url = mqtt.parse_url(one.url("edgehar/in").replace("mqtt://", "mqtt://belt@"))
+        url = parse_url(one.url("edgehar/in").replace("mqtt://", "mqtt://belt@"))
 
         def feed(inbox: Inbox, log: Log) -> None:
             log.wait(": connected")
@@ -106,7 +107,7 @@ def test_tls(
     subprocess.run(command, check=True, capture_output=True)
     tls_port = free_port()
     with broker(tmp_path, extra=f"listener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}") as one:
-        source = partial(mqtt.subscribe, mqtt.parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
+        source = partial(mqtt.subscribe, parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
 
         def feed(inbox: Inbox, log: Log) -> None:
             log.wait(": connected")
@@ -198,7 +199,7 @@ def test_missing_library(sliding_package: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_urls() -> None:
-    url = mqtt.parse_url("mqtt://belt@broker:1900/a/+/b/#", wildcards=True)
+    url = parse_url("mqtt://belt@broker:1900/a/+/b/#", wildcards=True)
     assert (url.address.host, url.address.port, url.topic, url.user, url.tls) == (
         "broker",
         1900,
@@ -206,7 +207,7 @@ def test_urls() -> None:
         "belt",
         False,
     )
-    assert str(mqtt.parse_url("mqtts://[::1]/x")) == "mqtts://[::1]:8883/x"
+    assert str(parse_url("mqtts://[::1]/x")) == "mqtts://[::1]:8883/x"
     rejected = {
         "http://broker/x": "mqtt://",
         "mqtt://@broker/x": "mqtt://",
@@ -218,9 +219,9 @@ def test_urls() -> None:
     }
     for text, message in rejected.items():
         with pytest.raises(ConfigError, match=message):
-            mqtt.parse_url(text, wildcards=True)
+            parse_url(text, wildcards=True)
     with pytest.raises(ConfigError, match="without"):
-        mqtt.parse_url("mqtt://broker/a/#")
+        parse_url("mqtt://broker/a/#")
     with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD") as raised:
-        mqtt.parse_url("mqtt://belt:secret@broker/x")
+        parse_url("mqtt://belt:secret@broker/x")
     assert "secret" not in str(raised.value)

@@ -29,6 +29,7 @@ from tests.deploy.running import (
     free_port,
     open_server,
     predictions_from,
+    received,
     running,
     until,
 )
@@ -126,8 +127,7 @@ def test_client_waits_for_a_slow_recogniser() -> None:
                 while sent_bytes < 30e6:
                     sent_bytes += sensors.send(line[sent_bytes % len(line) :])
         assert sent_bytes < 30e6
-        received = [message.line for message in inbox.messages()]
-        assert received == [line[:-1]] * (sent_bytes // len(line))
+        assert [message.line for message in received(inbox)] == [line[:-1]] * (sent_bytes // len(line))
 
 
 def test_server_that_disconnects_and_returns(
@@ -231,7 +231,7 @@ def test_exception_of_a_source_is_raised_to_the_reader() -> None:
         raise ConfigError("broken")
 
     with Inbox(broken) as inbox:
-        messages = inbox.messages()
+        messages = received(inbox)
         assert next(messages).origin == "line 1"
         with pytest.raises(ConfigError, match="broken"):
             next(messages)
@@ -254,4 +254,4 @@ def test_stopped_source_ends_without_a_connection() -> None:
     ):
         with Inbox(source) as inbox:
             inbox.stop()
-            assert list(inbox.messages()) == []
+            assert list(received(inbox)) == []

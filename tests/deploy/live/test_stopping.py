@@ -19,7 +19,7 @@ from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
 from edgehar.deploy.live.network import log
 from edgehar.deploy.live.sinks import open_sinks
 from edgehar.deploy.live.stopping import StopEvent, stop_on_signals
-from tests.deploy.running import LONG_S, ROOT, Log, lines_of, until
+from tests.deploy.running import LONG_S, ROOT, Log, lines_of, received, until
 from tests.deploy.streams import steady
 
 PIPE_BYTES = 4096
@@ -124,7 +124,7 @@ def test_lines_after_a_signal_are_processed_for_a_bounded_time() -> None:
 
     stop = StopEvent()
     with contextlib.redirect_stderr(Log()) as found, Inbox(endless, stop=stop) as inbox:
-        messages = inbox.messages()
+        messages = received(inbox)
         next(messages)
         stop.set()
         assert sum(1 for _ in messages) > 0
@@ -143,7 +143,7 @@ def test_queue_is_bounded_in_bytes() -> None:
 
     with Inbox(flood) as inbox:
         until(lambda: sent == 5, "a full queue")
-        messages = inbox.messages()
+        messages = received(inbox)
         for _ in range(3 * MAX_QUEUED_MESSAGES):
             next(messages)
             assert sent <= 3 * MAX_QUEUED_MESSAGES + 6
