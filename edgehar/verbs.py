@@ -53,6 +53,9 @@ VERBS = {
     "verify": Verb("edgehar.deploy.packaging.verify", "check a package: checksums, parity, precision"),
     "bench": Verb("edgehar.deploy.bench.benchmark", "measure latency, memory and cold start of a package"),
     "run": Verb("edgehar.deploy.live.run", "recognise a recording or a live stream"),
+    "explain": Verb(
+        "edgehar.deploy.explain", "why a package gave its answer: steps, sensors, joints; --checkpoint: by gradients"
+    ),
     "evaluate": Verb(
         "edgehar.deploy.evaluation.evaluate",
         "accuracy of a package; --stream: as a live stream; --suite: whole protocols",
