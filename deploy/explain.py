@@ -9,26 +9,22 @@ docs/explanations.md. With --checkpoint, a trained checkpoint is explained by gr
 --checkpoint --help.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgehar.checks import MAX_THREADS
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, positional
-from edgehar.deploy.explanation.explain import check_choice, choose_window, explain_window
+from edgehar.deploy.explanation.explain import explain_windows
 from edgehar.deploy.live.recording_input import file_windows, load_clip
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.runtime.signature import key_option
 from edgehar.errors import ConfigError
-from edgehar.explanation.result import describe
+from edgehar.explanation.choice import Choice
 from edgehar.explanation.saliency import METHODS
-from edgehar.files.atomic import write_text
-from edgehar.files.results import print_and_write
 from edgehar.package.folder import check_result
-from edgehar.report.explanation import render
+from edgehar.report.explanation import publish
 from edgehar.signals.windows import Windows
 
 OTHER_MODE = (
@@ -101,16 +97,12 @@ def run(config: ExplainConfig) -> int:
     check_result(config.json, config.package)
     check_result(config.picture, config.package, "--picture")
     recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
-    check_choice(recognizer, config.method, config.label, config.window, config.at)
+    choice = Choice(config.label, config.window, config.at)
+    choice.check(recognizer.manifest.labels)
     windows = recording_windows(recognizer, config.recording)
-    chosen = choose_window(recognizer, windows, config.label, config.window, config.at)
-    explanation = explain_window(recognizer, chosen, config.method, config.label)
+    explanation = explain_windows(recognizer, windows, choice, config.method)
     document = {"package": config.package, "precision": recognizer.precision, **explanation.to_json()}
-    groups = explanation.ranked_groups()
-    text = f"{describe(explanation, groups)}\n{json.dumps(document)}\n"
-    if config.picture is not None:
-        write_text(Path(config.picture), render(explanation))
-    print_and_write(text, config.json, document)
+    publish(explanation, document, config.json, config.picture)
     return 0
 
 

@@ -64,10 +64,11 @@ VERBS = {
 }
 
 MODES = {
+    "explain": {"checkpoint": Verb("edgehar.student.explain", "explain a trained checkpoint by gradients")},
     "evaluate": {
         "suite": Verb("edgehar.experiments.suite.command", "train, measure and score all runs of a protocol", True),
         "stream": Verb("edgehar.deploy.evaluation.stream_evaluate", "score continuous recordings as a live stream"),
-    }
+    },
 }
 """Verb -> option -> the row that replaces the verb's own where the option is given."""
 

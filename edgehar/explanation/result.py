@@ -1,13 +1,14 @@
 """The explanation of one prediction, and its JSON form."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from edgehar.signals.clip import Bools, Floats
+from edgehar.explanation.choice import Chosen
+from edgehar.signals.clip import Bools, DatasetInfo, Floats
 from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.preprocess import Normalisation
 
 AXES = ("x", "y", "z")
 DIGITS = 6
@@ -81,6 +82,38 @@ class Explanation:
     features: dict[str, Floats]
     saliency: Saliency
     cost: dict[str, float]
+
+    @staticmethod
+    def of(
+        chosen: Chosen,
+        saliency: Saliency,
+        info: DatasetInfo,
+        normalisation: Normalisation,
+        class_index: int,
+        predicted: str,
+        probability: float,
+        evidence: float,
+        cost: dict[str, float],
+    ) -> "Explanation":
+        """The explanation of a chosen window; features are returned to the sensors' units."""
+        features: dict[str, Floats] = {}
+        for spec in info.modalities:
+            scale = np.repeat(normalisation.scale[spec.name], spec.group, axis=1)  # (G, F)
+            features[spec.name] = chosen.windows.features[spec.name][0] * scale
+        return Explanation(
+            info.labels[class_index],
+            predicted,
+            probability,
+            evidence,
+            chosen.number,
+            float(chosen.windows.start_s[0]),
+            float(chosen.windows.end_s[0]),
+            info.modalities,
+            {spec.name: chosen.windows.valid[spec.name][0] for spec in info.modalities},
+            features,
+            saliency,
+            cost,
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -187,7 +220,7 @@ def channel_name(spec: ModalitySpec, group: int, channel: int) -> str:
     return AXES[channel] if spec.group <= len(AXES) else str(channel + 1)
 
 
-def describe(explanation: Explanation, groups: Sequence[tuple[ModalitySpec, int, float]], most: int = 5) -> str:
+def describe(explanation: Explanation, most: int = 5) -> str:
     """The explanation as a few lines of text: the most important groups, steps, sensors and axes."""
     part = explanation.saliency
     lines = [
@@ -205,6 +238,7 @@ def describe(explanation: Explanation, groups: Sequence[tuple[ModalitySpec, int,
             break
         start_s, end_s = explanation.step_span_s(step)
         lines.append(f"  {start_s:6.2f} to {end_s:5.2f} s  {part.steps[step] / total:6.1%} of the steps' importance")
+    groups = explanation.ranked_groups()
     total = sum(entry[2] for entry in groups)
     for spec, group, importance in groups[:most]:
         if importance <= 0:

@@ -3,11 +3,16 @@
 The pictures are SVG written as text: a board draws them without a plotting library.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edgehar.explanation.result import Explanation, channel_name, group_name
+from edgehar.explanation.result import Explanation, channel_name, describe, group_name
+from edgehar.files.atomic import write_text
+from edgehar.files.results import print_and_write
 from edgehar.report.page import decimal, definitions, escaped, page, percent, table
 from edgehar.signals.clip import Bools, Floats
 from edgehar.signals.modality import ModalitySpec
@@ -189,3 +194,17 @@ def render(explanation: Explanation) -> str:
     if axes:
         body += "<h2>Axes</h2>\n" + table(["group", "axis", "log odds lost when held still"], axes)
     return page(f"Why {explanation.label}?", body)
+
+
+def publish(explanation: Explanation, document: dict[str, Any], json_file: str | None, picture: str | None) -> None:
+    """Print an explanation as text and JSON, and write the files of --json and --picture, if there are any.
+
+    Args:
+        explanation: what to show.
+        document: its JSON form.
+        json_file: file of --json.
+        picture: file of --picture.
+    """
+    if picture is not None:
+        write_text(Path(picture), render(explanation))
+    print_and_write(f"{describe(explanation)}\n{json.dumps(document)}\n", json_file, document)
