@@ -77,11 +77,13 @@ def choose_window(
     if best is not None:
         return best
     if choice.window is not None:
-        expected = f"a number from 0 to {count - 1}" if count > 1 else "0"
-        raise DataError(f"window {choice.window}: the recording has {count} with a usable step; expected {expected}")
+        raise DataError(
+            f"window {choice.window}: the recording has {count} with a usable step; expected a number from 0 to "
+            f"{count - 1}"
+        )
     raise DataError(
-        f"time {choice.at_s} s: in no window with a usable step; expected one from {first_s:.2f} to {last_s:.2f} s at which "
-        "samples were recorded"
+        f"time {choice.at_s} s: in no window with a usable step; expected one from {first_s:.2f} to {last_s:.2f} s at "
+        "which samples were recorded"
     )
 
 
