@@ -93,7 +93,7 @@ def gradient(
     """Absolute gradients of one window, or with `integrated` its absolute integrated gradients."""
     attribute = _attribution(network, windows, specs, class_index, integrated)
     maps = [part[0] for part in attribute(windows.features, windows.valid)]  # (S, G) each
-    steps: Floats = np.sum([part.sum(axis=1) for part in maps], axis=0, dtype=np.float32)
+    steps: Floats = np.stack([part.sum(axis=1) for part in maps]).sum(axis=0)
     valid: Bools = np.any([windows.valid[spec.name][0] for spec in specs], axis=0)
     name = "integrated-gradients" if integrated else "gradient"
     return _saliency(name, specs, maps, steps, valid)
@@ -120,7 +120,7 @@ def rescaled_gradient(
     def change(features: dict[str, Floats], flags: dict[str, Bools]) -> Floats:
         """Sum of the absolute changes of all attributions, (B,)."""
         pairs = zip(attribute(features, flags), whole, strict=True)
-        return np.sum([np.abs(part - before).sum(axis=(1, 2)) for part, before in pairs], axis=0, dtype=np.float32)
+        return np.stack([np.abs(part - before).sum(axis=(1, 2)) for part, before in pairs]).sum(axis=0)
 
     features, flags = repeated(len(steps))
     for name in names:

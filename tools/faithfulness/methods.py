@@ -23,7 +23,7 @@ def random_saliency(windows: Windows, specs: Sequence[ModalitySpec], generator: 
     """Uniform random importance of every group in every step."""
     steps = windows.valid[specs[0].name].shape[1]
     groups: dict[str, Floats] = {spec.name: generator.random((steps, spec.groups), dtype=np.float32) for spec in specs}
-    time_importance: Floats = np.sum([part.sum(axis=1) for part in groups.values()], axis=0, dtype=np.float32)
+    time_importance: Floats = np.stack([part.sum(axis=1) for part in groups.values()]).sum(axis=0)
     return Saliency(RANDOM, time_importance, groups, np.ones(steps, bool))
 
 
