@@ -156,12 +156,17 @@ class Recognizer:
         Windows without a usable step are skipped. Raises DataError, instead of the first prediction, if the recording
         is shorter than a window or has no usable step.
         """
-        yield from self._predictions(
+        yield from self.iter_prepared(self.windows_of_clip(clip))
+
+    def windows_of_clip(self, clip: Clip) -> Iterator[Windows]:
+        """The windows that `iter_clip` predicts, prepared, in batches; same errors."""
+        return self._usable_batches(
             lambda most: cut_clip(clip, self._info, self.manifest.normalisation, most), clip.name
         )
 
-    def _predictions(self, cut: Callable[[int], Iterator[Windows]], name: str) -> Iterator[Prediction]:
-        for windows in self._usable_batches(cut, name):
+    def iter_prepared(self, batches: Iterable[Windows]) -> Iterator[Prediction]:
+        """One prediction per window of batches of prepared windows."""
+        for windows in batches:
             probabilities = self.probabilities(self.predict_prepared(windows))
             spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
             yield from (self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True))
@@ -206,17 +211,20 @@ class Recognizer:
 
         Arrays of a continuous recording are read block by block and never copied; they may be memory-mapped files.
         """
+        yield from self.iter_prepared(self.windows_of(signals, times_s))
+
+    def windows_of(self, signals: Mapping[str, Any], times_s: Mapping[str, Any] | None = None) -> Iterator[Windows]:
+        """The windows that `iter_windows` predicts, in batches; see `predict` for the arguments and errors."""
         self._check_names(signals, times_s)
         parts = as_parts(signals, times_s, self._info) if self.manifest.window.kind == "sliding" else None
         if parts is not None:
-            yield from self.iter_parts(parts)
+            yield from self.windows_of_parts(parts)
             return
         clip, start_s = as_clip(signals, times_s, self._info)
-        for one in self.iter_clip(clip):
-            yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
+        yield from _later(self.windows_of_clip(clip), start_s)
 
-    def iter_parts(self, parts: Mapping[str, ReadParts]) -> Iterator[Prediction]:
-        """`iter_windows` of a continuous recording that is read part by part, in bounded memory.
+    def windows_of_parts(self, parts: Mapping[str, ReadParts]) -> Iterator[Windows]:
+        """`windows_of` a continuous recording that is read part by part, in bounded memory.
 
         Args:
             parts: modality -> a function that reads its samples from the start; see
@@ -224,8 +232,8 @@ class Recognizer:
         """
         recording, start_s = open_long(parts, self._info, self.manifest.normalisation)
         clip = Clip("recording", "", "", {}, {})
-        for one in self._predictions(lambda most: cut_steps(recording, clip, self._info, most), clip.name):
-            yield replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s)
+        batches = self._usable_batches(lambda most: cut_steps(recording, clip, self._info, most), clip.name)
+        yield from _later(batches, start_s)
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:
         """Predict the activity of a recording; with sliding windows, from the mean of their probabilities.
@@ -280,3 +288,9 @@ class Recognizer:
             raise DataError(
                 f"times_s for {sorted(times_s)}, signals for {sorted(signals)}; expected the same modalities"
             )
+
+
+def _later(batches: Iterator[Windows], start_s: float) -> Iterator[Windows]:
+    """The windows with their times on a clock on which the recording starts at `start_s`."""
+    for windows in batches:
+        yield replace(windows, start_s=windows.start_s + start_s, end_s=windows.end_s + start_s)

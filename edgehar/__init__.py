@@ -8,14 +8,17 @@ from edgehar import errors
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than everything else here
 
 if TYPE_CHECKING:
+    from edgehar.deploy.explanation.explain import explain
     from edgehar.deploy.recognizer import Recognizer, load
     from edgehar.deploy.stream.fleet import Fleet
     from edgehar.deploy.stream.recognizer import StreamRecognizer
     from edgehar.deploy.stream.segments import Activity, Segmenter
+    from edgehar.explanation.result import Explanation
     from edgehar.signals.clip import Prediction
 
 __all__ = [
     "Activity",
+    "Explanation",
     "Fleet",
     "Prediction",
     "Recognizer",
@@ -23,6 +26,7 @@ __all__ = [
     "StreamRecognizer",
     "__version__",
     "errors",
+    "explain",
     "load",
 ]
 
@@ -30,11 +34,13 @@ __version__ = "0.2.0"
 
 _MODULE_OF = {
     "Activity": "edgehar.deploy.stream.segments",
+    "Explanation": "edgehar.explanation.result",
     "Fleet": "edgehar.deploy.stream.fleet",
     "Prediction": "edgehar.signals.clip",
     "Recognizer": "edgehar.deploy.recognizer",
     "Segmenter": "edgehar.deploy.stream.segments",
     "StreamRecognizer": "edgehar.deploy.stream.recognizer",
+    "explain": "edgehar.deploy.explanation.explain",
     "load": "edgehar.deploy.recognizer",
 }
 

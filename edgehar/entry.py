@@ -20,6 +20,7 @@ EXTRAS = {
     "onnxruntime": "runtime",
     "matplotlib": "report",
     "aeon": "baselines",
+    "captum": "explain",
     "cryptography": "sign",
     "prometheus_client": "metrics",
 }

@@ -53,6 +53,9 @@ VERBS = {
     "verify": Verb("edgehar.deploy.packaging.verify", "check a package: checksums, parity, precision"),
     "bench": Verb("edgehar.deploy.bench.benchmark", "measure latency, memory and cold start of a package"),
     "run": Verb("edgehar.deploy.live.run", "recognise a recording or a live stream"),
+    "explain": Verb(
+        "edgehar.deploy.explain", "why a package gave its answer: steps, sensors, joints; --checkpoint: by gradients"
+    ),
     "evaluate": Verb(
         "edgehar.deploy.evaluation.evaluate",
         "accuracy of a package; --stream: as a live stream; --suite: whole protocols",
@@ -61,10 +64,11 @@ VERBS = {
 }
 
 MODES = {
+    "explain": {"checkpoint": Verb("edgehar.student.explain", "explain a trained checkpoint by gradients")},
     "evaluate": {
         "suite": Verb("edgehar.experiments.suite.command", "train, measure and score all runs of a protocol", True),
         "stream": Verb("edgehar.deploy.evaluation.stream_evaluate", "score continuous recordings as a live stream"),
-    }
+    },
 }
 """Verb -> option -> the row that replaces the verb's own where the option is given."""
 

@@ -62,6 +62,22 @@ def test_python_example_predicts_an_activity(newcomer: Path, monkeypatch: pytest
     assert names["prediction"].label in names["recognizer"].manifest.labels
 
 
+@pytest.mark.parametrize(
+    "model",
+    [["runs/quickstart/package", "--data", "simulated"], ["--checkpoint", "runs/quickstart/student"]],
+    ids=["package", "checkpoint"],
+)
+def test_answer_is_explained_as_json_and_as_a_picture(model: list[str], newcomer: Path):
+    words = ["explain", *model, "--clip", "wave_s2_t1", "--label", "wave", "--picture", "why.html"]
+    document = json.loads(edgehar(words, newcomer).splitlines()[-1])
+    assert document["label"] == "wave"
+    assert len(document["steps"]) == 16
+    important = max(document["sensors"]["skeleton"]["groups"], key=lambda group: group["total"])
+    assert "right" in important["name"] or "left" in important["name"]
+    assert "Why wave?" in (newcomer / "why.html").read_text()
+    (newcomer / "why.html").unlink()
+
+
 def test_run_writes_results_a_report_and_two_packages(newcomer: Path):
     run = newcomer / "runs/quickstart"
     found = results(newcomer)

@@ -22,6 +22,7 @@ from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, Prediction
 from edgehar.signals.modality import ModalitySpec
 from edgehar.signals.parts import Part, spread_parts
+from edgehar.signals.windows import Windows
 
 LOST = np.float32(np.nan)
 NO_TIMES = np.empty(0)
@@ -77,7 +78,12 @@ def file_parts(path: Path, spec: ModalitySpec) -> ReadParts:
 
 
 def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Prediction]:
-    """Predictions of a recording in files, as they are computed; of a continuous one in bounded memory.
+    """Predictions of a recording in files, as they are computed; see `file_windows`."""
+    return recognizer.iter_prepared(file_windows(recognizer, entries))
+
+
+def file_windows(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Windows]:
+    """The windows of a recording in files, prepared, in batches; of a continuous one in bounded memory.
 
     Args:
         recognizer: the opened package.
@@ -98,14 +104,14 @@ def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[
         path, spec = Path(file), recognizer.manifest.info.modality(name)
         parts[name] = file_parts(path, spec)
     if recognizer.manifest.window.kind == "sliding":
-        return recognizer.iter_parts(parts)
+        return recognizer.windows_of_parts(parts)
     signals, times_s = dict[str, Any](), dict[str, Any]()
     for name, read in parts.items():
         values, times = zip(*read(), strict=True)
         signals[name] = np.concatenate(values)
         if times[0] is not None:
             times_s[name] = np.concatenate(times)
-    return recognizer.iter_windows(signals, times_s or None)
+    return recognizer.windows_of(signals, times_s or None)
 
 
 def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tuple[Dataset, Clip]:

@@ -47,15 +47,15 @@ def _checksum(manifest: bytes) -> bytes:
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def check_result(result: str | None, package: str | None) -> None:
-    """Raise ConfigError if the file of --json is inside the package or cannot be written."""
+def check_result(result: str | None, package: str | None, option: str = "--json") -> None:
+    """Raise ConfigError if the file of --json, or of another option, is inside the package or cannot be written."""
     if result is None:
         return
     if package is not None and Path(package).resolve() in Path(result).resolve().parents:
         raise ConfigError(
-            f"--json {result}: inside the package {package}; expected a file outside of it; choose another"
+            f"{option} {result}: inside the package {package}; expected a file outside of it; choose another"
         )
-    check_writable(Path(result), "--json")
+    check_writable(Path(result), option)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class SimulatorConfig(Options):
         return self.activities or EVERYDAY
 
 
-def _equip(config: SimulatorConfig, number: int) -> tuple[Subject, Rig]:
+def equip(config: SimulatorConfig, number: int) -> tuple[Subject, Rig]:
+    """Subject `number` of the data set, and the sensors that this person wears."""
     subject = draw_subject(config.seed, number, config.style)
     side = "left" if subject.left_handed else "right"
     return subject, draw_rig(config.seed, number, side, config.style, config.noise)
@@ -100,7 +101,8 @@ def _all_valid(signals: dict[str, Floats]) -> dict[str, Bools]:
     return {name: np.ones(len(signal), bool) for name, signal in signals.items()}
 
 
-def _clip_seconds(config: SimulatorConfig, activity: str, subject: Subject, rng: np.random.Generator) -> float:
+def clip_seconds(config: SimulatorConfig, activity: str, subject: Subject, rng: np.random.Generator) -> float:
+    """Duration of a clip, drawn."""
     factor = ACTIVITIES[activity].pace / subject.tempo * np.exp(rng.normal(0, 0.06))
     return config.seconds * float(np.clip(factor, 0.74, 1.3))
 
@@ -109,7 +111,7 @@ def simulate_clip(config: SimulatorConfig, subject: Subject, rig: Rig, activity:
     """One pre-cut clip of one activity, without timestamps."""
     number = int(subject.name[1:])
     rng = np.random.default_rng((config.seed, 4, number, list(ACTIVITIES).index(activity), trial))
-    seconds = _clip_seconds(config, activity, subject, rng)
+    seconds = clip_seconds(config, activity, subject, rng)
     motion = simulate_motion(activity, subject, seconds, config.rate_hz, rng, _MARGIN_S)
     signals, _ = _record(motion, seconds, rig, config, rng)
     name = f"{activity}_{subject.name}_t{trial}"
@@ -126,7 +128,7 @@ def simulate(config: SimulatorConfig) -> Dataset:
     """Pre-cut clips of all subjects, activities and trials; a clip is stretched to one window."""
     clips = tuple(
         simulate_clip(config, subject, rig, activity, trial)
-        for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))
+        for subject, rig in (equip(config, number) for number in range(1, config.subjects + 1))
         for activity in config.labels
         for trial in range(1, config.trials + 1)
     )
@@ -150,7 +152,7 @@ def simulate_recording(config: SimulatorConfig, subject: Subject, rig: Rig, tria
     number = int(subject.name[1:])
     rng = np.random.default_rng((config.seed, 5, number, trial))
     plan = _activity_sequence(config, bouts, rng)
-    lengths_s = [_clip_seconds(config, activity, subject, rng) for activity in plan]
+    lengths_s = [clip_seconds(config, activity, subject, rng) for activity in plan]
     starts_s = _TRANSITION_S + np.cumsum([0.0] + [length + _TRANSITION_S for length in lengths_s[:-1]])
     total_s = float(starts_s[-1] + lengths_s[-1] + _TRANSITION_S)
     time_s = np.arange(round((total_s + 2 * _MARGIN_S) * config.rate_hz)) / config.rate_hz - _MARGIN_S
@@ -195,7 +197,7 @@ def continuous(config: SimulatorConfig, bouts: int = 14, hop: int = 4) -> Datase
         raise ConfigError(f"bouts {bouts}: expected 1 or more activities in a recording")
     clips = tuple(
         simulate_recording(config, subject, rig, trial, bouts)
-        for subject, rig in (_equip(config, number) for number in range(1, config.subjects + 1))
+        for subject, rig in (equip(config, number) for number in range(1, config.subjects + 1))
         for trial in range(1, config.trials + 1)
     )
     return Dataset(_info(config, WindowSpec("sliding", STEPS, config.seconds / STEPS, hop)), clips)

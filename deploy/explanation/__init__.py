@@ -1,0 +1,1 @@
+"""Explanations of a package's predictions on a board, with numpy and onnxruntime."""

@@ -1,0 +1,1 @@
+"""Explanations of one prediction: which steps, sensors, joints and axes made the answer."""

@@ -1,0 +1,1 @@
+"""Measures whether explanations show what a network used."""
