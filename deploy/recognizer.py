@@ -155,9 +155,17 @@ class Recognizer:
 
     def features(self, windows: Windows) -> Floats:
         """The input of the classifier (B, F) of one batch of windows; raises ConfigError without `personal`."""
+        return self._personal_head.features(self._tokens(windows.features, windows.valid))
+
+    def classify_features(self, features: Floats) -> Floats:
+        """Logits (B, K) of features (B, F), as `features` returns them."""
+        return self._personal_head.classify(features)
+
+    @property
+    def _personal_head(self) -> PersonalHead:
         if not isinstance(self._head, PersonalHead):
             raise ConfigError("features of a package opened without personal; expected an empty one; open it again")
-        return self._head.features(self._tokens(windows.features, windows.valid))
+        return self._head
 
     def _tokens(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
         """Tokens (B, S, D) of one batch of windows (B, S, ...)."""

@@ -59,7 +59,11 @@ class PersonalHead:
         """The input of the classifier (B, F), before any adaptation, of windows of tokens (B, S, D)."""
         return self._session.run({"tokens": tokens})
 
+    def classify(self, features: Floats) -> Floats:
+        """Logits (B, K) of features (B, F)."""
+        logits: Floats = (features @ self.weight.T + self.bias).astype(np.float32, copy=False)
+        return logits
+
     def run(self, inputs: dict[str, Floats]) -> Floats:
         """Logits (B, K) of windows, as a session of the whole head."""
-        logits: Floats = (self._session.run(inputs) @ self.weight.T + self.bias).astype(np.float32, copy=False)
-        return logits
+        return self.classify(self._session.run(inputs))
