@@ -162,6 +162,11 @@ class Recognizer:
         return self._personal_head.classify(features)
 
     @property
+    def classifier(self) -> tuple[Floats, Floats]:
+        """Weights (K, F) and biases (K,) that `classify_features` applies."""
+        return self._personal_head.weight, self._personal_head.bias
+
+    @property
     def _personal_head(self) -> PersonalHead:
         if not isinstance(self._head, PersonalHead):
             raise ConfigError("features of a package opened without personal; expected an empty one; open it again")

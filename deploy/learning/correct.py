@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgehar.command_line import Parser
-from edgehar.deploy.learning.enrol import example_of, with_example
+from edgehar.deploy.learning.enrol import with_examples
 from edgehar.deploy.learning.options import LabelledOptions, open_for_learning, personal_output
-from edgehar.deploy.learning.recordings import Recorded, read_recordings
+from edgehar.deploy.learning.recordings import Recorded
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, shortened
@@ -27,9 +27,9 @@ class CorrectOptions(LabelledOptions):
 
 
 def recognised(recognizer: Recognizer, recorded: Recorded) -> str:
-    """The label of a recording by the mean of its probabilities."""
-    probabilities = recognizer.probabilities(recognizer.classify_features(recorded.features)).mean(0)
-    return recognizer.prediction(probabilities, 0.0, 0.0).label
+    """The label of a recording by the mean of its features."""
+    probabilities = recognizer.probabilities(recognizer.classify_features(recorded.features))
+    return recognizer.prediction(probabilities[0], 0.0, 0.0).label
 
 
 PARSER = Parser(CorrectOptions, "edgehar correct", __doc__ or "")
@@ -43,19 +43,13 @@ def run(options: CorrectOptions) -> int:
                 f"--label {options.label}: expected one of {shortened(recognizer.manifest.labels, 40)}; use edgehar "
                 "enrol for a new activity"
             )
-        known = [one.recording for one in personal.examples]
-        before: dict[str, str] = {}
-        for recorded in read_recordings(recognizer, options.recordings, known):
-            personal = with_example(personal, example_of(options.label, recorded))
-            before[recorded.name] = recognised(recognizer, recorded)
+        personal, read = with_examples(personal, options.label, recognizer, options.recordings)
         write_personal(Path(options.out), personal)
         after = open_for_learning(recognizer.package, options.precision, personal)
-    examples = {one.recording: one for one in personal.examples}
-    new = list(examples.values())[-len(before) :]
-    for (name, label), example in zip(before.items(), new, strict=True):
-        found = recognised(after, Recorded(name, example.recording, example.features[None]))
-        sys.stdout.write(f"{name}: {label} before, {found} now\n")
-    sys.stdout.write(f"{options.out}: {len(before)} recordings of {options.label}\n")
+    for recorded in read:
+        before, now = (recognised(opened, recorded) for opened in (recognizer, after))
+        sys.stdout.write(f"{recorded.name}: {before} before, {now} now\n")
+    sys.stdout.write(f"{options.out}: {len(read)} recordings of {options.label}\n")
     return 0
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from edgehar.command_line import Parser
 from edgehar.deploy.learning.options import LabelledOptions, personal_output
-from edgehar.deploy.learning.recordings import Recorded, read_recordings
+from edgehar.deploy.learning.recordings import Recorded, RecordingOptions, read_recordings
+from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
 from edgehar.package.manifest import Manifest
@@ -40,14 +41,28 @@ def example_of(label: str, recorded: Recorded) -> Example:
     return Example(label, len(recorded.features), recorded.digest, recorded.features.mean(0, dtype=np.float32))
 
 
-def with_example(personal: Personal, example: Example) -> Personal:
-    """The same with one more example; raises DataError if there are too many."""
-    if len(personal.examples) >= MAX_EXAMPLES:
-        raise DataError(
-            f"{len(personal.examples)} examples and more; expected {MAX_EXAMPLES} at most, a few of each activity; "
-            "give fewer recordings"
-        )
-    return replace(personal, examples=(*personal.examples, example))
+def with_examples(
+    personal: Personal, label: str, recognizer: Recognizer, options: RecordingOptions
+) -> tuple[Personal, list[Recorded]]:
+    """The same with the recordings as examples of an activity, and the recordings.
+
+    Raises DataError if there are too many, or one cannot be used.
+    """
+
+    def check(count: int) -> None:
+        if count > MAX_EXAMPLES:
+            raise DataError(
+                f"{count} recordings in one personal file; expected {MAX_EXAMPLES} at most, a few of each activity; "
+                "give fewer"
+            )
+
+    check(len(personal.examples) + max(len(options.input), len(options.clip)))
+    read: list[Recorded] = []
+    for recorded in read_recordings(recognizer, options, [one.recording for one in personal.examples]):
+        read.append(recorded._replace(features=recorded.features.mean(0, keepdims=True)))
+        personal = replace(personal, examples=(*personal.examples, example_of(label, recorded)))
+        check(len(personal.examples))
+    return personal, read
 
 
 def check_new(label: str, manifest: Manifest, personal: Personal) -> None:
@@ -71,14 +86,11 @@ def run(options: EnrolOptions) -> int:
     """Read the recordings and write the personal file."""
     with personal_output(options) as (recognizer, personal):
         check_new(options.label, recognizer.package.manifest, personal)
-        before = len(personal.examples)
-        known = [one.recording for one in personal.examples]
-        for recorded in read_recordings(recognizer, options.recordings, known):
-            personal = with_example(personal, example_of(options.label, recorded))
+        personal, read = with_examples(personal, options.label, recognizer, options.recordings)
         write_personal(Path(options.out), personal)
     added = personal.new_labels(recognizer.package.manifest)
     sys.stdout.write(
-        f"{options.out}: {options.label} from {len(personal.examples) - before} recordings; activities added to "
+        f"{options.out}: {options.label} from {len(read)} recordings; activities added to "
         f"{recognizer.package.path}: {', '.join(added)}\n"
     )
     return 0

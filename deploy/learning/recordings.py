@@ -45,7 +45,9 @@ class RecordingOptions(Options):
             raise ConfigError("--root with --input: expected --data; omit --root")
 
 
-MAX_WINDOWS = 4096
+LOST_STEPS = 0.3
+"""Share of the steps that `faulty` windows lack."""
+MAX_WINDOWS = 2048
 """Most windows of a recording; of a longer one, every second, fourth, ... is used."""
 
 
@@ -56,11 +58,13 @@ class Recorded(NamedTuple):
         name: for messages.
         digest: sha256 of its prepared windows.
         features: (N, F) of its windows.
+        faulty: (N, F) of the same windows with lost steps; of none unless asked for.
     """
 
     name: str
     digest: str
     features: Floats
+    faulty: Floats
 
 
 def _batches(recognizer: Recognizer, options: RecordingOptions) -> Iterator[tuple[str, Iterator[Windows]]]:
@@ -102,15 +106,35 @@ def check_length(recognizer: Recognizer, clip: Clip) -> None:
             )
 
 
-def features_of(recognizer: Recognizer, name: str, batches: Iterator[Windows]) -> Recorded:
-    """The features of a recording's windows; raises DataError unless it has every sensor of the package."""
+def with_lost_steps(windows: Windows, random: np.random.Generator) -> Windows:
+    """The windows without LOST_STEPS of the steps of each sensor."""
+    lost = {name: random.random(valid.shape) < LOST_STEPS for name, valid in windows.valid.items()}
+    return replace(windows, valid={name: valid & ~lost[name] for name, valid in windows.valid.items()})
+
+
+def features_of(
+    recognizer: Recognizer, name: str, batches: Iterator[Windows], random: np.random.Generator | None = None
+) -> Recorded:
+    """The features of a recording's windows.
+
+    Args:
+        recognizer: opened with `personal`.
+        name: of the recording, for messages.
+        batches: its windows.
+        random: chooses the lost steps of `faulty`; None for none.
+
+    Raises DataError unless it has every sensor of the package.
+    """
     digest, parts, stride, count = hashlib.sha256(), list[Floats](), 1, 0
     usable = {spec.name: np.zeros(2) for spec in recognizer.manifest.modalities}
     for windows in batches:
         for sensor, values in windows.features.items():
             usable[sensor] += windows.valid[sensor].sum(), windows.valid[sensor].size
             digest.update(np.ascontiguousarray(values).tobytes())
-        parts.append(recognizer.features(windows)[-count % stride :: stride])
+        both = [recognizer.features(windows)]
+        if random is not None:
+            both.append(recognizer.features(with_lost_steps(windows, random)))
+        parts.append(np.stack(both, 1)[-count % stride :: stride])  # (n, 1 or 2, F)
         count += len(windows)
         while sum(map(len, parts)) > MAX_WINDOWS:
             parts, stride = [np.concatenate(parts)[::2]], 2 * stride
@@ -123,22 +147,28 @@ def features_of(recognizer: Recognizer, name: str, batches: Iterator[Windows]) -
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
         raise DataError(f"{name}: features that are not finite; expected plausible values; check its units")
-    return Recorded(name, digest.hexdigest(), features)
+    return Recorded(name, digest.hexdigest(), features[:, 0], features[:, 1:].reshape(-1, features.shape[-1]))
 
 
-def read_recordings(recognizer: Recognizer, options: RecordingOptions, known: Sequence[str]) -> Iterator[Recorded]:
+def read_recordings(
+    recognizer: Recognizer,
+    options: RecordingOptions,
+    known: Sequence[str],
+    random: np.random.Generator | None = None,
+) -> Iterator[Recorded]:
     """Each recording in turn.
 
     Args:
         recognizer: opened with `personal`.
         options: which recordings.
         known: digests of recordings that were learnt before.
+        random: as of `features_of`.
 
     Raises DataError for a recording that cannot be used, or that comes twice.
     """
     seen = dict.fromkeys(known, "the personal file")
     for name, batches in _batches(recognizer, options):
-        recorded = features_of(recognizer, name, batches)
+        recorded = features_of(recognizer, name, batches, random)
         if recorded.digest in seen:
             raise DataError(
                 f"{name}: the same samples as {seen[recorded.digest]}; expected each recording once; omit it"
