@@ -90,7 +90,7 @@ class Recognizer:
         self.precision = precision or self.manifest.default_precision
         self._info = self.manifest.info
         self._names = tuple(spec.name for spec in self.manifest.modalities)
-        precisions = {"encoder": self.precision, "head": self.precision if personal is None else "fp32"}
+        precisions = dict.fromkeys(PARTS, self.precision) | ({} if personal is None else {"head": "fp32"})
         paths = {part: package.graph(part, precisions[part]) for part in PARTS}
         graphs = {part: package.read(path.name) for part, path in paths.items()}  # verified, even if changed since
 
@@ -101,7 +101,7 @@ class Recognizer:
         if personal is None:
             self._head: GraphSession | PersonalHead = opened("head")
         else:
-            self._head = PersonalHead(paths["head"], graphs["head"], package.manifest, personal, threads, providers)
+            self._head = PersonalHead(package, personal, threads, providers)
             self.manifest = replace(self.manifest, labels=self._head.labels)
         self.is_dynamic = any(DYNAMIC_OPERATOR in graph for graph in graphs.values())
         self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
@@ -155,19 +155,15 @@ class Recognizer:
 
     def features(self, windows: Windows) -> Floats:
         """The input of the classifier (B, F) of one batch of windows; raises ConfigError without `personal`."""
-        return self._personal_head.features(self._tokens(windows.features, windows.valid))
+        return self.personal_head.features(self._tokens(windows.features, windows.valid))
 
     def classify_features(self, features: Floats) -> Floats:
         """Logits (B, K) of features (B, F), as `features` returns them."""
-        return self._personal_head.classify(features)
+        return self.personal_head.classify(features)
 
     @property
-    def classifier(self) -> tuple[Floats, Floats]:
-        """Weights (K, F) and biases (K,) that `classify_features` applies."""
-        return self._personal_head.weight, self._personal_head.bias
-
-    @property
-    def _personal_head(self) -> PersonalHead:
+    def personal_head(self) -> PersonalHead:
+        """The head of a package opened with `personal`; raises ConfigError without it."""
         if not isinstance(self._head, PersonalHead):
             raise ConfigError("features of a package opened without personal; expected an empty one; open it again")
         return self._head

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from edgehar.data.splits import make_split
 from edgehar.deploy.evaluation.recordings import ALL_SUBJECTS, scored_clips, trained_dataset, untrained_activities
-from edgehar.deploy.personal.classifier import personal_classifier
 from edgehar.deploy.personal.features import split_head
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
@@ -91,18 +90,16 @@ class Protocol:
     """
 
     def __init__(self, recognizer: Recognizer, test: Scored, reference: Scored, new: tuple[str, ...]) -> None:
-        """Read the package's classifier."""
+        """Draws of these windows."""
         package = recognizer.package
-        head = package.graph("head", "fp32")
-        self._split = split_head(package.read(head.name), str(head))
         self._recognizer, self._labels = recognizer, package.manifest.labels
         self._test, self._reference, self.new = test, reference, new
-        self._empty = Personal(identity_of(package.manifest), self._split.weight.shape[1])
+        self._empty = Personal(identity_of(package.manifest), recognizer.personal_head.weight.shape[1])
 
     def _logits(self, examples: Sequence[Example]) -> tuple[Floats, tuple[str, ...]]:
         """Logits of all test windows with these examples, and their labels."""
         personal = Personal(self._empty.package, self._empty.width, tuple(examples))
-        weight, bias = personal_classifier(self._split.weight, self._split.bias, self._labels, personal)
+        weight, bias = self._recognizer.personal_head.classifier_of(personal)
         added = personal.new_labels(self._recognizer.package.manifest)
         return self._test.features @ weight.T + bias, (*self._labels, *added)
 

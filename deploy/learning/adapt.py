@@ -62,7 +62,7 @@ PARSER = Parser(AdaptOptions, "edgehar adapt", __doc__ or "")
 def adapted(recognizer: Recognizer, personal: Personal, options: AdaptOptions) -> tuple[Personal, str]:
     """What is learnt, and why it is refused or an empty text."""
     features, faulty, recordings = read_windows(recognizer, options)
-    weight, bias = recognizer.classifier
+    weight, bias = recognizer.personal_head.classifier_of(personal)
     labelled = [one.features for one in personal.examples]
     examples = np.stack(labelled) if labelled else features[:0]
     truth = np.asarray([recognizer.manifest.labels.index(one.label) for one in personal.examples], np.int64)

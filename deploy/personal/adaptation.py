@@ -14,7 +14,7 @@ from edgehar.metrics.calibration import softmax
 from edgehar.package.personal import Adaptation
 from edgehar.signals.clip import Floats
 
-STEPS = 40
+STEPS = 60
 """Updates of Adam (arXiv 1412.6980), each on all windows."""
 RATE = 0.02
 """Size of an update, in standard deviations of a feature for the shift."""
