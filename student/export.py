@@ -91,9 +91,7 @@ def feature_arrays(checkpoint: Checkpoint, student: StudentNetwork) -> dict[str,
     specs, steps = checkpoint.info.modalities, checkpoint.info.window.steps
     shapes = {spec.name: (steps, spec.patch, spec.groups, spec.features) for spec in specs}
     parts = means.float().split([math.prod(shape) for shape in shapes.values()], 1)
-    features = {
-        name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
-    }
+    features = {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
     valid = {name: torch.ones(len(means), steps, dtype=torch.bool) for name in shapes}
     with torch.no_grad():
         return {"centre": student(features, valid).fused.mean(0).numpy()}

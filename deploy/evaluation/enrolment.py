@@ -224,7 +224,7 @@ def summary(result: dict[str, Any]) -> str:
         there = "" if recordings == int(count) else f" (there are {recordings})"
         lines.append(
             f"  {count} each{there}: {found['new']:.2%} of the new right (nearest neighbour of raw windows "
-            f"{found['nearest_new']:.2%}); the known {found['known']:.2%}, before {found['known_before']:.2%}; AUROC of "
-            f"another unknown {found['unknown_auroc']:.4f}, before {found['unknown_auroc_before']:.4f}"
+            f"{found['nearest_new']:.2%}); the known {found['known']:.2%}, before {found['known_before']:.2%}; AUROC "
+            f"of another unknown {found['unknown_auroc']:.4f}, before {found['unknown_auroc_before']:.4f}"
         )
     return "\n".join(lines)

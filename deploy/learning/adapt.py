@@ -3,9 +3,10 @@
     edgehar adapt PACKAGE --data utd-mhad --person s4 --out s4.json
     edgehar adapt PACKAGE --input skeleton=long.npy,inertial=long.csv --out anna.json
 
-A scale and a shift of the network's last features are learnt, without torch and in a few MB. Each half of the recordings
-is held back once: the adaptation is refused (exit code 1, nothing is written) if fewer of its answers stay the same when
-steps are lost, if it has fewer different answers, or if fewer of the recordings that were enrolled or corrected are right.
+A scale and a shift of the network's last features are learnt, without torch and in a few MB. Each half of the
+recordings is held back once: the adaptation is refused (exit code 1, nothing is written) if fewer of its answers stay
+the same when steps are lost, if it has fewer different answers, or if fewer of the recordings that were enrolled or
+corrected are right.
 """
 
 import sys

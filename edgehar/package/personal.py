@@ -1,8 +1,8 @@
 """A personal file: what a person's recordings added to a package, as JSON beside it; the package is never changed.
 
 The file holds features of the package's network, no sample of a recording: one vector for each recording that was
-enrolled or corrected, and the affine map of an adaptation. The weights of the classifier are computed from them when the
-package is opened (`edgehar.deploy.personal.classifier`), so that deleting an example, or the file, undoes it.
+enrolled or corrected, and the affine map of an adaptation. The weights of the classifier are computed from them when
+the package is opened (`edgehar.deploy.personal.classifier`), so that deleting an example, or the file, undoes it.
 """
 
 import base64
@@ -200,7 +200,9 @@ def _read(file: Path) -> bytes:
     """The bytes of a personal file; raises PackageError unless it is a file of a usable size."""
     remedy = "give a file written by edgehar enrol, correct or adapt"
     if not file.is_file():
-        raise PackageError(f"{file}: {'no file' if file.exists() else 'no such file'}; expected a personal file; {remedy}")
+        raise PackageError(
+            f"{file}: {'no file' if file.exists() else 'no such file'}; expected a personal file; {remedy}"
+        )
     with file.open("rb") as opened:
         data = opened.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:

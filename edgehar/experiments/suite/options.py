@@ -19,8 +19,8 @@ from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 
 SEEDS = {
-    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "enrol": 5, "compression": 5,
-    "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
+    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "enrol": 5,
+    "compression": 5, "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
 }  # fmt: skip
 """Suite -> its number of seeds where none are given."""
 

@@ -103,7 +103,7 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
     stages.append(logits_stage(folder, run, "teacher"))
     sensors = run.modalities
     if suite in LEAVING_OUT:
-        name = f"student.{sensor_set_name(sensors)}{'' if suite == 'unknown' else '.enrol'}"
+        name = f"student.{sensor_set_name(sensors)}"
         return [*stages, scoring_stage(folder, run, "package", "int8", name, {suite: True})]
     faults: Settings = {"faults": True} if suite == "accuracy" else {}
     stages += _scoring(folder, run, "student", "fp32", sensors, {})

@@ -123,7 +123,7 @@ def test_unusable_label_is_named(tmp_path: Path, package: Path, personal: Path, 
 
 def test_recording_twice_is_named(tmp_path: Path, package: Path, personal: Path) -> None:
     words = words_of(tmp_path, recording(8), "a"), words_of(tmp_path, recording(8), "b")
-    with pytest.raises(DataError, match="the same samples as .*a-skeleton.*expected each recording once"):
+    with pytest.raises(DataError, match=r"the same samples as .*a-skeleton.*expected each recording once"):
         enrol.main([str(package), "--label", "kneel", "--input", *words, "--out", str(tmp_path / "b.json")])
     assert not (tmp_path / "b.json").exists()
     again = words_of(tmp_path, recording(0), "again")

@@ -59,7 +59,7 @@ def test_file_of_another_package_is_rejected(tmp_path: Path, manifest: Manifest)
     write_personal(tmp_path / "a.json", learnt(manifest))
     write_tiny_package(tmp_path / "other", seed=1)
     other = EdgePackage.open(tmp_path / "other").manifest
-    with pytest.raises(PackageError, match="learnt with package .* expected .*choose the package"):
+    with pytest.raises(PackageError, match=r"learnt with package .* expected .*choose the package"):
         read_personal(tmp_path / "a.json", other)
 
 
@@ -126,7 +126,7 @@ def test_hostile_example_is_rejected_although_its_checksum_fits(
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"format": "edgehar-personal"}', b"[" * 99])
 def test_other_content_is_rejected(tmp_path: Path, manifest: Manifest, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(PackageError, match="not a personal file, or damaged|format version"):
+    with pytest.raises(PackageError, match=r"not a personal file, or damaged|format version"):
         read_personal(tmp_path / "a.json", manifest)
 
 
