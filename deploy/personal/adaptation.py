@@ -1,9 +1,10 @@
 """Adapts the features to a person without labels: an affine map, learnt in numpy.
 
 The map's scale and shift are learnt by gradient descent on the information that the answers have about the windows:
-each answer should be certain, and all of them together should not be the same one (SHOT, Liang, Hu and Feng, ICML 2020,
-arXiv 2002.08546). As in Tent (Wang et al., ICLR 2021, arXiv 2006.10726), only an affine map at the last normalisation is
-learnt, so that nothing has to be propagated back through the network and two vectors are the whole result.
+each answer should be certain, and all of them together should not be the same one (SHOT, Liang, Hu and Feng, ICML
+2020, arXiv 2002.08546). As in Tent (Wang et al., ICLR 2021, arXiv 2006.10726), only an affine map at the last
+normalisation is learnt, so that nothing has to be propagated back through the network and two vectors are the whole
+result.
 """
 
 from typing import NamedTuple
