@@ -47,7 +47,7 @@ class RecordingOptions(Options):
 
 LOST_STEPS = 0.3
 """Share of the steps that `faulty` windows lack."""
-MAX_WINDOWS = 2048
+MAX_WINDOWS = 1024
 """Most windows of a recording; of a longer one, every second, fourth, ... is used."""
 
 
