@@ -166,7 +166,8 @@ def _is_digest(text: str) -> bool:
 def _parsed(document: Any) -> Personal:
     """The content of a personal file; raises ValueError for the first problem."""
     kinds: dict[str, Any] = {"format": str, "format_version": int, "package": str, "width": int, "examples": list}
-    entry = _typed(document, kinds | {"adaptation": (dict, type(None)), "checksum": str})
+    kinds |= {"adaptation": (dict, type(None)), "checksum": str}
+    entry = _typed(document, kinds)
     rest = {name: value for name, value in entry.items() if name != "checksum"}
     _require(digest_of(rest) == entry["checksum"], "a checksum that does not fit its content")
     width = entry["width"]

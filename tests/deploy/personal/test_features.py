@@ -24,8 +24,8 @@ def test_classifier_on_the_features_gives_the_logits(source: str, clip_package: 
     whole, features = ort.InferenceSession(data), ort.InferenceSession(split.graph)
     shape = [5, *whole.get_inputs()[0].shape[1:]]
     tokens = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    found = features.run(None, {"tokens": tokens})[0] @ split.weight.T + split.bias
-    np.testing.assert_allclose(found, whole.run(None, {"tokens": tokens})[0], atol=1e-5)
+    computed, expected = (np.asarray(session.run(None, {"tokens": tokens})[0]) for session in (features, whole))
+    np.testing.assert_allclose(computed @ split.weight.T + split.bias, expected, atol=1e-5)
 
 
 def test_split_graph_passes_the_checker_without_the_classifier(clip_package: Path) -> None:
