@@ -10,6 +10,7 @@ result.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgehar.metrics.calibration import softmax
 from edgehar.package.personal import Adaptation
@@ -90,12 +91,14 @@ def learn_map(features: Floats, weight: Floats, bias: Floats) -> tuple[Floats, F
     return scale.astype(np.float32), shift.astype(np.float32)
 
 
-def _answers(features: Floats, weight: Floats, bias: Floats, learnt: tuple[Floats, Floats] | None) -> Floats:
+def _answers(features: Floats, weight: Floats, bias: Floats, learnt: tuple[Floats, Floats] | None) -> NDArray[np.intp]:
     adapted = features if learnt is None else features * learnt[0] + learnt[1]
     return (adapted @ weight.T + bias).argmax(1)
 
 
-def check(features: Floats, faulty: Floats, examples: Floats, truth: Floats, weight: Floats, bias: Floats) -> Guard:
+def check(
+    features: Floats, faulty: Floats, examples: Floats, truth: NDArray[np.int64], weight: Floats, bias: Floats
+) -> Guard:
     """Learn from each half of the windows and compare the answers of the other half.
 
     Args:

@@ -68,5 +68,5 @@ def personal_classifier(
     moved, shifted = np.asarray(rows, np.float32), np.asarray(biases, np.float32)
     if personal.adaptation is not None:
         learnt = personal.adaptation
-        moved, shifted = moved * learnt.scale, shifted + moved @ learnt.shift
+        moved, shifted = moved * learnt.scale, (shifted + moved @ learnt.shift).astype(np.float32)
     return moved, shifted
