@@ -1,6 +1,6 @@
 """Inference with a package: signals in, predictions out, with the windows and preprocessing of the training."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from edgehar.checks import as_name_tuple, check_threads
-from edgehar.deploy.runtime.session import open_session
+from edgehar.deploy.personal.head import PersonalHead
+from edgehar.deploy.runtime.session import GraphSession, open_session
 from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
 from edgehar.deploy.samples import ReadParts, as_parts, check_mapping
-from edgehar.deploy.whole_recording import as_clip, open_long
-from edgehar.errors import DataError, PackageError
+from edgehar.deploy.whole_recording import BATCH_STEPS, as_clip, open_long, usable_batches
+from edgehar.errors import ConfigError, DataError, PackageError
 from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
+from edgehar.package.personal import Personal, read_personal
 from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
-from edgehar.signals.windows import Windows, cut_clip, cut_steps, join, too_short
+from edgehar.signals.windows import Windows, cut_clip, cut_steps
 
-BATCH_STEPS = 4096
-"""Steps per batch of windows; limits memory."""
 DYNAMIC_OPERATOR = b"DynamicQuantizeLinear"
 
 
@@ -32,6 +32,7 @@ def load(
     providers: Sequence[str] | None = None,
     key: Path | str | None = None,
     isolate: bool = False,
+    personal: Path | str | None = None,
 ) -> "Recognizer":
     """Open a package for inference.
 
@@ -43,9 +44,11 @@ def load(
             precision, providers and key, the settings that `edgehar bench --tune` stored for this machine are used.
         key: file of a public key that must have signed the package; None skips the check.
         isolate: load it and predict once in a child process first, on the CPU: for packages of unknown authors.
+        personal: file of `edgehar enrol`, `correct` or `adapt`; its activities come after the package's.
 
     Raises:
-        PackageError: the package is damaged, or not signed with the key; with `isolate`, also if the child died.
+        PackageError: the package is damaged, or not signed with the key; with `isolate`, also if the child died. The
+            personal file is damaged or belongs to another package.
         ConfigError: an unknown provider, or an unusable number of threads or key.
     """
     check_threads(threads, "threads")
@@ -59,7 +62,8 @@ def load(
         from edgehar.deploy.runtime.isolation import try_in_child  # only now: other programs start faster
 
         try_in_child(package, (precision or package.manifest.default_precision,))
-    return Recognizer(package, precision, 1 if threads is None else threads, providers)
+    learnt = None if personal is None else read_personal(personal, package.manifest)
+    return Recognizer(package, precision, 1 if threads is None else threads, providers, learnt)
 
 
 class Recognizer:
@@ -67,7 +71,7 @@ class Recognizer:
 
     Attributes:
         package: the opened package.
-        manifest: its manifest.
+        manifest: its manifest; with a personal file, the labels of its activities are added.
         precision: the precision of the graphs.
         providers: the execution providers that compute: those of the encoder, then those of the head.
         is_dynamic: whether activations are quantised with a scale that depends on all rows of a batch.
@@ -79,19 +83,27 @@ class Recognizer:
         precision: str | None = None,
         threads: int = 1,
         providers: Sequence[str] | None = None,
+        personal: Personal | None = None,
     ) -> None:
-        """Open both graphs."""
-        self.package, self.manifest = package, package.manifest
+        """Open both graphs; with what a person added, the head is the fp32 one."""
+        self.package, self.manifest, self.personal = package, package.manifest, personal
         self.precision = precision or self.manifest.default_precision
         self._info = self.manifest.info
         self._names = tuple(spec.name for spec in self.manifest.modalities)
-        paths = [package.graph(part, self.precision) for part in PARTS]
-        graphs = [package.read(path.name) for path in paths]  # whose checksum was verified, even if it has changed
-        self._encoder, self._head = (
-            open_session(path, part, self.manifest, threads, providers, graph)
-            for part, path, graph in zip(PARTS, paths, graphs, strict=True)
-        )
-        self.is_dynamic = any(DYNAMIC_OPERATOR in graph for graph in graphs)
+        precisions = dict.fromkeys(PARTS, self.precision) | ({} if personal is None else {"head": "fp32"})
+        paths = {part: package.graph(part, precisions[part]) for part in PARTS}
+        graphs = {part: package.read(path.name) for part, path in paths.items()}  # verified, even if changed since
+
+        def opened(part: str) -> GraphSession:
+            return open_session(paths[part], part, package.manifest, threads, providers, graphs[part])
+
+        self._encoder = opened("encoder")
+        if personal is None:
+            self._head: GraphSession | PersonalHead = opened("head")
+        else:
+            self._head = PersonalHead(package, personal, threads, providers)
+            self.manifest = replace(self.manifest, labels=self._head.labels)
+        self.is_dynamic = any(DYNAMIC_OPERATOR in graph for graph in graphs.values())
         self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
@@ -139,12 +151,31 @@ class Recognizer:
 
     def _logits(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
         """Logits (B, K) of one batch of windows (B, S, ...)."""
+        return self.classify(self._tokens(features, valid))
+
+    def features(self, windows: Windows) -> Floats:
+        """The input of the classifier (B, F) of one batch of windows; raises ConfigError without `personal`."""
+        return self.personal_head.features(self._tokens(windows.features, windows.valid))
+
+    def classify_features(self, features: Floats) -> Floats:
+        """Logits (B, K) of features (B, F), as `features` returns them."""
+        return self.personal_head.classify(features)
+
+    @property
+    def personal_head(self) -> PersonalHead:
+        """The head of a package opened with `personal`; raises ConfigError without it."""
+        if not isinstance(self._head, PersonalHead):
+            raise ConfigError("features of a package opened without personal; expected an empty one; open it again")
+        return self._head
+
+    def _tokens(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
+        """Tokens (B, S, D) of one batch of windows (B, S, ...)."""
         shape = valid[self._names[0]].shape  # (B, S)
         flags: Floats = np.empty((shape[0] * shape[1], len(valid)), np.float32)  # (B * S, M)
         for column, name in enumerate(self._names):
             flags[:, column] = valid[name].reshape(-1)
         tokens = self.encode(features, flags)  # (B * S, D)
-        return self.classify(tokens.reshape(*shape, tokens.shape[-1]))
+        return tokens.reshape(*shape, tokens.shape[-1])
 
     def predict_clip(self, clip: Clip) -> list[Prediction]:
         """One prediction per window of a recording; see `iter_clip`."""
@@ -160,8 +191,8 @@ class Recognizer:
 
     def windows_of_clip(self, clip: Clip) -> Iterator[Windows]:
         """The windows that `iter_clip` predicts, prepared, in batches; same errors."""
-        return self._usable_batches(
-            lambda most: cut_clip(clip, self._info, self.manifest.normalisation, most), clip.name
+        return usable_batches(
+            lambda most: cut_clip(clip, self._info, self.manifest.normalisation, most), self._info, clip.name
         )
 
     def iter_prepared(self, batches: Iterable[Windows]) -> Iterator[Prediction]:
@@ -170,35 +201,6 @@ class Recognizer:
             probabilities = self.probabilities(self.predict_prepared(windows))
             spans = zip(windows.start_s.tolist(), windows.end_s.tolist(), strict=True)
             yield from (self.prediction(row, *span) for row, span in zip(probabilities, spans, strict=True))
-
-    def _usable_batches(self, cut: Callable[[int], Iterator[Windows]], name: str) -> Iterator[Windows]:
-        """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none.
-
-        Args:
-            cut: cuts the recording into windows, so many at a time.
-            name: of the recording, for messages.
-        """
-        window = self.manifest.window
-        batch, most = (max(1, BATCH_STEPS // steps) for steps in (window.steps, max(window.steps, window.hop)))
-        waiting: Windows | None = None
-        cut_any = yielded = False
-        for windows in cut(most):
-            cut_any = True
-            if not all(all_true(valid) for valid in windows.valid.values()):
-                windows = windows.take(np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0))
-            waiting = windows if waiting is None else join([waiting, windows])
-            if len(waiting) >= batch:
-                yield waiting.take(np.arange(batch))
-                yielded, waiting = True, waiting.take(np.arange(batch, len(waiting)))
-        if waiting is not None and len(waiting):
-            yield waiting
-        elif not cut_any:
-            raise too_short(self._info)
-        elif not yielded:
-            raise DataError(
-                f"{name}: no usable step, as samples are lost or too far apart; expected usable samples of "
-                f"at least one of {', '.join(self._names)}; check the recording"
-            )
 
     def predict_windows(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> list[Prediction]:
         """One prediction per window; see `predict` for the arguments and errors."""
@@ -232,7 +234,7 @@ class Recognizer:
         """
         recording, start_s = open_long(parts, self._info, self.manifest.normalisation)
         clip = Clip("recording", "", "", {}, {})
-        batches = self._usable_batches(lambda most: cut_steps(recording, clip, self._info, most), clip.name)
+        batches = usable_batches(lambda most: cut_steps(recording, clip, self._info, most), self._info, clip.name)
         yield from _later(batches, start_s)
 
     def predict(self, signals: dict[str, Any], times_s: dict[str, Any] | None = None) -> Prediction:

@@ -1,6 +1,6 @@
 """A recording as a whole: arrays as a clip, or of any length, read twice: to check it, and range by range."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,10 @@ from edgehar.signals.coarse_clock import spread
 from edgehar.signals.parts import ForwardSamples
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.steps import ContinuousSteps
+from edgehar.signals.windows import Windows, join, too_short
 
+BATCH_STEPS = 4096
+"""Steps per batch of windows; limits memory."""
 NO_TIMES = np.empty(0)
 
 
@@ -103,3 +106,34 @@ def open_long(
     }
     last_s = max(span.last_s for span in spans.values()) - start_s
     return ContinuousSteps(samples, last_s, info, normalisation), start_s
+
+
+def usable_batches(cut: Callable[[int], Iterator[Windows]], info: DatasetInfo, name: str) -> Iterator[Windows]:
+    """The windows with a usable step, in batches of BATCH_STEPS steps; raises DataError if there is none.
+
+    Args:
+        cut: cuts the recording into windows, so many at a time.
+        info: the sensors and the window.
+        name: of the recording, for messages.
+    """
+    window = info.window
+    batch, most = (max(1, BATCH_STEPS // steps) for steps in (window.steps, max(window.steps, window.hop)))
+    waiting: Windows | None = None
+    cut_any = yielded = False
+    for windows in cut(most):
+        cut_any = True
+        if not all(all_true(valid) for valid in windows.valid.values()):
+            windows = windows.take(np.any([valid.any(axis=1) for valid in windows.valid.values()], axis=0))
+        waiting = windows if waiting is None else join([waiting, windows])
+        if len(waiting) >= batch:
+            yield waiting.take(np.arange(batch))
+            yielded, waiting = True, waiting.take(np.arange(batch, len(waiting)))
+    if waiting is not None and len(waiting):
+        yield waiting
+    elif not cut_any:
+        raise too_short(info)
+    elif not yielded:
+        raise DataError(
+            f"{name}: no usable step, as samples are lost or too far apart; expected usable samples of "
+            f"at least one of {', '.join(spec.name for spec in info.modalities)}; check the recording"
+        )

@@ -52,6 +52,10 @@ VERBS = {
     "package": Verb("edgehar.deploy.packaging.command", "keygen, sign: keys and signatures of packages"),
     "verify": Verb("edgehar.deploy.packaging.verify", "check a package: checksums, parity, precision"),
     "bench": Verb("edgehar.deploy.bench.benchmark", "measure latency, memory and cold start of a package"),
+    "enrol": Verb("edgehar.deploy.learning.enrol", "add an activity to a package from a few recordings of a person"),
+    "correct": Verb("edgehar.deploy.learning.correct", "move an activity towards recordings of a person"),
+    "adapt": Verb("edgehar.deploy.learning.adapt", "adapt a package to a person by recordings without labels"),
+    "forget": Verb("edgehar.deploy.learning.forget", "undo enrol, correct or adapt"),
     "run": Verb("edgehar.deploy.live.run", "recognise a recording or a live stream"),
     "explain": Verb(
         "edgehar.deploy.explain", "why a package gave its answer: steps, sensors, joints; --checkpoint: by gradients"

@@ -3,10 +3,12 @@
     python student/export.py runs/demo/student --out runs/demo/package
 
 The encoder maps one step to a token, the head maps the tokens of a window to logits. A clip runs the encoder on all its
-steps in one batch, a stream on new steps only. Parity and calibration arrays are of synthetic windows, not recordings.
+steps in one batch, a stream on new steps only. Parity and calibration arrays are of synthetic windows, not recordings;
+`features.npz` has one vector of features for `edgehar enrol`, a mean over all activities.
 """
 
 import io
+import math
 import sys
 from dataclasses import MISSING, dataclass
 from importlib.metadata import version
@@ -25,7 +27,7 @@ from edgehar.entry import guarded
 from edgehar.errors import CheckpointError
 from edgehar.files.atomic import locked
 from edgehar.metrics.classification import without_tables
-from edgehar.package.folder import PARITY, QUANTISATION_ARRAYS, Manifest, write_package
+from edgehar.package.folder import FEATURES, PARITY, QUANTISATION_ARRAYS, Manifest, write_package
 from edgehar.student.network.model import StudentNetwork
 from edgehar.student.network.onnx_export import export_graphs
 from edgehar.student.network.rebuild import rebuild
@@ -79,6 +81,20 @@ def synthetic_arrays(
         logits = student.head(tokens)
     steps = {name: tensor.flatten(0, 1).numpy() for name, tensor in (flat | {"valid": flags}).items()}
     return steps | {"token": tokens.flatten(0, 1).numpy(), "tokens": tokens.numpy(), "logits": logits.numpy()}
+
+
+def feature_arrays(checkpoint: Checkpoint, student: StudentNetwork) -> dict[str, NDArray[np.float32]]:
+    """`centre` (F,): mean features of the checkpoint's mean windows of the activities; empty without them."""
+    means = checkpoint.moments.get("means")
+    if means is None:
+        return {}
+    specs, steps = checkpoint.info.modalities, checkpoint.info.window.steps
+    shapes = {spec.name: (steps, spec.patch, spec.groups, spec.features) for spec in specs}
+    parts = means.float().split([math.prod(shape) for shape in shapes.values()], 1)
+    features = {name: part.reshape(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    valid = {name: torch.ones(len(means), steps, dtype=torch.bool) for name in shapes}
+    with torch.no_grad():
+        return {"centre": student(features, valid).fused.mean(0).numpy()}
 
 
 def _npz(arrays: dict[str, NDArray[np.float32]]) -> bytes:
@@ -150,7 +166,8 @@ def export_package(checkpoint: Checkpoint, out: Path, name: str, windows: int, s
         PARITY: _npz(parity),
         QUANTISATION_ARRAYS: _npz({key: array for key, array in calibration.items() if key in (*inputs, "tokens")}),
     }
-    write_package(out, manifest, files)
+    features = feature_arrays(checkpoint, student)
+    write_package(out, manifest, files | ({FEATURES: _npz(features)} if features else {}))
     return manifest
 
 

@@ -3,6 +3,7 @@
     edgehar evaluate PACKAGE --data utd-mhad --root DIR
     edgehar evaluate PACKAGE --modalities inertial --json result.json
     edgehar evaluate PACKAGE --unknown
+    edgehar evaluate PACKAGE --enrol
     edgehar evaluate PACKAGE --stream
 
 Activities that the package was not trained on are excluded; --unknown also measures how well a low score detects them.
@@ -18,7 +19,7 @@ import numpy as np
 
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, positional
-from edgehar.deploy.evaluation import robustness
+from edgehar.deploy.evaluation import enrolment, robustness
 from edgehar.deploy.evaluation.recordings import (
     ScoredOptions,
     open_evaluation,
@@ -50,12 +51,17 @@ class EvaluateConfig(Options):
     unknown: bool = option(
         False, "also measure how well a low probability reveals activities that the package was not trained on"
     )
+    enrol: bool = option(
+        False, "also add those activities from 1 and 5 recordings of one test person, and score the other test people"
+    )
     faults: bool = option(False, "also run the robustness suite: late, lossy, noisy and missing sensors")
     json: str | None = option(None, "also write the result and the prediction of every window to this file")
 
     def __post_init__(self) -> None:
         """Raise ConfigError for --faults with --modalities, too."""
         super().__post_init__()
+        if self.enrol and (self.scored.modalities or self.scored.personal is not None):
+            raise ConfigError("--enrol with --modalities or --personal: expected the package alone; omit the other")
         if self.faults and self.scored.modalities:
             raise ConfigError("--faults with --modalities: missing sensors are scenarios already; omit one of the two")
 
@@ -93,7 +99,7 @@ def evaluate(
     probabilities = recognizer.probabilities(logits)
     predicted, scores = logits.argmax(axis=1), probabilities.max(axis=1)
     scored = score_windows(windows, logits, manifest.labels)
-    untrained = untrained_activities(manifest, dataset)
+    untrained = untrained_activities(recognizer, dataset)
     detected: dict[str, Any] = {}
     if unknown:
         others = _labelled(recognizer, scored_clips(recognizer, dataset, split, used, trained_only=False))
@@ -173,8 +179,11 @@ def run(config: EvaluateConfig) -> int:
     result = {"package": config.package, **scored}
     text = summary(result)
     if config.faults:
-        result["faults"] = robustness.robustness(recognizer, trained_dataset(recognizer.manifest, dataset), split)
+        result["faults"] = robustness.robustness(recognizer, trained_dataset(recognizer, dataset), split)
         text += "\n" + robustness.summary(result["faults"])
+    if config.enrol:
+        result["enrol"] = enrolment.measure(recognizer, dataset, split)
+        text += "\n" + enrolment.summary(result["enrol"])
     shown = {key: value for key, value in result.items() if key != "predictions"}
     print_and_write(f"{text}\n{json.dumps(shown)}\n", config.json, result)
     return 0

@@ -10,7 +10,7 @@ from edgehar.data import registry
 from edgehar.data.columns import in_order_of
 from edgehar.data.splits import make_split, people_in
 from edgehar.deploy.recognizer import Recognizer, load
-from edgehar.deploy.runtime.signature import key_option
+from edgehar.deploy.runtime.signature import key_option, personal_option
 from edgehar.errors import ConfigError, DataError, shortened
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Clip, Dataset, natural_key
@@ -33,18 +33,40 @@ class ScoredOptions(Options):
         None, "onnxruntime's threads; default: as chosen by bench --tune, or 1", at_least=1, at_most=MAX_THREADS
     )
     key: str | None = key_option()
+    personal: str | None = personal_option()
 
 
-def untrained_activities(manifest: Manifest, dataset: Dataset) -> tuple[str, ...]:
-    """Activities of the data set that the package lacks; none if the package has activities that the data set lacks."""
+def untrained_activities(recognizer: Recognizer, dataset: Dataset) -> tuple[str, ...]:
+    """Activities of the data set that neither the package nor its personal file has.
+
+    None if the package has activities that the data set lacks.
+    """
     labels = dataset.info.labels
-    differs = not set(manifest.labels) <= set(labels)
-    return () if differs else tuple(name for name in labels if name not in manifest.labels)
+    differs = not set(recognizer.package.manifest.labels) <= set(labels)
+    return () if differs else tuple(name for name in labels if name not in recognizer.manifest.labels)
 
 
-def trained_dataset(manifest: Manifest, dataset: Dataset) -> Dataset:
-    """The data set without the activities that the package was not trained on, as in training with `--without`."""
-    return registry.exclude_activities(dataset, untrained_activities(manifest, dataset))
+def trained_dataset(recognizer: Recognizer, dataset: Dataset) -> Dataset:
+    """The data set without the activities that are not recognised, as in training with `--without`."""
+    trained = registry.exclude_activities(dataset, untrained_activities(recognizer, dataset))
+    return trained if recognizer.personal is None else _in_label_order(trained, recognizer.manifest.labels)
+
+
+def _in_label_order(dataset: Dataset, labels: tuple[str, ...]) -> Dataset:
+    """The data set with the labels in this order, which may have more; itself if another label is in it.
+
+    The activities of a personal file come after those of the package.
+    """
+    own = dataset.info.labels
+    if not set(own) <= set(labels):
+        return dataset
+    position = [labels.index(name) for name in own]
+
+    def renumbered(clip: Clip) -> Clip:
+        segments = tuple(replace(span, label=position[span.label]) for span in clip.segments)
+        return replace(clip, label=None if clip.label is None else position[clip.label], segments=segments)
+
+    return Dataset(replace(dataset.info, labels=labels), tuple(map(renumbered, dataset.clips)))
 
 
 def check_dataset(recognizer: Recognizer, dataset: Dataset, modalities: tuple[str, ...]) -> None:
@@ -92,7 +114,7 @@ def open_evaluation(package: str, scored: ScoredOptions) -> tuple[Recognizer, Da
     Raises:
         ConfigError: neither the options nor the package's provenance name data and split.
     """
-    recognizer = load(package, scored.precision, scored.threads, key=scored.key)
+    recognizer = load(package, scored.precision, scored.threads, key=scored.key, personal=scored.personal)
     provenance = recognizer.manifest.provenance
     data, split = scored.data or provenance.get("data"), scored.split or provenance.get("split")
     if not isinstance(data, str) or not isinstance(split, str):
@@ -117,7 +139,7 @@ def scored_clips(
         SplitError: the split does not fit the data set.
     """
     recognizer.check_modalities(modalities)
-    trained = trained_dataset(recognizer.manifest, dataset)
+    trained = trained_dataset(recognizer, dataset)
     check_dataset(recognizer, trained, modalities)
     clips = (trained if trained_only else dataset).clips
     if split != ALL_SUBJECTS:

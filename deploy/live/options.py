@@ -6,7 +6,7 @@ from edgehar.checks import MAX_THREADS
 from edgehar.config import Options, group, option, positional
 from edgehar.deploy.live.tcp_server import CLIENT_TIMEOUT_S, MAX_CLIENTS, MOST_CLIENTS
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
-from edgehar.deploy.runtime.signature import key_option
+from edgehar.deploy.runtime.signature import key_option, personal_option
 from edgehar.deploy.stream.options import StreamOptions
 from edgehar.errors import ConfigError
 
@@ -116,6 +116,7 @@ class RunConfig(Options):
     )
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
     key: str | None = key_option()
+    personal: str | None = personal_option()
     source: SourceOptions = group(SourceOptions)
     stream: LiveOptions = group(LiveOptions)
 

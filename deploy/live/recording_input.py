@@ -77,13 +77,8 @@ def file_parts(path: Path, spec: ModalitySpec) -> ReadParts:
     return read
 
 
-def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Prediction]:
-    """Predictions of a recording in files, as they are computed; see `file_windows`."""
-    return recognizer.iter_prepared(file_windows(recognizer, entries))
-
-
-def file_windows(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Windows]:
-    """The windows of a recording in files, prepared, in batches; of a continuous one in bounded memory.
+def parts_of_files(recognizer: Recognizer, entries: tuple[str, ...]) -> dict[str, ReadParts]:
+    """Functions that read the files of one recording.
 
     Args:
         recognizer: the opened package.
@@ -91,7 +86,7 @@ def file_windows(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[W
 
     Raises:
         ConfigError: an entry has another form, or a sensor is given twice.
-        DataError: unknown sensor or unusable file.
+        DataError: unknown sensor.
     """
     parts: dict[str, ReadParts] = {}
     for entry in entries:
@@ -101,38 +96,44 @@ def file_windows(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[W
         recognizer.check_modalities([name])
         if name in parts:
             raise ConfigError(f"--input {','.join(entries)}: {name} is given twice; expected one file for each sensor")
-        path, spec = Path(file), recognizer.manifest.info.modality(name)
-        parts[name] = file_parts(path, spec)
-    if recognizer.manifest.window.kind == "sliding":
-        return recognizer.windows_of_parts(parts)
+        parts[name] = file_parts(Path(file), recognizer.manifest.info.modality(name))
+    return parts
+
+
+def whole_signals(parts: dict[str, ReadParts]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """All samples of a recording and their times, by modality; no times where no file has any."""
     signals, times_s = dict[str, Any](), dict[str, Any]()
     for name, read in parts.items():
         values, times = zip(*read(), strict=True)
         signals[name] = np.concatenate(values)
         if times[0] is not None:
             times_s[name] = np.concatenate(times)
-    return recognizer.windows_of(signals, times_s or None)
+    return signals, times_s or None
 
 
-def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tuple[Dataset, Clip]:
-    """Load a data set and one of its clips by name.
+def file_windows(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Windows]:
+    """The windows of a recording in files, prepared, in batches; of a continuous one in bounded memory.
 
-    Sensors that the package does not have are logged.
+    Raises ConfigError and DataError as `parts_of_files`, and DataError for an unusable file.
+    """
+    parts = parts_of_files(recognizer, entries)
+    if recognizer.manifest.window.kind == "sliding":
+        return recognizer.windows_of_parts(parts)
+    return recognizer.windows_of(*whole_signals(parts))
 
-    Raises:
-        DataError: no clip has this name, the package has none of its sensors, or a sensor differs from the package's.
+
+def predict_files(recognizer: Recognizer, entries: tuple[str, ...]) -> Iterator[Prediction]:
+    """Predictions of a recording in files, as they are computed; see `file_windows`."""
+    return recognizer.iter_prepared(file_windows(recognizer, entries))
+
+
+def open_dataset(manifest: Manifest, data: str, root: str | None) -> Dataset:
+    """Load a data set to recognise clips of; sensors that the package does not have are logged.
+
+    Raises DataError if a sensor differs from the package's.
     """
     dataset = in_order_of(registry.load(data, root), manifest.modalities)
-    clips = {clip.name: clip for clip in dataset.clips}
-    if name not in clips:
-        examples = ", ".join(list(clips)[:3])
-        raise DataError(f"{data}: no clip {name!r} among {len(clips)}; expected a name such as {examples}")
     specs = {spec.name: spec for spec in manifest.modalities}
-    if not set(specs) & set(clips[name].signals):
-        raise DataError(
-            f"{data}: {name} was recorded with {', '.join(clips[name].signals) or 'nothing'}; the package has "
-            f"{', '.join(specs)}; expected at least one of these; choose another recording or package"
-        )
     for recorded in dataset.info.modalities:
         expected = specs.get(recorded.name)
         if expected is None:
@@ -144,4 +145,25 @@ def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tup
                 f"{data}: {recorded.name} has {recorded.channels} channels in {recorded.unit}; the package expects "
                 f"{expected.channels} in {expected.unit}; convert the recordings"
             )
-    return dataset, clips[name]
+    return dataset
+
+
+def find_clip(manifest: Manifest, data: str, dataset: Dataset, name: str) -> Clip:
+    """A clip by name; raises DataError if there is none, or if the package has none of its sensors."""
+    clips = {clip.name: clip for clip in dataset.clips}
+    if name not in clips:
+        examples = ", ".join(list(clips)[:3])
+        raise DataError(f"{data}: no clip {name!r} among {len(clips)}; expected a name such as {examples}")
+    names = [spec.name for spec in manifest.modalities]
+    if not set(names) & set(clips[name].signals):
+        raise DataError(
+            f"{data}: {name} was recorded with {', '.join(clips[name].signals) or 'nothing'}; the package has "
+            f"{', '.join(names)}; expected at least one of these; choose another recording or package"
+        )
+    return clips[name]
+
+
+def load_clip(manifest: Manifest, data: str, root: str | None, name: str) -> tuple[Dataset, Clip]:
+    """Load a data set and one of its clips by name; raises DataError as `open_dataset` and `find_clip`."""
+    dataset = open_dataset(manifest, data, root)
+    return dataset, find_clip(manifest, data, dataset, name)

@@ -149,7 +149,9 @@ class LineCounter:
 
 def recognise(config: RunConfig, counter: LineCounter) -> None:
     """Write one JSON line per prediction or activity to every sink, as soon as it is available."""
-    recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
+    recognizer = load(
+        config.package, config.precision, config.threads, config.providers, config.key, personal=config.personal
+    )
     live = config.stream.live and sys.stderr.isatty()
     if config.stream.live and not live:
         log("--live: standard error is not a terminal; continuing without the view")

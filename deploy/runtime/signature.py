@@ -138,6 +138,11 @@ def key_option() -> Any:
     return option(None, "file of a public key (PEM, ed25519) that must have signed the package")
 
 
+def personal_option() -> Any:
+    """The field of `--personal`, for every command that recognises with a package."""
+    return option(None, "personal file of edgehar enrol, correct or adapt; its activities come after the package's")
+
+
 def open_package(path: Path | str, key: Path | str | None) -> EdgePackage:
     """Open a package, and check its signature if a key is given.
 

@@ -15,11 +15,12 @@ from edgehar.files.atomic import atomic_folder, check_writable
 from edgehar.files.plain_files import is_plain, read_plain
 from edgehar.files.safe_npz import read_npz
 from edgehar.files.strict_json import strict_json
-from edgehar.package.manifest import FORMAT, PARITY, QUANTISATION_ARRAYS, Json, Manifest
+from edgehar.package.manifest import FEATURES, FORMAT, PARITY, QUANTISATION_ARRAYS, Json, Manifest
 from edgehar.package.model_card import model_card
 
 __all__ = [
     "CARD",
+    "FEATURES",
     "MANIFEST",
     "PARITY",
     "QUANTISATION_ARRAYS",

@@ -19,6 +19,8 @@ FORMAT = "edgehar-package"
 FORMAT_VERSION = 1
 PARTS = ("encoder", "head")
 QUANTISATION_ARRAYS, PARITY = "calibration.npz", "parity.npz"
+FEATURES = "features.npz"
+"""Optional: `centre` (F,), the mean input of the classifier over the mean windows of all activities."""
 MANIFEST_TYPES: dict[str, type] = {
     "name": str,
     "modalities": list,

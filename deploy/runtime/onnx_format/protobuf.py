@@ -209,7 +209,7 @@ def encode_field(number: int, value: int | str | bytes) -> bytes:
     return _encode_varint(number << 3 | BYTES) + _encode_varint(len(data)) + data
 
 
-def _encode_float_matrix_info(name: str, columns: int) -> bytes:
+def encode_float_matrix_info(name: str, columns: int) -> bytes:
     """ValueInfoProto of a float tensor (any, columns): name, type.tensor_type.{elem_type, shape.dim}."""
     dimensions = encode_field(1, encode_field(2, "rows")) + encode_field(1, encode_field(1, columns))
     tensor_type = encode_field(1, FLOAT) + encode_field(2, dimensions)
@@ -224,7 +224,7 @@ def matmul_model(weight: Floats) -> bytes:
     tensor = encode_field(TENSOR_SHAPE, inner) + encode_field(TENSOR_SHAPE, columns) + encode_field(TENSOR_TYPE, FLOAT)
     tensor += encode_field(TENSOR_NAME, "weight") + encode_field(TENSOR_RAW, weight.astype("<f4").tobytes())
     graph = encode_field(GRAPH_NODE, node) + encode_field(GRAPH_NAME, "peak") + encode_field(GRAPH_CONSTANT, tensor)
-    graph += encode_field(GRAPH_INPUT, _encode_float_matrix_info("left", inner))
-    graph += encode_field(GRAPH_OUTPUT, _encode_float_matrix_info("product", columns))
+    graph += encode_field(GRAPH_INPUT, encode_float_matrix_info("left", inner))
+    graph += encode_field(GRAPH_OUTPUT, encode_float_matrix_info("product", columns))
     opset = encode_field(MODEL_OPSET, encode_field(OPSET_VERSION, 18))
     return encode_field(MODEL_IR, 8) + encode_field(MODEL_GRAPH, graph) + opset

@@ -9,7 +9,7 @@ from edgehar.data.splits import Split
 from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.stage import TRAININGS, TRIAL
 from edgehar.experiments.suite.comparison import PIPELINE, method_of
-from edgehar.experiments.suite.plan import Run
+from edgehar.experiments.suite.plan import LEAVING_OUT, Run
 from edgehar.files.atomic import read_json
 from edgehar.metrics.classification import named_pairs
 from edgehar.metrics.logits_file import read_logits, scores, sensor_set_name
@@ -49,9 +49,9 @@ def _teacher(folder: Path) -> dict[str, Any]:
 
 
 def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every network that was scored as a package, and the detection of activities left out (suite `unknown`)."""
+    """Every network that was scored as a package, and what was measured of activities left out."""
     networks: dict[str, Any] = {}
-    unknown: dict[str, Any] = {}
+    left_out: dict[str, Any] = {}
     for stage in run.stages:
         if stage.verb != "evaluate" or stage.model is None:
             continue
@@ -69,8 +69,8 @@ def _packaged(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         networks.setdefault(key, facts)["scores"][fed] = brief(result)
         if "faults" in result:
             networks[key]["faults"] = result["faults"]
-        unknown |= result.get("unknown", {})
-    return networks, unknown
+        left_out |= {key: result[key] for key in LEAVING_OUT if key in result}
+    return networks, left_out
 
 
 def _labels(run: Run) -> list[dict[str, Any]]:
@@ -207,11 +207,11 @@ def collect(run: Run) -> dict[str, Any]:
             pruned = _pruned(run)
             return {"networks": networks, "pruned": pruned, "test_windows": pruned[0]["total"]}
         case _:
-            networks, unknown = _packaged(run)
+            networks, left_out = _packaged(run)
             teacher = _teacher(run.folder)
             windows = next(iter(teacher["scores"].values()))["total"]
             found: dict[str, Any] = {"networks": {"teacher": teacher, **networks}, "test_windows": windows}
-            return found | ({"unknown": unknown} if unknown else {})
+            return found | left_out
 
 
 def train_windows(dataset: Dataset, split: Split) -> int:

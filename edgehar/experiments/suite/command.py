@@ -12,6 +12,7 @@ labels       few labels, with and without pretraining, students with and without
 distillation the student with and without its teacher
 baselines    other methods on the same windows
 unknown      detection of activities left out of training, by a low score
+enrol        activities left out of training, added from recordings of one test person, scored on the others
 compression  the student pruned without recordings, and with them for comparison; compression-teacher: the teacher
 ablation     every pruning criterion with every source of windows
 strangers    the default of edgehar pipeline and all baselines, in folds of subjects, on all data sets in --root: a run
@@ -43,7 +44,7 @@ from edgehar.experiments.suite.collect import collect, train_windows
 from edgehar.experiments.suite.comparison import method_of
 from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of
 from edgehar.experiments.suite.options import STRANGERS, SuiteOptions
-from edgehar.experiments.suite.plan import Run, plan_runs
+from edgehar.experiments.suite.plan import LEAVING_OUT, Run, plan_runs
 from edgehar.experiments.suite.strangers import case_name, expanded
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.out_of_fold import read_out_of_fold
@@ -60,6 +61,7 @@ OWN_OPTIONS = {
     "folds": ("folds",),
     "labels": ("shares", "draws"),
     "unknown": ("left_out",),
+    "enrol": ("left_out",),
     "compression": ("kept",),
     "compression-teacher": ("kept",),
     "ablation": ("sources", "criteria"),
@@ -145,7 +147,7 @@ def check_runs(options: SuiteOptions, runs: list[Run], dataset: Dataset) -> None
         if run.suite == "accuracy":
             for found in predictions:
                 found.check(labels, sensors, split.train, split.test, options.data.data, split.train_recordings)
-        elif run.suite == "unknown" and not left_out & {labels[label] for label in labels_shown(tested)}:
+        elif run.suite in LEAVING_OUT and not left_out & {labels[label] for label in labels_shown(tested)}:
             raise DataError(
                 f"{run.name} leaves out {', '.join(sorted(left_out))}, which no test subject shows; expected one of "
                 "them in the test recordings; choose other --seeds or another --left-out"
@@ -231,6 +233,11 @@ def summary(result: dict[str, Any]) -> str:
     if "unknown" in result:
         found = result["unknown"]
         lines.append(f"  {', '.join(found['activities'])} left out: AUROC {found['auroc']:.4f}")
+    for count, found in result["enrol"]["counts"].items() if "enrol" in result else ():
+        lines.append(
+            f"  {', '.join(result['enrol']['activities'])} from {count}: {100 * found['new']:.1f} % right, "
+            f"{found['points_lost']:.2f} points lost on the others"
+        )
     return "\n".join(lines)
 
 

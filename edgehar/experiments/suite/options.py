@@ -19,8 +19,8 @@ from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 
 SEEDS = {
-    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "compression": 5,
-    "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
+    "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "enrol": 5,
+    "compression": 5, "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
 }  # fmt: skip
 """Suite -> its number of seeds where none are given."""
 
@@ -57,7 +57,7 @@ class SuiteOptions(Options):
     pseudo_labels: str = option(
         NO_PSEUDO_LABELS, "as in distill, for the students of the suite labels", choices=PSEUDO_LABELS
     )
-    left_out: int = option(3, "number of activities that the suite unknown leaves out")
+    left_out: int = option(3, "number of activities that the suites unknown and enrol leave out")
     kept: tuple[float, ...] = option(
         (0.7, 0.5, 0.3), "shares of the multiply-adds that the compression suites keep", at_least=0.02, below=1
     )
@@ -82,8 +82,10 @@ class SuiteOptions(Options):
         self._check_pruning()
         if self.data.split is not None and set(self.suite) & set(OWN_SPLITS):
             raise ConfigError(f"--split {self.data.split}: {' and '.join(OWN_SPLITS)} set their own; omit it")
-        if self.data.without and "unknown" in self.suite:
-            raise ConfigError("--without: the suite unknown draws the activities it leaves out; omit the option")
+        if self.data.without and {"unknown", "enrol"} & set(self.suite):
+            raise ConfigError(
+                f"--without: the suite {' and '.join(self.suite)} draws the activities it leaves out; omit the option"
+            )
 
     def _check_lists(self) -> None:
         """Lists that must not be empty, or hold a value twice."""

@@ -28,6 +28,8 @@ from edgehar.signals.clip import Dataset
 
 SHARING = ("distillation", *PRUNING)
 """Suites that start from the networks of the suite accuracy."""
+LEAVING_OUT = ("unknown", "enrol")
+"""Suites of networks that were not trained on some activities; they share them."""
 LABELS_ALONE: Settings = {
     "soft": 0, "feature": 0, "layers": 0, "relational": 0, "contrastive": 0, "decoupled": 0, "init_from_teacher": False,
     "hard": 1,
@@ -100,9 +102,9 @@ def _networks(options: SuiteOptions, folder: Path, run: DataOptions, seed: int, 
         stages += packaging_stages(folder, "nano", "package-nano", nano_calibrated)
     stages.append(logits_stage(folder, run, "teacher"))
     sensors = run.modalities
-    if suite == "unknown":
+    if suite in LEAVING_OUT:
         name = f"student.{sensor_set_name(sensors)}"
-        return [*stages, scoring_stage(folder, run, "package", "int8", name, {"unknown": True})]
+        return [*stages, scoring_stage(folder, run, "package", "int8", name, {suite: True})]
     faults: Settings = {"faults": True} if suite == "accuracy" else {}
     stages += _scoring(folder, run, "student", "fp32", sensors, {})
     stages += _scoring(folder, run, "student", "int8", sensors, faults)
@@ -215,7 +217,7 @@ def _variants(options: SuiteOptions, dataset: Dataset, suite: str, seed: int) ->
         case "folds":
             folds = [f"{fold}of{options.folds}" for fold in range(options.folds)]
             return {fold: replace(data, split=f"fold:{fold}") for fold in folds}
-        case "unknown":
+        case "unknown" | "enrol":
             left_out = drawn_activities(dataset.info.labels, options.left_out, seed)
             return {sensor_set_name(sensors): replace(data, without=left_out)}
         case _:
@@ -285,7 +287,7 @@ def plan_runs(options: SuiteOptions, dataset: Dataset) -> list[Run]:
                     continue
                 data.make_split(dataset)
                 name = _name(options, dataset, suite, variant, data, seed)
-                shared = "accuracy" if suite in SHARING else suite
+                shared = "accuracy" if suite in SHARING else LEAVING_OUT[0] if suite in LEAVING_OUT else suite
                 folder = Path(options.runs) / _name(options, dataset, shared, variant, data, seed)
                 stages = _stages(options, suite, folder, data, seed)
                 runs.append(Run(name, suite, seed, folder, data, tuple(stages)))

@@ -220,6 +220,13 @@ def test_excluded_activities_are_neither_trained_on_nor_counted(workspace: Path)
     assert result["unknown"]["unknown_windows"] == 2 * 2
     assert result["unknown"]["known_windows"] == result["networks"]["student"]["scores"]["skeleton+wrist"]["total"]
     assert 0 <= result["unknown"]["auroc"] <= 1
+    suite(workspace, "enrol", "--seeds", "0", *SHORT, "--left-out", "1")
+    enrolled = only_result(workspace, "*-enrol-*.json")
+    assert enrolled["enrol"]["activities"] == [left_out]
+    assert enrolled["networks"]["student"]["scores"].keys() == {"skeleton+wrist"}
+    assert "unknown" not in enrolled
+    trained = [stage["seconds"] for stage in result["stages"] if stage["name"] in ("finetune", "distill")]
+    assert trained == [stage["seconds"] for stage in enrolled["stages"] if stage["name"] in ("finetune", "distill")]
 
 
 @pytest.mark.parametrize("name", ["loso", "folds"])
