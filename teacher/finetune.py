@@ -64,7 +64,7 @@ class FinetuneOptions(Options):
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
     pretrained: str | None = option(None, "folder of a pretrained checkpoint; default: train from scratch")
     layer_decay: float = option(
-        0.75,
+        0.6,
         "with --pretrained: learning rate of each part of the network relative to the part above it, classifier first",
         above=0,
         at_most=1,

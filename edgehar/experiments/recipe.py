@@ -19,7 +19,8 @@ POSITIONAL = "checkpoint"
 """The only positional argument of a training, set by the run."""
 
 SET_BY_THE_RUN = (
-    "out", "seed", "teacher", "pretrained", "data", "root", "split", "modalities", "without",
+    "out", "seed", "teacher", "pretrained", "data", "root", "split", "modalities", "without", "frame_rate",
+    "few_labels",
 )  # fmt: skip
 """Options of a training that a recipe cannot have."""
 

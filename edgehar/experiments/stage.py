@@ -24,6 +24,8 @@ Settings = dict[str, Any]
 """Options of a verb by field name, "preset" among them; omitted options have their defaults."""
 
 TRAININGS = ("pretrain", "finetune", "distill", "prune")
+UNLABELLED: Settings = {"label_weight": 0.0, "contrast": 1.0}
+"""Objectives of pretraining on the recordings that are fine-tuned on, whose labels are for fine-tuning."""
 TRIAL = "trial-"
 """Start of the names of stages that only lead to a choice."""
 
@@ -113,7 +115,7 @@ def network_stages(run: Path, data: DataOptions, settings: Mapping[str, Settings
     """
     origin: Settings = ({"pretrained": str(run / "pretrained")} if pretraining else {}) | data_settings(data)
     teacher = {"teacher": (str(run / "teacher"),)}
-    pretrain = [training_stage(run, "pretrain", "pretrained", settings["pretrain"] | data_settings(data))]
+    pretrain = [training_stage(run, "pretrain", "pretrained", UNLABELLED | settings["pretrain"] | data_settings(data))]
     return [
         *(pretrain if pretraining else []),
         training_stage(run, "finetune", "teacher", settings["finetune"] | origin, model="teacher"),

@@ -10,6 +10,7 @@ from edgehar.experiments.results import SCORE_KEYS, checkpoint_facts
 from edgehar.experiments.stage import TRAININGS, TRIAL
 from edgehar.experiments.suite.comparison import PIPELINE, method_of
 from edgehar.experiments.suite.plan import LEAVING_OUT, Run
+from edgehar.experiments.suite.transfer import collect_transfer
 from edgehar.files.atomic import read_json
 from edgehar.metrics.classification import named_pairs
 from edgehar.metrics.logits_file import read_logits, scores, sensor_set_name
@@ -198,6 +199,8 @@ def collect(run: Run) -> dict[str, Any]:
             return {"baselines": baselines, "test_windows": every[0]["total"]}
         case "strangers":
             return _strangers(run)
+        case "transfer":
+            return collect_transfer(run.stages)
         case "distillation":
             networks = _trained(run, ("student-alone", "student-alone"))
             (score,) = networks["teacher"]["scores"].values()

@@ -15,6 +15,7 @@ unknown      detection of activities left out of training, by a low score
 enrol        activities left out of training, added from recordings of one test person, scored on the others
 compression  the student pruned without recordings, and with them for comparison; compression-teacher: the teacher
 ablation     every pruning criterion with every source of windows
+transfer     a few labelled recordings of a few people: from scratch, from pretrained weights, and MiniRocket
 strangers    the default of edgehar pipeline and all baselines, in folds of subjects, on all data sets in --root: a run
              per data set, fold and method
 
@@ -60,6 +61,7 @@ PROTOCOL = (
 OWN_OPTIONS = {
     "folds": ("folds",),
     "labels": ("shares", "draws"),
+    "transfer": ("few", "draws", "pretrained"),
     "unknown": ("left_out",),
     "enrol": ("left_out",),
     "compression": ("kept",),
@@ -101,7 +103,8 @@ def command_of(run: Run, options: SuiteOptions) -> str:
         settings |= {**options.recipe.base_settings(), "folds": options.folds, "seeds": (run.seed,)}
         return portable(["edgehar", "evaluate", *words_of(settings)])
     settings = {"suite": run.suite, **data_settings(options.data), **options.recipe.given()}
-    settings |= {name: getattr(options, name) for name in OWN_OPTIONS.get(run.suite, ())}
+    own = {name: getattr(options, name) for name in OWN_OPTIONS.get(run.suite, ())}
+    settings |= {name: value for name, value in own.items() if value is not None}
     if run.suite == "labels" and options.student_shares:
         settings["student_shares"] = options.student_shares
         if options.pseudo_labels != NO_PSEUDO_LABELS:
@@ -224,6 +227,11 @@ def summary(result: dict[str, Any]) -> str:
         f"  {100 * entry['share']:g} % of the labels, {_origin(entry)}, draw {entry['draw']}: "
         f"{entry['correct']}/{entry['total']}"
         for entry in result.get("labels", [])
+    ]
+    lines += [
+        f"  {entry['people'] or 'all'} people, {entry['recordings_per_activity'] or 'all'} recordings, draw "
+        f"{entry['draw']}, {entry['method']}: F1 {100 * entry['score']['macro_f1']:.1f}"
+        for entry in result.get("transfer", [])
     ]
     lines += [
         f"  {entry['network']}, {100 * entry['kept']:g} % kept, {','.join(entry['source'])}, {entry['criterion']}: "

@@ -14,6 +14,7 @@ from edgehar.choices import (
     unused_options,
 )
 from edgehar.config import Bounds, Options, group, option
+from edgehar.data.few_labels import FewLabels
 from edgehar.data.registry import DEFAULT_FOLDS, DataOptions
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
@@ -21,6 +22,7 @@ from edgehar.experiments.recipe import Recipe
 SEEDS = {
     "accuracy": 5, "sensors": 5, "loso": 1, "folds": 1, "labels": 1, "baselines": 5, "unknown": 5, "enrol": 5,
     "compression": 5, "compression-teacher": 5, "ablation": 3, "distillation": 5, "strangers": 1,
+    "transfer": 1,
 }  # fmt: skip
 """Suite -> its number of seeds where none are given."""
 
@@ -50,7 +52,11 @@ class SuiteOptions(Options):
     shares: tuple[float, ...] = option(
         (0.05, 0.1, 0.25, 1.0), "shares of the labels that the suite labels trains on", above=0, at_most=1
     )
-    draws: int = option(5, "random draws of each share", at_least=1)
+    draws: int = option(5, "random draws of each share, or of each of --few", at_least=1)
+    few: tuple[str, ...] = option(
+        ("2:5",), "PEOPLE:RECORDINGS, labelled recordings of each activity and people that the suite transfer trains on"
+    )
+    pretrained: str | None = option(None, "folder of the pretrained weights that the suite transfer compares")
     student_shares: tuple[float, ...] = option(
         (), "shares, among --shares, on which the suite labels also trains students"
     )
@@ -102,6 +108,7 @@ class SuiteOptions(Options):
         """Options that only some suites take."""
         for name, given, takers in (
             ("only", self.only, ("sensors", *OWN_SPLITS)),
+            ("pretrained", self.pretrained, ("transfer",)),
             ("out-of-fold", self.out_of_fold, ("accuracy",)),
             ("out-of-fold-nano", self.out_of_fold_nano, ("accuracy",)),
             ("student-shares", self.student_shares, ("labels",)),
@@ -112,7 +119,13 @@ class SuiteOptions(Options):
                 raise ConfigError(f"--{name} with --suite {_listed(self.suite)}: only {', '.join(takers)} take it")
 
     def _check_labels(self) -> None:
-        """Options of the suite labels."""
+        """Options of the suites labels and transfer."""
+        for setting in self.few:
+            FewLabels.parse(setting)
+        if self.data.few_labels is not None and "transfer" in self.suite:
+            raise ConfigError(
+                f"--few-labels {self.data.few_labels}: the suite transfer sets its own, see --few; omit it"
+            )
         if "labels" in self.suite and not self.recipe.pretraining:
             raise ConfigError("--no-pretraining with --suite labels: it compares both; omit the option")
         shares = _listed(self.student_shares)

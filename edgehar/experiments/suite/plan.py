@@ -12,6 +12,7 @@ from edgehar.data.splits import cross_validation
 from edgehar.errors import ConfigError
 from edgehar.experiments.recipe import Recipe
 from edgehar.experiments.stage import (
+    UNLABELLED,
     Settings,
     Stage,
     data_settings,
@@ -23,6 +24,7 @@ from edgehar.experiments.stage import (
 from edgehar.experiments.suite.comparison import baseline_stages, method_stage
 from edgehar.experiments.suite.options import OWN_SPLITS, PRUNING, SEEDS, STRANGERS, SuiteOptions
 from edgehar.experiments.suite.strangers import UNUSUAL, folds_and_methods
+from edgehar.experiments.suite.transfer import transfer_stages
 from edgehar.metrics.logits_file import sensor_set_name, sensor_sets
 from edgehar.signals.clip import Dataset
 
@@ -124,7 +126,7 @@ def _labels(options: SuiteOptions, folder: Path, run: DataOptions, seed: int) ->
     from their pseudo-labels.
     """
     recipe, data = options.recipe, data_settings(run)
-    pretraining = recipe.settings("pretrain") | {"seed": seed} | data
+    pretraining = UNLABELLED | recipe.settings("pretrain") | {"seed": seed} | data
     stages = [training_stage(folder, "pretrain", "pretrained", pretraining)]
 
     def drawn(verb: str, share: float, draw: int) -> Settings:
@@ -236,6 +238,8 @@ def _stages(options: SuiteOptions, suite: str, folder: Path, data: DataOptions, 
             return _distillation(options, folder, data, seed)
         case "labels":
             return _labels(options, folder, data, seed)
+        case "transfer":
+            return transfer_stages(options, folder, data, seed)
         case "baselines":
             return baseline_stages(options.recipe, folder, data, seed)
         case _:

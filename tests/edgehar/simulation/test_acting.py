@@ -29,7 +29,9 @@ def test_only_the_waving_arm_acts() -> None:
     subject, _ = equip(CONFIG, 1)
     side = "left" if subject.left_handed else "right"
     acting = acting_parts(CONFIG, "wave_s1_t1", STEPS)
-    moved = {joint for joint, moves in zip(KINECT_JOINTS, acting["skeleton"].any(axis=0), strict=True) if moves}
+    moved = {
+        joint for joint, moves in zip(KINECT_JOINTS, acting["skeleton"].any(axis=0).tolist(), strict=True) if moves
+    }
     assert {f"{side}_hand", f"{side}_wrist"} <= moved
     assert not moved & {"left_knee", "right_knee", "left_foot", "right_foot"}
     assert acting["wrist"].any()
