@@ -145,7 +145,8 @@ class Probe:
         most = max(1, BATCH_STEPS // tokens.shape[1])
         parts: list[Floats] = []
         for first in range(0, len(tokens), most):
-            parts.append(self._network.classify(tokens[first : first + most]) / np.float32(self._temperature))
+            logits = self._network.classify(tokens[first : first + most]) / np.float32(self._temperature)
+            parts.append(logits.astype(np.float32, copy=False))
             self.cost.calls += 1
         self.cost.head_windows += len(tokens)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
