@@ -1,9 +1,10 @@
-"""Renders docs/results.md, docs/strangers.md, the table in README.md and the figures from the files in docs/results.
+"""Renders docs/results.md, strangers.md, transfer.md, the table in README.md and the figures from docs/results.
 
     python tools/results.py            rewrite what differs
     python tools/results.py --check    exit 1 if anything differs
 
-The list of tables is in tools/results/tables.py; docs/strangers.md is made in tools/results/strangers.py. Figures of
+The list of tables is in tools/results/tables.py; docs/strangers.md and docs/transfer.md are made in the
+modules of these names in tools/results. Figures of
 other authors come from docs/published.json.
 """
 

@@ -1,4 +1,4 @@
-"""Renders docs/results.md, docs/strangers.md, the table in README.md and the figures from docs/results."""
+"""Renders the pages results.md, strangers.md and transfer.md, the table in README.md and the figures."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from edgehar.errors import DataError
 from edgehar.experiments.suite.options import SEEDS
 from edgehar.files.atomic import atomic_file
-from tools.results import strangers
+from tools.results import strangers, transfer
 from tools.results.figures import draw, figure_data, is_current
 from tools.results.files import Group, load, naming
 from tools.results.records import Column, Record, Run, missing_seeds, pooled, rows_of
@@ -188,7 +188,8 @@ def documents(root: Path) -> tuple[dict[Path, str], dict[Path, dict[str, Any]]]:
         text, figures = page(groups)
         table = readme_table(groups)
         compared, more = strangers.page(strangers.load(root / "docs"))
-    pages = {root / "docs/results.md": text, root / "docs/strangers.md": compared}
+        few = transfer.page(transfer.load(root / "docs"))
+    pages = {root / "docs/results.md": text, root / "docs/strangers.md": compared, root / "docs/transfer.md": few}
     pages[readme] = between_marks(readme.read_text(encoding="utf-8"), table)
     return pages, {root / "docs/images" / name: data for name, data in (figures | more).items()}
 
