@@ -128,7 +128,7 @@ def data_options(given: DataOptions, before: Checkpoint | None) -> DataOptions:
     if before is None:
         return given
     try:
-        sources, frame_rate = before.data["sources"], float(before.data["frame_rate"])
+        sources, frame_rate = before.data["sources"], before.data["frame_rate"]
         if given == DataOptions():
             if len(sources) != 1:
                 names = ", ".join(str(source["data"]) for source in sources)
@@ -136,7 +136,7 @@ def data_options(given: DataOptions, before: Checkpoint | None) -> DataOptions:
             given = inherit_data_options(given, sources[0])
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{before.path}: pretrained by an earlier version or damaged; pretrain again") from None
-    return replace(given, frame_rate=frame_rate)
+    return given if frame_rate is None else replace(given, frame_rate=float(frame_rate))
 
 
 def load_pretrained(teacher: Teacher, before: Checkpoint, window: WindowSpec) -> None:

@@ -45,7 +45,7 @@ from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.stage import checkpoint_output, one_hot
 
 FRAME_RATE_HZ = 50.0
-"""All sensors are resampled to this rate, so that one convolution sees the same time of each."""
+"""Sensors of several data sets are resampled to this rate, so that a convolution sees the same time of each."""
 SMOOTHING = 0.1
 
 
@@ -135,9 +135,9 @@ def run(options: PretrainOptions) -> int:
     """Pretrain and write the checkpoint of the encoder."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     with checkpoint_output(out, processes, kind="pretrained") as progress:
-        rate = options.data.frame_rate or FRAME_RATE_HZ
-        chosen = [replace(each, frame_rate=rate) for each in options_of(options.data)]
-        sources = [load_source(each, processes.device) for each in chosen]
+        chosen = options_of(options.data)
+        rate = options.data.frame_rate or (FRAME_RATE_HZ if len(chosen) > 1 else None)
+        sources = [load_source(replace(each, frame_rate=rate), processes.device) for each in chosen]
         torch.manual_seed(options.seed)
         universal = Universal(options.network)
         model = Pretraining(universal, options.objectives, [len(source.info.labels) for source in sources])

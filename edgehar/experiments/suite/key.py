@@ -20,7 +20,9 @@ FORMAT_VERSION = 1
 def contents_of(dataset: Dataset) -> str:
     """Digest of the recordings, independent of the folder they are in."""
     # Keys are older than the optional fields of a sensor, and do not change where these are not used.
-    declared = repr(dataset.info).replace(", mirror=''", "").replace(", columns=(), lost_joints=False", "")
+    declared = repr(dataset.info)
+    for unused in (", kind=(), site=()", ", mirror=''", ", columns=(), lost_joints=False"):
+        declared = declared.replace(unused, "")
     digest = hashlib.sha256(declared.encode())
     for clip in dataset.clips:
         digest.update(repr((clip.name, clip.subject, clip.label, clip.segments)).encode())

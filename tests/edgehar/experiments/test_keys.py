@@ -16,12 +16,12 @@ from edgehar.signals.clip import Dataset
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 # The suite accuracy reads out-of-fold predictions that are not published; the students of the suite distillation
-# were trained before two of its options existed.
+# were trained before two of its options existed, and the teachers of the suite labels were pretrained before weights
+# served any sensors.
 NAMES = {
     "folds": "sp-sw-har-folds-0of5-seed0",
     "loso": "utd-mhad-loso-s1-seed0",
     "sensors": "utd-mhad-sensors-inertial-seed0",
-    "labels": "utd-mhad-labels-skeleton+inertial-seed0",
     "baselines": "utd-mhad-baselines-skeleton+inertial-seed0",
     "unknown": "utd-mhad-unknown-skeleton+inertial-seed0",
     "compression": "utd-mhad-compression-skeleton+inertial-seed0",
