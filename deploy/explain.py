@@ -21,7 +21,7 @@ from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.runtime.signature import key_option
 from edgehar.errors import ConfigError
-from edgehar.explanation.choice import Choice
+from edgehar.explanation.options import AnswerOptions
 from edgehar.explanation.saliency import METHODS
 from edgehar.package.folder import check_result
 from edgehar.report.explanation import publish
@@ -59,26 +59,14 @@ class ExplainConfig(Options):
 
     package: str = positional("folder of the edge package")
     method: str = option("tsr", "temporal saliency rescaling, or plain occlusion", choices=METHODS)
-    label: str | None = option(None, "activity to explain; default: the most probable one")
-    window: int | None = option(
-        None, "number of the window, from 0; default: the one with the highest score", at_least=0
-    )
-    at: float | None = option(None, "seconds on the recording's clock; the window whose middle is nearest is explained")
-    json: str | None = option(None, "also write the explanation to this file")
-    picture: str | None = option(None, "write the explanation as an HTML page with pictures to this file")
     precision: str | None = option(None, "precision to run; default: as chosen by bench --tune, or the package's")
     threads: int | None = option(
         None, "onnxruntime's threads; default: as chosen by bench --tune, or 1", at_least=1, at_most=MAX_THREADS
     )
     providers: tuple[str, ...] = option((), PROVIDERS_HELP)
     key: str | None = key_option()
+    answer: AnswerOptions = group(AnswerOptions)
     recording: RecordingOptions = group(RecordingOptions)
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for two windows, too."""
-        super().__post_init__()
-        if self.window is not None and self.at is not None:
-            raise ConfigError("--window with --at: two ways to choose a window; expected one; omit the other")
 
 
 def recording_windows(recognizer: Recognizer, recording: RecordingOptions) -> Iterator[Windows]:
@@ -94,15 +82,15 @@ PARSER = Parser(ExplainConfig, "edgehar explain", (__doc__ or "").partition("\n"
 
 def run(config: ExplainConfig) -> int:
     """Print the explanation as text and JSON, and write the files that were requested."""
-    check_result(config.json, config.package)
-    check_result(config.picture, config.package, "--picture")
+    check_result(config.answer.json, config.package)
+    check_result(config.answer.picture, config.package, "--picture")
     recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
-    choice = Choice(config.label, config.window, config.at)
+    choice = config.answer.choice
     choice.check(recognizer.manifest.labels)
     windows = recording_windows(recognizer, config.recording)
     explanation = explain_windows(recognizer, windows, choice, config.method)
     document = {"package": config.package, "precision": recognizer.precision, **explanation.to_json()}
-    publish(explanation, document, config.json, config.picture)
+    publish(explanation, document, config.answer.json, config.answer.picture)
     return 0
 
 

@@ -19,7 +19,8 @@ from edgehar.config import Options, group, option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
-from edgehar.explanation.choice import Choice, choose_window
+from edgehar.explanation.choice import choose_window
+from edgehar.explanation.options import AnswerOptions
 from edgehar.explanation.probe import Probe, log_odds
 from edgehar.explanation.result import Explanation, Saliency
 from edgehar.explanation.saliency import METHODS as OCCLUSIONS
@@ -47,20 +48,8 @@ class ExplainCheckpointOptions(Options):
     method: str = option(
         "integrated-gradients", "method; tsr and occlusion not of a teacher", choices=(*GRADIENTS, *OCCLUSIONS)
     )
-    label: str | None = option(None, "activity to explain; default: the most probable one")
-    window: int | None = option(
-        None, "number of the window, from 0; default: the one with the highest score", at_least=0
-    )
-    at: float | None = option(None, "seconds on the recording's clock; the window whose middle is nearest is explained")
-    json: str | None = option(None, "also write the explanation to this file")
-    picture: str | None = option(None, "write the explanation as an HTML page with pictures to this file")
+    answer: AnswerOptions = group(AnswerOptions)
     data: DataOptions = group(DataOptions)
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for two windows, too."""
-        super().__post_init__()
-        if self.window is not None and self.at is not None:
-            raise ConfigError("--window with --at: two ways to choose a window; expected one; omit the other")
 
 
 def saliency_of(
@@ -86,7 +75,7 @@ PARSER = Parser(
 def run(options: ExplainCheckpointOptions) -> int:
     """Print the explanation as text and JSON, and write the files that were requested."""
     checkpoint = load_checkpoint(Path(options.checkpoint), ("teacher", "student", "pruned"))
-    info, choice = checkpoint.info, Choice(options.label, options.window, options.at)
+    info, choice = checkpoint.info, options.answer.choice
     choice.check(info.labels)
     network, dataset = network_of(checkpoint), load_checkpoint_data(checkpoint, options.data).dataset
     clips = {clip.name: clip for clip in dataset.clips}
@@ -106,7 +95,7 @@ def run(options: ExplainCheckpointOptions) -> int:
     chosen = choose_window([windows], choice, info.labels, lambda batch: softmax(logits_of(batch)))
     logits = logits_of(chosen.windows)
     predicted = int(logits.argmax())
-    index = predicted if options.label is None else info.labels.index(options.label)
+    index = predicted if options.answer.label is None else info.labels.index(options.answer.label)
     started_s = time.perf_counter()
     saliency = saliency_of(network, chosen.windows, info.modalities, index, options.method)
     explanation = Explanation.of(
@@ -121,7 +110,7 @@ def run(options: ExplainCheckpointOptions) -> int:
         {"seconds": time.perf_counter() - started_s},
     )
     document = {"checkpoint": options.checkpoint, "clip": options.clip, **explanation.to_json()}
-    publish(explanation, document, options.json, options.picture)
+    publish(explanation, document, options.answer.json, options.answer.picture)
     return 0
 
 
