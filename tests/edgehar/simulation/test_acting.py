@@ -30,7 +30,9 @@ def test_only_the_waving_arm_acts() -> None:
     side = "left" if subject.left_handed else "right"
     acting = acting_parts(CONFIG, "wave_s1_t1", STEPS)
     moved = {
-        joint for joint, moves in zip(KINECT_JOINTS, np.asarray(acting["skeleton"].any(axis=0)).tolist(), strict=True) if moves
+        joint
+        for joint, moves in zip(KINECT_JOINTS, np.asarray(acting["skeleton"].any(axis=0)).tolist(), strict=True)
+        if moves
     }
     assert {f"{side}_hand", f"{side}_wrist"} <= moved
     assert not moved & {"left_knee", "right_knee", "left_foot", "right_foot"}
