@@ -91,6 +91,12 @@ def test_stream_equals_the_whole_recording(tmp_path: Path, sliding_package: Path
     expected = recognizer.predict_windows(recorded.signals, recorded.times_s)
     np.testing.assert_allclose([one.probabilities for one in found], [one.probabilities for one in expected], atol=1e-5)
     assert found[0].probabilities.shape == (len(LABELS) + 1,)
+    fleet = edgehar.Fleet(recognizer)
+    for push in sample_by_sample(recorded):
+        fleet.push("anna", *push)
+    together = [one for person, one in [*fleet.poll(), *fleet.flush()] if person == "anna"]
+    assert [one.label for one in together] == [one.label for one in found]
+    np.testing.assert_array_equal(together[-1].probabilities, found[-1].probabilities)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
