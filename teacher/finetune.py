@@ -26,7 +26,7 @@ from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretraining.sources import check_unseen
+from edgehar.teacher.pretraining.sources import EVERYONE, check_unseen
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -130,9 +130,12 @@ def data_options(given: DataOptions, before: Checkpoint | None) -> DataOptions:
     try:
         sources, frame_rate = before.data["sources"], before.data["frame_rate"]
         if given == DataOptions():
-            if len(sources) != 1:
-                names = ", ".join(str(source["data"]) for source in sources)
-                raise CheckpointError(f"{before.path}: pretrained on {names}; say which to fine-tune on with --data")
+            if len(sources) != 1 or sources[0]["split"] == EVERYONE:
+                seen = ", ".join(f"{source['data']} (split {source['split']})" for source in sources)
+                raise CheckpointError(
+                    f"{before.path}: pretrained on {seen}; give the recordings to fine-tune on, of other people, with "
+                    "--data"
+                )
             given = inherit_data_options(given, sources[0])
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{before.path}: pretrained by an earlier version or damaged; pretrain again") from None
