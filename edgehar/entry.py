@@ -23,6 +23,7 @@ EXTRAS = {
     "captum": "explain",
     "cryptography": "sign",
     "prometheus_client": "metrics",
+    "uvicorn": "page",
 }
 """Module -> extra that installs it."""
 

@@ -12,6 +12,7 @@ from edgehar.errors import ConfigError
 
 MAX_PEOPLE, TIMEOUT_S = 16, 60.0
 MAX_PORT = 65535
+LOOPBACK = "127.0.0.1"
 
 STREAMS = ("stdin", "listen", "connect", "mqtt", "replay")
 """Fields of `SourceOptions` that name a source of a stream."""
@@ -100,6 +101,18 @@ class LiveOptions(StreamOptions):
     metrics: int | None = option(
         None, "port of 127.0.0.1 for metrics as Prometheus reads them; 0: a free one", at_least=0, at_most=MAX_PORT
     )
+    page: int | None = option(
+        None, "port of a page that shows the stream in a browser; 0: a free one", at_least=0, at_most=MAX_PORT
+    )
+    page_address: str = option(
+        LOOPBACK, "address of this machine at which the page is served; not encrypted, so beware of other than loopback"
+    )
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for an address without a page, too."""
+        super().__post_init__()
+        if self.page is None and self.page_address != LOOPBACK:
+            raise ConfigError(f"--page-address {self.page_address}: expected together with --page PORT; give both")
 
 
 @dataclass(frozen=True)

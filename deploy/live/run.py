@@ -23,7 +23,7 @@ from edgehar.deploy.live import mqtt, sources, tcp_server
 from edgehar.deploy.live.inbox import Inbox, MessageSource
 from edgehar.deploy.live.json_lines import activity_line, prediction_line
 from edgehar.deploy.live.mqtt_url import parse_url
-from edgehar.deploy.live.network import log, parse_address
+from edgehar.deploy.live.network import Address, log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
 from edgehar.deploy.live.recording_input import load_clip, predict_files
 from edgehar.deploy.live.serving.live_fleet import Answer, LiveFleet, stream_answers
@@ -112,19 +112,26 @@ def run_stream(
         return None
 
     with ExitStack() as stack:
-        observe = None
+        observers, seen = list[Callable[[Answer], None]](), None
         if options.metrics is not None:
             from edgehar.deploy.live.serving.metrics import serve_metrics
 
-            observe = stack.enter_context(serve_metrics(options.metrics, people))
+            observers.append(stack.enter_context(serve_metrics(options.metrics, people)))
+        if options.page is not None:
+            from edgehar.deploy.live.page.server import serve_page
+
+            address = Address(options.page_address, options.page)
+            page = stack.enter_context(serve_page(address, people, recognizer, options.activities is not None))
+            observers.append(page.add_answer)
+            seen = page.add_samples
         inbox = stack.enter_context(Inbox(source, stop=stop))
         stack.enter_context(stop_on_signals(stop.set))
         messages = watched(inbox.messages())
         if view is not None:
             messages = view.watch(messages, lambda: brief_summary(people.counts))
-        for answer in stream_answers(people, messages, skip_bad):
+        for answer in stream_answers(people, messages, skip_bad, seen):
             show(answer)
-            if observe is not None:
+            for observe in observers:
                 observe(answer)
     lines = summary(people.counts, people.predictions, recognizer.manifest.window.length_s)
     return [f"{people.known} {'person' if people.known == 1 else 'people'}", *lines] if people.known else lines

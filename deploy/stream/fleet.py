@@ -19,10 +19,9 @@ from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Prediction
 
-MAX_PEOPLE, IDLE_S = 1024, 60.0
+MAX_PEOPLE, IDLE_S, MAX_WARNINGS = 1024, 60.0, 1000
 MAX_WAITING_SAMPLES = 4096
 """Most samples of one person that may wait for `Fleet.poll`; bounds memory where it is never called."""
-MAX_WARNINGS = 1000
 
 PersonPredictions = list[tuple[str | None, Prediction]]
 """People, None for samples without a person, and their predictions."""
@@ -198,9 +197,8 @@ class Fleet:
         """
         with self._lock:
             self._forget_idle()
-            found = self._computed(list(self._due.items()))
-            self._due = {}
-            found, self._left = self._left + found, []
+            found = self._left + self._computed(list(self._due.items()))
+            self._due, self._left = {}, []
             return found
 
     def _computed(self, due: list[tuple[str | None, _Person]]) -> PersonPredictions:
@@ -216,9 +214,8 @@ class Fleet:
                 if hop is not None:
                     hops.append(hop)
                     still_due.append((person, one))
-            for (person, _), prediction in zip(still_due, self._computer.compute(hops), strict=True):
-                if prediction is not None:
-                    found.append((person, prediction))
+            computed = zip(still_due, self._computer.compute(hops), strict=True)
+            found += [(person, prediction) for (person, _), prediction in computed if prediction is not None]
             due = still_due
         return found
 
@@ -240,10 +237,7 @@ class Fleet:
                 one.hops = None
 
     def forget(self, person: str) -> list[Prediction]:
-        """Forget a person; the predictions of the whole steps that remain, as of `StreamRecognizer.flush`.
-
-        Somebody who is not known, or is forgotten already, has none.
-        """
+        """Forget a person; the predictions of the whole steps that remain; none of somebody who is not known."""
         with self._lock:
             one = self._people.get(check_person(person))
             return [] if one is None else [prediction for _, prediction in self._forget(person, one)]
@@ -292,9 +286,14 @@ class Fleet:
         with self._lock:
             return total([self._gone, self._nobody.state.counts, *(one.state.counts for one in self._people.values())])
 
+    @property
+    def counts_by_person(self) -> dict[str | None, dict[str, SampleCounts]]:
+        """Person -> modality -> counts of the samples of everybody who has a stream, None for no person."""
+        with self._lock:
+            return {None: self._nobody.state.counts, **{name: one.state.counts for name, one in self._people.items()}}
+
     def take_warnings(self) -> list[str]:
         """As `StreamRecognizer.take_warnings`, of all people; with their names, at most 1,000."""
         with self._lock:
-            warnings = list(self._warnings)
-            self._warnings.clear()
+            warnings, self._warnings = list(self._warnings), deque[str](maxlen=MAX_WARNINGS)
             return warnings

@@ -131,6 +131,11 @@ class LiveFleet:
         """As `Fleet.counts`."""
         return self._fleet.counts
 
+    @property
+    def counts_by_person(self) -> dict[str | None, dict[str, SampleCounts]]:
+        """As `Fleet.counts_by_person`."""
+        return self._fleet.counts_by_person
+
     def _forget(self, person: str) -> list[Answer]:
         del self._arrived_s[person]
         self._due_s.pop(person, None)
@@ -152,13 +157,16 @@ class LiveFleet:
         return [] if segmenter is None else [Answer(person, one, None) for one in segmenter.flush()]
 
 
-def stream_answers(people: LiveFleet, messages: Iterable[StreamMessage | None], skip_bad: bool) -> Iterator[Answer]:
+def stream_answers(
+    people: LiveFleet, messages: Iterable[StreamMessage | None], skip_bad: bool, seen: Callable[[Samples], None] | None = None
+) -> Iterator[Answer]:
     """Answers to a stream of lines; those of each person in the order of their lines.
 
     Args:
         people: the recogniser.
         messages: the lines; None where none waits, see `Inbox.messages`.
         skip_bad: log and skip invalid lines rather than raise DataError; of each cause the first, then their number.
+        seen: called with the samples of each line that is accepted, before their answers.
     """
     with closing(Remarks()) as remarks, closing(Remarks()) as warnings:
         for message in messages:
@@ -172,7 +180,10 @@ def stream_answers(people: LiveFleet, messages: Iterable[StreamMessage | None], 
                     if samples is None:
                         continue
                     yield from people.before_push(samples.person, message.arrived_s)
-                    yield from people.push(samples, message.arrived_s)
+                    answers = people.push(samples, message.arrived_s)
+                    if seen is not None:
+                        seen(samples)
+                    yield from answers
                 except (DataError, ConfigError) as problem:
                     reason = " ".join(str(problem).split())
                     if not skip_bad:

@@ -1,0 +1,1 @@
+"""The live page: what a stream receives and recognises, in a browser."""
