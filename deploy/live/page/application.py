@@ -118,6 +118,8 @@ class Application:
         """Send events until the client leaves or the run ends."""
         if self._has_ended or len(self._clients) >= MAX_CLIENTS:
             return await _reply(send, 503, f"expected at most {MAX_CLIENTS} pages at one time; close another one\n")
+        self._people.update(*self._handover.take())
+        self._send_new()  # or the new client would get it twice
         client = Client()
         self._people.count(self._fleet.counts_by_person)
         content = self._people.to_json(is_all=True)

@@ -3,7 +3,7 @@
 const token = new URLSearchParams(location.search).get("token") || "";
 const query = (path, more = {}) => path + "?" + new URLSearchParams({ token, ...more });
 const byId = (id) => document.getElementById(id);
-const HISTORY_S = 60, LEAST_S = 10, ROWS = 6, SAID_MS = 5000, CALM_MS = 1000, SILENT_MS = 3000;
+const HISTORY_S = 60, LEAST_S = 10, ROWS = 6, NEWEST_ROWS = 2, SAID_MS = 5000, CALM_MS = 1000, SILENT_MS = 3000;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let hello = null, paused = false, ended = false, number = null, skipped = 0, drawn = 0, waiting = false;
 let saidAt = 0, connected = true;
@@ -230,8 +230,9 @@ function drawProbabilities(person) {
   const highest = new Map();
   for (const one of person.predictions) for (const [index, value] of one.p) highest.set(index, Math.max(value, highest.get(index) || 0));
   const latest = new Map(person.predictions[person.predictions.length - 1].p);
-  // Rows stay where they are as long as their activity is among the probable ones.
-  const wanted = [...highest].sort((a, b) => b[1] - a[1]).slice(0, ROWS).map(([index]) => index);
+  // The most probable ones now, then those that were; a row stays where it is as long as it is among them.
+  const order = (found) => [...found].sort((a, b) => b[1] - a[1]).map(([index]) => index);
+  const wanted = [...new Set([...order(latest).slice(0, NEWEST_ROWS), ...order(highest)])].slice(0, ROWS);
   const list = person.card.querySelector(".probabilities");
   for (const [index, row] of person.rows) if (!wanted.includes(index)) { row.item.remove(); person.rows.delete(index); }
   for (const index of wanted) {
@@ -310,7 +311,9 @@ function drawBand(person) {
       context.fillText(one.label, left + 5, height / 2);
     }
   }
-  canvas.setAttribute("aria-label", "Recognised in order of time: " + found.slice(-6).map((one) => one.label).join(", "));
+  canvas.setAttribute("aria-label", `Recognised labels over the last ${Math.round(seconds)} seconds`);
+  const newest = found.slice(-5).map((one) => `${one.label} ${(one.end - one.start).toFixed(1)} s`);
+  setText(person.card.querySelector(".newest"), (found.length > 5 ? "… → " : "") + newest.join(" → "));
 }
 
 function drawPerson(person) {
@@ -439,12 +442,10 @@ function showWhy(person, reason, found) {
   parts.push(canvas);
   const list = element("ul", "groups");
   for (const one of found.groups) {
-    const item = element("li"), meter = element("meter");
-    meter.min = 0;
-    meter.max = 1;
-    meter.value = one.share;
-    meter.setAttribute("aria-hidden", "true");
-    item.append(element("span", "", `${one.sensor}: ${one.name}`), meter, element("span", "value", percent(one.share)));
+    const item = element("li"), bar = element("span", "bar"), filled = element("span");
+    filled.style.width = 100 * one.share + "%";
+    bar.append(filled);
+    item.append(element("span", "", `${one.sensor}: ${one.name}`), bar, element("span", "value", percent(one.share)));
     list.append(item);
   }
   parts.push(list);

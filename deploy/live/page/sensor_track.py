@@ -109,7 +109,7 @@ class SensorTrack:
 
     def _speeds(self, times_s: Times, rows: Rows) -> Rows:
         """Mean speed of the joints (n, 1), NaN for the first sample."""
-        joints = rows.reshape(len(rows), -1, self.spec.group)
+        joints = rows.reshape(len(rows), self.spec.groups, self.spec.group)
         paths = np.sqrt(np.square(np.diff(joints, axis=0)).sum(axis=2))  # (n - 1, G)
         known = np.isfinite(paths)
         means = np.where(known, paths, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)

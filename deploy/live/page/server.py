@@ -74,8 +74,9 @@ def _listen(address: Address) -> socket.socket:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family)
     except OSError as problem:
+        reason = str(problem.strerror or problem).partition(" (while")[0]
         raise ConfigError(
-            f"--page {address.port} at {address.host}: {problem.strerror or problem}; expected a free port and an "
+            f"--page {address.port} at {address.host}: {reason}; expected a free port and an "
             "address of this machine; choose another one"
         ) from None
 
@@ -120,10 +121,16 @@ def serve_page(
         )
     )
 
+    def ended(updates: asyncio.Task[None]) -> None:
+        problem = None if updates.cancelled() else updates.exception()
+        if problem is not None:  # recognition goes on without the page
+            log(f"page: {type(problem).__name__}: {problem}; the page is closed")
+            server.should_exit = True
+
     async def serve() -> None:
         updates = asyncio.create_task(application.send_updates(lambda: server.should_exit))
+        updates.add_done_callback(ended)
         await server.serve(sockets=[listener])
-        await updates
         for connection in list(server.server_state.connections):
             if connection.transport is not None:  # pyright: ignore[reportUnnecessaryComparison]
                 cast(asyncio.Transport, connection.transport).abort()

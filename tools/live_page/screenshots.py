@@ -1,0 +1,119 @@
+"""Screenshots of the live page for the documentation: wide and narrow, light and dark, in headless Chromium.
+
+    python tools/live_page/screenshots.py runs/quickstart/package --out docs/images
+
+One person of the body simulator acts in turns and is replayed at SPEED times the real speed. Needs `chromium` and
+`chromedriver` (tools/live_page/browser.py), and Pillow, which matplotlib brings.
+"""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional
+from edgehar.deploy.live.sources import play_clip
+from edgehar.entry import guarded
+from edgehar.errors import DataError
+from edgehar.files.atomic import atomic_file, naming
+from edgehar.package.folder import EdgePackage
+from edgehar.signals.clip import Clip
+from edgehar.simulation.dataset import SimulatorConfig, equip, simulate_recording
+from tools.live_page.browser import Browser, browser, missing_program
+
+SPEED = 4.0
+SEEN_S = 50.0
+"""Seconds of the recording that were replayed when the screenshots are made."""
+BOUTS, COLOURS = 40, 64
+WIDE, NARROW = (1280, 900), (390, 844)
+
+
+@dataclass(frozen=True)
+class ScreenshotConfig(Options):
+    """Screenshots."""
+
+    package: str = positional("folder of a package for the simulator's sensors")
+    out: str = option("docs/images", "folder for the pictures")
+
+
+PARSER = Parser(ScreenshotConfig, "python tools/live_page/screenshots.py", __doc__ or "")
+
+
+def feed(process: subprocess.Popen[bytes], clip: Clip, package: str) -> None:
+    """Send a recording at SPEED, then hold on."""
+    assert process.stdin is not None
+    specs = EdgePackage.open(Path(package)).manifest.modalities
+    for message in play_clip(clip, specs, SPEED, threading.Event()):
+        try:
+            process.stdin.write(message.line + b"\n")
+            process.stdin.flush()
+        except OSError:
+            return  # the run was ended
+
+
+def save(path: Path, png: bytes) -> None:
+    """Write a picture with few colours, which makes it small."""
+    with naming(path), atomic_file(path) as temporary:
+        Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(temporary, "PNG", optimize=True)
+
+
+def take(one: Browser, address: str, folder: Path) -> list[Path]:
+    """Make the screenshots of a page that is being fed."""
+    one.emulate(*WIDE, "light")
+    one.open(address)
+    one.wait(f"return people.size && [...people.values()][0].newest > {SEEN_S}")
+    one.click("#pause")
+    made: list[Path] = []
+
+    def shoot(name: str, size: tuple[int, int], scheme: str) -> None:
+        one.emulate(*size, scheme)
+        one.run("paused = false; draw(); paused = true; scrollTo(0, 0)")
+        one.run("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        made.append(folder / f"live-page-{name}.png")
+        save(made[-1], one.screenshot())
+
+    shoot("light", WIDE, "light")
+    shoot("dark", WIDE, "dark")
+    shoot("phone-light", NARROW, "light")
+    shoot("phone-dark", NARROW, "dark")
+    one.emulate(*WIDE, "light")
+    one.click(".why")
+    one.wait("return document.querySelector('.groups') !== null")
+    shoot("why", WIDE, "light")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Replay, and take the screenshots."""
+    config = PARSER.parse(argv)
+    if (missing := missing_program()) is not None:
+        raise DataError(f"{missing} is not installed; expected chromium and chromedriver; install both")
+    simulator = SimulatorConfig()
+    subject, rig = equip(simulator, 2)
+    clip = simulate_recording(simulator, subject, rig, 1, BOUTS)
+    command = [sys.executable, "-m", "edgehar", "run", config.package, "--stdin", "--page", "0", "--activities", "1.5"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    feeder = threading.Thread(target=feed, args=(process, clip, config.package), daemon=True)
+    try:
+        line = process.stderr.readline().decode()
+        if "page at " not in line:
+            raise DataError(f"{line.strip()}; expected the address of the page; run the command by hand")
+        feeder.start()
+        with browser() as one:
+            made = take(one, line.split()[-1], Path(config.out))
+    finally:
+        process.kill()
+        process.wait()
+    sys.stdout.write(json.dumps({"pictures": {path.name: path.stat().st_size for path in made}}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
