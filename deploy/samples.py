@@ -68,7 +68,8 @@ def _as_numbers(given: Any) -> Rows:
         return given.astype(np.float64)
     values, parts = given, cast("list[Any]", given if isinstance(given, list | tuple) else [given])
     masked: Any = sys.modules.get("numpy.ma")  # numpy imports it on use: if it is not loaded, nothing is masked
-    if masked is not None and any(isinstance(part, masked.MaskedArray) for part in parts):
+    kind = getattr(masked, "MaskedArray", None)  # absent, too, while another thread is importing the module
+    if kind is not None and any(isinstance(part, kind) for part in parts):
         values = masked.filled(masked.array(given, np.float64), np.nan)
     array: NDArray[Any] = np.array(values)
     if array.dtype.kind == "O":

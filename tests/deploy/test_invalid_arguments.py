@@ -59,6 +59,16 @@ def test_masked_elements_are_lost(recognizer: Recognizer) -> None:
     assert [one.label for one in found_stream] == [one.label for one in expected_stream] != []
 
 
+def test_masked_arrays_that_another_thread_is_importing(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_s = np.arange(len(RANDOM)) / 50
+    expected = edgehar.StreamRecognizer(recognizer, ["inertial"]).push("inertial", RANDOM.tolist(), times_s)
+    monkeypatch.setitem(sys.modules, "numpy.ma", ModuleType("numpy.ma"))  # as it is until the import has ended
+    found = edgehar.StreamRecognizer(recognizer, ["inertial"]).push("inertial", RANDOM.tolist(), times_s)
+    assert [one.score for one in found] == [one.score for one in expected] != []
+
+
 def test_masked_times_are_rejected(recognizer: Recognizer) -> None:
     times_s = np.ma.MaskedArray(np.arange(100) / 50, np.arange(100) == 7)
     with pytest.raises(DataError, match=r"inertial: times .*finite"):

@@ -154,4 +154,3 @@ def browser() -> Generator[Browser, None, None]:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-

@@ -55,5 +55,6 @@ class Handover:
         """All that waits, in order."""
         with self._lock:
             samples, answers = self._samples, self._answers
-            self._samples, self._answers, self._count = deque(), deque(maxlen=MAX_ANSWERS), 0
+            self._samples, self._answers = deque[Samples](), deque[Shown](maxlen=MAX_ANSWERS)
+            self._count = 0
         return list(samples), list(answers)

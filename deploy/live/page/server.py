@@ -101,9 +101,7 @@ def serve_page(
     """
     listener, token = _listen(address), secrets.token_urlsafe(16)
     handover = Handover()
-    application = Application(
-        token, handover, PagePeople(recognizer.manifest, has_activities), people, recognizer
-    )
+    application = Application(token, handover, PagePeople(recognizer.manifest, has_activities), people, recognizer)
     server = uvicorn.Server(
         uvicorn.Config(
             cast("ASGI3Application", application),
@@ -133,7 +131,7 @@ def serve_page(
         await server.serve(sockets=[listener])
         for connection in list(server.server_state.connections):
             if connection.transport is not None:  # pyright: ignore[reportUnnecessaryComparison]
-                cast(asyncio.Transport, connection.transport).abort()
+                connection.transport.abort()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="page", daemon=True)
     thread.start()

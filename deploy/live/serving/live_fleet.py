@@ -158,7 +158,10 @@ class LiveFleet:
 
 
 def stream_answers(
-    people: LiveFleet, messages: Iterable[StreamMessage | None], skip_bad: bool, seen: Callable[[Samples], None] | None = None
+    people: LiveFleet,
+    messages: Iterable[StreamMessage | None],
+    skip_bad: bool,
+    seen: Callable[[Samples], None] | None = None,
 ) -> Iterator[Answer]:
     """Answers to a stream of lines; those of each person in the order of their lines.
 
