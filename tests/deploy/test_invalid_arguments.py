@@ -1,7 +1,9 @@
 """Tests of argument checks in the Python API."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
