@@ -3,12 +3,14 @@
     python tools/live_page/cost.py runs/quickstart/package
 
 `edgehar run` reads the same lines from standard input as fast as it takes them, in turns without the page, with the
-page and no client, and with the page and a client that reads all events. The time counts from the first prediction to
-the last, which leaves out the start. Ratios are medians over rounds of times in the same round, so that other programs
-on the machine disturb them little. The last line is one JSON document.
+page and no client, and with the page and a client that reads all events. Time counts from the first prediction to the
+end, which leaves out the start: that which passes, and the processor time of the process, all threads together, which
+other programs on the machine disturb less. Ratios are medians over rounds of the time without the page over the time
+with it in the same round. The last line is one JSON document.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -71,8 +73,14 @@ def read_events(address: str, connected: threading.Event, received: list[int]) -
             connected.set()
 
 
-def measure(config: CostConfig, way: str, lines: bytes) -> tuple[float, int, int]:
-    """Seconds between the first and the last prediction, their number, and the events received."""
+def processor_s(process: int) -> float:
+    """Processor time that a running process has used, user and system; see proc_pid_stat(5)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(config: CostConfig, way: str, lines: bytes) -> tuple[float, float, int, int]:
+    """Seconds from the first prediction to the last, processor seconds, predictions, and events received."""
     command = [sys.executable, "-m", "edgehar", "run", config.package, "--stdin"]
     command += [] if way == "without" else ["--page", "0"]
     received = [0]
@@ -90,8 +98,8 @@ def measure(config: CostConfig, way: str, lines: bytes) -> tuple[float, int, int
             feeder = threading.Thread(target=process.stdin.write, args=(lines,), daemon=True)
             feeder.start()
             process.stdout.readline()
-            began_s, count = time.perf_counter(), 0
-            ended_s = began_s
+            began_s, began_cpu_s, count = time.perf_counter(), processor_s(process.pid), 0
+            ended_s, cpu_s = began_s, 0.0
 
             def end() -> None:
                 feeder.join()
@@ -100,30 +108,31 @@ def measure(config: CostConfig, way: str, lines: bytes) -> tuple[float, int, int
 
             threading.Thread(target=end, daemon=True).start()
             for _ in process.stdout:
-                count, ended_s = count + 1, time.perf_counter()
+                count, ended_s, cpu_s = count + 1, time.perf_counter(), processor_s(process.pid) - began_cpu_s
         if process.returncode or not count:
             raise DataError(f"{' '.join(command)}: exit code {process.returncode}; expected 0; run it by hand")
-    return ended_s - began_s, count, received[0]
+    return ended_s - began_s, cpu_s, count, received[0]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
     config = PARSER.parse(argv)
-    lines, times_s = lines_of(config), dict[str, list[float]]()
+    lines, times_s = lines_of(config), dict[str, list[tuple[float, float]]]()
     hops = events = 0
     for turn in range(config.rounds):
         for way in WAYS if turn % 2 else WAYS[::-1]:
-            seconds, hops, received = measure(config, way, lines)
-            times_s.setdefault(way, []).append(seconds)
+            seconds, cpu_s, hops, received = measure(config, way, lines)
+            times_s.setdefault(way, []).append((seconds, cpu_s))
             events = max(events, received)
-    base = np.array(times_s["without"])
+    base = np.array(times_s["without"])  # (rounds, 2)
     ratios = {way: base / np.array(times_s[way]) for way in WAYS[1:]}
     document: dict[str, Any] = {
         "hops": hops,
         "events_of_client": events,
-        "hops_per_s_without": float(np.median(hops / base)),
-        "throughput_ratio": {way: float(np.median(found)) for way, found in ratios.items()},
-        "range": {way: [float(found.min()), float(found.max())] for way, found in ratios.items()},
+        "hops_per_s_without": float(np.median(hops / base[:, 0])),
+        "time_ratio": {way: np.median(found, axis=0)[0] for way, found in ratios.items()},
+        "processor_time_ratio": {way: np.median(found, axis=0)[1] for way, found in ratios.items()},
+        "processor_time_range": {way: [found[:, 1].min(), found[:, 1].max()] for way, found in ratios.items()},
         "device": device_facts(),
     }
     sys.stdout.write(json.dumps(document, indent=1) + "\n")

@@ -85,8 +85,9 @@ class SensorTrack:
         """The kept samples of a span, in order of time."""
         if not self._chunks:
             return np.empty(0), np.empty((0, self.spec.channels))
-        times_s = np.concatenate([times for times, _ in self._chunks])
-        rows = np.concatenate([rows for _, rows in self._chunks])
+        chunks = [chunk for chunk in self._chunks if chunk[0][-1] >= start_s] or [self._chunks[-1]]
+        times_s = np.concatenate([times for times, _ in chunks])
+        rows = np.concatenate([rows for _, rows in chunks])
         order = np.argsort(times_s, kind="stable")
         order = order[(times_s[order] >= start_s) & (times_s[order] <= end_s)]
         return times_s[order], rows[order]
