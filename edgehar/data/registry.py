@@ -251,7 +251,6 @@ class DataOptions(Options):
     frame_rate: float | None = option(
         None, "frames per second that all sensors are resampled to, in Hz; default: each its own rate", above=0
     )
-
     few_labels: str | None = option(
         None,
         f"{FORM}: train with the labels of so many recordings of each activity, of so many people, chosen at random; "

@@ -15,10 +15,9 @@ from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.layers import Block
 from edgehar.teacher.network.masking import Visible
 from edgehar.teacher.pretraining.universal import (  # fmt: skip
-    BODY,
     DESCRIPTOR,
+    FAMILIES,
     TIME_OCTAVES,
-    WORN,
     describe_groups,
     describe_steps,
     family_of,
@@ -27,7 +26,6 @@ from edgehar.teacher.pretraining.universal import (  # fmt: skip
 DECODER_HEADS = 4
 FRAMES = 8
 """Frames of a step that are predicted, whatever the sensor's patch."""
-FAMILIES = (BODY.name, WORN.name)
 
 
 class View(NamedTuple):

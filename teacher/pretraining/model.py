@@ -17,9 +17,9 @@ from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.convolutions import add_norms
 from edgehar.teacher.network.model import FUSED, Teacher
-from edgehar.teacher.pretraining.autoencoder import DECODER_HEADS, FAMILIES, Decoder, View
+from edgehar.teacher.pretraining.autoencoder import DECODER_HEADS, Decoder, View
 from edgehar.teacher.pretraining.contrast import START_LOG_SCALE, Projection, agreement_loss
-from edgehar.teacher.pretraining.universal import Universal, family_of
+from edgehar.teacher.pretraining.universal import FAMILIES, Universal, family_of
 from edgehar.teacher.training.stage import cross_entropy
 
 

@@ -24,6 +24,7 @@ from edgehar.teacher.network.model import Teacher, TeacherConfig
 BODY = ModalitySpec("body", 3, "m", 30, 1, joints=("joint",), parents=(0,), lost_joints=True)
 WORN = ModalitySpec("worn", 3, "", 50, 1)
 """The two families, as sensors of one group."""
+FAMILIES = (BODY.name, WORN.name)
 PLACE_OCTAVES = 3
 """Sines and cosines of the coordinates, each of twice the frequency of the one before."""
 DESCRIPTOR = len(SIGNAL_KINDS) + 2 + 3 * (1 + 2 * PLACE_OCTAVES)
@@ -50,7 +51,8 @@ def describe_groups(spec: ModalitySpec) -> Tensor:
     for kind, place in zip(kinds_of(spec), places_of(spec), strict=True):
         one_hot = [float(kind == name) for name in SIGNAL_KINDS]
         across, up, front = SITES.get(place.site, (0.0, 0.0, 0.0))
-        angles = [math.pi * coordinate * 2**octave for coordinate in (across, up, front) for octave in range(3)]
+        scales = [math.pi * 2**octave for octave in range(PLACE_OCTAVES)]
+        angles = [coordinate * scale for coordinate in (across, up, front) for scale in scales]
         waves = [wave(angle) if place.is_known else 0.0 for angle in angles for wave in (math.sin, math.cos)]
         rows.append([*one_hot, float(place.is_known), place.side * across, across, up, front, *waves])
     return torch.tensor(rows)
@@ -81,21 +83,21 @@ class Universal(nn.Module):
         joint_dim, dim = config.joint_dim, config.dim
         self.config = config
         self.shared = Teacher(config, (BODY, WORN), 1, 1)
-        for name in (BODY.name, WORN.name):  # these are computed
+        for name in FAMILIES:  # these are computed
             tokens = cast(nn.Module, self.shared.tokens[name])
             del tokens.group_embedding
             tokens.merge = _Bias(dim)
         del self.shared.position_embedding, self.shared.modality_embedding
         del self.shared.classifier, self.shared.modality_head
-        self.group = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, joint_dim) for name in (BODY.name, WORN.name)})
-        self.slots = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, SLOTS) for name in (BODY.name, WORN.name)})
+        self.group = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, joint_dim) for name in FAMILIES})
+        self.slots = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, SLOTS) for name in FAMILIES})
         bound = 1 / math.sqrt(joint_dim)
         self.merge = nn.ParameterDict(
             {name: nn.Parameter(torch.empty(SLOTS, dim, joint_dim).uniform_(-bound, bound))
-             for name in (BODY.name, WORN.name)}
+             for name in FAMILIES}
         )  # fmt: skip
-        self.sensor = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, dim) for name in (BODY.name, WORN.name)})
-        self.time = nn.ModuleDict({name: nn.Linear(2 * TIME_OCTAVES, dim) for name in (BODY.name, WORN.name)})
+        self.sensor = nn.ModuleDict({name: nn.Linear(DESCRIPTOR, dim) for name in FAMILIES})
+        self.time = nn.ModuleDict({name: nn.Linear(2 * TIME_OCTAVES, dim) for name in FAMILIES})
         with torch.no_grad():
             for table in (self.group, self.sensor, self.time):
                 for layer in table.values():
@@ -109,17 +111,15 @@ class Universal(nn.Module):
         Gradients flow back to the shared weights.
         """
         shared = dict(self.shared.named_parameters()) | dict(self.shared.named_buffers())
-        families = {BODY.name: [], WORN.name: []} | {}
-        for spec in specs:
-            families[family_of(spec).name].append(spec)
+        members = {name: [spec for spec in specs if family_of(spec).name == name] for name in FAMILIES}
         weights: dict[str, Tensor] = {}
         for name, tensor in shared.items():
             parts = name.split(".")
-            family = next((part for part in parts[:2] if part in families), None)
+            family = next((part for part in parts[:2] if part in FAMILIES), None)
             if family is None:
                 weights[name] = tensor
                 continue
-            for spec in families[family]:
+            for spec in members[family]:
                 own = ".".join(spec.name if part == family else part for part in parts)
                 if name.endswith("convolutions.layers.0.convolution.weight"):
                     weights[own] = tensor[:, first_inputs(spec)]
