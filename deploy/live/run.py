@@ -19,10 +19,11 @@ from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 
 from edgehar.command_line import Parser
-from edgehar.deploy.live import mqtt, sources, tcp_server
+from edgehar.deploy.live import sources, tcp_server
 from edgehar.deploy.live.inbox import Inbox, MessageSource
 from edgehar.deploy.live.json_lines import activity_line, prediction_line
-from edgehar.deploy.live.mqtt_url import parse_url
+from edgehar.deploy.live.mqtt.broker import subscribe
+from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.live.network import Address, log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
 from edgehar.deploy.live.recording_input import load_clip, predict_files
@@ -60,7 +61,7 @@ def open_source(
     if options.connect is not None:
         return partial(sources.connect, parse_address(options.connect), options.once), modalities
     if options.mqtt is not None:
-        return partial(mqtt.subscribe, parse_url(options.mqtt, wildcards=True)), modalities
+        return partial(subscribe, parse_url(options.mqtt, wildcards=True)), modalities
     if options.replay is not None and options.clip is not None:
         dataset, clip = load_clip(recognizer.manifest, options.replay, options.root, options.clip)
         requested = modalities or tuple(spec.name for spec in recognizer.manifest.modalities)

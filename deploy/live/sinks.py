@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from edgehar.deploy.live import mqtt
-from edgehar.deploy.live.mqtt_url import parse_url
+from edgehar.deploy.live.mqtt.broker import BrokerConnection, publish
+from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.live.network import (
     POLL_S,
     Address,
@@ -138,8 +138,8 @@ def open_sink(target: str, block_when_full: bool, stop: StopEvent) -> Sink:
         case "tcp":
             return Outbox(target, partial(send_tcp, parse_address(rest)), block_when_full, stop)
         case "mqtt" | "mqtts":
-            broker = mqtt.BrokerConnection(parse_url(target))
-            return Outbox(target, partial(mqtt.publish, broker), block_when_full, stop)
+            broker = BrokerConnection(parse_url(target))
+            return Outbox(target, partial(publish, broker), block_when_full, stop)
         case _:
             raise ConfigError(f"--to {target}: expected stdout, a file, tcp://HOST:PORT or mqtt://HOST/TOPIC")
 

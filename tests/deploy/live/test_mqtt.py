@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.deploy.live import mqtt, run
+from edgehar.deploy.live import run
 from edgehar.deploy.live.inbox import Inbox
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES
-from edgehar.deploy.live.mqtt_url import parse_url
+from edgehar.deploy.live.mqtt.broker import subscribe
+from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.live.sinks import open_sinks
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
@@ -44,7 +45,7 @@ def test_topic_equals_recording(
             log.wait("modality is 7")
             inbox.stop()
 
-        source = partial(mqtt.subscribe, parse_url(one.url("edgehar/in/#"), wildcards=True))
+        source = partial(subscribe, parse_url(one.url("edgehar/in/#"), wildcards=True))
         assert_same(predictions_from(recognizer, source, feed)[0], expected)
 
 
@@ -73,9 +74,9 @@ def test_user_and_password(
 
         monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "wrong")
         with pytest.raises(ConfigError, match="EDGEHAR_MQTT_PASSWORD"):
-            predictions_from(recognizer, partial(mqtt.subscribe, url), lambda inbox, log: None)
+            predictions_from(recognizer, partial(subscribe, url), lambda inbox, log: None)
         monkeypatch.setenv("EDGEHAR_MQTT_PASSWORD", "right")
-        assert_same(predictions_from(recognizer, partial(mqtt.subscribe, url), feed)[0], expected)
+        assert_same(predictions_from(recognizer, partial(subscribe, url), feed)[0], expected)
 
 
 def test_tls(
@@ -107,7 +108,7 @@ def test_tls(
     subprocess.run(command, check=True, capture_output=True)
     tls_port = free_port()
     with broker(tmp_path, extra=f"listener {tls_port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}") as one:
-        source = partial(mqtt.subscribe, parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
+        source = partial(subscribe, parse_url(f"mqtts://127.0.0.1:{tls_port}/edgehar/in"))
 
         def feed(inbox: Inbox, log: Log) -> None:
             log.wait(": connected")
@@ -190,7 +191,7 @@ def test_restarted_broker_gets_the_buffered_lines(tmp_path: Path) -> None:
 
 
 def test_missing_library(sliding_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "edgehar.deploy.live.mqtt_client", raising=False)
+    monkeypatch.delitem(sys.modules, "edgehar.deploy.live.mqtt.client", raising=False)
     for module in ("paho.mqtt.enums", "paho.mqtt.client"):
         monkeypatch.setitem(sys.modules, module, None)
         for options in (["--mqtt", "mqtt://127.0.0.1/x"], ["--stdin", "--to", "mqtt://127.0.0.1/x"]):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.deploy.live.mqtt_url import parse_url
+from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from tests.deploy.broker import broker, publish

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgehar.deploy.live.mqtt_url import parse_url
+from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError
 from tests.deploy.broker import broker

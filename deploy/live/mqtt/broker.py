@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgehar.deploy.live.json_lines import MAX_LINE_BYTES, StreamMessage
-from edgehar.deploy.live.mqtt_url import PASSWORD_VARIABLE, MqttUrl
+from edgehar.deploy.live.mqtt.url import PASSWORD_VARIABLE, MqttUrl
 from edgehar.deploy.live.network import POLL_S
 from edgehar.deploy.live.outbox import Outbox
 from edgehar.deploy.live.remarks import MAX_STATUS_LINES, Remarks
@@ -19,7 +19,7 @@ from edgehar.errors import ConfigError
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-    from edgehar.deploy.live.mqtt_client import BoundedClient
+    from edgehar.deploy.live.mqtt.client import BoundedClient
 
 MAX_QUEUED_PAYLOADS = 2
 """Messages that wait to be split into lines; each may have a mebibyte."""
@@ -59,7 +59,7 @@ class BrokerConnection:
 
     def _new_client(self, is_version_5: bool) -> "BoundedClient":
         try:
-            from edgehar.deploy.live.mqtt_client import BoundedClient
+            from edgehar.deploy.live.mqtt.client import BoundedClient
         except ModuleNotFoundError:
             raise ConfigError(
                 f"{self.url}: needs paho-mqtt 2 or later, which is not installed: pip install -U 'edgehar[mqtt]'"
