@@ -20,7 +20,7 @@ from edgehar.data.splits import announced
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.experiments.results import write_results
-from edgehar.experiments.rules import ON, PRETRAINING, Choice, choices_for
+from edgehar.experiments.rules import BATCH, ON, PRETRAINING, Choice, choices_for
 from edgehar.experiments.stage import (
     TRAININGS,
     Settings,
@@ -33,7 +33,7 @@ from edgehar.experiments.stage import (
     run_stages,
     scoring_stage,
 )
-from edgehar.experiments.trials import Trials
+from edgehar.experiments.trials import Trials, held_out_stages
 from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.provenance import shell_text
 
@@ -73,22 +73,26 @@ def settings_of(options: PipelineOptions, choices: Sequence[Choice]) -> dict[str
     }
 
 
-def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
+def plan(options: PipelineOptions, choices: Sequence[Choice], trial_teacher: Path | None = None) -> list[Stage]:
     """Every stage of a run, in order, with what the recordings decide.
 
     Args:
         options: of the run.
         choices: what the training recordings decide.
+        trial_teacher: checkpoint of a trial; the student is calibrated on the people it was not trained on.
     """
     run, data, runs = Path(options.out), options.data, options.bench_runs
     settings = settings_of(options, choices)
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.value == ON for choice in choices if choice.name == PRETRAINING)
     baseline = baseline_stage(run, data, QUICK_BASELINE, {"preset": options.preset}, options.seed)
+    held_out = [] if trial_teacher is None else held_out_stages(run, data, settings["distill"], trial_teacher)
+    logits = str(held_out[-1].products[0]) if held_out else None
     return [
         replace(baseline, optional=True),
         *network_stages(run, data, settings, pretrained),
-        *packaging_stages(run, "student", "package"),
+        *held_out,
+        *packaging_stages(run, "student", "package", logits),
         *measuring_stages(run, "student", "package", runs),
         *packaging_stages(run, "pruned", "package-pruned"),
         *measuring_stages(run, "pruned", "package-pruned", runs),
@@ -98,9 +102,11 @@ def plan(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
     ]
 
 
-def chosen_stages(options: PipelineOptions, choices: Sequence[Choice]) -> list[Stage]:
+def chosen_stages(
+    options: PipelineOptions, choices: Sequence[Choice], trial_teacher: Path | None = None
+) -> list[Stage]:
     """The stages of a run, up to the one to stop after; raises ConfigError if there is none of that name."""
-    stages = plan(options, choices)
+    stages = plan(options, choices, trial_teacher)
     names = [stage.name for stage in stages]
     if options.until is not None and options.until not in names:
         raise ConfigError(f"--until {options.until}: expected one of {', '.join(names)}")
@@ -156,24 +162,25 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
     split = options.data.make_split(dataset)
     sys.stdout.write(announced(options.data.split, split))
     train_clips = split.train_clips(dataset.clips)
-    choices = choices_for(train_clips, dataset.info, options.pretraining)
+    choices = choices_for(train_clips, dataset.info, options.pretraining, options.preset)
     chosen_stages(options, choices)  # reports an unknown --until
     check_folder(folder, options.data)
     with locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
         key = digest_of([__version__, options.data.fingerprint()])
-        common = settings_of(options, choices)["finetune"]
+        # Trials are short whatever the batch.
+        common = settings_of(options, [choice for choice in choices if choice.name != BATCH])["finetune"]
         trials = Trials(folder, key, options.data, common, 60 * options.budget_minutes)
-        augmentation, tried, trial_records = trials.run(dataset, split)
-        choices = (*choices, augmentation)
+        tried = trials.run(dataset, split)
+        choices = (*choices, tried.choice)
         for choice in choices:
             sys.stdout.write(f"{choice.name}: {choice.value}. {choice.reason}\n")
-        stages = chosen_stages(options, choices)
+        stages = chosen_stages(options, choices, tried.teacher)
         records = run_stages(stages, folder, key)
         if options.until is not None:
             return None
-        stages, records = [*tried, *stages], [*trial_records, *records]
+        stages, records = [*tried.stages, *stages], [*tried.records, *records]
         about = to_json(options) | {"command": command_of(options), "choices": [one.to_json() for one in choices]}
         results = write_results(folder, about, dataset, split, stages, records)
         report = Stage("report", "report", {"run": folder})

@@ -15,7 +15,8 @@ from edgehar.signals.clip import Dataset
 
 PROTOCOL = (
     "Trained on the training subjects only; the test subjects are scored once, at the fixed last update. "
-    "Pruning, calibration and parity use synthetic windows, no recording."
+    "Pruning, quantising and parity use synthetic windows, no recording; probabilities are calibrated on training "
+    "subjects whom a short training left out."
 )
 
 SCORE_KEYS = (

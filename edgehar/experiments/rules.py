@@ -22,7 +22,14 @@ MOST_SPREAD = 2.5
 """Style exchange is off above this spread of durations, see `duration_spread`; UTD-MHAD has 1.4. It cost 4 to 11 of
 200 clips on trials of 3 to 40 s."""
 
-PRETRAINING, EXCHANGE, WINDOW = "pretraining", "style exchange", "window"
+LEAST_EPOCHS = 6
+"""Trainings of `base` see each window about so often or more, by larger batches. Of 43,000 windows, fewer are too few
+(docs/lab-notebook.md)."""
+LARGEST_BATCH = 128
+USUAL: dict[str, tuple[int, int]] = {"finetune": (3000, 32), "distill": (2000, 64)}
+"""Training -> updates and batch of the preset `base`."""
+
+PRETRAINING, EXCHANGE, WINDOW, BATCH = "pretraining", "style exchange", "window", "batch"
 ON, OFF = "on", "off"
 
 
@@ -47,16 +54,26 @@ class Choice:
         return {"name": self.name, "value": self.value, "reason": self.reason}
 
 
+def labelled_s(clip: Clip, info: DatasetInfo) -> float:
+    """Seconds of a continuous recording that have a label."""
+    if clip.label is None:
+        return sum(span.end_s - span.start_s for span in clip.segments)
+    return duration_s(clip, info.modalities, info.window.kind)
+
+
 def labelled_share(clips: Sequence[Clip], info: DatasetInfo) -> float:
     """Share of the pre-cut clips that have a label; of continuous recordings, the share of their time."""
     if info.window.kind == "clip":
         return sum(clip.label is not None for clip in clips) / len(clips)
     durations = [duration_s(clip, info.modalities, info.window.kind) for clip in clips]
-    labelled = [
-        length_s if clip.label is not None else sum(span.end_s - span.start_s for span in clip.segments)
-        for clip, length_s in zip(clips, durations, strict=True)
-    ]
-    return min(sum(labelled) / sum(durations), 1.0)
+    return min(sum(labelled_s(clip, info) for clip in clips) / sum(durations), 1.0)
+
+
+def labelled_windows(clips: Sequence[Clip], info: DatasetInfo) -> int:
+    """About how many labelled windows there are."""
+    if info.window.kind == "clip":
+        return sum(clip.label is not None for clip in clips)
+    return round(sum(labelled_s(clip, info) for clip in clips) / (info.window.hop * info.window.step_s))
 
 
 def duration_spread(clips: Sequence[Clip], info: DatasetInfo) -> float:
@@ -119,12 +136,32 @@ def window(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
     return Choice(WINDOW, value, f"The median training clip lasts {median_s:.3g} s; unless declared, {rule}.")
 
 
-def choices_for(clips: Sequence[Clip], info: DatasetInfo, given_pretraining: bool | None) -> tuple[Choice, ...]:
+def batch(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
+    """Windows per update: more of them where the updates of `base` would see each window too seldom."""
+    windows = labelled_windows(clips, info)
+    needed = {
+        verb: min(max(usual, 8 * round(LEAST_EPOCHS * windows / updates / 8)), LARGEST_BATCH)
+        for verb, (updates, usual) in USUAL.items()
+    }
+    value = ", ".join(f"{size} in {verb}" for verb, size in needed.items())
+    reason = (
+        f"About {windows:,} labelled windows; each is seen about {LEAST_EPOCHS} times or more, with at most "
+        f"{LARGEST_BATCH} windows in an update."
+    )
+    settings: dict[str, Settings] = {verb: {"batch": size} for verb, size in needed.items() if size > USUAL[verb][1]}
+    return Choice(BATCH, value, reason, settings)
+
+
+def choices_for(
+    clips: Sequence[Clip], info: DatasetInfo, given_pretraining: bool | None, preset: str
+) -> tuple[Choice, ...]:
     """All choices for these training recordings.
 
     Args:
         clips: the training recordings; no test recording may have a say.
         info: their data set.
         given_pretraining: the option of pretraining, None to let the recordings decide.
+        preset: of the run; the batches of another than `base` stay as they are.
     """
-    return window(clips, info), pretraining(clips, info, given_pretraining), exchange(clips, info)
+    choices = window(clips, info), pretraining(clips, info, given_pretraining), exchange(clips, info)
+    return (*choices, batch(clips, info)) if preset == "base" else choices

@@ -18,7 +18,15 @@ from edgehar.data.registry import DataOptions
 from edgehar.data.splits import Split, groups_of
 from edgehar.experiments.results import checkpoint_facts
 from edgehar.experiments.rules import Choice
-from edgehar.experiments.stage import TRIAL, Settings, Stage, data_settings, run_stages, training_stage
+from edgehar.experiments.stage import (
+    TRIAL,
+    Settings,
+    Stage,
+    data_settings,
+    logits_stage,
+    run_stages,
+    training_stage,
+)
 from edgehar.signals.clip import Dataset
 from edgehar.signals.modality import ModalitySpec
 
@@ -53,6 +61,24 @@ def candidates(specs: Sequence[ModalitySpec], kind: str, spread_deg: float | Non
 
 
 @dataclass(frozen=True)
+class Tried:
+    """What trials found.
+
+    Attributes:
+        choice: the augmentation.
+        stages: the trainings.
+        records: their records.
+        teacher: checkpoint of the first round with the chosen augmentation, whose test people are training people of
+            the run; None without a round.
+    """
+
+    choice: Choice
+    stages: list[Stage]
+    records: list[dict[str, Any]]
+    teacher: Path | None
+
+
+@dataclass(frozen=True)
 class Trials:
     """Trials of a run.
 
@@ -82,15 +108,15 @@ class Trials:
             name=f"{TRIAL}{name}-{fold}",
         )
 
-    def run(self, dataset: Dataset, split: Split) -> tuple[Choice, list[Stage], list[dict[str, Any]]]:
-        """Run the rounds; returns the choice, the stages and their records."""
+    def run(self, dataset: Dataset, split: Split) -> Tried:
+        """Run the rounds."""
         if not self.budget_s:
-            return choice_of({DEFAULT: {}}, {}), [], []
+            return Tried(choice_of({DEFAULT: {}}, {}), [], [], None)
         info, clips = dataset.info, split.train_clips(dataset.clips)
         people = len(groups_of(clip.subject for clip in clips))
         if split.by_trial or people < ROUNDS:
             reason = f"Trials need {ROUNDS} training people, each alone on a side of a fold; found {people}."
-            return Choice(AUGMENTATION, DEFAULT, reason), [], []
+            return Tried(Choice(AUGMENTATION, DEFAULT, reason), [], [], None)
         options = candidates(info.modalities, info.window.kind, orientation_spread_deg(clips, info))
         scores: dict[str, list[float]] = {name: [] for name in options}
         stages: list[Stage] = []
@@ -108,7 +134,23 @@ class Trials:
             for name, stage in zip(options, planned, strict=True):
                 assert stage.checkpoint is not None
                 scores[name].append(checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]["macro_f1"])
-        return choice_of(options, scores), stages, records
+        choice = choice_of(options, scores)
+        first = next(stage.checkpoint for stage in stages if stage.name == f"{TRIAL}{choice.value}-0of{ROUNDS}")
+        return Tried(choice, stages, records, first)
+
+
+def held_out_stages(run: Path, data: DataOptions, settings: Settings, teacher: Path) -> list[Stage]:
+    """Distil a student from a trial's teacher and store its logits on the training people whom neither was trained on.
+
+    Args:
+        run: folder of the run.
+        data: the recordings.
+        settings: of the distillation.
+        teacher: checkpoint of a trial.
+    """
+    folder = f"{TRIAL}student"
+    settings = settings | {"teacher": (str(teacher),)}
+    return [training_stage(run, "distill", folder, settings, name=folder), logits_stage(run, data, folder)]
 
 
 def choice_of(options: dict[str, Settings], scores: dict[str, list[float]]) -> Choice:

@@ -1,4 +1,7 @@
-"""Out-of-fold logits: the file that cross-validation and baselines write, for calibration and distillation."""
+"""Out-of-fold logits: the file that cross-validation and baselines write, for calibration and distillation.
+
+A file of `edgehar logits` is read, too: those of a network on the people it was not trained on, with all sensors fed.
+"""
 
 import hashlib
 import io
@@ -123,10 +126,12 @@ def read_out_of_fold(path: Path) -> OutOfFold:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files if name in kinds}
+            if "fed" in archive.files:  # of `edgehar logits`: (F, N, K), all sensors first
+                arrays["logits"] = arrays["logits"][0]
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a file of edgehar crossvalidate or baseline") from None
-    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
-        raise DataError(f"{path}: not readable; expected a file of edgehar crossvalidate or baseline") from None
+    except (ValueError, TypeError, AttributeError, LookupError, EOFError, OSError, zipfile.BadZipFile, zlib.error):
+        raise DataError(f"{path}: not readable; expected a file of edgehar crossvalidate, baseline or logits") from None
     problems = [f"no {name}" for name in sorted(set(ARRAYS) - set(arrays))]
     problems += [f"{array.dtype} in {name}" for name, array in arrays.items() if array.dtype.kind not in kinds[name]]
     if problems:

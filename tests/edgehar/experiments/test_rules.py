@@ -1,21 +1,28 @@
 """What the training recordings decide, and how a run follows it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from edgehar import verbs
 from edgehar.experiments.pipeline import PipelineOptions, command_of, plan
 from edgehar.experiments.rules import (
+    BATCH,
     EXCHANGE,
+    LARGEST_BATCH,
+    LEAST_EPOCHS,
     OFF,
     ON,
     PRETRAINING,
+    USUAL,
     WINDOW,
     Choice,
     choices_for,
     duration_spread,
     labelled_share,
+    labelled_windows,
 )
 from edgehar.experiments.stage import Stage
 from edgehar.signals.clip import Clip, DatasetInfo, Segment
@@ -32,8 +39,14 @@ def clip(samples: int, label: int | None, segments: tuple[Segment, ...] = (), ti
     return Clip("a", "ann", "1", signals, valid, label, times_s, segments)
 
 
-def choices(clips: Sequence[Clip], info: DatasetInfo = CLIPS, given: bool | None = None) -> dict[str, Choice]:
-    return {choice.name: choice for choice in choices_for(clips, info, given)}
+def choices(
+    clips: Sequence[Clip], info: DatasetInfo = CLIPS, given: bool | None = None, preset: str = "base"
+) -> dict[str, Choice]:
+    return {choice.name: choice for choice in choices_for(clips, info, given, preset)}
+
+
+def replace_hop(info: DatasetInfo, hop: int) -> DatasetInfo:
+    return replace(info, window=replace(info.window, hop=hop))
 
 
 def stages(found: dict[str, Choice]) -> dict[str, Stage]:
@@ -87,3 +100,25 @@ def test_the_window_is_stated_with_the_length_of_the_clips():
     assert found.value == "4 steps of 0.25 s"
     assert found.reason.startswith("The median training clip lasts 4 s; unless declared, 16 to 48 steps")
     assert choices([clip(50, 0, timed=True)], CONTINUOUS)[WINDOW].reason.startswith("A window every 0.25 s")
+
+
+def test_long_recordings_get_larger_batches():
+    assert BATCH not in choices([clip(20, 0)], preset="tiny")
+    few = choices([clip(20, 0)] * 50)
+    assert few[BATCH].settings == {}
+    assert "batch" not in stages(few)["finetune"].settings
+    hours = [clip(36_000, 0, timed=True)] * 8  # a window each second
+    assert labelled_windows(hours, replace_hop(CONTINUOUS, 4)) == pytest.approx(28_800, rel=0.01)
+    found = stages(choices(hours, replace_hop(CONTINUOUS, 4)))
+    for verb, (updates, usual) in USUAL.items():
+        size = found[verb].settings["batch"]
+        assert usual < size <= LARGEST_BATCH
+        assert size * updates / 28_800 == pytest.approx(LEAST_EPOCHS, rel=0.1)
+    assert stages(choices(hours * 10, CONTINUOUS))["finetune"].settings["batch"] == LARGEST_BATCH
+
+
+def test_the_usual_updates_and_batches_are_those_of_the_preset():
+    for verb, usual in USUAL.items():
+        positional = {"teacher": ("teacher",)} if verb == "distill" else {}
+        train = verbs.build(verb, {"preset": "base", "out": "out"} | positional).train
+        assert (train.updates, train.batch) == usual
