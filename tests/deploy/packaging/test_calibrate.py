@@ -48,6 +48,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def test_logits_of_a_network_on_its_test_people_calibrate_as_those_of_cross_validation(
+    package: Path, tmp_path: Path
+) -> None:
+    logits = arrays()["logits"]
+    of_sets = np.stack([logits, np.zeros_like(logits)])  # all sensors first
+    fed = np.asarray(["skeleton+inertial", "skeleton"])
+    calibrate.calibrate(package, save(tmp_path / "network.npz", logits=of_sets, fed=fed))
+    found = EdgePackage.open(package).manifest.calibration
+    assert found == calibrate.calibrate(package, save(tmp_path / "folds.npz"))
+    with pytest.raises(DataError, match="expected logits"):
+        calibrate.calibrate(package, save(tmp_path / "flat.npz", logits=logits[0], fed=fed))
+
+
 def test_fitted_values_are_stored_and_printed(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgehar.data import recordings
-from edgehar.experiments.pipeline import PipelineOptions, settings_of
+from edgehar.experiments.pipeline import PipelineOptions, plan, settings_of
 from edgehar.experiments.trials import DEFAULT, LIGHT, MARGIN, MIRRORED, TURNED, candidates, choice_of
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
 from edgehar.simulation.dataset import SimulatorConfig, simulate
@@ -33,6 +33,16 @@ def test_a_candidate_must_be_clearly_better_than_the_default(lead: float, chosen
 
 def test_without_a_round_the_default_stays():
     assert choice_of(TRIED, {name: [] for name in TRIED}).value == DEFAULT
+
+
+def test_a_trial_calibrates_the_package_and_no_trial_does_not():
+    names = [stage.name for stage in plan(PipelineOptions("run"), [])]
+    stages = {stage.name: stage for stage in plan(PipelineOptions("run"), [], Path("run/trials/default-0of3"))}
+    assert [name for name in stages if name not in names] == ["trial-student", "logits-trial-student", "calibrate"]
+    student = stages["trial-student"].settings
+    assert student["teacher"] == ("run/trials/default-0of3",)
+    assert student | {"teacher": (), "out": ""} == stages["distill"].settings | {"teacher": (), "out": ""}
+    assert stages["calibrate"].settings == {"out_of_fold": str(stages["logits-trial-student"].products[0])}
 
 
 def test_a_skeleton_is_not_mirrored_because_labels_may_name_a_side():
