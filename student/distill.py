@@ -19,7 +19,6 @@ from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.files.atomic import sha256
 from edgehar.student.distillation.ensemble import TeacherEnsemble, require_same_data
-from edgehar.student.distillation.initialise import initialise_from_teacher
 from edgehar.student.distillation.objective import DistillationModel, DistillConfig, distill_loss
 from edgehar.student.distillation.pseudo_labels import labelled_subset, training_selection
 from edgehar.student.distillation.stored_targets import SUFFIX, load_targets
@@ -66,11 +65,6 @@ class DistillOptions(Options):
     def __post_init__(self) -> None:
         """Raise ConfigError for weights that do not fit the teachers, and for options that do not fit each other."""
         super().__post_init__()
-        if self.network.convolutions and self.distill.init_from_teacher:
-            raise ConfigError(
-                f"--init-from-teacher with --convolutions {self.network.convolutions}: expected linear first layers; "
-                "add --convolutions 0 or omit --init-from-teacher"
-            )
         weights = self.weights
         if len(weights) != len(self.teacher) or (weights and not sum(weights)):
             raise ConfigError(
@@ -120,11 +114,6 @@ def run(options: DistillOptions) -> int:
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     checkpoints = [load_checkpoint(Path(folder), ("teacher",)) for folder in options.folders]
     first = require_same_data(checkpoints, options.folders)
-    if config.init_from_teacher and first.network["convolutions"]:
-        raise ConfigError(
-            f"--init-from-teacher: {options.folders[0]} has convolutions, expected linear first layers; fine-tune it "
-            "with --convolutions 0 or omit --init-from-teacher"
-        )
     with checkpoint_output(out, processes, *options.teacher, kind="student") as progress:
         data = load_checkpoint_data(first, options.data)
         info = data.dataset.info
@@ -150,8 +139,6 @@ def run(options: DistillOptions) -> int:
         network = sized(options.network, *sizes)
         student = StudentNetwork(network, *sizes)
         add_norms(student)
-        if config.init_from_teacher:
-            initialise_from_teacher(student, teachers.first)
         history = train(
             DistillationModel(student, teachers.dim, teachers.fused_dim, config).to(processes.device),
             distill_loss(windows, teachers, augmentation, lost_modality, config, processes, stored),

@@ -38,7 +38,6 @@ STUDENT_SHAPES: dict[str, dict[str, Any]] = {
     **PRESETS,
     "deep": {"stem": 9, "width": 21, "encoder_blocks": 3, "hidden": 17, "token": 18, "heads": 3, "head_blocks": 3},
     "one head": {"token": 10, "heads": 1, "head_hidden": 7},
-    "linear": {"stem": 9, "width": 21, "hidden": 17, "token": 12, "head_hidden": 9, "convolutions": 0},
     "convolutions": {
         "stem": 10,
         "width": 21,
@@ -176,10 +175,9 @@ def random_steps(network: StudentNetwork) -> list[Tensor]:
 
 
 def exportable_checkpoint(kind: str) -> Checkpoint:
-    """A checkpoint of a tiny student, a "linear" or a "pruned" one, with frame statistics and provenance."""
+    """A checkpoint of a tiny student, or a "pruned" one, with frame statistics and provenance."""
     torch.manual_seed(0)
-    config = StudentConfig(**PRESETS["tiny"], convolutions=0 if kind == "linear" else 2)
-    network = StudentNetwork(config, SPECS, STEPS, CLASSES)
+    network = StudentNetwork(StudentConfig(**PRESETS["tiny"]), SPECS, STEPS, CLASSES)
     for entry in network.encoder.missing.values():
         torch.nn.init.normal_(entry)
     if kind == "pruned":

@@ -2,7 +2,7 @@
 
     python tools/compare_runs.py runs/quickstart runs/quickstart
 
-Compared are the tensors of every checkpoint (renamed ones under their current names), the arrays of every .npz file,
+Compared are the tensors of every checkpoint, the arrays of every .npz file,
 the outputs of every ONNX graph on its package's parity inputs, and the scores in results.json. Prints a line for each
 file; the exit code is 1 if anything differs or is missing.
 """
@@ -23,7 +23,6 @@ from edgehar.entry import guarded
 from edgehar.errors import DataError
 from edgehar.files.atomic import read_json
 from edgehar.package.folder import PARITY
-from edgehar.renamed_keys import current_tensor
 
 Values = dict[str, Any]
 """Name -> array, or number."""
@@ -41,11 +40,8 @@ PARSER = Parser(CompareOptions, "python tools/compare_runs.py", __doc__ or "")
 
 
 def tensors(path: Path) -> Values:
-    """The tensors of a .safetensors file, those of a version 1 checkpoint under their current names."""
-    found = {name: tensor.numpy() for name, tensor in load_file(path).items()}
-    entry = path.parent / "checkpoint.json"
-    renamed = path.name == "weights.safetensors" and entry.is_file() and read_json(entry).get("format_version") == 1
-    return {current_tensor(name): value for name, value in found.items()} if renamed else found
+    """The tensors of a .safetensors file."""
+    return {name: tensor.numpy() for name, tensor in load_file(path).items()}
 
 
 def arrays(path: Path) -> Values:

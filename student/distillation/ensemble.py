@@ -19,7 +19,7 @@ class TeacherTargets(NamedTuple):
 
     Attributes:
         logits: (B, K), the (weighted) mean of all teachers.
-        fused: (B, 3 * D) features, the classifiers' inputs; 2 * D' of a teacher of D' channels without convolutions.
+        fused: (B, 3 * D) features, the classifiers' inputs.
         steps: (B, S, D) tokens after fusion.
         layers: (B, S, D) output of each selected time block, averaged over the modalities.
     """
@@ -63,11 +63,6 @@ class TeacherEnsemble(nn.Module):
         self.dim = sum(member.config.dim for member in members)
         self.fused_dim = sum(member.config.fused_dim for member in members)
         self.eval().requires_grad_(False)
-
-    @property
-    def first(self) -> Teacher:
-        """The first teacher."""
-        return cast(Teacher, self.members[0])
 
     def _mean(self, logits: list[Tensor]) -> Tensor:
         """(B, K) of each teacher -> their (weighted) mean."""

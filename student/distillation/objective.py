@@ -46,9 +46,6 @@ class DistillConfig(Options):
         "activity from every subject",
         choices=PSEUDO_LABELS,
     )
-    init_from_teacher: bool = option(
-        False, "initialise the first layers with principal directions of the first teacher's"
-    )
     label_share: float = option(
         1.0, "share of the labelled training windows whose labels are used, as in finetune", above=0, at_most=1
     )

@@ -23,7 +23,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgehar.signals.modality import ModalitySpec
 from edgehar.student.network.model import Encoder, Head
 from edgehar.teacher.network.convolutions import PatchConvolutions, TokenConvolution
 from edgehar.teacher.network.layers import Attention, Block, FeedForward
@@ -65,35 +64,6 @@ class FusedFeedForward(nn.Module):
         return window_mean(rows, steps) + self.contract(window_mean(hidden, steps))
 
 
-class FusedLinearStem(nn.Module):
-    """First layer of a modality."""
-
-    def __init__(self, stem: nn.Linear) -> None:
-        """A trained layer."""
-        super().__init__()
-        self.linear = stem
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, P*G*F) -> (N, U)."""
-        return gelu(self.linear(features))
-
-
-class FusedStem(nn.Module):
-    """First layer of a modality whose joints may be lost, as `edgehar.student.network.model.with_lost_joints`."""
-
-    def __init__(self, stem: nn.Linear, spec: ModalitySpec) -> None:
-        """The fused form of a trained layer with G columns for lost joints."""
-        super().__init__()
-        self.shape = (-1, spec.patch, spec.groups, spec.features)
-        features, lost = stem.weight.detach().split([stem.in_features - spec.groups, spec.groups], 1)
-        self.linear = linear(torch.cat([features, -lost], 1), stem.bias.detach() + lost.sum(1))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, P*G*F) -> (N, U)."""
-        largest = features.abs().reshape(self.shape).amax((1, 3))  # (N, G)
-        return gelu(self.linear(torch.cat([features, (largest > 0).to(features.dtype)], 1)))
-
-
 class FusedPatchConvolutions(nn.Module):
     """First layers of a modality, as `edgehar.teacher.network.convolutions.PatchConvolutions`."""
 
@@ -111,16 +81,6 @@ class FusedPatchConvolutions(nn.Module):
         return torch.cat([frames.amax(2), frames.mean(2)], 1)
 
 
-def _fused_stem(encoder: Encoder, name: str) -> nn.Module:
-    """The fused form of a modality's first layers."""
-    stem = encoder.stem[name]
-    if isinstance(stem, PatchConvolutions):
-        return FusedPatchConvolutions(stem)
-    if name in encoder.lost_joints:
-        return FusedStem(cast(nn.Linear, stem), encoder.lost_joints[name])
-    return FusedLinearStem(cast(nn.Linear, stem))
-
-
 class FusedEncoder(nn.Module):
     """One step of every modality -> one token, as `edgehar.student.network.model.Encoder`."""
 
@@ -131,7 +91,7 @@ class FusedEncoder(nn.Module):
         missing = torch.stack([encoder.missing[name].detach() for name in encoder.names], 1)  # (W, M)
         present = torch.stack([layer.bias.detach() for layer in projections], 1)  # (W, M)
         weight = torch.cat([*(layer.weight.detach() for layer in projections), present - missing], 1)
-        self.stems = nn.ModuleList(_fused_stem(encoder, name) for name in encoder.names)
+        self.stems = nn.ModuleList(FusedPatchConvolutions(encoder.typed_stems[name]) for name in encoder.names)
         self.modality_projection = linear(weight, missing.sum(1))
         self.blocks = nn.ModuleList(FusedFeedForward(block.norm, block.feedforward) for block in encoder.typed_blocks)
         self.norm, self.token_projection = encoder.norm, encoder.token_projection
@@ -209,14 +169,11 @@ class FusedHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, S, D) -> logits (B, K)."""
         steps, width = self.position_embedding.shape
-        local: list[Tensor] = []
-        if len(self.convolutions):
-            columns = tokens.transpose(1, 2)  # (B, D, S)
-            for convolution in self.convolutions:
-                columns = columns + gelu(convolution(columns))
-            local = [columns.mean(2), columns.amax(2)]
-            tokens = columns.transpose(1, 2)
-        rows = (tokens + self.position_embedding).reshape(-1, width)  # (B*S, D)
+        columns = tokens.transpose(1, 2)  # (B, D, S)
+        for convolution in self.convolutions:
+            columns = columns + gelu(convolution(columns))
+        local = [columns.mean(2), columns.amax(2)]
+        rows = (columns.transpose(1, 2) + self.position_embedding).reshape(-1, width)  # (B*S, D)
         for block in self.earlier:
             rows = block(rows, steps)
         fused = self.last.feedforward.mean(self.last.attend(rows, steps), steps)  # (B, D)

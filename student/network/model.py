@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from edgehar.config import Options, option
 from edgehar.signals.modality import ModalitySpec
@@ -41,9 +40,7 @@ class StudentConfig(Options):
     head_blocks: int = option(1, "transformer blocks of the temporal head", at_least=1)
     head_hidden: int = option(96, "feed-forward units of a head block", at_least=1)
     convolutions: int = option(
-        2,
-        "convolutions over the frames of each modality's patch, and half as many over tokens; 0: a linear layer",
-        at_least=0,
+        2, "convolutions over the frames of each modality's patch, and half as many over tokens", at_least=1
     )
     kernel: int = option(5, "length of these convolutions, in frames or tokens; an odd number", at_least=1)
 
@@ -66,7 +63,7 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         logits: (B, K).
-        fused: (B, D) features, the classifier's input; (B, 3 * D) with convolutions.
+        fused: (B, 3 * D) features, the classifier's input.
         steps: (B, S, D) tokens after the head's blocks.
     """
 
@@ -89,23 +86,6 @@ class EncoderBlock(nn.Module):
         return tokens + self.feedforward(self.norm(tokens))
 
 
-def with_lost_joints(features: Tensor, spec: ModalitySpec) -> Tensor:
-    """Append a 1 for each lost joint of a step, whose features are all 0, and a 0 for each known one.
-
-    (..., P*G*F) -> (..., P*G*F + G), so that the first layer's last G columns are a learned vector per lost joint.
-    """
-    joints = features.unflatten(-1, (spec.patch, spec.groups, spec.features))
-    lost = ~joints.transpose(-3, -2).flatten(-2).any(-1)  # (..., G)
-    return torch.cat([features, lost.to(features.dtype)], -1)
-
-
-def first_layers(config: StudentConfig, spec: ModalitySpec, stem: int) -> nn.Module:
-    """A modality's first layers: convolutions, or one linear layer on the patch."""
-    if config.convolutions:
-        return PatchConvolutions(spec, stem, config.convolutions, config.kernel)
-    return nn.Linear(spec.groups * (spec.patch * spec.features + spec.lost_joints), stem)
-
-
 class Encoder(nn.Module):
     """One step of every modality -> one token, without context."""
 
@@ -113,11 +93,11 @@ class Encoder(nn.Module):
         """An encoder of these modalities, in this order."""
         super().__init__()
         self.names = tuple(spec.name for spec in specs)
-        self.lost_joints = {spec.name: spec for spec in specs if spec.lost_joints}
         stem = STEMS[0] if config.stem is None else config.stem
-        self.stem = nn.ModuleDict({spec.name: first_layers(config, spec, stem) for spec in specs})
-        outputs = 2 * stem if config.convolutions else stem
-        self.modality_projection = nn.ModuleDict({name: nn.Linear(outputs, config.width) for name in self.names})
+        self.stem = nn.ModuleDict(
+            {spec.name: PatchConvolutions(spec, stem, config.convolutions, config.kernel) for spec in specs}
+        )
+        self.modality_projection = nn.ModuleDict({name: nn.Linear(2 * stem, config.width) for name in self.names})
         self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.width)) for name in self.names})
         self.blocks = nn.ModuleList(EncoderBlock(config.width, config.hidden) for _ in range(config.encoder_blocks))
         self.norm = nn.LayerNorm(config.width)
@@ -128,14 +108,10 @@ class Encoder(nn.Module):
         """`blocks` as a list of their type."""
         return cast(list[EncoderBlock], list(self.blocks))
 
-    def _patch_features(self, name: str, inputs: Tensor) -> Tensor:
-        """(..., P*G*F) of a modality -> outputs of its first layers."""
-        stem = self.stem[name]
-        if isinstance(stem, PatchConvolutions):
-            return stem(inputs)
-        if name in self.lost_joints:
-            inputs = with_lost_joints(inputs, self.lost_joints[name])
-        return functional.gelu(stem(inputs))
+    @property
+    def typed_stems(self) -> dict[str, PatchConvolutions]:
+        """`stem` as a dictionary of their type."""
+        return {name: cast(PatchConvolutions, stem) for name, stem in self.stem.items()}
 
     def forward(self, features: dict[str, Tensor], valid: Tensor) -> Tensor:
         """Tokens (..., D).
@@ -147,7 +123,7 @@ class Encoder(nn.Module):
         projected: list[Tensor] = []
         for index, name in enumerate(self.names):
             flag = valid[..., index : index + 1]
-            channels = self.modality_projection[name](self._patch_features(name, features[name]))
+            channels = self.modality_projection[name](self.stem[name](features[name]))
             projected.append(channels * flag + self.missing[name] * (1 - flag))
         fused = reduce(torch.add, projected)
         for block in self.blocks:
@@ -166,9 +142,8 @@ class Head(nn.Module):
         self.blocks = nn.ModuleList(
             Block(config.token, config.heads, config.head_hidden) for _ in range(config.head_blocks)
         )
-        features = 3 * config.token if config.convolutions else config.token
-        self.norm = nn.LayerNorm(features)
-        self.classifier = nn.Linear(features, classes)
+        self.norm = nn.LayerNorm(3 * config.token)
+        self.classifier = nn.Linear(3 * config.token, classes)
 
     @property
     def typed_blocks(self) -> list[Block]:
@@ -178,7 +153,7 @@ class Head(nn.Module):
     def classify(self, tokens: Tensor) -> NetworkOutput:
         """(B, S, D) -> logits, pooled features and the tokens after the blocks."""
         tokens = self.convolutions(tokens)
-        local = [tokens.mean(1), tokens.amax(1)] if len(self.convolutions) else []
+        local = [tokens.mean(1), tokens.amax(1)]
         tokens = tokens + self.position_embedding
         for block in self.blocks:
             tokens = block(tokens)

@@ -52,6 +52,5 @@ def dependency_forward(teacher: Teacher, inputs: Inputs) -> Tensor:
         auxiliary.append(teacher.modality_head[name](teacher.modality_norm[name](steps.mean(1))))
         fusion_inputs.append(steps + teacher.modality_embedding[name])
     steps = teacher.fusion(reduce(torch.add, fusion_inputs))  # (B, S, D)
-    parts = [steps[:, 0], steps.mean(1), steps.amax(1)]
-    fused = teacher.norm(torch.cat(parts if teacher.config.convolutions else parts[:2], 1))  # (B, 3*D) or (B, 2*D)
+    fused = teacher.norm(torch.cat([steps[:, 0], steps.mean(1), steps.amax(1)], 1))  # (B, 3*D)
     return reduce(torch.add, auxiliary, teacher.classifier(fused))

@@ -64,12 +64,8 @@ KeptUnits = dict[str, Tensor]
 """Part -> indices of the remaining units, (n,) int64, ascending."""
 
 
-def _first_parts(name: str, layer: nn.Module, reader: str) -> list[Part]:
-    """The units of a modality's first layers, whose outputs `reader` reads."""
-    if isinstance(layer, nn.Linear):
-        return [Part(name, "units", layer.out_features, reader)]
-    if not isinstance(layer, PatchConvolutions):
-        return []
+def _first_parts(name: str, layer: PatchConvolutions, reader: str) -> list[Part]:
+    """The units of a modality's convolutions, whose outputs `reader` reads."""
     counts = [convolution.convolution.out_channels for convolution in layer.typed_layers]
     names = [f"{name}.layers.{index}" for index in range(len(counts))]
     parts = [
@@ -90,10 +86,9 @@ def parts_of(network: nn.Module, width: bool) -> list[Part]:
     if isinstance(network, StudentNetwork):
         encoder = network.encoder
         projection = "encoder.modality_projection"
-        stems = encoder.stem.items()
         parts = [
             part
-            for name, layer in stems
+            for name, layer in encoder.typed_stems.items()
             for part in _first_parts(f"encoder.stem.{name}", layer, f"{projection}.{name}")
         ] + parts
         if width:

@@ -35,9 +35,7 @@ class TeacherConfig(Options):
     fusion_tokens: int = option(4, "learned fusion tokens", at_least=1)
     feedforward: int = option(2, "feed-forward units per channel", at_least=1)
     drop_path: float = option(0.1, "stochastic depth: probability of dropping a residual branch", at_least=0, below=1)
-    convolutions: int = option(
-        2, "convolutions over the frames of a patch, and half as many over steps; 0: a linear layer", at_least=0
-    )
+    convolutions: int = option(2, "convolutions over the frames of a patch, and half as many over steps", at_least=1)
     kernel: int = option(5, "length of these convolutions, in frames or steps; an odd number", at_least=1)
     head_dim: int | None = option(None, "channels of an attention head over time; default: dim / heads", at_least=1)
 
@@ -51,8 +49,8 @@ class TeacherConfig(Options):
 
     @property
     def fused_dim(self) -> int:
-        """Features of the classifier: mean of the fusion tokens, mean and (with convolutions) maximum over time."""
-        return (3 if self.convolutions else 2) * self.dim
+        """Features of the classifier: mean of the fusion tokens, mean and maximum over time."""
+        return 3 * self.dim
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -71,7 +69,7 @@ class TeacherOutput(NamedTuple):
     Attributes:
         logits: (B, K).
         modality_logits: modality -> (B, K), of the auxiliary heads.
-        fused: (B, 3 * D) features, the classifier's input; (B, 2 * D) without convolutions.
+        fused: (B, 3 * D) features, the classifier's input.
         steps: (B, S, D) tokens after fusion, averaged over the modalities.
     """
 
@@ -161,7 +159,7 @@ class Teacher(nn.Module):
     ) -> dict[str, Tensor]:
         """Pool the outputs of `encode`: modality -> (B, D) before fusion, `FUSED` -> (B, 3 * D) after it."""
         pooled = {name: self.modality_norm[name](tokens.mean(1)) for name, tokens in unimodal.items()}
-        parts = [fusion_tokens.mean(1), torch.stack([tokens.mean(1) for tokens in multimodal.values()]).mean(0)]
-        if self.config.convolutions:
-            parts.append(torch.stack([tokens.amax(1) for tokens in multimodal.values()]).mean(0))
+        means = torch.stack([tokens.mean(1) for tokens in multimodal.values()])
+        largest = torch.stack([tokens.amax(1) for tokens in multimodal.values()])
+        parts = [fusion_tokens.mean(1), means.mean(0), largest.mean(0)]
         return pooled | {FUSED: self.norm(torch.cat(parts, 1))}

@@ -23,7 +23,7 @@ class TokenSizes:
         joint_dim: Dj, channels of a group token.
         heads: attention heads over the groups.
         blocks: attention blocks over the groups.
-        convolutions: convolutions over the frames of a group's patch; 0 for a linear layer.
+        convolutions: convolutions over the frames of a group's patch.
         kernel: their length in frames.
     """
 
@@ -47,11 +47,8 @@ class StepTokens(nn.Module):
         super().__init__()
         self.groups = spec.groups
         joint_dim = sizes.joint_dim
-        inputs = 2 * joint_dim if sizes.convolutions else spec.patch * spec.features
-        self.convolutions: nn.Module = nn.Identity()
-        if sizes.convolutions:
-            self.convolutions = PatchConvolutions(one_group(spec), joint_dim, sizes.convolutions, sizes.kernel)
-        self.embed = nn.Linear(inputs, joint_dim)
+        self.convolutions = PatchConvolutions(one_group(spec), joint_dim, sizes.convolutions, sizes.kernel)
+        self.embed = nn.Linear(2 * joint_dim, joint_dim)
         self.group_embedding = nn.Parameter(torch.randn(spec.groups, joint_dim) * 0.02)
         self.hidden_group = nn.Parameter(torch.zeros(joint_dim))
         self.lost_joints = spec.lost_joints

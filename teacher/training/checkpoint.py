@@ -7,7 +7,7 @@ CHECKPOINT/checkpoint.json       kind, network size, modalities, labels, window,
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,12 @@ from safetensors.torch import load_file, save
 from edgehar import __version__
 from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files.atomic import atomic_folder, digest_of, read_json
-from edgehar.renamed_keys import current_options, current_tensor
 from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
 FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 2
-READABLE_VERSIONS = (1, FORMAT_VERSION)
-"""Version 1 differs in the names listed in `edgehar.renamed_keys` only."""
 FILES = ("checkpoint.json", "weights.safetensors", "moments.safetensors")
-
-LINEAR: dict[str, Any] = {"convolutions": 0}
-"""Sizes of networks that were stored before there were convolutions."""
 
 
 @dataclass(frozen=True)
@@ -205,15 +199,6 @@ def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor
     return load_file(path)
 
 
-def _with_current_names(checkpoint: Checkpoint) -> Checkpoint:
-    """A version 1 checkpoint with the current names of options and tensors."""
-    weights = {current_tensor(name): tensor for name, tensor in checkpoint.weights.items()}
-    facts = dict(checkpoint.facts)
-    if "options" in facts:
-        facts["options"] = current_options(facts["options"])
-    return replace(checkpoint, facts=facts, weights=weights)
-
-
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
     """Read a checkpoint of one of these kinds.
 
@@ -225,15 +210,16 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
     try:
         entry = read_json(path / "checkpoint.json")
         version = entry.get("format_version")
-        if version not in READABLE_VERSIONS:
-            readable = " or ".join(map(str, READABLE_VERSIONS))
-            raise CheckpointError(f"{path}: checkpoint version {version}; expected {readable}; train again")
+        if version != FORMAT_VERSION:
+            raise CheckpointError(f"{path}: checkpoint version {version}; expected {FORMAT_VERSION}; train again")
         if entry["kind"] not in kinds:
             raise CheckpointError(f"{path}: found a {entry['kind']} checkpoint; expected {expected}")
         _check_types(entry)
+        if not entry["network"].get("convolutions"):
+            raise CheckpointError(f"{path}: a network without convolutions, of an earlier edgehar; train again")
         checkpoint = Checkpoint(
             entry["kind"],
-            LINEAR | entry["network"],
+            entry["network"],
             info_from_json(entry["info"]),
             Normalisation.from_json(entry["normalisation"]),
             entry["data"],
@@ -246,6 +232,6 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         _check_numbers(checkpoint)
         _check_moments(checkpoint)
         _check_facts(checkpoint)
-        return _with_current_names(checkpoint) if version == 1 else checkpoint
+        return checkpoint
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, DataError, OSError) as problem:
         raise CheckpointError(f"{path}: damaged checkpoint ({problem}); train it again") from None

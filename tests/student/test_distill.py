@@ -45,12 +45,12 @@ def recorded() -> Dataset:
 
 @pytest.fixture(scope="module")
 def folder(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings in `data`, teachers of different sizes in `one` and `linear`, and `broken` with infinite logits."""
+    """Recordings in `data`, teachers of different sizes in `one` and `small`, and `broken` with infinite logits."""
     path = tmp_path_factory.mktemp("distil")
     recordings.write(recorded, path / "data")
     for name, sizes in (
         ("one", ("--time-blocks", "2")),
-        ("linear", ("--time-blocks", "3", "--dim", "32", "--convolutions", "0")),
+        ("small", ("--time-blocks", "3", "--dim", "32")),
     ):
         own = ("--data", str(path / "data"), "--split", SPLIT, "--out", str(path / name))
         assert finetune([*own, "--preset", "tiny", "--updates", "4", "--batch", "8", *sizes]) == 0
@@ -104,18 +104,9 @@ def test_every_option_changes_the_student(options: tuple[str, ...], distil: Dist
 
 def test_teachers_of_different_sizes_are_combined_with_all_losses(distil: Distil):
     options = ("--layers", "2", "--relational", "1", "--contrastive", "1", "--decoupled", "1")
-    both = distil(*options, *SHARE, teachers=("one", "linear"))
+    both = distil(*options, *SHARE, teachers=("one", "small"))
     assert all(torch.isfinite(tensor).all() for tensor in both.values())
     assert not same(both, distil(*options, *SHARE))
-
-
-def test_linear_layers_can_be_initialised_from_those_of_a_teacher(distil: Distil):
-    options = ("--init-from-teacher", "--convolutions", "0")
-    found, other = distil(*options, teachers=("linear",)), distil(*options[1:], teachers=("linear",))
-    assert found.keys() == other.keys()
-    assert not torch.equal(found["encoder.stem.skeleton.weight"], other["encoder.stem.skeleton.weight"])
-    with pytest.raises(ConfigError, match=r"--init-from-teacher: .*one has convolutions, expected linear first layers"):
-        distil(*options)
 
 
 def swapped(recorded: Dataset, folder: Path, out: Path, unused: bool) -> int:
@@ -195,4 +186,4 @@ def test_one_label_per_activity_is_enough(options: tuple[str, ...], distil: Dist
 
 def test_more_layers_than_the_shallowest_teacher_are_refused(distil: Distil):
     with pytest.raises(ConfigError, match="--layers 3: expected up to 2"):
-        distil("--layers", "3", teachers=("linear", "one"))
+        distil("--layers", "3", teachers=("small", "one"))

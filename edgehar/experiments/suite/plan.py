@@ -33,8 +33,7 @@ SHARING = ("distillation", *PRUNING)
 LEAVING_OUT = ("unknown", "enrol")
 """Suites of networks that were not trained on some activities; they share them."""
 LABELS_ALONE: Settings = {
-    "soft": 0, "feature": 0, "layers": 0, "relational": 0, "contrastive": 0, "decoupled": 0, "init_from_teacher": False,
-    "hard": 1,
+    "soft": 0, "feature": 0, "layers": 0, "relational": 0, "contrastive": 0, "decoupled": 0, "hard": 1,
 }  # fmt: skip
 """Settings with which a student learns from labels alone."""
 NANO: Settings = {"macs": 0.3, "source": (RECORDINGS,)}

@@ -20,11 +20,8 @@ from edgehar.deploy.packaging.quantize import quantize
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.tensorrt_rules import tensorrt_problems
-from edgehar.errors import ConfigError
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
-from edgehar.student.distill import DistillOptions
-from edgehar.student.distillation.objective import DistillConfig
 from edgehar.student.export import export_package
 from edgehar.student.network.model import StudentConfig, StudentNetwork
 from edgehar.student.network.rebuild import resize_and_load
@@ -54,13 +51,3 @@ def test_package_agrees_with_the_network_in_every_precision(tmp_path: Path):
             graph = package.graph(part, precision)
             if precision == "int8":
                 assert not tensorrt_problems(read_graph(package.read(graph.name), graph.name))
-
-
-def test_convolutions_take_no_principal_directions():
-    with pytest.raises(ConfigError, match="--init-from-teacher with --convolutions 3"):
-        DistillOptions(
-            ("teacher",),
-            "student",
-            network=StudentConfig(convolutions=3),
-            distill=DistillConfig(init_from_teacher=True),
-        )

@@ -26,7 +26,6 @@ from edgehar.student.network.onnx_export import export_graphs
 from edgehar.student.network.rebuild import network_of
 from edgehar.student.pruning.importance import l2
 from edgehar.student.pruning.units import parts_of, remove
-from edgehar.teacher.network.convolutions import PatchConvolutions
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 from edgehar.teacher.training.checkpoint import Checkpoint
 
@@ -56,10 +55,9 @@ def without_zeros(network: nn.Module) -> Any:
     return network.eval()
 
 
-def student(preset: str = "tiny", convolutions: int = 2) -> StudentNetwork:
+def student(preset: str = "tiny") -> StudentNetwork:
     torch.manual_seed(0)
-    config = StudentConfig(**PRESETS[preset], convolutions=convolutions)
-    return without_zeros(StudentNetwork(config, LOSSY_SPECS, STEPS, CLASSES))
+    return without_zeros(StudentNetwork(StudentConfig(**PRESETS[preset]), LOSSY_SPECS, STEPS, CLASSES))
 
 
 def teacher() -> Teacher:
@@ -114,26 +112,22 @@ def test_networks_of_other_specs_have_no_further_parameters() -> None:
     assert not any("lost" in name for name in small_teacher().state_dict())
 
 
-@pytest.mark.parametrize(
-    "network", [student(), student(convolutions=0), teacher()], ids=["student", "linear student", "teacher"]
-)
+@pytest.mark.parametrize("network", [student(), teacher()], ids=["student", "teacher"])
 def test_learned_vector_counts_where_a_joint_is_lost(network: Any) -> None:
     with torch.no_grad():
         before = network(*windows()).logits
         if isinstance(network, StudentNetwork):
             stem: Any = network.encoder.stem["skeleton"]
-            first: Any = stem.layers[0].convolution if isinstance(stem, PatchConvolutions) else stem
-            first.weight[:, LOST - PICTURE.groups] += 1
+            stem.layers[0].convolution.weight[:, LOST - PICTURE.groups] += 1
         else:
             network.tokens["skeleton"].lost_group += 1  # type: ignore[union-attr, operator]
         changed = (network(*windows()).logits - before).abs().amax(1) > 1e-4
     assert changed.tolist() == [True, isinstance(network, Teacher), False]
 
 
-@pytest.mark.parametrize("convolutions", [0, 2])
 @pytest.mark.parametrize("pruned", [False, True])
-def test_all_forms_of_the_encoder_agree(pruned: bool, convolutions: int) -> None:
-    network = student("base", convolutions)
+def test_all_forms_of_the_encoder_agree(pruned: bool) -> None:
+    network = student("base")
     if pruned:
         network = smaller(network)
     steps = as_steps(network)

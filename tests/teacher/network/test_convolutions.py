@@ -10,7 +10,7 @@ from bodies import INERTIAL, random_student, small_teacher, trained_norms, windo
 from edgehar.errors import ConfigError
 from edgehar.student.network.model import StudentConfig
 from edgehar.teacher.augmentation.geometric import rotation
-from edgehar.teacher.network.convolutions import PatchConvolutions, add_norms, fold_norms, magnitudes
+from edgehar.teacher.network.convolutions import PatchConvolutions, fold_norms, magnitudes
 from edgehar.teacher.network.model import TeacherConfig
 
 
@@ -22,13 +22,6 @@ def test_folded_norms_give_the_same_outputs(network: Any):
     fold_norms(network)
     assert list(network.state_dict()) == names
     torch.testing.assert_close(network(*windows(4)).logits, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_a_network_of_linear_layers_has_no_norms():
-    network = random_student("linear")
-    before = list(network.state_dict())
-    add_norms(network)
-    assert list(network.state_dict()) == before
 
 
 def test_magnitudes_do_not_depend_on_the_orientation():
