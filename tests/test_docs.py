@@ -24,7 +24,7 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SETTINGS = ("pretrain", "finetune", "distill", "prune")
 """Options whose value is a command line of the verb of that name."""
 MARKS = ("<!-- results:", "<!-- end of results")
-REMOVED = {"--equal-shares"}
+REMOVED = {"--equal-shares", "--init-from-teacher"}
 """Options that the lab notebook names and that no longer exist."""
 
 

@@ -25,7 +25,7 @@ INFO = DatasetInfo("test", (WATCH,), ("a", "b"), WindowSpec("clip", 4, 0.1))
 
 def trained(kind: str, value: float = 1.0) -> Checkpoint:
     scale = Normalisation.identity((WATCH,))
-    return Checkpoint(kind, {"dim": 2}, INFO, scale, {}, [], {}, {"weight": torch.full((2,), value)})
+    return Checkpoint(kind, {"dim": 2, "convolutions": 2}, INFO, scale, {}, [], {}, {"weight": torch.full((2,), value)})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
