@@ -47,7 +47,7 @@ def read_windows(recognizer: Recognizer, options: AdaptOptions) -> tuple[Floats,
         parts.append(views[-count % stride :: stride])
         recordings, count = recordings + 1, count + len(views)
         while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2]], 2 * stride
+            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
     windows = np.concatenate(parts)
     if len(windows) < MIN_WINDOWS:
         raise DataError(

@@ -49,7 +49,7 @@ LOST_STEPS = 0.3
 """Share of the steps that `faulty` windows lack."""
 DRAWS = 4
 """Draws of the lost steps of each window."""
-MAX_WINDOWS = 1024
+MAX_WINDOWS = 512
 """Most windows of a recording; of a longer one, every second, fourth, ... is used."""
 
 
@@ -139,7 +139,7 @@ def features_of(
         parts.append(np.stack(views, 1)[-count % stride :: stride])  # (n, 1 + D, F)
         count += len(windows)
         while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2]], 2 * stride
+            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
     missing = [sensor for sensor, (valid, total) in usable.items() if valid < MIN_VALID * total]
     if missing:
         raise DataError(
