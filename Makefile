@@ -19,6 +19,7 @@ quickstart: $(STAMP)
 	$(BIN)/edgehar quickstart
 
 test: export OMP_NUM_THREADS = 1 # the tests run side by side instead
+test: unexport PYTHONDONTWRITEBYTECODE # they start more than a hundred processes
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 

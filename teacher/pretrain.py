@@ -64,7 +64,7 @@ class PretrainOptions(Options):
 
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"updates": 100, "learning_rate": 2e-3, "ema_decay": 0.98, "mounting_deg": 30.0},
+    "tiny": {"updates": 40, "learning_rate": 2e-3, "ema_decay": 0.98, "mounting_deg": 30.0},
     "base": {"updates": 1600, "batch": 64, "learning_rate": 2e-3, "mounting_deg": 30.0},
     "large": {
         "updates": 40_000,

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -58,9 +59,14 @@ def longest_import_chain(imports: dict[str, set[str]]) -> int:
     return max(map(height, imports))
 
 
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("edgehar", exclude_type_checking_imports=True, cache_dir=None)
+
+
 @pytest.mark.parametrize("package", ["edgehar", *(f"edgehar.{name}" for name in PACKAGES[1:])])
 def test_a_package_has_few_floors(package: str) -> None:
-    graph = grimp.build_graph("edgehar", exclude_type_checking_imports=True, cache_dir=None)
+    graph = import_graph()
     apart = {f"edgehar.{name}" for name in PACKAGES[1:]} if package == "edgehar" else set[str]()
     children = graph.find_children(package) - apart
     imports = {

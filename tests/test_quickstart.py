@@ -13,12 +13,13 @@ import pytest
 
 from edgehar.experiments.pipeline import PipelineOptions, plan
 from edgehar.experiments.stage import is_done
+from tests.edgehar.experiments.in_process import edgehar
 from tests.test_readme import NEEDS_QUICKSTART, README
 
 
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `edgehar quickstart` was run."""
+    """A folder in which `edgehar quickstart` was run, in a process of its own; later commands run in this one."""
     folder = tmp_path_factory.mktemp("newcomer")
     done = subprocess.run(
         [sys.executable, "-m", "edgehar", "quickstart"], cwd=folder, capture_output=True, text=True, check=False
@@ -31,10 +32,8 @@ def results(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "runs/quickstart/results.json").read_text())
 
 
-def edgehar(words: list[str], folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "edgehar", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+def output_of(words: list[str], folder: Path) -> str:
+    done = edgehar(*words, folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -50,7 +49,7 @@ def test_quickstart_trains_an_accurate_student(newcomer: Path):
 def test_command_on_the_quickstart_package_succeeds(command: str, newcomer: Path):
     program, *words = command.split()
     assert program == "edgehar"
-    assert edgehar(words, newcomer).strip()
+    assert output_of(words, newcomer).strip()
 
 
 def test_python_example_predicts_an_activity(newcomer: Path, monkeypatch: pytest.MonkeyPatch):
@@ -69,7 +68,7 @@ def test_python_example_predicts_an_activity(newcomer: Path, monkeypatch: pytest
 )
 def test_answer_is_explained_as_json_and_as_a_picture(model: list[str], newcomer: Path):
     words = ["explain", *model, "--clip", "wave_s2_t1", "--label", "wave", "--picture", "why.html"]
-    document = json.loads(edgehar(words, newcomer).splitlines()[-1])
+    document = json.loads(output_of(words, newcomer).splitlines()[-1])
     assert document["label"] == "wave"
     assert len(document["steps"]) == 16
     important = max(document["sensors"]["skeleton"]["groups"], key=lambda group: group["total"])
@@ -100,7 +99,7 @@ def test_run_writes_results_a_report_and_two_packages(newcomer: Path):
 
 
 def test_evaluating_the_package_gives_the_score_in_results(newcomer: Path):
-    stdout = edgehar(["evaluate", "runs/quickstart/package", "--precision", "int8"], newcomer)
+    stdout = output_of(["evaluate", "runs/quickstart/package", "--precision", "int8"], newcomer)
     printed = json.loads(stdout.splitlines()[-1])
     score = results(newcomer)["evaluation"]["student-int8"]
     assert {key: printed[key] for key in score} == score

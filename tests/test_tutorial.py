@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.edgehar.experiments.in_process import edgehar
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = (REPOSITORY / "docs" / "tutorial.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -23,8 +25,11 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     outputs: list[str] = []
     for command in COMMANDS:
         program, *words = shlex.split(command)
-        start = {"python": [sys.executable], "edgehar": [sys.executable, "-m", "edgehar"]}[program]
-        done = subprocess.run([*start, *words], cwd=folder, capture_output=True, text=True, check=False)
+        if program == "python":
+            done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+        else:
+            assert program == "edgehar"
+            done = edgehar(*words, folder=folder)
         assert done.returncode == 0, f"{command}\n{done.stderr[-3000:]}"
         outputs.append(done.stdout)
     return outputs

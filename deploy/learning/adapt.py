@@ -4,9 +4,9 @@
     edgehar adapt PACKAGE --input skeleton=long.npy,inertial=long.csv --out anna.json
 
 A scale and a shift of the network's last features are learnt, without torch and in a few MB. Each half of the
-recordings is held back once: the adaptation is refused (exit code 1, nothing is written) if fewer of its answers stay
-the same when steps are lost, if it has fewer different answers, or if fewer of the recordings that were enrolled or
-corrected are right.
+recordings is held back once: the adaptation is refused (exit code 1, nothing is written) unless more of its answers
+stay the same when steps are lost, if it has fewer different answers, or if fewer of the recordings that were enrolled
+or corrected are right.
 """
 
 import sys
@@ -38,23 +38,23 @@ class AdaptOptions(LearningOptions):
 
 
 def read_windows(recognizer: Recognizer, options: AdaptOptions) -> tuple[Floats, Floats, int]:
-    """Features of up to MAX_WINDOWS windows of all recordings (N, F), with lost steps, too, and their recordings."""
+    """Features of up to MAX_WINDOWS windows (N, F), with lost steps (N, D, F), and the number of recordings."""
     random = np.random.default_rng(options.seed)
     parts: list[Floats] = []
     recordings, stride, count = 0, 1, 0
     for recorded in read_recordings(recognizer, options.recordings, (), random):
-        both = np.stack([recorded.features, recorded.faulty], 1)  # (n, 2, F)
-        parts.append(both[-count % stride :: stride])
-        recordings, count = recordings + 1, count + len(both)
+        views = np.concatenate([recorded.features[:, None], recorded.faulty], 1)  # (n, 1 + D, F)
+        parts.append(views[-count % stride :: stride])
+        recordings, count = recordings + 1, count + len(views)
         while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2]], 2 * stride
+            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
     windows = np.concatenate(parts)
     if len(windows) < MIN_WINDOWS:
         raise DataError(
             f"{len(windows)} windows of {recordings} recordings; expected {MIN_WINDOWS} or more to learn from; record "
             "more"
         )
-    return windows[:, 0], windows[:, 1], recordings
+    return windows[:, 0], windows[:, 1:], recordings
 
 
 PARSER = Parser(AdaptOptions, "edgehar adapt", __doc__ or "")

@@ -47,7 +47,9 @@ class RecordingOptions(Options):
 
 LOST_STEPS = 0.3
 """Share of the steps that `faulty` windows lack."""
-MAX_WINDOWS = 1024
+DRAWS = 4
+"""Draws of the lost steps of each window."""
+MAX_WINDOWS = 512
 """Most windows of a recording; of a longer one, every second, fourth, ... is used."""
 
 
@@ -58,7 +60,7 @@ class Recorded(NamedTuple):
         name: for messages.
         digest: sha256 of its prepared windows.
         features: (N, F) of its windows.
-        faulty: (N, F) of the same windows with lost steps; of none unless asked for.
+        faulty: (N, D, F) of the same windows in DRAWS draws of lost steps; D is 0 unless asked for.
     """
 
     name: str
@@ -131,13 +133,13 @@ def features_of(
         for sensor, values in windows.features.items():
             usable[sensor] += windows.valid[sensor].sum(), windows.valid[sensor].size
             digest.update(np.ascontiguousarray(values).tobytes())
-        both = [recognizer.features(windows)]
+        views = [recognizer.features(windows)]
         if random is not None:
-            both.append(recognizer.features(with_lost_steps(windows, random)))
-        parts.append(np.stack(both, 1)[-count % stride :: stride])  # (n, 1 or 2, F)
+            views += [recognizer.features(with_lost_steps(windows, random)) for _ in range(DRAWS)]
+        parts.append(np.stack(views, 1)[-count % stride :: stride])  # (n, 1 + D, F)
         count += len(windows)
         while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2]], 2 * stride
+            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
     missing = [sensor for sensor, (valid, total) in usable.items() if valid < MIN_VALID * total]
     if missing:
         raise DataError(
@@ -147,7 +149,7 @@ def features_of(
     features = np.concatenate(parts)
     if not np.isfinite(features).all():
         raise DataError(f"{name}: features that are not finite; expected plausible values; check its units")
-    return Recorded(name, digest.hexdigest(), features[:, 0], features[:, 1:].reshape(-1, features.shape[-1]))
+    return Recorded(name, digest.hexdigest(), features[:, 0], features[:, 1:])
 
 
 def read_recordings(

@@ -16,6 +16,7 @@ from edgehar.data import registry
 from edgehar.data.columns import in_order_of
 from edgehar.deploy.evaluation.recordings import scored_clips
 from edgehar.deploy.learning.options import empty_personal, open_for_learning
+from edgehar.deploy.learning.recordings import DRAWS as LOST_STEP_DRAWS
 from edgehar.deploy.learning.recordings import with_lost_steps
 from edgehar.deploy.personal.adaptation import check, learn_map
 from edgehar.deploy.runtime.signature import open_package
@@ -75,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     clips = scored_clips(recognizer, dataset, options.split, used)
     windows = cut(clips, package.manifest.info, package.manifest.normalisation).labelled()
     features = recognizer.features(windows)
-    faulty = recognizer.features(with_lost_steps(windows, np.random.default_rng(0)))
+    random = np.random.default_rng(0)
+    faulty = np.stack([recognizer.features(with_lost_steps(windows, random)) for _ in range(LOST_STEP_DRAWS)], 1)
     weight, bias = recognizer.personal_head.weight, recognizer.personal_head.bias
     people: dict[str, Any] = {}
     for person in np.unique(windows.subject).tolist():

@@ -50,19 +50,22 @@ def test_gradient_lowers_the_objective() -> None:
 
 
 def test_guard_names_each_reason() -> None:
-    assert Guard(0.9, 0.9, 5, 5, 2, 2).reason == ""
-    assert "stay the same when steps are lost" in Guard(0.9, 0.8, 5, 5, 2, 2).reason
-    assert "3 different held-back answers, 5 before" in Guard(0.9, 0.9, 5, 3, 2, 2).reason
-    assert "1 labelled recordings right, 2 before" in Guard(0.9, 0.9, 5, 5, 2, 1).reason
+    assert Guard(0.9, 0.91, 5, 5, 2, 2).reason == ""
+    for agreement in (0.8, 0.9):  # without a sign of a gain it is refused, too
+        assert "stay the same when steps are lost, 90.0% before" in Guard(0.9, agreement, 5, 5, 2, 2).reason
+    assert "3 different held-back answers, 5 before" in Guard(0.9, 0.91, 5, 3, 2, 2).reason
+    assert "1 labelled recordings right, 2 before" in Guard(0.9, 0.91, 5, 5, 2, 1).reason
 
 
 def test_guard_counts_the_labelled_examples_that_are_right() -> None:
     weight, bias, features, truth = person(2, 60, 0.0)
     wrong = (truth + 1) % CLASSES
-    guard = check(features, features, features[:10], wrong[:10], weight, bias)
+    guard = check(features, features[:, None], features[:10], wrong[:10], weight, bias)
     assert guard.agreement == guard.agreement_before == 1
     assert guard.examples_before == guard.examples == 0
-    assert check(features, features, features[:10], truth[:10], weight, bias).examples_before == 20  # in both halves
+    assert (
+        check(features, features[:, None], features[:10], truth[:10], weight, bias).examples_before == 20
+    )  # in both halves
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from edgehar.data import recordings
 from edgehar.simulation.dataset import SimulatorConfig, simulate
+from tests.edgehar.experiments.in_process import Finished, edgehar
 
 SHORT = ["--preset", "tiny", "--update-share", "0.1", "--split", "list:s1,s3:s2"]
 
@@ -26,31 +27,32 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "edgehar", *arguments]
+def words_of(data: Path, out: Path) -> list[str]:
+    return ["pipeline", "--data", str(data), "--out", str(out), *SHORT]
 
 
-def pipeline(data: Path, out: Path) -> list[str]:
-    return command("pipeline", "--data", str(data), "--out", str(out), *SHORT)
+def pipeline(data: Path, out: Path, *more: str) -> Finished:
+    return edgehar(*words_of(data, out), *more)
 
 
-def edgehar(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+def process_of(data: Path, out: Path, *more: str) -> list[str]:
+    """The command line of a run in another process."""
+    return [sys.executable, "-m", "edgehar", *words_of(data, out), *more]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(own_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run up to pruning without an interruption."""
     out = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    done = subprocess.run([*pipeline(own_data, out), "--until", "prune"], capture_output=True, text=True, check=False)
+    done = pipeline(own_data, out, "--until", "prune")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "stopped after prune" in done.stdout
     return out
 
 
-def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
+def errors(stderr: str) -> list[str]:
     """The lines of an error; the recordings have one warning: s1 is left-handed, alone among three people."""
-    return [line for line in done.stderr.splitlines() if ": warning: " not in line]
+    return [line for line in stderr.splitlines() if ": warning: " not in line]
 
 
 def results(run: Path) -> dict[str, Any]:
@@ -58,22 +60,21 @@ def results(run: Path) -> dict[str, Any]:
 
 
 def test_finished_stages_are_skipped_and_a_damaged_product_is_written_again(own_data: Path, uninterrupted: Path):
-    again = [*pipeline(own_data, uninterrupted), "--until", "prune"]
     before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
-    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    done = pipeline(own_data, uninterrupted, "--until", "prune")
     assert done.stdout.count("(done before)") == 4
     assert before == {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("weights.safetensors")}
     weights = uninterrupted / "pruned" / "weights.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:-8])
-    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    done = pipeline(own_data, uninterrupted, "--until", "prune")
     assert done.stdout.count("(done before)") == 3
     assert weights.read_bytes() == good
 
 
 def test_run_killed_in_two_stages_resumes_to_identical_weights(own_data: Path, uninterrupted: Path, tmp_path: Path):
     out = tmp_path / "killed"
-    command = [*pipeline(own_data, out), "--until", "prune"]
+    command = process_of(own_data, out, "--until", "prune")
     for stage in ("teacher", "student"):
         with (tmp_path / "log").open("w") as log:
             victim = subprocess.Popen(command, stdout=log, stderr=log)
@@ -83,7 +84,7 @@ def test_run_killed_in_two_stages_resumes_to_identical_weights(own_data: Path, u
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
         assert not (out / stage).exists()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = pipeline(own_data, out, "--until", "prune")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("(done before)") == 2
     for name in ("teacher", "student", "pruned"):
@@ -94,26 +95,26 @@ def test_run_killed_in_two_stages_resumes_to_identical_weights(own_data: Path, u
 
 def test_second_run_into_the_same_folder_is_refused(own_data: Path, tmp_path: Path):
     out = tmp_path / "shared"
-    first = subprocess.Popen(pipeline(own_data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(process_of(own_data, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not (tmp_path / ".shared.lock").exists():
             assert first.poll() is None
             time.sleep(0.01)
         while not (out / "config.json").exists():
             time.sleep(0.01)
-        second = subprocess.run(pipeline(own_data, out), capture_output=True, text=True, check=False)
+        second = pipeline(own_data, out)
     finally:
         first.kill()
         first.wait()
     assert second.returncode == 2
     assert str(out) in second.stderr
-    assert len(errors(second)) == 1
+    assert len(errors(second.stderr)) == 1
 
 
 def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path: Path):
     out = tmp_path / "wrist"
     only = ["--modalities", "wrist", "--update-share", "0.05"]
-    done = subprocess.run([*pipeline(own_data, out), *only], capture_output=True, text=True, check=False)
+    done = pipeline(own_data, out, *only)
     assert done.returncode == 0, done.stderr[-3000:]
     assert results(out)["dataset"]["modalities"] == ["wrist"]
     (left_handed,) = results(out)["dataset"]["people"]
@@ -154,25 +155,23 @@ def test_own_recordings_of_one_sensor_pass_every_stage(own_data: Path, tmp_path:
 def test_impossible_options_give_one_line_and_no_checkpoint(
     arguments: list[str], named: str, own_data: Path, tmp_path: Path
 ):
-    done = subprocess.run(
-        [*pipeline(own_data, tmp_path / "run"), *arguments], capture_output=True, text=True, check=False
-    )
+    done = pipeline(own_data, tmp_path / "run", *arguments)
     assert done.returncode == 2
     assert named in done.stderr
-    assert len(errors(done)) == 1
+    assert len(errors(done.stderr)) == 1
     assert not (tmp_path / "run" / "teacher").exists()
 
 
 def test_without_the_extra_of_the_baseline_the_run_goes_on(own_data: Path, tmp_path: Path):
     (tmp_path / "aeon.py").write_text("raise ModuleNotFoundError('No module named aeon', name='aeon')")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    run = [*pipeline(own_data, tmp_path / "run"), "--until", "baseline-minirocket"]
+    run = process_of(own_data, tmp_path / "run", "--until", "baseline-minirocket")
     done = subprocess.run(run, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     (line,) = [line for line in done.stdout.splitlines() if "skipped" in line]
     assert line.startswith("stage baseline-minirocket skipped: this command needs aeon")
     assert line.endswith("pip install 'edgehar[baselines]'")
-    assert errors(done) == []
+    assert errors(done.stderr) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root to mount a small disk")
@@ -183,7 +182,7 @@ def test_full_disk_gives_one_line_and_no_partial_checkpoint(own_data: Path, tmp_
     if mounted.returncode != 0:
         pytest.skip("cannot mount a small disk here")
     try:
-        done = subprocess.run(pipeline(own_data, disk / "run"), capture_output=True, text=True, check=False)
+        done = pipeline(own_data, disk / "run")
         left = [path.name for path in (disk / "run").iterdir()]
     finally:
         subprocess.run(["umount", str(disk)], check=True)

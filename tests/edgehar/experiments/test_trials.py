@@ -1,8 +1,6 @@
 """Short trainings inside the training people choose the augmentation; test people have no say."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from edgehar.experiments.pipeline import PipelineOptions, plan, settings_of
 from edgehar.experiments.trials import DEFAULT, LIGHT, MARGIN, MIRRORED, TURNED, candidates, choice_of
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec
 from edgehar.simulation.dataset import SimulatorConfig, simulate
+from tests.edgehar.experiments.in_process import edgehar
 
 WATCH = ModalitySpec("watch", 3, "m/s2", 10.0, 1)
 SKELETON = ModalitySpec("skeleton", 60, "m", 30.0, 4, joints=KINECT_JOINTS, parents=KINECT_PARENTS)
@@ -70,8 +69,7 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pipeline(data: Path, out: Path, split: str, *more: str) -> str:
     words = ["--preset", "tiny", "--update-share", "0.05", "--split", split, "--until", "finetune", "--out", str(out)]
-    command = [sys.executable, "-m", "edgehar", "pipeline", "--data", str(data), *words, *more]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = edgehar("pipeline", "--data", str(data), *words, *more)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -23,9 +23,8 @@ from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.providers import CPU, LITERT, available_providers, choose_providers, litert_version
 from edgehar.errors import ConfigError
 from edgehar.student.export import export_package
-from edgehar.student.network.fused import FusedEncoder, FusedHead
 from edgehar.student.network.model import StudentNetwork
-from edgehar.student.network.onnx_export import export_onnx
+from edgehar.student.network.onnx_export import export_graphs
 
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'edgehar[litert]'")
 ROWS = (1, 2, 16, 3, 40, 1)
@@ -43,10 +42,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def graphs_of(network: StudentNetwork) -> list[bytes]:
     inputs = random_steps(network)
     tokens = network.head.position_embedding.detach()[None].repeat(3, 1, 1)
-    return [
-        export_onnx(FusedEncoder(network.encoder), tuple(inputs), [*network.encoder.names, "valid"], "token", "steps"),
-        export_onnx(FusedHead(network.head), (tokens,), ["tokens"], "logits", "windows"),
-    ]
+    return list(export_graphs(network, tuple(inputs), tokens))
 
 
 def assert_equal_outputs(graphs: list[bytes]) -> None:
