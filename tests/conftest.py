@@ -13,6 +13,8 @@ LONGEST = (
     "test_pipeline.py",
     "test_crossvalidate.py",
     "test_prune.py",
+    "test_litert.py",
+    "test_export.py",
 )
 
 
