@@ -74,20 +74,22 @@ def long(tmp_path: Path) -> str:
     return words_of(tmp_path, recording(0, 20.0))
 
 
-def test_adaptation_is_written_or_refused_and_undone(tmp_path: Path, sliding_package: Path, long: str) -> None:
-    out = tmp_path / "anna.json"
-    code = adapt.main([str(sliding_package), "--input", long, "--out", str(out)])
-    assert code == (0 if out.exists() else 1)
-    if code == 0:
-        learnt = read_personal(out, EdgePackage.open(sliding_package).manifest).adaptation
-        assert learnt is not None
-        assert learnt.recordings == 1
-        recorded = recording(1)
-        plain, adapted = (edgehar.load(sliding_package, personal=file) for file in (None, out))
-        before, after = (one.predict(recorded.signals).probabilities for one in (plain, adapted))
-        assert np.abs(before - after).max() > 0
-        forget.main([str(out), "--package", str(sliding_package), "--adaptation"])
-        assert not out.exists()
+def test_adaptation_is_refused_or_written_and_undone(tmp_path: Path, sliding_package: Path, long: str) -> None:
+    out, codes = tmp_path / "anna.json", list[int]()
+    while codes[-1:] != [0]:  # draws of lost steps decide; an untrained network is refused most often
+        codes.append(adapt.main([str(sliding_package), "--input", long, "--out", str(out), "--seed", str(len(codes))]))
+        assert out.exists() is (codes[-1] == 0)
+        assert len(codes) < 60
+    assert set(codes) == {0, 1}
+    learnt = read_personal(out, EdgePackage.open(sliding_package).manifest).adaptation
+    assert learnt is not None
+    assert learnt.recordings == 1
+    recorded = recording(1)
+    plain, adapted = (edgehar.load(sliding_package, personal=file) for file in (None, out))
+    before, after = (one.predict(recorded.signals).probabilities for one in (plain, adapted))
+    assert np.abs(before - after).max() > 0
+    forget.main([str(out), "--package", str(sliding_package), "--adaptation"])
+    assert not out.exists()
 
 
 def test_few_windows_are_named(tmp_path: Path, clip_package: Path) -> None:
