@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, seed_option
+from edgehar.data.pretraining import EVERYONE
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
@@ -26,7 +27,7 @@ from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretraining.sources import EVERYONE, check_unseen
+from edgehar.teacher.pretraining.sources import check_unseen
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -182,7 +183,7 @@ def run(options: FinetuneOptions) -> int:
     with checkpoint_output(out, processes, *filter(None, [options.pretrained]), kind="teacher") as progress:
         data = load_stage_data(source)
         if before is not None:
-            check_unseen(before.data["sources"], source, data.split)
+            check_unseen(before.data["sources"], source, data.dataset.info.name, data.split)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
         labels = options.labels
