@@ -59,7 +59,7 @@ def test_no_weight_has_the_name_of_a_sensor():
 
 
 def test_weights_without_convolutions_are_refused():
-    with pytest.raises(ConfigError, match="--convolutions 0: .*; expected 1 or more"):
+    with pytest.raises(ConfigError, match=r"--convolutions 0: .*; expected 1 or more"):
         Universal(replace(CONFIG, convolutions=0))
 
 
