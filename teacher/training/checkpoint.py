@@ -1,6 +1,6 @@
 """Checkpoint format: weights in safetensors, everything else in JSON; no pickle.
 
-CHECKPOINT/weights.safetensors   parameters
+CHECKPOINT/weights.safetensors   parameters, in single precision, or in half to save space
 CHECKPOINT/moments.safetensors   moments of the training windows, if stored (`training.moments`)
 CHECKPOINT/checkpoint.json       kind, network size, modalities, labels, window, normalisation, data, history
 """
@@ -177,7 +177,8 @@ def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor
             raise DataError(
                 f"network: {name} is {network.get(name)!r}, the weights were saved with {saved.get(name)!r}"
             )
-    return load_file(path)
+    tensors = load_file(path)
+    return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
 
 
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
