@@ -24,6 +24,11 @@ FORMAT, FORMAT_VERSION = "edgehar-shards", 1
 CURE = "copy the shard again, or pack the recordings again"
 
 
+def windows_bytes(info: DatasetInfo, steps: int, windows: int) -> int:
+    """Memory of windows: features of each step in single precision, validity; three numbers for each window."""
+    return steps * sum(4 * spec.patch * spec.groups * spec.features + 1 for spec in info.modalities) + windows * 24
+
+
 @dataclass(frozen=True)
 class Shard:
     """One file.
@@ -76,10 +81,9 @@ class PackedSource:
         """Duration of the recordings."""
         return window_hours(self.info, self.windows)
 
-    @property
-    def step_bytes(self) -> int:
-        """Memory of one step: features in single precision, validity."""
-        return sum(4 * spec.patch * spec.groups * spec.features + 1 for spec in self.info.modalities)
+    def bytes_of(self, shard: Shard) -> int:
+        """Memory that the windows of a shard take."""
+        return windows_bytes(self.info, shard.steps, shard.windows)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for JSON; `from_json` is its inverse."""
@@ -113,8 +117,9 @@ class PackedSource:
             raise DataError("normalisation: expected finite scales above 0 for each sensor")
         if not source.shards or min(min(shard.size, shard.windows, shard.steps) for shard in source.shards) < 1:
             raise DataError("shards: expected one or more, of numbers above 0")
-        if not isinstance(source.stored["train_subjects"], list) or not isinstance(source.stored["name"], str):
-            raise DataError("stored: expected the name and the people of the data set")
+        lacking = {"data", "name", "split", "train_subjects", "train_recordings"} - set(source.stored)
+        if lacking or not isinstance(source.stored["train_subjects"], list):
+            raise DataError(f"stored: found no {', '.join(sorted(lacking)) or 'people'}, expected the data set's")
         return source
 
 
@@ -158,6 +163,8 @@ class ShardFolder:
                 )
             self.frame_rate = float(entry["frame_rate"])
             self.sources = [PackedSource.from_json(source) for source in entry["sources"]]
+            if not self.sources:
+                raise DataError("found no data set, expected one or more")
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as problem:
             raise DataError(
                 f"{name}/{SHARDS_NAME}: damaged or of another version ({problem}); pack the recordings again"

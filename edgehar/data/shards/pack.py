@@ -13,13 +13,20 @@ from edgehar.data.pretraining import FRAME_RATE_HZ, options_of, training_recordi
 from edgehar.data.recordings.folder import check_new
 from edgehar.data.registry import SHARDS_NAME, DataOptions
 from edgehar.data.shards.arrow import arrow
-from edgehar.data.shards.index import PackedSource, Shard, index_text, shard_name
-from edgehar.data.shards.table import sample_type, to_bytes
+from edgehar.data.shards.index import PackedSource, Shard, index_text, shard_name, windows_bytes
+from edgehar.data.shards.table import sample_type, to_bytes, with_rounded_times
 from edgehar.files.atomic import atomic_folder, locked
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.steps import ContinuousSteps
-from edgehar.signals.windows import fit_normalisation, too_short, window_label, window_starts
+from edgehar.signals.windows import (  # fmt: skip
+    UNLABELLED,
+    fit_normalisation,
+    too_short,
+    window_label,
+    window_spans,
+    window_starts,
+)
 
 PART_S = 300.0
 """Longer recordings are cut into parts of about this length, so that a shard holds those of several people."""
@@ -30,32 +37,38 @@ class PackOptions(Options):
     """Options of `edgehar data pack`."""
 
     out: str = option(MISSING, "new folder of shards to write")
-    shard_mb: float = option(8.0, "megabytes of samples in a shard, before compression", above=0)
+    shard_mb: float = option(16.0, "megabytes that the windows of a shard take in memory", above=0)
     data: DataOptions = group(DataOptions)
 
 
-def window_spans(clip: Clip, info: DatasetInfo) -> tuple[int, list[tuple[float, float]]]:
-    """Number of steps of a recording, and start and end of each of its windows in seconds."""
-    window = info.window
-    if window.kind == "clip":
-        return window.steps, [(0.0, window.length_s)]
-    steps = ContinuousSteps.of(clip, info, Normalisation.identity(info.modalities)).count
-    starts = window_starts(steps, info).tolist()
-    return steps, [(start * window.step_s, (start + window.steps) * window.step_s) for start in starts]
+@dataclass(frozen=True)
+class _Recording:
+    """A recording, its number of steps, and start and end of each of its windows in seconds."""
+
+    clip: Clip
+    steps: int
+    spans: list[tuple[float, float]]
+
+    @staticmethod
+    def of(clip: Clip, info: DatasetInfo) -> "_Recording":
+        if info.window.kind == "clip":
+            return _Recording(clip, info.window.steps, [(0.0, info.window.length_s)])
+        steps = ContinuousSteps.of(clip, info, Normalisation.identity(info.modalities)).count
+        return _Recording(clip, steps, window_spans(window_starts(steps, info), info.window))
 
 
-def _by_size(clips: Sequence[Clip], types: dict[str, str], most_bytes: float) -> Iterator[list[Clip]]:
-    """Consecutive recordings whose samples take `most_bytes` or little more."""
-    part: list[Clip] = []
+def _by_size(recordings: Sequence[_Recording], info: DatasetInfo, most_bytes: float) -> Iterator[list[_Recording]]:
+    """Consecutive recordings whose windows take `most_bytes` of memory at most, or one that takes more."""
+    part: list[_Recording] = []
     size = 0
-    for clip in clips:
-        part.append(clip)
-        size += sum(values.size * np.dtype(types[name]).itemsize for name, values in clip.signals.items())
-        if size >= most_bytes:
+    for recording in recordings:
+        more = windows_bytes(info, recording.steps, len(recording.spans))
+        if part and size + more > most_bytes:
             yield part
             part, size = [], 0
-    if part:
-        yield part
+        part.append(recording)
+        size += more
+    yield part
 
 
 def _pack_one(
@@ -66,32 +79,34 @@ def _pack_one(
     info, dataset = recordings.dataset.info, recordings.dataset
     if info.window.kind == "sliding":
         dataset = cut_into_parts(dataset, max(PART_S, info.window.length_s))
-    spans = {clip.name: window_spans(clip, info) for clip in dataset.clips}
-    clips = [clip for clip in dataset.clips if spans[clip.name][1]]
-    if not clips:
+    found = [_Recording.of(with_rounded_times(clip), info) for clip in dataset.clips]
+    found = [recording for recording in found if recording.spans]
+    if not found:
         raise too_short(info)
-    order: list[int] = np.random.default_rng(0).permutation(len(clips)).tolist()
-    clips = [clips[index] for index in order]  # a shard holds recordings of many people
+    order: list[int] = np.random.default_rng(0).permutation(len(found)).tolist()
+    found = [found[index] for index in order]  # a shard holds recordings of many people
+    clips = [recording.clip for recording in found]
+    labels = {window_label(recording.clip, *span) for recording in found for span in recording.spans}
     source = PackedSource(
         info,
         fit_normalisation(Dataset(info, tuple(clips)), recordings.dataset.subjects),
         {spec.name: sample_type(clips, spec) for spec in info.modalities},
         recordings.stored,
-        len({label for clip in clips for span in spans[clip.name][1] if (label := window_label(clip, *span)) >= 0}),
+        len(labels - {UNLABELLED}),
         (),
     )
     shards: list[Shard] = []
     done = 0
-    for part in _by_size(clips, source.types, most_bytes):
-        data = to_bytes(part, info, source.types)
+    for part in _by_size(found, info, most_bytes):
+        data = to_bytes([recording.clip for recording in part], info, source.types)
         path = folder / shard_name(number, len(shards))
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        steps = sum(spans[clip.name][0] for clip in part)
-        windows = sum(len(spans[clip.name][1]) for clip in part)
+        steps = sum(recording.steps for recording in part)
+        windows = sum(len(recording.spans) for recording in part)
         shards.append(Shard(len(data), zlib.crc32(data), windows, steps))
         done += len(part)
-        progress(done, len(clips))
+        progress(done, len(found))
     return replace(source, shards=tuple(shards))
 
 

@@ -5,6 +5,7 @@ samples (T * C numbers, time before channels), SENSOR:valid (empty: all) and SEN
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgehar.data.shards.arrow import arrow
 from edgehar.errors import DataError
-from edgehar.signals.clip import Clip, DatasetInfo, Segment
+from edgehar.signals.clip import Clip, DatasetInfo, Segment, Times
 from edgehar.signals.modality import ModalitySpec
 
 DESCRIBED = ("recording", "subject", "trial", "label", "segments")
@@ -37,6 +38,15 @@ def sample_type(clips: Sequence[Clip], spec: ModalitySpec) -> str:
         change += float(np.square(np.nan_to_num(moved), dtype=np.float64).sum())
         error += float(np.square(np.nan_to_num(lost), dtype=np.float64).sum())
     return "float16" if error <= MOST_HALF_ERROR**2 * change else "float32"
+
+
+def with_rounded_times(clip: Clip) -> Clip:
+    """A recording with the timestamps that its row has, in whole microseconds."""
+    return replace(clip, times_s={name: _whole(times_s) / MICROSECONDS for name, times_s in clip.times_s.items()})
+
+
+def _whole(times_s: Times) -> NDArray[np.int64]:
+    return np.rint(times_s * MICROSECONDS).astype(np.int64)
 
 
 def schema_of(info: DatasetInfo, types: Mapping[str, str]) -> Any:
@@ -99,7 +109,7 @@ def to_bytes(clips: Sequence[Clip], info: DatasetInfo, types: Mapping[str, str])
         columns += [
             _lists([None if values is None else values.astype(samples) for values in signals], samples),
             _lists([None if flags is None or flags.all() else flags for flags in valid], np.bool_),
-            _lists([None if at is None else np.rint(at * MICROSECONDS).astype(np.int64) for at in times], np.int64),
+            _lists([None if at is None else _whole(at) for at in times], np.int64),
         ]
         encodings |= {
             f"{name}.list.element": "BYTE_STREAM_SPLIT",

@@ -12,21 +12,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.data.shards.index import PackedSource, Shard
+from edgehar.data.shards.index import PackedSource
 from edgehar.data.shards.table import from_bytes
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Bools, Floats
 from edgehar.signals.steps import ContinuousSteps, clip_steps
-from edgehar.signals.windows import window_label, window_starts
+from edgehar.signals.windows import window_label, window_spans, window_starts
 
 Batch = tuple[dict[str, Floats], dict[str, Bools], NDArray[np.int64]]
 """Features (B, S, P, G, F) and validity (B, S) by modality, and labels (B,), -1 where unlabelled."""
 
 Place = tuple[int, int]
 """An epoch, and a group of its shards."""
-
-WINDOW_BYTES = 3 * 8
-"""Memory of a window beside its steps: where it starts, its label, its place in the order."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +39,19 @@ class Epoch:
     ends: NDArray[np.int64]
 
 
-def epoch_of(shards: Sequence[Shard], step_bytes: int, most_bytes: float, seed: Sequence[int]) -> Epoch:
+def epoch_of(source: PackedSource, most_bytes: float, seed: Sequence[int]) -> Epoch:
     """Shards in a random order, in groups that take `most_bytes` at most, each of one shard or more."""
     groups: list[list[int]] = []
     size = 0.0
-    order: list[int] = np.random.default_rng(seed).permutation(len(shards)).tolist()
+    order: list[int] = np.random.default_rng(seed).permutation(len(source.shards)).tolist()
     for number in order:
-        more = shards[number].steps * step_bytes + shards[number].windows * WINDOW_BYTES
+        more = source.bytes_of(source.shards[number])
         if not groups or size + more > most_bytes:
             groups.append([])
             size = 0.0
         groups[-1].append(number)
         size += more
-    counts = [sum(shards[number].windows for number in group) for group in groups]
+    counts = [sum(source.shards[number].windows for number in group) for group in groups]
     return Epoch(groups, np.cumsum(counts))
 
 
@@ -96,9 +93,7 @@ class ShardWindows:
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a shard alone takes more than half of the memory."""
-        largest = max(
-            shard.steps * self.source.step_bytes + shard.windows * WINDOW_BYTES for shard in self.source.shards
-        )
+        largest = max(self.source.bytes_of(shard) for shard in self.source.shards)
         if largest > self.most_bytes / 2:
             raise ConfigError(
                 f"{self.source.info.name}: a shard takes {largest / 1e6:.3g} MB in memory; expected two in its "
@@ -133,9 +128,7 @@ class ShardWindows:
     def _epoch(self, number: int) -> Epoch:
         if number not in self._epochs:
             self._epochs = {key: epoch for key, epoch in self._epochs.items() if key == number - 1}
-            self._epochs[number] = epoch_of(
-                self.source.shards, self.source.step_bytes, self.most_bytes / 2, [*self.seed, number]
-            )
+            self._epochs[number] = epoch_of(self.source, self.most_bytes / 2, [*self.seed, number])
         return self._epochs[number]
 
     def _take(self, epoch: int, index: int, first: int, end: int) -> Batch:
@@ -196,8 +189,7 @@ class ShardWindows:
                 recording = ContinuousSteps.of(clip, info, source.normalisation)
                 count = recording.count
                 steps, starts = recording.between(0, count), window_starts(count, info)
-                step_s = info.window.step_s
-                spans = [(start * step_s, (start + info.window.steps) * step_s) for start in starts.tolist()]
+                spans = window_spans(starts, info.window)
             for name, values in steps.features.items():
                 group.features[name][step : step + count] = values
                 group.valid[name][step : step + count] = steps.valid[name]

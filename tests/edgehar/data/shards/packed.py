@@ -43,7 +43,7 @@ def dataset(
 
 
 def packed(
-    folder: Path, *datasets: Dataset, shard_mb: float = 0.01, split: str = "all", frame_rate: float | None = None
+    folder: Path, *datasets: Dataset, shard_mb: float = 0.03, split: str = "all", frame_rate: float | None = None
 ) -> ShardFolder:
     """Write data sets as recordings and pack them."""
     for one in datasets:

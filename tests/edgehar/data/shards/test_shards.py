@@ -30,7 +30,7 @@ def rows_of(features: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("window", [CONTINUOUS, CLIPS], ids=["continuous", "clips"])
 def test_an_epoch_has_the_windows_of_the_recordings(tmp_path: Path, window: Any):
-    folder = packed(tmp_path, dataset(window))
+    folder = packed(tmp_path, dataset(window), shard_mb=0.005)
     trained = training_recordings(DataOptions(str(tmp_path / "mine"), split="all", frame_rate=50)).dataset
     expected = cut(trained.clips, trained.info, fit_normalisation(trained, trained.subjects))
     windows = windows_of(folder)
@@ -65,7 +65,7 @@ def test_the_order_changes_with_epoch_and_seed_and_needs_no_history(tmp_path: Pa
         return [windows.batch(number, 1)[0]["watch"].tobytes() for number in range(start, start + count)]
 
     source = folder.sources[0]
-    assert len(epoch_of(source.shards, source.step_bytes, 1e5, (0,)).groups) > 3
+    assert len(epoch_of(source, 1e5, (0,)).groups) > 3
     everything = batches(range(2 * count // size))
     resumed = count // size - 3
     assert batches(range(resumed, 2 * count // size)) == everything[resumed:]  # over the end of an epoch
@@ -181,7 +181,20 @@ def test_windows_that_do_not_fit_into_the_memory_are_read_within_it(tmp_path: Pa
     # 800 frames per second: few samples make many megabytes of windows.
     folder = packed(tmp_path, dataset(CONTINUOUS, seconds=50.0, each=6), frame_rate=800.0)
     source, memory_mb = folder.sources[0], 8
-    assert sum(shard.steps for shard in source.shards) * source.step_bytes > 5 * 1e6 * memory_mb
+    assert sum(map(source.bytes_of, source.shards)) > 5 * 1e6 * memory_mb
     command = [sys.executable, "-c", READ_AN_EPOCH, folder.name, str(memory_mb)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1.25 * memory_mb
+
+
+def test_timestamps_a_little_before_the_end_of_a_step(tmp_path: Path):
+    # Half a microsecond less than 12 steps: as many steps when packed and when read.
+    whole = dataset(CONTINUOUS, each=1, gaps=False)
+
+    def ending(clip: Clip, end_s: float) -> Clip:
+        times_s = {name: each * end_s / each[-1] for name, each in clip.times_s.items()}
+        return replace(clip, times_s=times_s, segments=())
+
+    clips = tuple(ending(clip, 1.92 - 4e-7) for clip in whole.clips)
+    folder = packed(tmp_path, replace(whole, clips=clips))
+    assert windows_of(folder).batch(0, 4)[2].shape == (4,)
