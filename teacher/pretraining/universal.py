@@ -16,7 +16,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgehar.errors import ConfigError
 from edgehar.signals.kinds import kinds_of
 from edgehar.signals.modality import SIGNAL_KINDS, ModalitySpec
 from edgehar.signals.sites import SITES, places_of
@@ -79,11 +78,7 @@ class Universal(nn.Module):
     """Weights from which those of a teacher of any sensors follow."""
 
     def __init__(self, config: TeacherConfig) -> None:
-        """Weights of teachers of this size; raises ConfigError for one without convolutions."""
-        if not config.convolutions:
-            raise ConfigError(
-                "--convolutions 0: a linear layer per patch fits sensors of one rate only; expected 1 or more"
-            )
+        """Weights of teachers of this size."""
         super().__init__()
         joint_dim, dim = config.joint_dim, config.dim
         self.config = config

@@ -7,7 +7,6 @@ import torch
 from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, windows
 
 from edgehar.data.importing.joint_sets import COCO, NTU
-from edgehar.errors import ConfigError
 from edgehar.signals.modality import ModalitySpec
 from edgehar.teacher.network.masking import MaskingConfig, visible_grids
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
@@ -56,11 +55,6 @@ def test_weights_fit_any_sensors(specs: tuple[ModalitySpec, ...]):
 
 def test_no_weight_has_the_name_of_a_sensor():
     assert not [name for name in universal().state_dict() if "skeleton" in name or "inertial" in name]
-
-
-def test_weights_without_convolutions_are_refused():
-    with pytest.raises(ConfigError, match=r"--convolutions 0: .*; expected 1 or more"):
-        Universal(replace(CONFIG, convolutions=0))
 
 
 def test_order_of_joints_does_not_matter():
