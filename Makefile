@@ -54,7 +54,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); expected Python 3.11 or newer with venv" \
 			"(Debian: apt install python3-venv); choose another with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[runtime,litert,quantize,sign,mqtt,metrics,page,train,report,explain,baselines,dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[runtime,litert,quantize,sign,mqtt,metrics,page,train,shards,report,explain,baselines,dev]'
 	touch $@
 
 clean:

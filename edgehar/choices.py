@@ -1,6 +1,12 @@
 """Names that options accept, shared by several verbs: presets, window sources, pruning criteria, pseudo-labels."""
 
 from collections.abc import Collection
+from pathlib import Path
+
+SHIPPED = "shipped"
+"""The pretrained weights that edgehar comes with."""
+
+PRETRAINED_HELP = f"folder of a pretrained checkpoint, or {SHIPPED} for the weights that edgehar comes with"
 
 PRESET_NAMES = ("tiny", "base", "large")
 """Presets of every training."""
@@ -37,3 +43,8 @@ SOURCES_BY_OPTION = {
 def unused_options(names: Collection[str], sources: Collection[str]) -> list[str]:
     """Those of the options that none of the sources uses."""
     return [name for name in names if name in SOURCES_BY_OPTION and not set(SOURCES_BY_OPTION[name]) & set(sources)]
+
+
+def pretrained_folder(name: str) -> Path:
+    """The folder of a pretrained checkpoint, given by its path or as `SHIPPED`."""
+    return Path(__file__).parent / "teacher" / "pretraining" / "shipped" if name == SHIPPED else Path(name)

@@ -18,6 +18,7 @@ EXTRAS = {
     "scipy": "train",
     "onnx": "quantize",
     "onnxruntime": "runtime",
+    "pyarrow": "shards",
     "matplotlib": "report",
     "aeon": "baselines",
     "captum": "explain",

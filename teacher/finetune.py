@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgehar.choices import PRETRAINED_HELP, pretrained_folder
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, seed_option
+from edgehar.data.pretraining import EVERYONE
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import CheckpointError, ConfigError
@@ -26,7 +28,7 @@ from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
-from edgehar.teacher.pretraining.sources import EVERYONE, check_unseen
+from edgehar.teacher.pretraining.sources import check_unseen
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -62,7 +64,7 @@ class FinetuneOptions(Options):
     """Options of `edgehar finetune`."""
 
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
-    pretrained: str | None = option(None, "folder of a pretrained checkpoint; default: train from scratch")
+    pretrained: str | None = option(None, f"{PRETRAINED_HELP}; default: train from scratch")
     layer_decay: float = option(
         0.6,
         "with --pretrained: learning rate of each part of the network relative to the part above it, classifier first",
@@ -176,13 +178,14 @@ PARSER = Parser(
 def run(options: FinetuneOptions) -> int:
     """Train, score on the test subjects and write the checkpoint."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
-    before = load_checkpoint(Path(options.pretrained), ("pretrained",)) if options.pretrained else None
+    weights = pretrained_folder(options.pretrained) if options.pretrained else None
+    before = None if weights is None else load_checkpoint(weights, ("pretrained",))
     source = data_options(options.data, before)
     network = options.network if before is None else network_config(before)
-    with checkpoint_output(out, processes, *filter(None, [options.pretrained]), kind="teacher") as progress:
+    with checkpoint_output(out, processes, *([] if weights is None else [str(weights)]), kind="teacher") as progress:
         data = load_stage_data(source)
         if before is not None:
-            check_unseen(before.data["sources"], source, data.split)
+            check_unseen(before.data["sources"], source, data.dataset.info.name, data.split)
         info, labelled = data.dataset.info, data.train.labelled()
         labelled = labelled.take(stratified(labelled.label, options.labels.label_share, options.labels.label_draw))
         labels = options.labels

@@ -37,15 +37,13 @@ from edgehar.teacher.network.model import PRESETS, TeacherConfig
 from edgehar.teacher.pretraining.autoencoder import View
 from edgehar.teacher.pretraining.model import Batch, ObjectiveConfig, Pretraining
 from edgehar.teacher.pretraining.sensor_subsets import some_sensors
-from edgehar.teacher.pretraining.sources import Source, load_source, options_of, shares_of
+from edgehar.teacher.pretraining.sources import Draws, ShardOptions, Source, load_sources
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.checkpoint import Checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, TrainConfig, train
 from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.stage import checkpoint_output, one_hot
 
-FRAME_RATE_HZ = 50.0
-"""Sensors of several data sets are resampled to this rate, so that a convolution sees the same time of each."""
 SMOOTHING = 0.1
 
 
@@ -56,6 +54,7 @@ class PretrainOptions(Options):
     out: str = option(MISSING, "folder of the pretrained checkpoint to write")
     seed: int = seed_option()
     data: DataOptions = group(DataOptions)
+    shards: ShardOptions = group(ShardOptions)
     objectives: ObjectiveConfig = group(ObjectiveConfig)
     network: TeacherConfig = group(TeacherConfig)
     masking: MaskingConfig = group(MaskingConfig)
@@ -80,24 +79,24 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 
 def pretrain_loss(
     sources: Sequence[Source],
+    draws: Draws,
     objectives: ObjectiveConfig,
     masking: MaskingConfig,
     augmentation: AugmentConfig,
     batch: int,
     processes: ProcessGroup,
 ) -> LossOf:
-    """The loss of windows of one data set, drawn by `shares_of`, with some of its sensors, augmented and masked.
+    """The loss of windows of the data set of an update, with some of its sensors, augmented and masked.
 
-    Masking replaces noise and dropout of augmentation.
+    Masking replaces noise and dropout of augmentation. Instead of rows, the loss gets the number of the update.
     """
     masked = replace(augmentation, lost_joint=0.0, lost_step=0.0, lost_modality=0.0, noise=0.0)
-    shares = torch.tensor(shares_of(sources))
 
-    def loss_of(model: nn.Module, _: NDArray[Any], generator: torch.Generator) -> Tensor:
-        index = int(torch.multinomial(shares, 1, generator=generator))
+    def loss_of(model: nn.Module, update: NDArray[Any], generator: torch.Generator) -> Tensor:
+        index = draws.source(generator)
         source = sources[index]
-        rows = torch.randperm(len(source.windows), generator=generator)[: max(batch, processes.world)].numpy()
-        features, valid, label = source.windows.rows(rows.astype(np.intp))
+        size = max(batch, processes.world)
+        features, valid, label = source.windows.batch(int(draws.number[update[0]]), size, generator)
         specs, features, valid = some_sensors(source.info.modalities, features, valid, generator)
 
         def view_of() -> View:
@@ -135,17 +134,16 @@ def run(options: PretrainOptions) -> int:
     """Pretrain and write the checkpoint of the encoder."""
     out, processes, started_s = Path(options.out), ProcessGroup.from_environment(), time.monotonic()
     with checkpoint_output(out, processes, kind="pretrained") as progress:
-        chosen = options_of(options.data)
-        rate = options.data.frame_rate or (FRAME_RATE_HZ if len(chosen) > 1 else None)
-        sources = [load_source(replace(each, frame_rate=rate), processes.device) for each in chosen]
+        sources, rate = load_sources(options.data, options.shards, options.seed, processes.device)
         torch.manual_seed(options.seed)
         universal = Universal(options.network)
         model = Pretraining(universal, options.objectives, [len(source.info.labels) for source in sources])
         model.to(processes.device)
+        draws = Draws.of(sources, options.seed, options.train.steps)
         history = train(
             model,
             pretrain_loss(
-                sources, options.objectives, options.masking, options.augment, options.train.batch, processes
+                sources, draws, options.objectives, options.masking, options.augment, options.train.batch, processes
             ),
             sum(len(source.windows) for source in sources),
             options.train,
@@ -154,6 +152,7 @@ def run(options: PretrainOptions) -> int:
             "pretrain",
             progress,
             [asdict(options), [source.fingerprint for source in sources]],
+            rows_of=lambda update: np.asarray([update]),
         )
         fold_norms(universal)
         if processes.rank != 0:

@@ -116,7 +116,7 @@ def test_options_in_the_text_exist(page: str) -> None:
     known |= accepted(load(select("evaluate", ["--suite"]).module).PARSER)
     known |= accepted(load(select("evaluate", ["--stream"]).module).PARSER)
     known |= accepted(load(select("explain", ["--checkpoint"]).module).PARSER)
-    for action in ("check", "info", "import", "convert", "fetch"):
+    for action in ("check", "info", "import", "convert", "pack", "fetch"):
         known |= accepted(parser_of(["data", action])[0])
     for span in spans(page):
         if span.startswith("--"):

@@ -43,6 +43,8 @@ def test_the_wheel_holds_edgehar_alone_and_all_of_it(through_source_archive: boo
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"edgehar"}
     assert {name for name in names if name.endswith(".py")} == modules_of_the_checkout()
     assert "edgehar/py.typed" in names
+    shipped = {f"edgehar/teacher/pretraining/shipped/{name}" for name in ("weights.safetensors", "CARD.md")}
+    assert shipped <= set(names)
 
 
 @pytest.mark.parametrize("folder", ["teacher", "student", "deploy"])

@@ -21,6 +21,7 @@ from edgehar.data.pictures import write_pictures
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load
+from edgehar.data.shards.pack import PackOptions, pack
 from edgehar.data.splits import people_in
 from edgehar.entry import call_action
 from edgehar.errors import DataError, shortened
@@ -32,6 +33,7 @@ USAGE = """usage: edgehar data ACTION [options]     (edgehar data ACTION --help 
   info       sensors, labels, people, durations, and what training will see
   import     read files of loggers, cameras and motion capture
   convert    write a data set in edgehar's own format
+  pack       write data sets as shards, which edgehar pretrain reads without holding them in memory
   fetch      download a public data set from its publisher
 """
 
@@ -124,8 +126,24 @@ def convert(options: ConvertOptions) -> int:
     return 0
 
 
-def _progress_bar() -> tuple[Progress, Callable[[], None]]:
-    """A callback that draws one bar per file, and a function that closes it; without tqdm they do nothing."""
+def pack_data(options: PackOptions) -> int:
+    """Write data sets as shards."""
+    progress, close = _progress_bar(" recordings")
+    try:
+        sources = pack(options, progress)
+    finally:
+        close()
+    for source in sources:
+        size = sum(shard.size for shard in source.shards)
+        _write_line(
+            f"{source.info.name}: {source.people} people, {source.hours:.3g} hours, {source.windows} windows; "
+            f"{len(source.shards)} shards, {size / 1e6:.3g} MB"
+        )
+    return 0
+
+
+def _progress_bar(unit: str) -> tuple[Progress, Callable[[], None]]:
+    """A callback that draws one bar per file or data set, and a function that closes it; nothing without tqdm."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
@@ -133,9 +151,9 @@ def _progress_bar() -> tuple[Progress, Callable[[], None]]:
     bars: list[Any] = []
 
     def show(have: int, total: int | None) -> None:
-        if not bars or have < bars[0].n:  # another file
+        if not bars or have < bars[0].n or total != bars[0].total:  # another one
             close()
-            bars.append(tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024, leave=False))
+            bars.append(tqdm(total=total, unit=unit, unit_scale=unit == "B", unit_divisor=1024, leave=False))
         bars[0].update(have - bars[0].n)
 
     def close() -> None:
@@ -147,7 +165,7 @@ def _progress_bar() -> tuple[Progress, Callable[[], None]]:
 
 def fetch_data(options: FetchOptions) -> int:
     """Download and unpack a public data set."""
-    progress, close = _progress_bar()
+    progress, close = _progress_bar("B")
     try:
         files = fetch(options.name, DOWNLOADS[options.name], Path(options.out), _write_line, progress)
     finally:
@@ -162,12 +180,18 @@ CHECK = Parser(
 )
 INFO = Parser(InfoOptions, "edgehar data info", "Sensors, labels, people, durations, and what training will see.")
 CONVERT = Parser(ConvertOptions, "edgehar data convert", "Write a data set in edgehar's own format.")
+PACK = Parser(
+    PackOptions,
+    "edgehar data pack",
+    "Write data sets as shards, which edgehar pretrain reads without holding them in memory.",
+)
 FETCH = Parser(FetchOptions, "edgehar data fetch", "Download a public data set from its publisher.")
 ACTIONS: dict[str, Callable[[list[str]], int]] = {
     "check": Action(CHECK, check),
     "info": Action(INFO, info),
     "import": Action(importing.PARSER, importing.run),
     "convert": Action(CONVERT, convert),
+    "pack": Action(PACK, pack_data),
     "fetch": Action(FETCH, fetch_data),
 }
 

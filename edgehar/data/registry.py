@@ -23,6 +23,8 @@ from edgehar.files.atomic import digest_of
 from edgehar.signals.clip import Clip, Dataset
 
 NAMES = ("simulated", "utd-mhad", "sp-sw-har", "recordings")
+SHARDS_NAME = "shards.json"
+"""List of the files in a folder that `edgehar data pack` wrote."""
 ROOT_VARIABLE = "EDGEHAR_DATA"
 """Environment variable with the folder that contains utd-mhad/ and sp-sw-har/; used if no root is given."""
 DEFAULT_FOLDS = 5
@@ -42,6 +44,7 @@ def _locate(name: str, root: Path | str | None) -> tuple[str, Path | None]:
         if (folder / HEADER_NAME).is_file():
             return "recordings", folder
         found = f"a folder without {HEADER_NAME}" if folder.is_dir() else "neither a data set nor a folder"
+        found = "shards, which only edgehar pretrain reads" if (folder / SHARDS_NAME).is_file() else found
         raise DataError(
             f"data {name!r}: {found}; expected {', '.join(NAMES[:-1])}, or a folder with {HEADER_NAME}; "
             "see docs/own-data.md"

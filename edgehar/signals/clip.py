@@ -7,7 +7,7 @@ Time always comes before channels: (T, C) from disk to model.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,23 @@ class DatasetInfo:
                 return spec
         names = ", ".join(spec.name for spec in self.modalities)
         raise DataError(f"modality {name!r}: expected one of {self.name}: {names}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict for JSON; `from_json` is its inverse."""
+        return asdict(self) | {"modalities": [spec.to_json() for spec in self.modalities]}
+
+    @staticmethod
+    def from_json(entry: dict[str, Any]) -> "DatasetInfo":
+        """A declaration from its JSON form; raises DataError, KeyError or TypeError for another structure."""
+        return DatasetInfo(
+            entry["name"],
+            tuple(ModalitySpec.from_json(spec) for spec in entry["modalities"]),
+            tuple(entry["labels"]),
+            WindowSpec(**entry["window"]),
+            entry["citation"],
+            entry["licence"],
+            tuple(entry["caveats"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgehar.errors import DataError
 from edgehar.signals.body import measure_bones
 from edgehar.signals.clip import Bools, Clip, Dataset, DatasetInfo, Floats
-from edgehar.signals.modality import ModalitySpec
+from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation, measure_scale
 from edgehar.signals.steps import ContinuousSteps, Steps, clip_steps
 
@@ -77,6 +77,11 @@ def window_starts(steps: int, info: DatasetInfo) -> NDArray[np.intp]:
     return np.arange(0, steps - info.window.steps + 1, info.window.hop)
 
 
+def window_spans(starts: NDArray[np.intp], window: WindowSpec) -> list[tuple[float, float]]:
+    """Start and end of windows in seconds, from their first steps."""
+    return [(start * window.step_s, (start + window.steps) * window.step_s) for start in starts.tolist()]
+
+
 def sliding(steps: NDArray[AnyScalar], starts: NDArray[np.intp], length: int) -> NDArray[AnyScalar]:
     """Windows (N, S, ...) of a recording's steps (n, ...) that start at `starts`."""
     if len(starts) == 1:
@@ -138,8 +143,7 @@ def cut_steps(recording: ContinuousSteps, clip: Clip, info: DatasetInfo, most: i
         chosen = starts[row : row + (most or len(starts))]
         first = int(chosen[0])
         steps = recording.between(first, int(chosen[-1]) + window.steps)
-        spans = [(start * window.step_s, (start + window.steps) * window.step_s) for start in chosen.tolist()]
-        yield _windows(clip, info, steps, chosen - first, spans)
+        yield _windows(clip, info, steps, chosen - first, window_spans(chosen, window))
 
 
 def _windows(

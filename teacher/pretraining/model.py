@@ -70,6 +70,9 @@ class Batch(NamedTuple):
     target: Tensor | None
 
 
+MOST_ENCODERS = 64
+"""Networks of different sensors that are kept, about 1 MB each; there are hundreds of subsets of five sensors."""
+
 Encoded = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Encoded tokens by modality, and pooled features by modality and of the fusion."""
 
@@ -115,6 +118,8 @@ class Pretraining(nn.Module):
     def encoder(self, specs: tuple[ModalitySpec, ...], steps: int) -> _Encode:
         """A teacher of these sensors without memory for weights."""
         if (specs, steps) not in self._encoders:
+            if len(self._encoders) == MOST_ENCODERS:
+                self._encoders.pop(next(iter(self._encoders)))
             with torch.device("meta"):
                 teacher = Teacher(self.universal.config, specs, steps, 1)
                 add_norms(teacher)

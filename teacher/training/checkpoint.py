@@ -1,13 +1,13 @@
 """Checkpoint format: weights in safetensors, everything else in JSON; no pickle.
 
-CHECKPOINT/weights.safetensors   parameters
+CHECKPOINT/weights.safetensors   parameters, in single precision, or in half to save space
 CHECKPOINT/moments.safetensors   moments of the training windows, if stored (`training.moments`)
 CHECKPOINT/checkpoint.json       kind, network size, modalities, labels, window, normalisation, data, history
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from edgehar import __version__
 from edgehar.errors import CheckpointError, ConfigError, DataError
 from edgehar.files.atomic import atomic_folder, digest_of, read_json
 from edgehar.signals.clip import DatasetInfo
-from edgehar.signals.modality import ModalitySpec, WindowSpec
 from edgehar.signals.preprocess import Normalisation
 
 FORMAT, FORMAT_VERSION = "edgehar-checkpoint", 2
@@ -58,26 +57,8 @@ class Checkpoint:
     def digest(self) -> str:
         """Digest of everything that affects the result of a later stage."""
         tensors = [hashlib.sha256(save(part)).hexdigest() for part in (self.weights, self.moments)]
-        about = [self.network, info_to_json(self.info), self.normalisation.to_json(), self.facts.get("statistics")]
+        about = [self.network, self.info.to_json(), self.normalisation.to_json(), self.facts.get("statistics")]
         return digest_of([*tensors, *about])
-
-
-def info_to_json(info: DatasetInfo) -> dict[str, Any]:
-    """The data set's modalities, labels and window as a plain dict."""
-    return asdict(info) | {"modalities": [spec.to_json() for spec in info.modalities]}
-
-
-def info_from_json(entry: dict[str, Any]) -> DatasetInfo:
-    """Inverse of `info_to_json`."""
-    return DatasetInfo(
-        entry["name"],
-        tuple(ModalitySpec.from_json(spec) for spec in entry["modalities"]),
-        tuple(entry["labels"]),
-        WindowSpec(**entry["window"]),
-        entry["citation"],
-        entry["licence"],
-        tuple(entry["caveats"]),
-    )
 
 
 def check_replaceable(out: Path, kind: str) -> None:
@@ -125,7 +106,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "edgehar": __version__,
             "kind": checkpoint.kind,
             "network": checkpoint.network,
-            "info": info_to_json(checkpoint.info),
+            "info": checkpoint.info.to_json(),
             "normalisation": checkpoint.normalisation.to_json(),
             "data": checkpoint.data,
             "facts": checkpoint.facts,
@@ -196,7 +177,8 @@ def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor
             raise DataError(
                 f"network: {name} is {network.get(name)!r}, the weights were saved with {saved.get(name)!r}"
             )
-    return load_file(path)
+    tensors = load_file(path)
+    return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
 
 
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
@@ -220,7 +202,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         checkpoint = Checkpoint(
             entry["kind"],
             entry["network"],
-            info_from_json(entry["info"]),
+            DatasetInfo.from_json(entry["info"]),
             Normalisation.from_json(entry["normalisation"]),
             entry["data"],
             entry["history"],

@@ -28,6 +28,9 @@ from edgehar.teacher.training.progress import History, load_progress, save_progr
 LossOf = Callable[[nn.Module, NDArray[np.intp], torch.Generator], Tensor]
 """Mean loss of this process's shard of a batch, given the (wrapped) model, the batch's rows and its generator."""
 
+RowsOf = Callable[[int], NDArray[np.intp]]
+"""Rows of an update's batch, from the number of the update alone."""
+
 RateOf = Callable[[str], float]
 """Learning rate of a parameter by its name, relative to the schedule."""
 
@@ -134,6 +137,7 @@ def train(
     key: object = None,
     early_stopping: EarlyStopping | None = None,
     rate_of: RateOf = equal_rates,
+    rows_of: RowsOf | None = None,
 ) -> History:
     """Train `model` in place; it ends with the averaged weights.
 
@@ -149,6 +153,7 @@ def train(
         key: everything else the result depends on; a progress file with another key is ignored.
         early_stopping: held-out loss and patience, or None to run all updates.
         rate_of: relative learning rate of each parameter.
+        rows_of: what the loss gets as rows; default: `batch_rows`.
 
     Returns:
         Points of the training curve: "update", mean "loss" since the previous point, and "held_out" loss with early
@@ -188,7 +193,7 @@ def train(
         torch.manual_seed(seed * 1_000_003 + update * 10_007 + processes.rank)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_at(update, config) * group["relative_rate"]
-        rows = batch_rows(count, config.batch, update, seed)
+        rows = batch_rows(count, config.batch, update, seed) if rows_of is None else rows_of(update)
         with torch.autocast(processes.device.type, torch.bfloat16, enabled=config.bf16):
             loss = loss_of(wrapped, rows, generator)
         optimiser.zero_grad(set_to_none=True)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgehar.data.columns import in_order_of
-from edgehar.data.registry import NAMES, DataOptions
+from edgehar.data.pretraining import stored_place
+from edgehar.data.registry import DataOptions
 from edgehar.data.splits import Split, people_in
 from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
 from edgehar.files.atomic import locked, progress_files
@@ -93,14 +94,6 @@ def checkpoint_output(out: Path, processes: ProcessGroup, *read: str, kind: str)
     check_replaceable(out, kind)
     with locked_output(out, processes) as progress:
         yield progress
-
-
-def stored_place(options: DataOptions) -> dict[str, str | None]:
-    """The data set and its folder as stored in checkpoints, by absolute paths."""
-    return {
-        "data": options.data if options.data in NAMES else str(Path(options.data).resolve()),
-        "root": None if options.root is None else str(Path(options.root).resolve()),
-    }
 
 
 def load_stage_data(options: DataOptions, normalisation: Normalisation | None = None) -> StageData:

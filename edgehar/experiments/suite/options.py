@@ -8,6 +8,7 @@ from edgehar.choices import (
     INVERTED,
     MEANS,
     NO_PSEUDO_LABELS,
+    PRETRAINED_HELP,
     PSEUDO_LABELS,
     RECORDINGS,
     SOURCES,
@@ -56,7 +57,7 @@ class SuiteOptions(Options):
     few: tuple[str, ...] = option(
         ("2:5",), "PEOPLE:RECORDINGS, labelled recordings of each activity and people that the suite transfer trains on"
     )
-    pretrained: str | None = option(None, "folder of the pretrained weights that the suite transfer compares")
+    pretrained: str | None = option(None, f"weights that the suite transfer compares: {PRETRAINED_HELP}")
     student_shares: tuple[float, ...] = option(
         (), "shares, among --shares, on which the suite labels also trains students"
     )

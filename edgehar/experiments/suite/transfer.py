@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgehar.choices import pretrained_folder
 from edgehar.data.few_labels import FewLabels
 from edgehar.data.registry import DataOptions
 from edgehar.experiments.results import checkpoint_facts
@@ -72,7 +73,7 @@ def collect_transfer(stages: tuple[Stage, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {"transfer": entries, "test_windows": entries[0]["score"]["total"]}
     given = {stage.settings["pretrained"] for stage in stages if stage.name.endswith(f"-{PRETRAINED}")}
     for folder in given:  # one, or none
-        facts = checkpoint_facts(Path(folder))["facts"]
+        facts = checkpoint_facts(pretrained_folder(folder))["facts"]
         options = facts["options"]
         found["pretrained"] = {
             "data": sorted(Path(name).name for name in options["data"]["data"].split(",")),
