@@ -9,17 +9,17 @@ import numpy as np
 
 from edgehar.checks import as_name_tuple, check_threads
 from edgehar.deploy.personal.head import PersonalHead
-from edgehar.deploy.runtime.session import GraphSession, open_session
+from edgehar.deploy.runtime.session import BoundGraph, GraphSession, open_session
 from edgehar.deploy.runtime.signature import open_package
 from edgehar.deploy.runtime.tuned_profile import read_tuned_settings
-from edgehar.deploy.samples import ReadParts, as_parts, check_mapping
+from edgehar.deploy.samples import ReadParts, are_finite, as_parts, check_mapping
 from edgehar.deploy.whole_recording import BATCH_STEPS, as_clip, open_long, usable_batches
 from edgehar.errors import ConfigError, DataError, PackageError
 from edgehar.metrics.calibration import softmax
 from edgehar.package.folder import EdgePackage
 from edgehar.package.manifest import PARTS
 from edgehar.package.personal import Personal, read_personal
-from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction, all_true
+from edgehar.signals.clip import UNKNOWN, Bools, Clip, Floats, Prediction
 from edgehar.signals.windows import Windows, cut_clip, cut_steps
 
 DYNAMIC_OPERATOR = b"DynamicQuantizeLinear"
@@ -107,24 +107,30 @@ class Recognizer:
         self.providers = tuple(dict.fromkeys((*self._encoder.providers, *self._head.providers)))
 
     def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
-        """Compute the tokens of steps.
+        """Tokens (N, D) of steps.
 
         Args:
             features: modality -> (N, P, G, F) or (N, P * G * F), from `edgehar.signals.preprocess.prepare`.
             valid: (N, M) 1.0 where a modality's step is valid, in the manifest's order.
-
-        Returns:
-            (N, D) tokens.
         """
-        steps = len(valid)
-        inputs = {name: features[name].reshape(steps, -1) for name in self._names}
+        inputs = {name: features[name].reshape(len(valid), -1) for name in self._names}
         inputs["valid"] = valid.astype(np.float32, copy=False)
         return self._encoder.run(inputs)
 
     def classify(self, tokens: Floats) -> Floats:
         """Logits (B, K) of windows of tokens (B, S, D); raises PackageError unless finite and one per label."""
-        logits = self._head.run({"tokens": tokens})
-        if logits.shape != (len(tokens), len(self.manifest.labels)) or not all_true(np.isfinite(logits)):
+        return self._checked_logits(self._head.run({"tokens": tokens}), len(tokens))
+
+    def bind(self, part: str, rows: int) -> BoundGraph:
+        """The "encoder" with arrays for this many steps, or the "head" for windows; see `encode` and `classify`."""
+        if part == "encoder":
+            return self._encoder.bind(rows)
+        bound = self._head.bind(rows)
+        return BoundGraph(bound.inputs, lambda: self._checked_logits(bound.run(), rows))
+
+    def _checked_logits(self, logits: Floats, windows: int) -> Floats:
+        """The logits (B, K) of this many windows; raises PackageError as `classify`."""
+        if logits.shape != (windows, len(self.manifest.labels)) or not are_finite(logits):
             raise PackageError(
                 f"{self.package.path}: logits {logits.shape} of the {self.precision} head are not finite or not one "
                 f"per label; expected {len(self.manifest.labels)} numbers per window; export the model again"
@@ -140,18 +146,14 @@ class Recognizer:
         """Logits (N, K) of prepared windows, in batches."""
         batch = max(1, BATCH_STEPS // self.manifest.window.steps)
         if len(windows) <= batch:
-            return self._logits(windows.features, windows.valid)
+            return self.classify(self._tokens(windows.features, windows.valid))
         parts: list[Floats] = []
         for first in range(0, len(windows), batch):
             rows = slice(first, first + batch)
             features = {name: array[rows] for name, array in windows.features.items()}
             valid = {name: array[rows] for name, array in windows.valid.items()}
-            parts.append(self._logits(features, valid))
+            parts.append(self.classify(self._tokens(features, valid)))
         return np.concatenate(parts)
-
-    def _logits(self, features: dict[str, Floats], valid: dict[str, Bools]) -> Floats:
-        """Logits (B, K) of one batch of windows (B, S, ...)."""
-        return self.classify(self._tokens(features, valid))
 
     def features(self, windows: Windows) -> Floats:
         """The input of the classifier (B, F) of one batch of windows; raises ConfigError without `personal`."""

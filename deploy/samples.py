@@ -3,7 +3,7 @@
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any, cast
 
@@ -28,6 +28,8 @@ SMALL_ARRAY = 64
 
 Rows = NDArray[np.float64]
 """(T, C) samples before validation."""
+TimeBounds = tuple[float, float, bool]
+"""Smallest and largest of some times, and whether they are strictly increasing."""
 ReadParts = Callable[[], Iterator[tuple[Any, Any]]]
 """Reads a sensor's recording part by part, from the start on each call; see `sample_parts`."""
 
@@ -85,13 +87,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
+def are_usable(rows: Rows) -> bool:
+    """Whether all values of (T, C) are numbers of a usable magnitude."""
+    flat = rows.reshape(-1)
+    # NaN is the largest and the smallest one, and compares False. For few values, faster than their maximum.
+    return bool(flat.item(flat.argmax()) <= MAX_VALUE and flat.item(flat.argmin()) >= -MAX_VALUE)
+
+
 def mask_unusable(rows: Rows, spec: ModalitySpec) -> tuple[Floats, Bools]:
     """Split rows into (T, C) float32 values and (T,) True where a sample is usable.
 
     A sample of a skeleton is usable if one of its joints is: a joint with an unusable channel is lost, NaN. Of other
     sensors every channel has to be usable. The values of a sample that is not usable are 0.
     """
-    if np.maximum.reduce(np.abs(rows), axis=None) <= MAX_VALUE:  # NaN compares False
+    if are_usable(rows):
         return rows.astype(np.float32), true_mask(len(rows))
     usable: Bools = np.abs(rows) <= MAX_VALUE
     if not spec.is_skeleton:
@@ -180,13 +189,19 @@ def as_parts(
     }
 
 
-def time_bounds(times_s: Times) -> tuple[float, float]:
-    """Smallest and largest of (T,) times; not finite if one of them is not."""
-    if len(times_s) > SMALL_ARRAY:
-        return float(times_s.min()), float(times_s.max())
-    values = times_s.tolist()
-    total = sum(values)
-    return (min(values), max(values)) if total - total == 0 else (total, total)
+def time_bounds(times_s: Sequence[float]) -> TimeBounds:
+    """Bounds of finite times."""
+    if all(map(operator.lt, times_s, times_s[1:])):
+        return times_s[0], times_s[-1], True
+    return min(times_s), max(times_s), False
+
+
+def are_finite(numbers: Floats | Times) -> bool:
+    """Whether all numbers of an array are finite."""
+    if numbers.size > SMALL_ARRAY:
+        return all_true(np.isfinite(numbers))
+    total = sum(numbers.reshape(-1).tolist())
+    return total - total == 0 or all_true(np.isfinite(numbers))  # a sum of finite numbers may overflow
 
 
 def is_increasing(times_s: Times) -> bool:
@@ -195,6 +210,16 @@ def is_increasing(times_s: Times) -> bool:
         return all_true(times_s[1:] > times_s[:-1])
     values = times_s.tolist()
     return all(map(operator.lt, values, values[1:]))
+
+
+def as_seconds(times_s: Any, samples: int, name: str) -> list[float]:
+    """Timestamps in any order as a list; raises DataError unless finite and one per sample."""
+    if type(times_s) is np.ndarray and times_s.dtype == np.float64 and times_s.shape == (samples,):  # the common case
+        seconds: list[float] = times_s.tolist()
+        total = sum(seconds)
+        if total - total == 0:
+            return seconds
+    return as_times(times_s, samples, name, in_order=False).tolist()
 
 
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:
@@ -207,7 +232,7 @@ def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Ti
         ) from None
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")
-    if not all(map(math.isfinite, time_bounds(times))):
+    if not are_finite(times):
         raise DataError(f"{name}: times are not finite; expected seconds")
     if in_order and (np.diff(times) < 0).any():
         raise DataError(f"{name}: times decrease; expected seconds in order; sort the samples")

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgehar.deploy.personal.classifier import ROUGH_STRENGTH, STRENGTH, Centre, personal_classifier
 from edgehar.deploy.personal.features import split_head
-from edgehar.deploy.runtime.session import GraphSession, expected_interface
+from edgehar.deploy.runtime.session import BoundGraph, GraphSession, expected_interface
 from edgehar.errors import PackageError
 from edgehar.package.folder import FEATURES, PARITY, EdgePackage
 from edgehar.package.personal import Personal
@@ -87,3 +87,8 @@ class PersonalHead:
     def run(self, inputs: dict[str, Floats]) -> Floats:
         """Logits (B, K) of windows, as a session of the whole head."""
         return self.classify(self._session.run(inputs))
+
+    def bind(self, rows: int) -> BoundGraph:
+        """As `GraphSession.bind`."""
+        bound = self._session.bind(rows)
+        return BoundGraph(bound.inputs, lambda: self.classify(bound.run()))

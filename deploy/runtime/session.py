@@ -1,7 +1,7 @@
 """An inference session for one ONNX graph of a package, checked against the manifest."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgehar.checks import check_threads
 from edgehar.deploy.runtime.onnx_format.checker import read_graph
 from edgehar.deploy.runtime.onnx_format.graph_view import Shape
-from edgehar.deploy.runtime.providers import TENSORRT, choose_providers, start_session
+from edgehar.deploy.runtime.providers import CPU, TENSORRT, choose_providers, start_session
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Floats
@@ -58,6 +58,19 @@ def expected_interface(manifest: Manifest, part: str) -> Interface:
         return Interface(inputs | {"valid": (None, len(manifest.modalities))}, "token", (None, manifest.token_dim))
     tokens = (None, manifest.window.steps, manifest.token_dim)
     return Interface({"tokens": tokens}, "logits", (None, len(manifest.labels)))
+
+
+@dataclass(frozen=True)
+class BoundGraph:
+    """A graph with arrays for its inputs, to be filled before each run; not for several threads at once.
+
+    Attributes:
+        inputs: name -> (rows, ...), at first zeros.
+        run: computes the output, which may be overwritten by the next run; raises PackageError as `GraphSession.run`.
+    """
+
+    inputs: dict[str, Floats]
+    run: Callable[[], Floats]
 
 
 class GraphSession:
@@ -138,11 +151,36 @@ class GraphSession:
         try:
             output: NDArray[np.float32] = self._session.run([self.interface.output], inputs)[0]
         except Exception as problem:  # onnxruntime's exceptions share no narrower base
-            raise PackageError(
-                f"{self.path}: onnxruntime cannot compute it on {', '.join(self.providers)} ({problem}); "
-                "choose another provider, or export it again"
-            ) from None
+            raise self._failure(problem) from None
         return output
+
+    def bind(self, rows: int) -> BoundGraph:
+        """The graph with arrays of so many rows; on the CPU, a run then copies and allocates nothing."""
+        inputs: dict[str, Floats] = {
+            name: np.zeros((rows, *(size or 1 for size in shape[1:])), np.float32)
+            for name, shape in self.interface.inputs.items()
+        }
+        if self.providers != (CPU,):
+            return BoundGraph(inputs, lambda: self.run(inputs))
+        output, binding = np.zeros_like(self.run(inputs)), self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)
+        binding.bind_output(self.interface.output, "cpu", 0, np.float32, output.shape, output.ctypes.data)
+
+        def run() -> Floats:
+            try:
+                self._session.run_with_iobinding(binding)
+            except Exception as problem:  # onnxruntime's exceptions share no narrower base
+                raise self._failure(problem) from None
+            return output
+
+        return BoundGraph(inputs, run)
+
+    def _failure(self, problem: Exception) -> PackageError:
+        return PackageError(
+            f"{self.path}: onnxruntime cannot compute it on {', '.join(self.providers)} ({problem}); "
+            "choose another provider, or export it again"
+        )
 
 
 def open_session(

@@ -11,7 +11,6 @@ from typing import Any
 
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts, total
-from edgehar.deploy.stream.features import merge_all
 from edgehar.deploy.stream.hops import HopComputer
 from edgehar.deploy.stream.people import check_person, with_name
 from edgehar.deploy.stream.settings import Chunk, StreamSettings
@@ -148,7 +147,7 @@ class Fleet:
             else:
                 self._receive(person, one, chunk)
                 self._people.move_to_end(person)
-            self._note_time(one, float(chunk.times_s[-1]))
+            self._note_time(one, chunk.times_s[-1])
             self._collect_warnings(person, one)
             return one.hops is not None
 
@@ -168,7 +167,7 @@ class Fleet:
     def _receive(self, person: str | None, one: _Person, chunk: Chunk) -> None:
         """Give samples to a stream, or let them wait until its hop is computed."""
         if one.hops is None:
-            one.hops = one.state.receive(*chunk)
+            one.hops = one.state.receive(chunk)
             if one.hops is not None:
                 self._due[person] = one
             return
@@ -205,8 +204,6 @@ class Fleet:
         """The predictions of these people until none of their hops is due; one hop of each at a time."""
         found: PersonPredictions = []
         while due:
-            for name in self._settings.specs:
-                merge_all(one.state.sensors[name] for _, one in due)
             hops, still_due = list[Hop](), list[tuple[str | None, _Person]]()
             for person, one in due:
                 hop = self._next_hop(person, one)
@@ -231,7 +228,7 @@ class Fleet:
                     return None
                 chunk = one.waiting.popleft()
                 one.waiting_samples -= len(chunk.times_s)
-                one.hops = one.state.receive(*chunk)
+                one.hops = one.state.receive(chunk)
             except DataError as problem:  # the clock was set while samples waited, and they are far from the new time
                 self._warnings.append(with_name(person, f"{problem}; its samples are lost"))
                 one.hops = None

@@ -12,20 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.stream.features import Take, take_all
+from edgehar.deploy.stream.features import FeatureTaker
 from edgehar.deploy.stream.state import Hop
-from edgehar.signals.clip import Bools, Floats, Prediction, all_true
+from edgehar.signals.clip import Floats, Prediction
 
 MAX_BATCH_STEPS = 256
 """Steps that are computed at once; more are no faster per step and take more memory."""
-
-
-def _last_true(flags: Bools) -> int:
-    """Index of the last True, which is nearly always the last element; -1 if there is none."""
-    if flags[-1]:
-        return len(flags) - 1
-    indices = flags.nonzero()[0]
-    return int(indices[-1]) if len(indices) else -1
 
 
 class HopComputer:
@@ -44,13 +36,19 @@ class HopComputer:
     def __init__(self, recognizer: Recognizer, min_steps: int = 1) -> None:
         """Compute the token of a step without sensors."""
         self._recognizer, self._manifest, self._min_steps = recognizer, recognizer.manifest, min_steps
-        self.absent_token = self._encode({}, 1)
+        self._features = FeatureTaker(recognizer.manifest)
+        self._usual_rows = max(recognizer.manifest.window.hop, min_steps)
+        self._encoder, self._head = recognizer.bind("encoder", self._usual_rows), recognizer.bind("head", 2)
+        empty = self._empty(min_steps)
+        self.absent_token = recognizer.encode(empty, empty["valid"])[:1]
 
     def compute(self, hops: Sequence[Hop]) -> list[Prediction | None]:
         """The predictions of the windows that these hops of different streams complete; None if nothing is valid.
 
         Hops are computed together, except with dynamic quantisation, whose scales depend on all rows of a batch.
         """
+        if len(hops) == 1:
+            return self._compute(hops)
         most = 1 if self._recognizer.is_dynamic else MAX_BATCH_STEPS
         found: list[Prediction | None] = []
         batch, steps = list[Hop](), 0
@@ -62,18 +60,24 @@ class HopComputer:
             steps += hop.end - hop.first
         return found + self._compute(batch) if batch else found
 
-    def _compute(self, hops: list[Hop]) -> list[Prediction | None]:
+    def _compute(self, hops: Sequence[Hop]) -> list[Prediction | None]:
         """`compute` for one batch."""
+        tokens, newest_valid = self._tokens(hops)
         complete: list[int] = []
-        for index, (hop, (tokens, last_valid)) in enumerate(zip(hops, self._tokens(hops), strict=True)):
-            newest = None if last_valid < 0 else hop.first + last_valid
-            if hop.state.window.append(tokens, hop.end, newest):
+        first = 0
+        for index, hop in enumerate(hops):
+            steps, newest = hop.end - hop.first, newest_valid[index]
+            of_hop = tokens[first : first + steps]
+            first += steps
+            if newest < 0:
+                of_hop[:] = self.absent_token
+            if hop.state.window.append(of_hop, hop.end, newest):
                 complete.append(index)
         predictions: list[Prediction | None] = [None] * len(hops)
         if complete:
             rows = self._classify([hops[index].state.window.tokens for index in complete])
-            for index, probabilities in zip(complete, rows, strict=True):
-                predictions[index] = self._prediction(hops[index], probabilities)
+            for index, row in zip(complete, rows, strict=True):
+                predictions[index] = self._prediction(hops[index], row)
         return predictions
 
     def _prediction(self, hop: Hop, probabilities: Floats) -> Prediction:
@@ -84,52 +88,33 @@ class HopComputer:
 
     def _classify(self, windows: list[Floats]) -> list[Floats]:
         """Probabilities (K,) of windows (S, D) each."""
-        count = len(windows)
-        if count == 1:
-            windows = windows * 2
+        if len(windows) == 1:
+            self._head.inputs["tokens"][:] = windows[0]
+            return [self._recognizer.probabilities(self._head.run()[0])]
         tokens = np.concatenate(windows).reshape(len(windows), *windows[0].shape)
-        logits = self._recognizer.classify(tokens)[:count]
-        return [row.copy() for row in self._recognizer.probabilities(logits)]  # a view would keep the whole batch
+        probabilities = self._recognizer.probabilities(self._recognizer.classify(tokens))
+        return [row.copy() for row in probabilities]  # a view would keep the whole batch
 
-    def _tokens(self, hops: list[Hop]) -> list[tuple[Floats, int]]:
-        """Tokens (N, D) of each hop, and the index of its last step with a valid sensor, or -1."""
-        if len(hops) == 1:
-            return [self._tokens_of(hops[0])]
-        inputs = {
-            name: take_all([Take(hop.state.sensors[name], hop.first, hop.end, hop.now_s) for hop in hops])
-            for name in hops[0].state.sensors
-        }
-        any_valid: Bools = np.logical_or.reduce([valid for _, valid in inputs.values()])
-        counts = [hop.end - hop.first for hop in hops]
-        ends = np.cumsum(counts).tolist()
-        last_valid = [_last_true(any_valid[end - count : end]) for count, end in zip(counts, ends, strict=True)]
-        encoded = np.repeat([last >= 0 for last in last_valid], counts)
-        tokens: Floats = self.absent_token.repeat(len(encoded), axis=0)
-        if all_true(encoded):
-            tokens = self._encode(inputs, len(encoded))
-        elif encoded.any():
-            used = {name: (features[encoded], valid[encoded]) for name, (features, valid) in inputs.items()}
-            tokens[encoded] = self._encode(used, int(np.count_nonzero(encoded)))
-        return [(tokens[end - count : end], last) for count, end, last in zip(counts, ends, last_valid, strict=True)]
+    def _empty(self, rows: int) -> dict[str, Floats]:
+        """The encoder's inputs for so many steps without sensors."""
+        specs = self._manifest.modalities
+        sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs} | {"valid": len(specs)}
+        return {name: np.zeros((rows, size), np.float32) for name, size in sizes.items()}
 
-    def _tokens_of(self, hop: Hop) -> tuple[Floats, int]:
-        """`_tokens` of a single hop, without the detour."""
-        steps = hop.end - hop.first
-        inputs = {name: sensor.take(hop.first, hop.end, hop.now_s) for name, sensor in hop.state.sensors.items()}
-        last_valid = max([_last_true(valid) for _, valid in inputs.values()])
-        if last_valid < 0:
-            return self.absent_token.repeat(steps, axis=0), last_valid
-        return self._encode(inputs, steps), last_valid
+    def _tokens(self, hops: Sequence[Hop]) -> tuple[Floats, list[int]]:
+        """Tokens (N, D) of the steps of all hops, and the newest step with a valid sensor of each hop, or -1.
 
-    def _encode(self, inputs: dict[str, tuple[Floats, Bools]], steps: int) -> Floats:
-        """Tokens (N, D) of steps, given features (N, P, G, F) and (N,) validity; a missing sensor is absent."""
-        specs, rows = self._manifest.modalities, max(steps, self._min_steps)
-        features, valid = dict[str, Floats](), np.zeros((rows, len(specs)), np.float32)
-        for column, spec in enumerate(specs):
-            if spec.name in inputs:
-                features[spec.name], valid[:, column] = inputs[spec.name]
-                if rows > steps:
-                    features[spec.name] = features[spec.name].repeat(rows, axis=0)
-            else:
-                features[spec.name] = np.zeros((rows, spec.patch, spec.groups, spec.features), np.float32)
-        return self._recognizer.encode(features, valid)[:steps]
+        The tokens of a hop without one mean nothing.
+        """
+        steps = sum([hop.end - hop.first for hop in hops])
+        rows = max(steps, self._min_steps)
+        inputs = self._encoder.inputs if rows == self._usual_rows else self._empty(rows)
+        newest_valid = self._features.take(hops, inputs)
+        if rows > steps:  # one step, which is not encoded alone
+            for array in inputs.values():
+                array[1:] = array[:1]
+        if max(newest_valid) < 0:
+            return self.absent_token.repeat(steps, axis=0), newest_valid
+        if rows == self._usual_rows:
+            return self._encoder.run(), newest_valid
+        return self._recognizer.encode(inputs, inputs["valid"]), newest_valid

@@ -80,7 +80,7 @@ class StreamRecognizer:
         """
         chunk = self._settings.checked(modality, samples, times_s)
         with self._lock:
-            return self._computed(self._state.receive(*chunk))
+            return self._computed(self._state.receive(chunk))
 
     def flush(self) -> list[Prediction]:
         """Compute the whole steps that remain at the end of a recording, then reset the stream."""

@@ -4,13 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgehar.checks import as_name_tuple
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.samples import Rows, as_rows, as_times
+from edgehar.deploy.samples import Rows, TimeBounds, are_usable, as_rows, as_seconds, time_bounds
 from edgehar.deploy.stream.options import check_numbers, check_times
-from edgehar.errors import ConfigError
-from edgehar.signals.clip import Times
+from edgehar.errors import ConfigError, DataError
+from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
+
+MAX_TIME_S = 1e10
+"""Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
 
 
 class Chunk(NamedTuple):
@@ -18,13 +24,32 @@ class Chunk(NamedTuple):
 
     Attributes:
         modality: the sensor.
-        rows: (n, C).
-        times_s: (n,) with the sensor's offset.
+        rows: (n, C), float32 if all values are usable.
+        times_s: their n times, with the sensor's offset.
+        is_usable: whether all values are.
     """
 
     modality: str
-    rows: Rows
-    times_s: Times
+    rows: Rows | Floats
+    times_s: list[float]
+    is_usable: bool
+
+
+def since_start(start_s: float | None, times_s: list[float], modality: str) -> tuple[float, list[float], TimeBounds]:
+    """A stream's start, the first of these times if it is None; the times since then, and their bounds.
+
+    Raises DataError for a time too far from the start.
+    """
+    start_s = times_s[0] if start_s is None else start_s
+    relative_s = [time_s - start_s for time_s in times_s]
+    bounds = time_bounds(relative_s)
+    farthest_s = max(-bounds[0], bounds[1])
+    if abs(start_s) > MAX_TIME_S or farthest_s > MAX_TIME_S:
+        raise DataError(
+            f"{modality}: timestamp {farthest_s:g} s from the stream's start at {start_s:g} s; expected seconds within "
+            f"{MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each recording"
+        )
+    return start_s, relative_s, bounds
 
 
 @dataclass(frozen=True)
@@ -60,10 +85,17 @@ class StreamSettings:
 
     def checked(self, modality: str, samples: Any, times_s: Any) -> Chunk:
         """The arguments of a push; raises DataError or ConfigError as `StreamRecognizer.push`."""
-        if modality not in tuple(self.specs):  # a lookup in the dict would fail on an unhashable value
+        spec = self.specs.get(modality) if isinstance(modality, str) else None
+        if spec is None:
             self.recognizer.check_modalities([modality])
             raise ConfigError(f"modality {modality}: the stream was opened for {', '.join(self.specs)}; add it there")
-        rows = as_rows(samples, self.specs[modality])
-        times = as_times(times_s, len(rows), modality, in_order=False)
-        offset_s = self.offsets_s.get(modality, 0.0) if self.offsets_s else 0.0
-        return Chunk(modality, rows, times + offset_s if offset_s else times)
+        given: NDArray[Any] = samples
+        is_array = type(samples) is np.ndarray and given.dtype.char in "fd" and given.shape[1:] == (spec.channels,)
+        if not is_array or not len(given):
+            given = as_rows(samples, spec)
+        times = as_seconds(times_s, len(given), modality)
+        if self.offsets_s and modality in self.offsets_s:
+            offset_s = self.offsets_s[modality]
+            times = [time_s + offset_s for time_s in times]
+        is_usable = are_usable(given)
+        return Chunk(modality, given.astype(np.float32 if is_usable else np.float64), times, is_usable)

@@ -30,8 +30,8 @@ class Smoother:
             mixed = self._smoothing * previous + (1 - self._smoothing) * probabilities
             probabilities = mixed.astype(np.float32)
         best = int(probabilities.argmax())
-        lead = float(probabilities[best]) - float(probabilities[self._previous_class])
-        if previous is not None and 0 < self._margin >= lead:
-            best = self._previous_class
+        if previous is not None and self._margin > 0:
+            lead = float(probabilities[best]) - float(probabilities[self._previous_class])
+            best = best if lead > self._margin else self._previous_class
         self._previous, self._previous_class = probabilities, best
         return probabilities, best

@@ -10,20 +10,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from edgehar.deploy.samples import Rows, time_bounds
+import numpy as np
+
+from edgehar.deploy.samples import Rows, are_usable, time_bounds
 from edgehar.deploy.stream.clocks.clock import Clock
 from edgehar.deploy.stream.clocks.drift import DriftFollower
 from edgehar.deploy.stream.clocks.pending import SampleBlock
 from edgehar.deploy.stream.clocks.sample_counts import LossMonitor, SampleCounts
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
-from edgehar.deploy.stream.settings import StreamSettings
+from edgehar.deploy.stream.settings import Chunk, StreamSettings, since_start
 from edgehar.deploy.stream.smoothing import Smoother
 from edgehar.deploy.stream.token_window import TokenWindow
-from edgehar.errors import DataError
-from edgehar.signals.clip import Floats, Times
+from edgehar.signals.clip import Floats
 
-MAX_TIME_S = 1e10
-"""Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
 MAX_WARNINGS = 100
 MIN_GAP_STEPS = 4
 """Empty steps in a row from which on they are skipped rather than computed."""
@@ -54,6 +53,8 @@ class StreamState:
 
     Attributes:
         sensors: modality -> buffered samples of the connected sensors.
+        in_order: these, in the package's order.
+        names: their names.
         window: the newest tokens.
         smoother: smooths the probabilities.
         origin_s: the stream's time 0 on the caller's clock; None before the first sample.
@@ -77,7 +78,7 @@ class StreamState:
     def reset(self) -> None:
         """Discard all samples and state except the counts; the next sample starts a new stream."""
         for name, sensor in self.sensors.items():
-            sensor.merge()  # updates the counts
+            sensor.store.merge()  # updates the counts
             self._clocks[name].discard_pending()
             self._losses[name].restart()
         window, settings = self._manifest.window, self._settings
@@ -87,18 +88,20 @@ class StreamState:
             name: SensorBuffer(spec, window.step_s / spec.patch, normalisation, settings.reorder_s, self._counts[name])
             for name, spec in specs.items()
         }
-        self._in_order = tuple(self.sensors.values())
-        self._frame_s = max(sensor.frame_s for sensor in self._in_order)
+        self.names, self.in_order = tuple(self.sensors), tuple(self.sensors.values())
+        self._frame_s = max(sensor.frame_s for sensor in self.in_order)
         self._clocks = {
             name: Clock.of_sensor(spec, self._lateness_s, self._counts[name]) for name, spec in specs.items()
         }
         self._drift = DriftFollower(tuple(specs), self._lateness_s)
-        self._step = 0
+        self._step, self._planned = 0, -1
+        self._passing: list[tuple[SensorBuffer, float]] = []
+        self._end, self._late_s = 0, math.inf
         self.window.reset(0)
         self.smoother.reset()
 
-    def receive(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop] | None:
-        """Add checked samples of one sensor, see `StreamSettings.checked`.
+    def receive(self, chunk: Chunk) -> Iterator[Hop] | None:
+        """Add checked samples of one sensor.
 
         Returns:
             The hops to compute before anything else is received; None if none can be due.
@@ -106,89 +109,82 @@ class StreamState:
         Raises:
             DataError: a timestamp is too far from the stream's start; the stream is then unchanged.
         """
-        corrected = self._drift.corrected(modality, times_s)
-        first_s, last_s = time_bounds(corrected)
-        start_s = self._start(modality, corrected, first_s, last_s)
-        self.origin_s, relative_s = start_s, corrected - start_s
-        if not self._clocks[modality].try_advance(relative_s, first_s - start_s, last_s - start_s):
-            return self._receive_after_jump(modality, rows, times_s, corrected)
-        self.sensors[modality].append(rows, relative_s, first_s - start_s, last_s - start_s)
-        self._note(modality, times_s, first_s, last_s)
+        modality = chunk.modality
+        times_s = self._drift.corrected(modality, chunk.times_s)
+        self.origin_s, relative_s, bounds = since_start(self.origin_s, times_s, modality)
+        ends_s = (times_s[0], times_s[-1]) if bounds[2] else (min(times_s), max(times_s))
+        if not self._clocks[modality].try_advance(relative_s, bounds):
+            return self._receive_after_jump(chunk, relative_s, ends_s)
+        self.sensors[modality].store.append(chunk.rows, relative_s, bounds, chunk.is_usable)
+        self._note(chunk, ends_s)
         return self._due_hops() if self._may_be_due() else None
 
-    def check_times(self, modality: str, times_s: Times) -> None:
+    def check_times(self, modality: str, times_s: list[float]) -> None:
         """Raise DataError as `receive`, for samples that will be received later."""
-        self._start(modality, times_s, *time_bounds(times_s))
+        since_start(self.origin_s, times_s, modality)
 
-    def _start(self, modality: str, times_s: Times, first_s: float, newest_s: float) -> float:
-        """The stream's start, which is the first of these times unless it is known; raises DataError for `receive`."""
-        start_s = float(times_s[0]) if self.origin_s is None else self.origin_s
-        farthest_s = max(start_s - first_s, newest_s - start_s)
-        if abs(start_s) > MAX_TIME_S or farthest_s > MAX_TIME_S:
-            raise DataError(
-                f"{modality}: timestamp {farthest_s:g} s from the stream's start at {start_s:g} s; expected seconds "
-                f"within {MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each recording"
-            )
-        return start_s
-
-    def _receive_after_jump(self, modality: str, rows: Rows, times_s: Times, corrected: Times) -> Iterator[Hop]:
+    def _receive_after_jump(self, chunk: Chunk, relative_s: list[float], ends_s: tuple[float, float]) -> Iterator[Hop]:
         """`receive`, where the clock may have jumped."""
-        first_s, last_s = time_bounds(corrected)
-        yield from self._accept(modality, rows, corrected - (self.origin_s or 0.0))
-        self._note(modality, times_s, first_s, last_s)
+        yield from self._accept(chunk.modality, SampleBlock(chunk.rows, np.array(relative_s)))
+        self._note(chunk, ends_s)
 
-    def _accept(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop]:
+    def _accept(self, modality: str, block: SampleBlock) -> Iterator[Hop]:
         """Add the samples that the clock accepts now, given timestamps since the stream's start."""
         sensor, clock = self.sensors[modality], self._clocks[modality]
         start_s, restarted = self.origin_s or 0.0, False
         clocks_s = [other.raw_s for name, other in self._clocks.items() if name != modality]
-        for accepted in clock.accept(SampleBlock(rows, times_s), self._others_s(modality), clocks_s):
+        for accepted in clock.accept(block, self._others_s(modality), clocks_s):
             first_s = float(accepted.times_s[0])
             if not restarted and self._is_restart(modality, first_s):
-                for other in self._in_order:
+                for other in self.in_order:
                     other.discard_from(-math.inf)
                 self.reset()
                 restarted = True
             if restarted:
-                yield from self._receive_again(modality, accepted.rows, accepted.times_s + start_s)
+                yield from self._receive_again(modality, accepted.rows, (accepted.times_s + start_s).tolist())
                 continue
             if first_s < sensor.newest_s - self._lateness_s:
                 sensor.discard_from(first_s)
-            sensor.append(*accepted, *time_bounds(accepted.times_s))
+            self._append(modality, accepted)
             self._rewind(first_s)
             yield from self._due_hops()
 
-    def _receive_again(self, modality: str, rows: Rows, times_s: Times) -> Iterator[Hop]:
+    def _append(self, modality: str, block: SampleBlock) -> None:
+        """Add accepted samples to the buffer of their sensor."""
+        times_s: list[float] = block.times_s.tolist()
+        self.sensors[modality].store.append(block.rows, times_s, time_bounds(times_s), are_usable(block.rows))
+
+    def _receive_again(self, modality: str, rows: Rows | Floats, times_s: list[float]) -> Iterator[Hop]:
         """Samples that begin or continue a stream after all clocks were set back."""
-        first_s, last_s = time_bounds(times_s)
-        start_s = self._start(modality, times_s, first_s, last_s)
-        self.origin_s, relative_s = start_s, times_s - start_s
-        if self._clocks[modality].try_advance(relative_s, first_s - start_s, last_s - start_s):
-            self.sensors[modality].append(rows, relative_s, first_s - start_s, last_s - start_s)
+        self.origin_s, relative_s, bounds = since_start(self.origin_s, times_s, modality)
+        block = SampleBlock(rows, np.array(relative_s))
+        if self._clocks[modality].try_advance(relative_s, bounds):
+            self._append(modality, block)
             yield from self._due_hops()
         else:
-            yield from self._accept(modality, rows, relative_s)
+            yield from self._accept(modality, block)
 
-    def _note(self, modality: str, times_s: Times, first_s: float, last_s: float) -> None:
-        """Count a push and follow the sensor's clock, given its own timestamps and their corrected bounds."""
-        sensor, start_s, counts = self.sensors[modality], self.origin_s or 0.0, self._counts[modality]
-        counts.add(len(times_s), first_s, last_s)
-        drift = self._drift.observe(modality, times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
+    def _note(self, chunk: Chunk, ends_s: tuple[float, float]) -> None:
+        """Count a push and follow the sensor's clock, given the corrected first and last time."""
+        modality, start_s = chunk.modality, self.origin_s or 0.0
+        sensor, counts = self.sensors[modality], self._counts[modality]
+        counts.add(len(chunk.times_s), *ends_s)
+        drift = self._drift.observe(modality, chunk.times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
         if drift:
             self.warnings.append(drift)
         losses = self._losses[modality]
-        if losses.note(counts, first_s, last_s):
-            sensor.merge()  # updates the counts
+        if losses.note(counts, *ends_s):
+            sensor.store.merge()  # updates the counts
             report = losses.check(counts, self._newest_s() + start_s, self._others_s(modality) + start_s)
             self.warnings += [report] if report else []
 
     def flush(self) -> Iterator[Hop]:
         """The hops of the whole steps that remain at the end of a recording; then the stream is reset."""
-        for name, sensor in self.sensors.items():
+        for name in self.sensors:
             for accepted in self._clocks[name].flush(self._others_s(name)):
-                sensor.append(*accepted, *time_bounds(accepted.times_s))
+                self._append(name, accepted)
                 yield from self._due_hops()
-        newest_s = max(sensor.end_s() for sensor in self._in_order)
+        newest_s = max(sensor.end_s() for sensor in self.in_order)
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
         while self._next_end() <= steps:
             yield from self._hop(None)
@@ -203,8 +199,8 @@ class StreamState:
     @property
     def counts(self) -> dict[str, SampleCounts]:
         """Modality -> counts of received and unused samples since the stream was created."""
-        for sensor in self._in_order:
-            sensor.merge()
+        for sensor in self.in_order:
+            sensor.store.merge()
         return {name: replace(one) for name, one in self._counts.items()}
 
     def _is_restart(self, modality: str, first_s: float) -> bool:
@@ -215,7 +211,7 @@ class StreamState:
         )
 
     def _newest_s(self) -> float:
-        return max([sensor.newest_s for sensor in self._in_order])
+        return max([sensor.store.newest_s for sensor in self.in_order])
 
     def _others_s(self, modality: str) -> float:
         """Newest timestamp of the other sensors; minus infinity if there is none."""
@@ -227,7 +223,7 @@ class StreamState:
         if step < self._step and self._newest_s() + self._lateness_s < self._step * self._step_s:
             self._step = step
             self.window.reset(step)
-            for sensor in self._in_order:
+            for sensor in self.in_order:
                 sensor.skip_to(step)
 
     def _due_hops(self) -> Iterator[Hop]:
@@ -244,35 +240,37 @@ class StreamState:
 
     def _next_end(self) -> int:
         """The step before which the next window ends; all steps up to it are computed together."""
-        window = self._manifest.window
-        hops = max(0, (self._step - window.steps) // window.hop + 1)
-        return window.steps + hops * window.hop
+        if self._planned != self._step:  # asked for every push, but it changes once per hop
+            window = self._manifest.window
+            hops = max(0, (self._step - window.steps) // window.hop + 1)
+            self._planned, end = self._step, window.steps + hops * window.hop
+            self._passing = [(sensor, sensor.passing_s(end - 1)) for sensor in self.in_order]
+            self._end, self._late_s = end, end * self._step_s + self._frame_s + self._lateness_s
+        return self._end
 
     def _may_be_due(self) -> bool:
         """Whether `_due_hops` may find something to do; cheaper than that."""
-        return self._have_passed(self._next_end()) or self._passed_s() > -math.inf
+        return self._have_passed() or self._passed_s() > -math.inf
 
     def _is_due(self) -> bool:
-        end = self._next_end()
-        return self._have_passed(end) and (
-            self._is_late(end) or all(sensor.is_final(end - 1) for sensor in self._in_order)
-        )
+        if not self._have_passed():
+            return False
+        return self._newest_s() >= self._late_s or all([sensor.is_final(self._end - 1) for sensor in self.in_order])
 
-    def _have_passed(self, end: int) -> bool:
-        """Whether the sensors have passed these steps, or one of them by so much that the others are too late."""
-        for sensor in self._in_order:  # no generator expression: this is done for every push
-            if not sensor.has_passed(end - 1):
-                return self._is_late(end)
+    def _have_passed(self) -> bool:
+        """Whether the sensors have passed the next steps, or one of them by so much that the others are too late."""
+        self._next_end()
+        reorder_s = self._settings.reorder_s
+        for sensor, passing_s in self._passing:  # no generator expression: this is done for every push
+            if sensor.store.newest_s - reorder_s < passing_s:
+                return self._newest_s() >= self._late_s
         return True
-
-    def _is_late(self, end: int) -> bool:
-        return self._newest_s() >= end * self._step_s + self._frame_s + self._lateness_s
 
     def _passed_s(self) -> float:
         """Time up to which steps may be skipped, as far as the sensors' newest samples tell; -inf for none."""
         if not self.window.is_empty(self._step):
             return -math.inf
-        sensors = self._in_order
+        sensors = self.in_order
         slowest_s = min([sensor.newest_s for sensor in sensors]) - self._settings.reorder_s
         passed_s = max(self._newest_s() - self._lateness_s, slowest_s)
         passed_s -= max([sensor.longest_gap_s for sensor in sensors])  # later samples may still bridge such a gap
@@ -283,8 +281,8 @@ class StreamState:
         passed_s = self._passed_s()
         if passed_s == -math.inf:
             return
-        empty_s = min(passed_s, *(sensor.gap_end_s(self._step) for sensor in self._in_order))
+        empty_s = min(passed_s, *(sensor.gap_end_s(self._step) for sensor in self.in_order))
         if empty_s > (self._step + MIN_GAP_STEPS) * self._step_s:
             self._step = math.floor(empty_s / self._step_s) - 1
-            for sensor in self._in_order:
+            for sensor in self.in_order:
                 sensor.skip_to(self._step)

@@ -1,8 +1,9 @@
 """The tokens of the newest window of a stream."""
 
-import numpy as np
-
 from edgehar.signals.clip import Floats
+
+KEPT_WINDOWS = 4
+"""Windows whose tokens are kept in one array, so that nearly every hop only writes its own."""
 
 
 class TokenWindow:
@@ -23,19 +24,26 @@ class TokenWindow:
 
     def reset(self, step: int) -> None:
         """Continue at this step, with absent sensors before it."""
-        self.tokens: Floats = self._absent_token.repeat(self._steps, axis=0)
+        self._kept: Floats = self._absent_token.repeat(KEPT_WINDOWS * self._steps, axis=0)
+        self._end = self._steps
+        self.tokens = self._kept[: self._end]
         self._last_valid_step = step - self._steps
 
     def is_empty(self, step: int) -> bool:
         """Whether no sensor is valid in the window that ends before this step."""
         return step - self._last_valid_step >= self._steps
 
-    def append(self, tokens: Floats, end: int, last_valid_step: int | None) -> bool:
+    def append(self, tokens: Floats, end: int, last_valid_step: int) -> bool:
         """Append the tokens (N, D) of the steps before `end`; whether the window that ends there has a valid step.
 
-        `last_valid_step` is the newest step with a valid sensor; None if none of these has one.
+        `last_valid_step` is the newest step with a valid sensor; -1 if none of these has one.
         """
-        if last_valid_step is not None:
+        if last_valid_step >= 0:
             self._last_valid_step = last_valid_step
-        self.tokens = np.concatenate([self.tokens, tokens])[-self._steps :]
+        tokens = tokens[-self._steps :]
+        if self._end + len(tokens) > len(self._kept):  # seldom: begin again at the front
+            self._kept[: self._steps], self._end = self.tokens.copy(), self._steps
+        first, self._end = self._end, self._end + len(tokens)
+        self._kept[first : self._end] = tokens
+        self.tokens = self._kept[self._end - self._steps : self._end]
         return self._last_valid_step >= end - self._steps

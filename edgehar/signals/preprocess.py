@@ -146,25 +146,6 @@ def prepare(
     return np.where(step_valid[:, None, None, None], steps, 0), step_valid
 
 
-def prepare_valid(
-    frames: Floats, previous: Floats, spec: ModalitySpec, frame_s: float, normalisation: Normalisation
-) -> Floats:
-    """`prepare` of several recordings, all of whose frames are valid and without a lost joint.
-
-    Args:
-        frames: (B, L, C), without NaN.
-        previous: (B, C) the frame before the first of each.
-        spec: the modality; no 2-D skeleton.
-        frame_s: seconds between two frames.
-        normalisation: scales measured on the training subjects.
-
-    Returns:
-        (B * S, P, G, F) float32.
-    """
-    value, motion = _value_and_motion(np.concatenate([previous[:, None], frames], axis=1), spec)
-    return _by_step(value, motion, spec, frame_s, normalisation)
-
-
 def _value_and_motion(with_previous: Floats, spec: ModalitySpec) -> tuple[Floats, Floats]:
     """Values and changes (..., L, C) of frames (..., L + 1, C), of which the first is the one before."""
     if not spec.is_skeleton:

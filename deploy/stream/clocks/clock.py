@@ -4,10 +4,11 @@ A sensor's clock may be reset, restart from zero after a power failure, or be wr
 time, so a single clock that jumps an hour ahead would otherwise make the samples of every other sensor an hour late.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from edgehar.deploy.samples import TimeBounds
 from edgehar.deploy.stream.clocks.pending import PendingSamples, SampleBlock
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.signals.clip import Times
@@ -82,8 +83,9 @@ class Clock:
         """Seconds added to the sensor's clock since a jump was resolved."""
         return self._offset_s
 
-    def try_advance(self, times_s: Times, first_s: float, newest_s: float) -> bool:
-        """Accept samples (n,) between these times if no jump is possible; else return False: `accept` decides."""
+    def try_advance(self, times_s: Sequence[float], bounds: TimeBounds) -> bool:
+        """Accept samples with these times if no jump is possible; else return False: `accept` decides."""
+        first_s, newest_s, in_order = bounds
         behind_s = self._newest_s - self._raw_s  # above 0 after a clock was found ahead of its time
         if self._pending or self._offset_s or not abs(behind_s) <= self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
@@ -91,9 +93,7 @@ class Clock:
         if newest_s - self._raw_s > self._tolerance_s / 2 or first_s < self._raw_s - self._tolerance_s / 2:
             return not np.isfinite(self._tolerance_s)
         # Samples with one timestamp arrive together; counted only where there are any, as this is done for every push.
-        repeats = 1
-        if len(times_s) > 1 and times_s[-1] == times_s[-2]:
-            repeats = int(np.count_nonzero(times_s == newest_s))
+        repeats = 1 if in_order or times_s[-1] != times_s[-2] else times_s.count(newest_s)
         self._run = repeats + (self._run if newest_s == self._raw_s else 0)
         self._raw_s, self._newest_s = max(self._raw_s, newest_s), max(self._newest_s, newest_s)
         self._unshifted_s = self._newest_s

@@ -6,6 +6,7 @@ arrival and filtered, here by medians, since a delay on the way changes single m
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -87,14 +88,14 @@ class SensorDrift:
         until_s = np.clip(times_s, start_s, end_s) - start_s
         return correction_s + slope * until_s + slope_after * np.clip(times_s - end_s, 0, LONGEST_PAUSE_S)
 
-    def advance(self, times_s: Times, newest_s: float) -> bool:
-        """Note a push (n,) and the newest timestamp on the stream's clock; False if that has not grown."""
+    def advance(self, times_s: Sequence[float], newest_s: float) -> bool:
+        """Note the times of a push and the newest timestamp on the stream's clock; False if that has not grown."""
         if not newest_s > self.newest_s:
             return False
         if self.newest_s > -np.inf:
             self.intervals_s.append(newest_s - self.newest_s)
-        self._own_s, self.newest_s = float(times_s[-1]), newest_s
-        self._push_s += (self._own_s - float(times_s[0]) - self._push_s) / SPAN_PUSHES
+        self._own_s, self.newest_s = times_s[-1], newest_s
+        self._push_s += (times_s[-1] - times_s[0] - self._push_s) / SPAN_PUSHES
         return True
 
     @property
@@ -202,17 +203,20 @@ class DriftFollower:
         self._reference: str | None = None
         self._newest_s = -np.inf
 
-    def corrected(self, name: str, times_s: Times) -> Times:
-        """Timestamps (n,) of a sensor, corrected; the same array if there is nothing to correct."""
+    def corrected(self, name: str, times_s: list[float]) -> list[float]:
+        """Timestamps of a sensor, corrected; the same list if there is nothing to correct."""
         sensor = self._sensors[name]
-        return times_s + sensor.corrections_s(times_s) if sensor.is_corrected else times_s
+        if not sensor.is_corrected:
+            return times_s
+        own_s = np.array(times_s)
+        return (own_s + sensor.corrections_s(own_s)).tolist()
 
-    def observe(self, name: str, times_s: Times, newest_s: float, offset_s: float) -> str:
+    def observe(self, name: str, times_s: Sequence[float], newest_s: float, offset_s: float) -> str:
         """Measure after a push.
 
         Args:
             name: the sensor that was pushed.
-            times_s: (n,) timestamps of the push, on its own clock.
+            times_s: timestamps of the push, on its own clock.
             newest_s: its newest accepted timestamp on the stream's clock.
             offset_s: offset of its clock that was found after a jump; a change starts anew.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgehar.deploy.samples import Rows, time_bounds
+from edgehar.deploy.samples import Rows
 from edgehar.signals.clip import Times
 
 
@@ -59,7 +59,7 @@ class PendingSamples:
     def add(self, block: SampleBlock) -> None:
         """Append samples."""
         self.blocks.append(block)
-        self.newest_s = max(self.newest_s, time_bounds(block.times_s)[1])
+        self.newest_s = max(self.newest_s, float(block.times_s.max()))
         self.count += len(block.times_s)
 
     @property
