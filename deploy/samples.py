@@ -26,15 +26,15 @@ BLOCK_ROWS = 65_536
 SMALL_ARRAY = 64
 """Number of elements up to which plain Python is faster than numpy."""
 
-Rows = NDArray[np.float64]
-"""(T, C) samples before validation."""
+Rows = NDArray[np.float32 | np.float64]
+"""(T, C) samples before validation; float32 if all are usable."""
 TimeBounds = tuple[float, float, bool]
 """Smallest and largest of some times, and whether they are strictly increasing."""
 ReadParts = Callable[[], Iterator[tuple[Any, Any]]]
 """Reads a sensor's recording part by part, from the start on each call; see `sample_parts`."""
 
 
-def as_rows(values: Any, spec: ModalitySpec) -> Rows:
+def as_rows(values: Any, spec: ModalitySpec) -> NDArray[np.float64]:
     """A copy of array-like samples as (T, C) float64, with NaN for masked elements and None.
 
     Raises DataError for text, dates, booleans and other values that are not numbers, ragged rows, a wrong number of
@@ -61,7 +61,7 @@ def _shown(problem: Exception) -> str:
     return str(problem)[:MAX_REASON]
 
 
-def _as_numbers(given: Any) -> Rows:
+def _as_numbers(given: Any) -> NDArray[np.float64]:
     """A copy as float64, with NaN for None and masked elements.
 
     Raises TypeError for values that numpy would convert although they are not numbers, and numpy's own errors.

@@ -172,6 +172,6 @@ class RegularSteps:
             if is_good:
                 own, end = last[stream], first[stream] + self._steps
                 own = own.copy() if count > 1 else own  # a view would keep all streams' numbers
-                for sensor, channels, over in zip(sensors[stream], self._channels, passed[stream], strict=True):
-                    sensor.finish_take(own[channels], True, end, over)
+                for sensor, channels, one in zip(sensors[stream], self._channels, passed[stream], strict=True):
+                    sensor.finish_take(own[channels], True, end, one)
         return layout.features(rows).reshape(count, -1), good

@@ -52,10 +52,10 @@ class SampleStore:
         self._late: Bools = np.zeros(0, bool)
         self._update()
         self._counted = (0, 0)  # duplicated and invalid ones among these that are in the counts
-        self._unmerged: list[tuple[Rows | Floats, list[float]]] = []  # pushes not yet merged
+        self._unmerged: list[tuple[Rows, list[float]]] = []  # pushes not yet merged
         self._packets = PacketMemory()
 
-    def append(self, rows: Rows | Floats, times_s: list[float], bounds: TimeBounds, is_usable: bool) -> None:
+    def append(self, rows: Rows, times_s: list[float], bounds: TimeBounds, is_usable: bool) -> None:
         """Add samples (n, C), unless they are a packet that arrived before.
 
         Args:

@@ -12,7 +12,6 @@ from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.samples import Rows, TimeBounds, are_usable, as_rows, as_seconds, time_bounds
 from edgehar.deploy.stream.options import check_numbers, check_times
 from edgehar.errors import ConfigError, DataError
-from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
 
 MAX_TIME_S = 1e10
@@ -30,7 +29,7 @@ class Chunk(NamedTuple):
     """
 
     modality: str
-    rows: Rows | Floats
+    rows: Rows
     times_s: list[float]
     is_usable: bool
 

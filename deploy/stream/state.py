@@ -154,7 +154,7 @@ class StreamState:
         times_s: list[float] = block.times_s.tolist()
         self.sensors[modality].store.append(block.rows, times_s, time_bounds(times_s), are_usable(block.rows))
 
-    def _receive_again(self, modality: str, rows: Rows | Floats, times_s: list[float]) -> Iterator[Hop]:
+    def _receive_again(self, modality: str, rows: Rows, times_s: list[float]) -> Iterator[Hop]:
         """Samples that begin or continue a stream after all clocks were set back."""
         self.origin_s, relative_s, bounds = since_start(self.origin_s, times_s, modality)
         block = SampleBlock(rows, np.array(relative_s))
