@@ -129,7 +129,7 @@ def _packed_source(
         packed.classes,
         packed.people,
         packed.hours,
-        packed.stored,
+        packed.stored | {"packed": True},
         folder.fingerprint,
     )
 
@@ -212,10 +212,12 @@ class Draws:
 def check_unseen(sources: Sequence[Mapping[str, Any]], options: DataOptions, name: str, split: Split) -> None:
     """Raise CheckpointError if pretraining saw a person, or a recording of a split by trial, that a split tests on.
 
-    The data set is the same if its place is, or its declared `name`: shards and shipped weights come from elsewhere.
+    The data set is the same if its place is. That of shards and of shipped weights may be anywhere: there it is the
+    same if its declared `name` is.
     """
     for source in sources:
-        if source["data"] != stored_place(options)["data"] and source.get("name") != name:
+        by_name = source.get("packed", False) or source["data"] == source.get("name")
+        if source["data"] != stored_place(options)["data"] and not (by_name and source["name"] == name):
             continue
         kind, tested, seen = "subject", people_in(split.test), people_in(source["train_subjects"])
         if split.by_trial and source["train_recordings"]:
@@ -223,6 +225,6 @@ def check_unseen(sources: Sequence[Mapping[str, Any]], options: DataOptions, nam
         if tested & seen:
             raise CheckpointError(
                 f"split {split.name} tests on {kind} {shortened(sorted(tested & seen, key=natural_key))} of "
-                f"{name}, which pretraining has seen; expected others; choose another split or pretrain "
-                "without them"
+                f"{name}, which pretraining has seen; expected others; choose another split, "
+                "pretrain without them, or rename the data set if it only has the same name"
             )
