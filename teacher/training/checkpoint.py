@@ -1,6 +1,6 @@
 """Checkpoint format: weights in safetensors, everything else in JSON; no pickle.
 
-CHECKPOINT/weights.safetensors   parameters, in single precision, or in half to save space
+CHECKPOINT/weights.safetensors   parameters in single precision; pretrained ones may be in half
 CHECKPOINT/moments.safetensors   moments of the training windows, if stored (`training.moments`)
 CHECKPOINT/checkpoint.json       kind, network size, modalities, labels, window, normalisation, data, history
 """
@@ -177,8 +177,7 @@ def _read_weights(path: Path, network: dict[str, Any]) -> dict[str, torch.Tensor
             raise DataError(
                 f"network: {name} is {network.get(name)!r}, the weights were saved with {saved.get(name)!r}"
             )
-    tensors = load_file(path)
-    return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
+    return load_file(path)
 
 
 def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
@@ -199,6 +198,9 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
         _check_types(entry)
         if not entry["network"].get("convolutions"):
             raise CheckpointError(f"{path}: a network without convolutions, of an earlier edgehar; train again")
+        weights = _read_weights(path / "weights.safetensors", entry["network"])
+        if entry["kind"] == "pretrained":  # those that edgehar comes with are in half precision
+            weights = {name: part.float() if part.dtype == torch.float16 else part for name, part in weights.items()}
         checkpoint = Checkpoint(
             entry["kind"],
             entry["network"],
@@ -207,7 +209,7 @@ def load_checkpoint(path: Path, kinds: tuple[str, ...]) -> Checkpoint:
             entry["data"],
             entry["history"],
             entry["facts"],
-            _read_weights(path / "weights.safetensors", entry["network"]),
+            weights,
             load_file(path / "moments.safetensors") if (path / "moments.safetensors").is_file() else {},
             path,
         )
