@@ -14,10 +14,10 @@ from edgehar.command_line import Action, Parser
 from edgehar.config import Options, option, positional
 from edgehar.data import recordings
 from edgehar.data.describe import as_text, describe
-from edgehar.data.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.importing import command as importing
 from edgehar.data.parts import cut_into_parts
 from edgehar.data.pictures import write_pictures
+from edgehar.data.public.fetch import DOWNLOADS, Progress, fetch
 from edgehar.data.recordings.check import survey
 from edgehar.data.recordings.problem import condensed, errors
 from edgehar.data.registry import DATA_HELP, ROOT_HELP, load

@@ -100,11 +100,11 @@ def load(
     kind, folder = _locate(name, root)
     match kind, folder:
         case "utd-mhad", Path():
-            from edgehar.data import utd_mhad
+            from edgehar.data.public import utd_mhad
 
             dataset = utd_mhad.load(folder)
         case "sp-sw-har", Path():
-            from edgehar.data import sp_sw_har
+            from edgehar.data.public import sp_sw_har
 
             dataset = sp_sw_har.load(folder)
         case "recordings", Path():
@@ -198,11 +198,11 @@ def _used_folders(kind: str, folder: Path) -> list[Path]:
     """Folders of the files that the data set is loaded from."""
     match kind:
         case "utd-mhad":
-            from edgehar.data import utd_mhad
+            from edgehar.data.public import utd_mhad
 
             return [utd_mhad.find_root(folder) / name for name in utd_mhad.SENSOR_FOLDERS.values()]
         case "sp-sw-har":
-            from edgehar.data import sp_sw_har
+            from edgehar.data.public import sp_sw_har
 
             return [sp_sw_har.find_root(folder)]
         case _:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import edgehar
-from edgehar.data import utd_mhad
+from edgehar.data.public import utd_mhad
 from edgehar.deploy.bench import benchmark
 from edgehar.deploy.evaluation import evaluate, stream_evaluate
 from edgehar.deploy.recognizer import Recognizer

@@ -9,7 +9,7 @@ import pytest
 
 import edgehar
 from edgehar import verbs
-from edgehar.data import sp_sw_har
+from edgehar.data.public import sp_sw_har
 from edgehar.deploy.evaluation import evaluate
 from edgehar.deploy.evaluation.replay import ReplayOptions, chunks, predicted_segments, replay
 from edgehar.deploy.evaluation.stream_evaluate import evaluate_stream, summary

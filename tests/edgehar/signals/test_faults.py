@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.data.utd_mhad import INERTIAL, SKELETON
+from edgehar.data.public.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import DataError
 from edgehar.signals.clip import Clip, DatasetInfo, Segment
 from edgehar.signals.faults import (

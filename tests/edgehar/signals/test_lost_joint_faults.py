@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgehar.data.utd_mhad import INERTIAL, SKELETON
+from edgehar.data.public.utd_mhad import INERTIAL, SKELETON
 from edgehar.signals.clip import Clip
 from edgehar.signals.faults import Fault, apply, scenarios, signal_spread
 

@@ -3,7 +3,7 @@ import torch
 from bodies import CLASSES, INERTIAL, SPECS, STEPS, windows
 from torch import nn
 
-from edgehar.data.utd_mhad import INFO as UTD_MHAD
+from edgehar.data.public.utd_mhad import INFO as UTD_MHAD
 from edgehar.errors import DataError
 from edgehar.student.baselines.convolutional import DeepConvLstm, DeepConvLstmConfig, FrameGrid, TinierHar
 from edgehar.student.baselines.networks import Lstm, LstmConfig, Tcn, TcnConfig, count_window_macs

@@ -4,7 +4,7 @@ import pytest
 import torch
 from bodies import CLASSES, INERTIAL, SPECS, STEPS, windows
 
-from edgehar.data.utd_mhad import INFO
+from edgehar.data.public.utd_mhad import INFO
 from edgehar.student.network.model import MOST_PARAMETERS, PRESETS, STEMS, StudentConfig, StudentNetwork, sized
 from edgehar.teacher.network.layers import count_macs, count_parameters
 

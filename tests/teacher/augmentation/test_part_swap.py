@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgehar.data.utd_mhad import INERTIAL, SKELETON
+from edgehar.data.public.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import ConfigError
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners, exchange, limbs

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgehar.data.utd_mhad import INERTIAL, SKELETON
+from edgehar.data.public.utd_mhad import INERTIAL, SKELETON
 from edgehar.errors import ConfigError
 from edgehar.teacher.network.masking import KINDS, MaskingConfig, Visible, sample_visible, visible_grids
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgehar.data.mat_file import HEADER_BYTES, read_mat
+from edgehar.data.public.mat_file import HEADER_BYTES, read_mat
 from edgehar.errors import DataError
 
 DTYPES = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgehar.data.mat_file import read_mat
+from edgehar.data.public.mat_file import read_mat
 from edgehar.errors import DataError
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo, Floats
 from edgehar.signals.modality import KINECT_JOINTS, KINECT_PARENTS, ModalitySpec, WindowSpec

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from edgehar.data import utd_mhad
+from edgehar.data.public import utd_mhad
 from edgehar.data.splits import make_split
 from edgehar.errors import DataError
 from edgehar.signals.windows import cut, fit_normalisation

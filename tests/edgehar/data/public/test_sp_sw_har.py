@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgehar.data import sp_sw_har
+from edgehar.data.public import sp_sw_har
 from edgehar.errors import DataError
 from edgehar.signals.clip import Segment
 from edgehar.signals.windows import cut, fit_normalisation

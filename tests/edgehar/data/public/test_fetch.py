@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.data import fetch as fetching
-from edgehar.data.fetch import DOWNLOADS, Archive, Download, download_archive, fetch
+from edgehar.data.public import fetch as fetching
+from edgehar.data.public.fetch import DOWNLOADS, Archive, Download, download_archive, fetch
 from edgehar.errors import DataError
 from edgehar.files.unzip import unpack
 

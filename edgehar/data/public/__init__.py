@@ -1,0 +1,1 @@
+"""Public data sets as their publishers offer them: reading and downloading."""
