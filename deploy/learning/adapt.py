@@ -18,7 +18,7 @@ import numpy as np
 from edgehar.command_line import Parser
 from edgehar.config import seed_option
 from edgehar.deploy.learning.options import LearningOptions, open_for_learning, personal_output
-from edgehar.deploy.learning.recordings import MAX_WINDOWS, read_recordings
+from edgehar.deploy.learning.recordings import ThinnedWindows, read_recordings
 from edgehar.deploy.personal.adaptation import adaptation_of, check
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.entry import guarded
@@ -40,15 +40,11 @@ class AdaptOptions(LearningOptions):
 def read_windows(recognizer: Recognizer, options: AdaptOptions) -> tuple[Floats, Floats, int]:
     """Features of up to MAX_WINDOWS windows (N, F), with lost steps (N, D, F), and the number of recordings."""
     random = np.random.default_rng(options.seed)
-    parts: list[Floats] = []
-    recordings, stride, count = 0, 1, 0
+    kept, recordings = ThinnedWindows(), 0
     for recorded in read_recordings(recognizer, options.recordings, (), random):
-        views = np.concatenate([recorded.features[:, None], recorded.faulty], 1)  # (n, 1 + D, F)
-        parts.append(views[-count % stride :: stride])
-        recordings, count = recordings + 1, count + len(views)
-        while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
-    windows = np.concatenate(parts)
+        kept.add(np.concatenate([recorded.features[:, None], recorded.faulty], 1))  # (n, 1 + D, F)
+        recordings += 1
+    windows = kept.kept()
     if len(windows) < MIN_WINDOWS:
         raise DataError(
             f"{len(windows)} windows of {recordings} recordings; expected {MIN_WINDOWS} or more to learn from; record "

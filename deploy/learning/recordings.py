@@ -114,6 +114,25 @@ def with_lost_steps(windows: Windows, random: np.random.Generator) -> Windows:
     return replace(windows, valid={name: valid & ~lost[name] for name, valid in windows.valid.items()})
 
 
+class ThinnedWindows:
+    """Features of windows; of more than MAX_WINDOWS, every second, fourth, ... is kept."""
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        self._parts, self._stride, self._count = list[Floats](), 1, 0
+
+    def add(self, features: Floats) -> None:
+        """Append windows (n, ...)."""
+        self._parts.append(features[-self._count % self._stride :: self._stride])
+        self._count += len(features)
+        while sum(map(len, self._parts)) > MAX_WINDOWS:  # a view would keep them all
+            self._parts, self._stride = [np.concatenate(self._parts)[::2].copy()], 2 * self._stride
+
+    def kept(self) -> Floats:
+        """The windows that are kept (N, ...)."""
+        return np.concatenate(self._parts)
+
+
 def features_of(
     recognizer: Recognizer, name: str, batches: Iterator[Windows], random: np.random.Generator | None = None
 ) -> Recorded:
@@ -127,7 +146,7 @@ def features_of(
 
     Raises DataError unless it has every sensor of the package.
     """
-    digest, parts, stride, count = hashlib.sha256(), list[Floats](), 1, 0
+    digest, kept = hashlib.sha256(), ThinnedWindows()
     usable = {spec.name: np.zeros(2) for spec in recognizer.manifest.modalities}
     for windows in batches:
         for sensor, values in windows.features.items():
@@ -136,17 +155,14 @@ def features_of(
         views = [recognizer.features(windows)]
         if random is not None:
             views += [recognizer.features(with_lost_steps(windows, random)) for _ in range(DRAWS)]
-        parts.append(np.stack(views, 1)[-count % stride :: stride])  # (n, 1 + D, F)
-        count += len(windows)
-        while sum(map(len, parts)) > MAX_WINDOWS:
-            parts, stride = [np.concatenate(parts)[::2].copy()], 2 * stride
+        kept.add(np.stack(views, 1))  # (n, 1 + D, F)
     missing = [sensor for sensor, (valid, total) in usable.items() if valid < MIN_VALID * total]
     if missing:
         raise DataError(
             f"{name}: {', '.join(missing)} usable in less than {MIN_VALID:.0%} of the steps; expected all sensors of "
             "the package, as features without one differ; record again"
         )
-    features = np.concatenate(parts)
+    features = kept.kept()
     if not np.isfinite(features).all():
         raise DataError(f"{name}: features that are not finite; expected plausible values; check its units")
     return Recorded(name, digest.hexdigest(), features[:, 0], features[:, 1:])
