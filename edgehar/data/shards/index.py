@@ -5,9 +5,10 @@ The folder is local or in an object store (s3://bucket/folder and other addresse
 
 import json
 import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgehar import __version__
 from edgehar.data.pretraining import window_hours
@@ -21,12 +22,28 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.preprocess import Normalisation
 
 FORMAT, FORMAT_VERSION = "edgehar-shards", 1
+Item = TypeVar("Item")
+
 CURE = "copy the shard again, or pack the recordings again"
 
 
 def windows_bytes(info: DatasetInfo, steps: int, windows: int) -> int:
     """Memory of windows: features of each step in single precision, validity; three numbers for each window."""
     return steps * sum(4 * spec.patch * spec.groups * spec.features + 1 for spec in info.modalities) + windows * 24
+
+
+def groups_by_size(items: Iterable[Item], size_of: Callable[[Item], float], most: float) -> list[list[Item]]:
+    """Consecutive items in groups of at most this size in all, or of one that is larger."""
+    groups: list[list[Item]] = []
+    size = 0.0
+    for item in items:
+        more = size_of(item)
+        if not groups or size + more > most:
+            groups.append([])
+            size = 0.0
+        groups[-1].append(item)
+        size += more
+    return groups
 
 
 @dataclass(frozen=True)

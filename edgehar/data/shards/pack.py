@@ -1,7 +1,7 @@
 """Packs the recordings of data sets into shards, `edgehar data pack`."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from edgehar.data.pretraining import FRAME_RATE_HZ, options_of, training_recordi
 from edgehar.data.recordings.folder import check_new
 from edgehar.data.registry import SHARDS_NAME, DataOptions
 from edgehar.data.shards.arrow import arrow
-from edgehar.data.shards.index import PackedSource, Shard, index_text, shard_name, windows_bytes
+from edgehar.data.shards.index import PackedSource, Shard, groups_by_size, index_text, shard_name, windows_bytes
 from edgehar.data.shards.table import sample_type, to_bytes, with_rounded_times
 from edgehar.files.atomic import atomic_folder, locked
 from edgehar.signals.clip import Clip, Dataset, DatasetInfo
@@ -57,20 +57,6 @@ class _Recording:
         return _Recording(clip, steps, window_spans(window_starts(steps, info), info.window))
 
 
-def _by_size(recordings: Sequence[_Recording], info: DatasetInfo, most_bytes: float) -> Iterator[list[_Recording]]:
-    """Consecutive recordings whose windows take `most_bytes` of memory at most, or one that takes more."""
-    part: list[_Recording] = []
-    size = 0
-    for recording in recordings:
-        more = windows_bytes(info, recording.steps, len(recording.spans))
-        if part and size + more > most_bytes:
-            yield part
-            part, size = [], 0
-        part.append(recording)
-        size += more
-    yield part
-
-
 def _pack_one(
     options: DataOptions, folder: Path, number: int, most_bytes: float, progress: Callable[[int, int], None]
 ) -> PackedSource:
@@ -97,7 +83,8 @@ def _pack_one(
     )
     shards: list[Shard] = []
     done = 0
-    for part in _by_size(found, info, most_bytes):
+    parts = groups_by_size(found, lambda one: windows_bytes(info, one.steps, len(one.spans)), most_bytes)
+    for part in parts:
         data = to_bytes([recording.clip for recording in part], info, source.types)
         path = folder / shard_name(number, len(shards))
         path.parent.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.data.shards.index import PackedSource
+from edgehar.data.shards.index import PackedSource, groups_by_size
 from edgehar.data.shards.table import from_bytes
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Bools, Floats
@@ -41,16 +41,8 @@ class Epoch:
 
 def epoch_of(source: PackedSource, most_bytes: float, seed: Sequence[int]) -> Epoch:
     """Shards in a random order, in groups that take `most_bytes` at most, each of one shard or more."""
-    groups: list[list[int]] = []
-    size = 0.0
     order: list[int] = np.random.default_rng(seed).permutation(len(source.shards)).tolist()
-    for number in order:
-        more = source.bytes_of(source.shards[number])
-        if not groups or size + more > most_bytes:
-            groups.append([])
-            size = 0.0
-        groups[-1].append(number)
-        size += more
+    groups = groups_by_size(order, lambda number: source.bytes_of(source.shards[number]), most_bytes)
     counts = [sum(source.shards[number].windows for number in group) for group in groups]
     return Epoch(groups, np.cumsum(counts))
 
