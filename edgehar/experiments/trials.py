@@ -135,8 +135,8 @@ class Trials:
                 assert stage.checkpoint is not None
                 scores[name].append(checkpoint_facts(stage.checkpoint)["facts"]["evaluation"]["macro_f1"])
         choice = choice_of(options, scores)
-        first = next(stage.checkpoint for stage in stages if stage.name == f"{TRIAL}{choice.value}-0of{ROUNDS}")
-        return Tried(choice, stages, records, first)
+        first_round = dict(zip(options, stages, strict=False))
+        return Tried(choice, stages, records, first_round[choice.value].checkpoint)
 
 
 def held_out_stages(run: Path, data: DataOptions, settings: Settings, teacher: Path) -> list[Stage]:
