@@ -43,14 +43,13 @@ from edgehar.experiments.results import checkpoint_facts, peak_of, stage_entry
 from edgehar.experiments.stage import Settings, data_settings, run_stages
 from edgehar.experiments.suite.collect import collect, train_windows
 from edgehar.experiments.suite.comparison import method_of
-from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of
+from edgehar.experiments.suite.key import FORMAT_VERSION, contents_of, key_of, stored_option
 from edgehar.experiments.suite.options import STRANGERS, SuiteOptions
 from edgehar.experiments.suite.plan import LEAVING_OUT, Run, plan_runs
 from edgehar.experiments.suite.strangers import case_name, expanded
 from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.metrics.out_of_fold import read_out_of_fold
 from edgehar.provenance import portable, stamp
-from edgehar.renamed_keys import stored_option
 from edgehar.signals.clip import Dataset
 
 FORMAT = "edgehar-run"

@@ -11,10 +11,16 @@ from edgehar.experiments.suite.options import SuiteOptions
 from edgehar.experiments.suite.plan import Run
 from edgehar.files.atomic import digest_of, sha256
 from edgehar.provenance import portable_words
-from edgehar.renamed_keys import stored_option
 from edgehar.signals.clip import Dataset, arrays_of
 
 FORMAT_VERSION = 1
+STORED_OPTIONS = {"ema_decay": "average"}
+"""Name of an option -> that in the results in docs/results and in their keys, which are older than the name."""
+
+
+def stored_option(name: str) -> str:
+    """The name under which results store an option."""
+    return STORED_OPTIONS.get(name, name)
 
 
 def contents_of(dataset: Dataset) -> str:
