@@ -18,10 +18,10 @@ export OMP_NUM_THREADS ?= 2
 quickstart: $(STAMP)
 	$(BIN)/edgehar quickstart
 
-test: export OMP_NUM_THREADS = 1 # the tests run side by side instead
-test: unexport PYTHONDONTWRITEBYTECODE # they start more than a hundred processes
+# The tests run side by side, one thread each, and start more than a hundred processes that share bytecode.
+test: export OMP_NUM_THREADS = 1
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 stress: $(STAMP)
 	$(BIN)/python -m pytest -m slow tests/stress
