@@ -44,14 +44,14 @@ def _read_model(data: bytes) -> Any:
     return model
 
 
-def products_of_activations(model: Any) -> list[str]:
-    """Names of the matrix products without a constant factor, as in attention; quantising them does not pay off."""
+def products_in_fp32(model: Any) -> list[str]:
+    """Names of the matrix products without weights, as in attention and the mean; quantising them does not pay off."""
     constant = {tensor.name for tensor in model.graph.initializer}
     products: list[str] = []
     for node in model.graph.node:
         if all(name in constant for name in node.input if name):
             constant.update(node.output)
-        elif node.op_type in LINEAR and not any(name in constant for name in node.input[:2]):
+        elif node.op_type in LINEAR and node.input[1] not in constant:
             products.append(node.name)
     return products
 
@@ -98,7 +98,7 @@ def quantize_graph(source: bytes, precision: str, calibration: dict[str, Any], t
     if precision == "fp16":
         target.write_bytes(half_model(model).SerializeToString())
         return
-    excluded = products_of_activations(model)
+    excluded = products_in_fp32(model)
     quantiser = cast(Any, quantization)
     if precision == "int8-dynamic":
         quantiser.quantize_dynamic(

@@ -10,7 +10,8 @@ The outputs are those of `network.model` up to rounding, because:
   ignores; the value bias passes through, because the weights of a row sum to 1.
 - Lost joints: the stem gets a 1 for each known joint, any of whose features is above 0, instead of each lost one.
 - Convolutions stay as they are; their batch normalisation was merged after training.
-- Mean over the window: moved in front of the last linear layer.
+- Mean over the window: moved in front of the last linear layer, and written as a product, since onnxruntime's mean
+  rounds otherwise for one window than for several.
 - GELU: written in the order that onnxruntime and TensorRT recognise as one operator.
 
 Linear layers get two axes only, for which product and bias are one node (Gemm). Training and pruning use
@@ -34,8 +35,9 @@ def gelu(values: Tensor) -> Tensor:
 
 
 def window_mean(rows: Tensor, steps: int) -> Tensor:
-    """The mean over the steps of each window, (B*S, D) -> (B, D)."""
-    return rows.reshape(-1, steps, rows.shape[1]).mean(1)
+    """The mean over the steps of each window, (B*S, D) -> (B, D); the bits do not depend on B."""
+    width = rows.shape[1]
+    return (torch.full((1, steps), 1 / steps) @ rows.reshape(-1, steps, width)).reshape(-1, width)
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 import edgehar
 from edgehar.deploy.packaging import quantize, verify
-from edgehar.deploy.packaging.onnx_quantize import products_of_activations
+from edgehar.deploy.packaging.onnx_quantize import products_in_fp32
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy.tiny_package import as_npz, write_tiny_package
@@ -109,7 +109,7 @@ def test_product_with_a_transposed_weight_is_quantised() -> None:
         onnx.helper.make_node("MatMul", ["x", "y"], ["z"], name="product"),
     ]
     graph = onnx.helper.make_graph(nodes, "g", [], [], [weight])
-    assert products_of_activations(onnx.helper.make_model(graph)) == ["product"]
+    assert products_in_fp32(onnx.helper.make_model(graph)) == ["product"]
 
 
 def test_low_agreement_keeps_fp32_as_default(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
