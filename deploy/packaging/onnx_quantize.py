@@ -11,6 +11,8 @@ from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 
 LINEAR = ("MatMul", "Gemm")
 """Operators that are quantised. Convolutions stay fp32: INT8 is no faster at these sizes."""
+CONVOLUTIONS = ".stems."
+"""Part of the names of the weights of a sensor's first layers, see `edgehar.student.network.fused`."""
 CALIBRATION_BATCH = 64
 
 
@@ -45,13 +47,16 @@ def _read_model(data: bytes) -> Any:
 
 
 def products_in_fp32(model: Any) -> list[str]:
-    """Names of the matrix products without weights, as in attention and the mean; quantising them does not pay off."""
+    """Names of the matrix products that stay fp32: those without weights, and convolutions written as products.
+
+    Products without weights are those of attention and the mean over a window; quantising them does not pay off.
+    """
     constant = {tensor.name for tensor in model.graph.initializer}
     products: list[str] = []
     for node in model.graph.node:
         if all(name in constant for name in node.input if name):
             constant.update(node.output)
-        elif node.op_type in LINEAR and node.input[1] not in constant:
+        elif node.op_type in LINEAR and (node.input[1] not in constant or CONVOLUTIONS in node.input[1]):
             products.append(node.name)
     return products
 
@@ -105,7 +110,7 @@ def quantize_graph(source: bytes, precision: str, calibration: dict[str, Any], t
             model,
             str(target),
             op_types_to_quantize=list(LINEAR),
-            nodes_to_exclude=excluded,
+            nodes_to_exclude=[*excluded, *(f"{name}_MatMul" for name in excluded)],  # what it makes of a Gemm
             per_channel=True,
             weight_type=quantization.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
