@@ -89,9 +89,8 @@ def _is_number(value: Any) -> bool:
 
 def are_usable(rows: Rows) -> bool:
     """Whether all values of (T, C) are numbers of a usable magnitude."""
-    flat = rows.reshape(-1)
     # NaN is the largest and the smallest one, and compares False. For few values, faster than their maximum.
-    return bool(flat.item(flat.argmax()) <= MAX_VALUE and flat.item(flat.argmin()) >= -MAX_VALUE)
+    return bool(rows.item(rows.argmax()) <= MAX_VALUE and rows.item(rows.argmin()) >= -MAX_VALUE)
 
 
 def mask_unusable(rows: Rows, spec: ModalitySpec) -> tuple[Floats, Bools]:
@@ -212,9 +211,22 @@ def is_increasing(times_s: Times) -> bool:
     return all(map(operator.lt, values, values[1:]))
 
 
+def are_rows(values: Any, spec: ModalitySpec) -> bool:
+    """Whether samples are an array of floating-point numbers (T, C) that needs no conversion, T above 0."""
+    if type(values) is not np.ndarray:
+        return False
+    array: NDArray[Any] = values
+    return array.dtype.char in "fd" and array.shape[1:] == (spec.channels,) and len(array) > 0
+
+
+def are_seconds(times_s: Any, samples: int) -> bool:
+    """Whether timestamps are an array that needs no conversion, one per sample."""
+    return type(times_s) is np.ndarray and times_s.dtype == np.float64 and times_s.shape == (samples,)
+
+
 def as_seconds(times_s: Any, samples: int, name: str) -> list[float]:
     """Timestamps in any order as a list; raises DataError unless finite and one per sample."""
-    if type(times_s) is np.ndarray and times_s.dtype == np.float64 and times_s.shape == (samples,):  # the common case
+    if are_seconds(times_s, samples):  # the common case
         seconds: list[float] = times_s.tolist()
         total = sum(seconds)
         if total - total == 0:

@@ -145,8 +145,7 @@ class FleetBenchmark:
             pushes = [(f"{one}", *chunk) for one in range(first, end) for chunk in self._chunks(one, self._hops)]
             arrived_s = (self._hops + (tick + 1) / TICKS) * self._hop_s
             start_s = time.process_time()
-            for push in pushes:
-                self._fleet.push(*push)
+            self._fleet.push_all(pushes)
             pushed_s = time.process_time()
             found = self._fleet.poll()
             polled_s = time.process_time()

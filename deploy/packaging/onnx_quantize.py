@@ -11,6 +11,8 @@ from onnxruntime import quantization  # pyright: ignore[reportMissingTypeStubs]
 
 LINEAR = ("MatMul", "Gemm")
 """Operators that are quantised. Convolutions stay fp32: INT8 is no faster at these sizes."""
+CONVOLUTIONS = ".stems."
+"""Part of the names of the weights of a sensor's first layers, see `edgehar.student.network.fused`."""
 CALIBRATION_BATCH = 64
 
 
@@ -44,14 +46,17 @@ def _read_model(data: bytes) -> Any:
     return model
 
 
-def products_of_activations(model: Any) -> list[str]:
-    """Names of the matrix products without a constant factor, as in attention; quantising them does not pay off."""
+def products_in_fp32(model: Any) -> list[str]:
+    """Names of the matrix products that stay fp32: those without weights, and convolutions written as products.
+
+    Products without weights are those of attention and the mean over a window; quantising them does not pay off.
+    """
     constant = {tensor.name for tensor in model.graph.initializer}
     products: list[str] = []
     for node in model.graph.node:
         if all(name in constant for name in node.input if name):
             constant.update(node.output)
-        elif node.op_type in LINEAR and not any(name in constant for name in node.input[:2]):
+        elif node.op_type in LINEAR and (node.input[1] not in constant or CONVOLUTIONS in node.input[1]):
             products.append(node.name)
     return products
 
@@ -98,14 +103,14 @@ def quantize_graph(source: bytes, precision: str, calibration: dict[str, Any], t
     if precision == "fp16":
         target.write_bytes(half_model(model).SerializeToString())
         return
-    excluded = products_of_activations(model)
+    excluded = products_in_fp32(model)
     quantiser = cast(Any, quantization)
     if precision == "int8-dynamic":
         quantiser.quantize_dynamic(
             model,
             str(target),
             op_types_to_quantize=list(LINEAR),
-            nodes_to_exclude=excluded,
+            nodes_to_exclude=[*excluded, *(f"{name}_MatMul" for name in excluded)],  # what it makes of a Gemm
             per_channel=True,
             weight_type=quantization.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},

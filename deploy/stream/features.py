@@ -14,6 +14,8 @@ from edgehar.signals.clip import Floats
 from edgehar.signals.valid_frames import ValidFrames
 
 Sensors = tuple[SensorBuffer, ...]
+Rows = NDArray[np.intp]
+"""(B,) rows of streams, see `edgehar.deploy.stream.rows`."""
 
 
 class FeatureTaker:
@@ -141,37 +143,76 @@ class RegularSteps:
 
         Only those are taken; the features of the others mean nothing.
         """
+        if len(first) == 1:
+            return self._take_one(first[0], sensors[0])
+        rows = np.array([of_stream[0].store.row for of_stream in sensors])
+        frames, passed = self._frames(first, sensors, rows)
+        last = [sensor.rows.last for sensor in sensors[0]]  # of all streams
+        before = [of_sensor.take(rows, axis=0) for of_sensor in last]
+        constants = self._layout.constants[None].repeat(len(rows), axis=0)
+        numbers = np.concatenate([frames, *before, constants], axis=1)
+        good = [min(over) > 0 for over in passed]
+        newest = numbers.take(self._layout.last, axis=1)  # (B, C)
+        for of_sensor, channels in zip(last, self._channels, strict=True):
+            of_sensor[rows[good]] = newest[good, channels]
+        for step, of_stream, over, is_good in zip(first, sensors, passed, good, strict=True):
+            if is_good:
+                for sensor, one in zip(of_stream, over, strict=True):
+                    sensor.finish_regular(step + self._steps, one)
+        return self._layout.features(numbers), good
+
+    def _take_one(self, first: int, sensors: Sensors) -> tuple[Floats, list[bool]]:
+        """`take` of one stream: all sensors in one gather, and plain Python where that is faster."""
         values: list[Floats] = []
-        before: list[Floats] = []
         starts: list[int] = []
         shares: list[float] = []
-        passed: list[list[int]] = []
-        numbers, count, layout = 0, len(first), self._layout
-        for step, of_stream in zip(first, sensors, strict=True):
-            over: list[int] = []
-            for sensor in of_stream:
-                over.append(sensor.bracket(step, step + self._steps, numbers, starts, shares))
-                numbers += len(sensor.store.times_s) * sensor.spec.channels
-                values += [block.reshape(-1) for block in sensor.store.blocks]
-                before.append(sensor.last_values)
-            passed.append(over)
-            before.append(layout.constants)
-        # As `edgehar.signals.resampling.between`, number by number. A single stream has no axis: that is faster.
-        batch = (count,) if count > 1 else ()
-        places = np.array(starts).reshape(*batch, -1).take(self._frame, axis=-1)[..., None, :] + self._places
-        share = np.array(shares, np.float32).reshape(*batch, -1).take(self._frame, axis=-1)  # (..., E)
-        around = np.concatenate(values).take(places)  # (..., 2, E)
-        frames, after = around[..., 0, :], around[..., 1, :]
+        passed: list[int] = []
+        numbers, end = 0, first + self._steps
+        for sensor in sensors:
+            passed.append(sensor.bracket(first, end, numbers, starts, shares))
+            values.append(sensor.store.values.reshape(-1))
+            numbers += len(values[-1])
+        # As `edgehar.signals.resampling.between`, number by number.
+        share = np.array(shares, np.float32).take(self._frame)  # (E,)
+        places = np.array(starts).take(self._frame) + self._places  # (2, E)
+        frames, after = np.concatenate(values).take(places)  # (E,) each
         frames *= 1 - share
         after *= share
         frames += after
-        rows = np.concatenate([frames, np.concatenate(before).reshape(*batch, -1)], axis=-1)
-        good = [min(over) > 0 for over in passed]
-        last = rows.take(layout.last, axis=-1).reshape(count, -1)
-        for stream, is_good in enumerate(good):
-            if is_good:
-                own, end = last[stream], first[stream] + self._steps
-                own = own.copy() if count > 1 else own  # a view would keep all streams' numbers
-                for sensor, channels, one in zip(sensors[stream], self._channels, passed[stream], strict=True):
-                    sensor.finish_take(own[channels], True, end, one)
-        return layout.features(rows).reshape(count, -1), good
+        row = np.concatenate([frames, *[sensor.last_values for sensor in sensors], self._layout.constants])
+        is_good = min(passed) > 0
+        if is_good:
+            newest = row.take(self._layout.last)  # (C,)
+            for sensor, channels, one in zip(sensors, self._channels, passed, strict=True):
+                sensor.last_values[:] = newest[channels]
+                sensor.finish_regular(end, one)
+        return self._layout.features(row)[None], [is_good]
+
+    def _frames(self, first: Sequence[int], sensors: Sequence[Sensors], rows: Rows) -> tuple[Floats, list[list[int]]]:
+        """Frames (B, E) of several streams, sensor by sensor, and the numbers of samples before the last ones, or 0.
+
+        0 stands for a sensor with a gap. To the bit as `_take_one`.
+        """
+        steps, streams = np.asarray(first)[:, None], rows[:, None]  # (B, 1)
+        frames: list[Floats] = []
+        passed: list[list[int]] = []
+        for of_sensor in zip(*sensors, strict=True):
+            one, samples = of_sensor[0], of_sensor[0].rows
+            stores = [sensor.store for sensor in of_sensor]
+            begin = np.array([store.first for store in stores])[:, None]  # (B, 1)
+            end = np.array([store.end for store in stores])[:, None]
+            places = begin + np.arange((end - begin).max())  # (B, n), the last ones beyond the end
+            times_s = samples.times_s[streams, np.minimum(places, end - 1)]
+            frames_s = (steps * one.spec.patch + np.arange(self._steps * one.spec.patch)) * one.frame_s  # (B, L)
+            is_before = (times_s[:, None] < frames_s[:, :, None]) & (places < end)[:, None]
+            after = np.maximum(np.count_nonzero(is_before, axis=2), 1)  # (B, L)
+            before_s = np.take_along_axis(times_s, after - 1, 1)
+            span_s = np.take_along_axis(times_s, after, 1) - before_s
+            share = ((frames_s - before_s) / span_s).astype(np.float32)[:, :, None]
+            of_frames = samples.values[streams, begin + after - 1]  # (B, L, C)
+            of_frames *= 1 - share
+            of_frames += samples.values[streams, begin + after] * share
+            frames.append(of_frames.reshape(len(first), -1))
+            is_bridged = (span_s <= one.longest_gap_s).all(1)
+            passed.append(np.where(is_bridged, after[:, -1], 0).tolist())
+        return np.concatenate(frames, axis=1), [list(over) for over in zip(*passed, strict=True)]

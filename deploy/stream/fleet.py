@@ -1,10 +1,8 @@
 """One recogniser, a stream for each of many people, and one batch of the network for all hops that are due."""
 
-import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ from typing import Any
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts, total
 from edgehar.deploy.stream.hops import HopComputer
-from edgehar.deploy.stream.people import check_person, with_name
-from edgehar.deploy.stream.settings import Chunk, StreamSettings
+from edgehar.deploy.stream.people import Person, check_person, with_name
+from edgehar.deploy.stream.rows import StreamRows
+from edgehar.deploy.stream.settings import Chunk, Push, StreamSettings
 from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.errors import ConfigError, DataError
 from edgehar.signals.clip import Prediction
@@ -24,29 +23,6 @@ MAX_WAITING_SAMPLES = 4096
 
 PersonPredictions = list[tuple[str | None, Prediction]]
 """People, None for samples without a person, and their predictions."""
-
-
-@dataclass(slots=True)
-class _Person:
-    """A person's stream.
-
-    Attributes:
-        state: the stream.
-        hops: those that it yields until it can receive again; None if it can.
-        waiting: what was pushed meanwhile.
-        waiting_samples: number of samples in it.
-        last_s: newest timestamp of the last push.
-        elapsed_s: the fleet's time by this person's timestamps.
-        seen_s: the fleet's time at the last push.
-    """
-
-    state: StreamState
-    hops: Iterator[Hop] | None = None
-    waiting: deque[Chunk] = field(default_factory=lambda: deque[Chunk]())
-    waiting_samples: int = 0
-    last_s: float = math.inf
-    elapsed_s: float = 0.0
-    seen_s: float = 0.0
 
 
 class Fleet:
@@ -108,10 +84,11 @@ class Fleet:
             opened, modalities, smoothing, margin, lateness_s, reorder_s, offsets_s=offsets_s
         )
         self._computer = HopComputer(opened, min_steps=2)
+        self._rows = StreamRows(opened.manifest, self._settings.specs)
         self._max_people, self._idle_s = max_people, idle_s
-        self._people = OrderedDict[str, _Person]()  # the longest idle first
+        self._people = OrderedDict[str, Person]()  # the longest idle first
         self._nobody = self._open()
-        self._due: dict[str | None, _Person] = {}  # in the order in which they may have become due
+        self._due: dict[str | None, Person] = {}  # in the order in which they may have become due
         self._left: PersonPredictions = []  # of people who were forgotten
         self._gone: dict[str, SampleCounts] = {}
         self._warnings = deque[str](maxlen=MAX_WARNINGS)
@@ -137,21 +114,42 @@ class Fleet:
         """
         chunk = self._settings.checked(modality, samples, times_s)
         with self._lock:
-            if person is None:
-                one = self._nobody
-                self._receive(person, one, chunk)
-            elif (one := self._people.get(check_person(person))) is None:
-                one = self._admitted(person)
-                self._receive(person, one, chunk)
-                self._people[person] = one
-            else:
-                self._receive(person, one, chunk)
-                self._people.move_to_end(person)
-            self._note_time(one, chunk.times_s[-1])
-            self._collect_warnings(person, one)
-            return one.hops is not None
+            return self._push(person, chunk)
 
-    def _admitted(self, person: str) -> _Person:
+    def push_all(self, pushes: Sequence[Push]) -> bool:
+        """`push` of each (person, modality, samples, times_s), in this order, at less cost.
+
+        Returns whether a hop of one of these people may be due. Raises as `push`, at the first one that is wrong: those
+        before it are used, it and those after it are not.
+        """
+        is_due = False
+        with self._lock:
+            for (person, *_), chunk in zip(pushes, self._settings.checked_all(pushes), strict=True):
+                is_due |= self._push(person, chunk)
+        return is_due
+
+    def _push(self, person: str | None, chunk: Chunk) -> bool:
+        """`push` of checked samples."""
+        one = self._nobody if person is None else self._people.get(person) if type(person) is str else None
+        if one is None:
+            person = check_person(person)
+            one = self._admitted(person)
+            try:
+                self._receive(person, one, chunk)
+            except DataError:
+                one.state.close()
+                raise
+            self._people[person] = one
+        else:
+            self._receive(person, one, chunk)
+            if person is not None:
+                self._people.move_to_end(person)
+        self._now_s = one.advance(chunk.times_s[-1], self._now_s, self._idle_s / 2)
+        if one.state.warnings:
+            self._collect_warnings(person, one)
+        return one.hops is not None
+
+    def _admitted(self, person: str) -> Person:
         """A new person; raises DataError at the limit."""
         self._forget_idle()
         if len(self._people) >= self._max_people:
@@ -161,10 +159,10 @@ class Fleet:
             )
         return self._open()
 
-    def _open(self) -> _Person:
-        return _Person(StreamState(self._settings, self._computer.absent_token))
+    def _open(self) -> Person:
+        return Person(StreamState(self._settings, self._computer.absent_token, self._rows))
 
-    def _receive(self, person: str | None, one: _Person, chunk: Chunk) -> None:
+    def _receive(self, person: str | None, one: Person, chunk: Chunk) -> None:
         """Give samples to a stream, or let them wait until its hop is computed."""
         if one.hops is None:
             one.hops = one.state.receive(chunk)
@@ -177,16 +175,8 @@ class Fleet:
                 f"{MAX_WAITING_SAMPLES}; call poll() more often, or push fewer samples at once"
             )
         one.state.check_times(chunk.modality, chunk.times_s)
-        one.waiting.append(chunk)
+        one.waiting.append(chunk.copied())
         one.waiting_samples += len(chunk.times_s)
-
-    def _note_time(self, one: _Person, time_s: float) -> None:
-        """Advance the fleet's time by a person's timestamps."""
-        if one.last_s == math.inf:
-            one.elapsed_s = self._now_s
-        one.elapsed_s += min(max(time_s - one.last_s, 0.0), self._idle_s / 2)
-        one.last_s = time_s
-        self._now_s = one.seen_s = max(self._now_s, one.elapsed_s)
 
     def poll(self) -> PersonPredictions:
         """Compute every hop that is due, those of different people together.
@@ -200,23 +190,29 @@ class Fleet:
             self._due, self._left = {}, []
             return found
 
-    def _computed(self, due: list[tuple[str | None, _Person]]) -> PersonPredictions:
+    def _computed(self, due: list[tuple[str | None, Person]]) -> PersonPredictions:
         """The predictions of these people until none of their hops is due; one hop of each at a time."""
         found: PersonPredictions = []
         while due:
-            hops, still_due = list[Hop](), list[tuple[str | None, _Person]]()
+            hops, people, still_due = list[Hop](), list[str | None](), list[tuple[str | None, Person]]()
             for person, one in due:
                 hop = self._next_hop(person, one)
-                self._collect_warnings(person, one)
-                if hop is not None:
-                    hops.append(hop)
+                if one.state.warnings:
+                    self._collect_warnings(person, one)
+                if hop is None:
+                    continue
+                hops.append(hop)
+                people.append(person)
+                if hop.is_last:
+                    one.hops = None
+                if not hop.is_last or one.waiting:
                     still_due.append((person, one))
-            computed = zip(still_due, self._computer.compute(hops), strict=True)
-            found += [(person, prediction) for (person, _), prediction in computed if prediction is not None]
+            computed = zip(people, self._computer.compute(hops), strict=True)
+            found += [(person, prediction) for person, prediction in computed if prediction is not None]
             due = still_due
         return found
 
-    def _next_hop(self, person: str | None, one: _Person) -> Hop | None:
+    def _next_hop(self, person: str | None, one: Person) -> Hop | None:
         """The next hop of a person, who then receives what waits, or None if none is due."""
         while True:
             try:
@@ -247,22 +243,22 @@ class Fleet:
                 found += self._forget(person, one)
             return found + self._flushed(None, self._nobody)
 
-    def _flushed(self, person: str | None, one: _Person) -> PersonPredictions:
+    def _flushed(self, person: str | None, one: Person) -> PersonPredictions:
         self._due.pop(person, None)
         found = self._computed([(person, one)])
         one.hops = one.state.flush()
         return found + self._computed([(person, one)])
 
-    def _forget(self, person: str, one: _Person) -> PersonPredictions:
+    def _forget(self, person: str, one: Person) -> PersonPredictions:
         found = self._flushed(person, one)
         del self._people[person]
         self._gone = total([self._gone, one.state.counts])
         self._collect_warnings(person, one)
+        one.state.close()
         return found
 
-    def _collect_warnings(self, person: str | None, one: _Person) -> None:
-        if one.state.warnings:
-            self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
+    def _collect_warnings(self, person: str | None, one: Person) -> None:
+        self._warnings += [with_name(person, warning) for warning in one.state.take_warnings()]
 
     def _forget_idle(self) -> None:
         while self._people:

@@ -2,9 +2,9 @@
 
 The encoder computes each step, and the head each window, without regard to the others of a batch. Whether the last
 bit is the same, too, depends on the kernels. Those of onnxruntime 1.31 for x86 give a row the same bits in every batch
-of two or more, but have shortcuts for a batch of one: for the mean over the steps of a window, and for products with
-weights that are not packed, as in INT8 graphs. A window is therefore never classified alone, and a `Fleet` encodes no
-step alone.
+of two or more, but have shortcuts for a batch of one: for a mean over the steps of a window, as in heads exported
+before 0.2.0, and for products with weights that are not packed, as in INT8 graphs. A window is therefore classified
+twice where the head's kernels have such a shortcut, and a `Fleet` encodes no step alone.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,13 @@ import numpy as np
 
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.features import FeatureTaker
-from edgehar.deploy.stream.state import Hop
+from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.signals.clip import Floats, Prediction
 
 MAX_BATCH_STEPS = 256
 """Steps that are computed at once; more are no faster per step and take more memory."""
+PROBES = 8
+"""Windows that show whether the head has a shortcut for a batch of one: its bits differ in 999 windows of 1,000."""
 
 
 class HopComputer:
@@ -38,9 +40,17 @@ class HopComputer:
         self._recognizer, self._manifest, self._min_steps = recognizer, recognizer.manifest, min_steps
         self._features = FeatureTaker(recognizer.manifest)
         self._usual_rows = max(recognizer.manifest.window.hop, min_steps)
-        self._encoder, self._head = recognizer.bind("encoder", self._usual_rows), recognizer.bind("head", 2)
+        self._encoder = recognizer.bind("encoder", self._usual_rows)
+        self._head = recognizer.bind("head", 1 if self._alone_as_together() else 2)
         empty = self._empty(min_steps)
         self.absent_token = recognizer.encode(empty, empty["valid"])[:1]
+
+    def _alone_as_together(self) -> bool:
+        """Whether the head gives a window alone the same bits as among others; if not, nearly all differ."""
+        shape = PROBES, self._manifest.window.steps, self._manifest.token_dim
+        tokens: Floats = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        together = self._recognizer.classify(tokens)
+        return all(np.array_equal(self._recognizer.classify(tokens[i : i + 1])[0], together[i]) for i in range(PROBES))
 
     def compute(self, hops: Sequence[Hop]) -> list[Prediction | None]:
         """The predictions of the windows that these hops of different streams complete; None if nothing is valid.
@@ -75,7 +85,7 @@ class HopComputer:
                 complete.append(index)
         predictions: list[Prediction | None] = [None] * len(hops)
         if complete:
-            rows = self._classify([hops[index].state.window.tokens for index in complete])
+            rows = self._classify([hops[index].state for index in complete])
             for index, row in zip(complete, rows, strict=True):
                 predictions[index] = self._prediction(hops[index], row)
         return predictions
@@ -86,12 +96,13 @@ class HopComputer:
         start_s = (hop.state.origin_s or 0.0) + (hop.end - window.steps) * window.step_s
         return self._recognizer.prediction(probabilities, start_s, start_s + window.length_s, best)
 
-    def _classify(self, windows: list[Floats]) -> list[Floats]:
-        """Probabilities (K,) of windows (S, D) each."""
-        if len(windows) == 1:
-            self._head.inputs["tokens"][:] = windows[0]
+    def _classify(self, states: list[StreamState]) -> list[Floats]:
+        """Probabilities (K,) of the windows of these streams."""
+        if len(states) == 1:
+            self._head.inputs["tokens"][:] = states[0].window.tokens
             return [self._recognizer.probabilities(self._head.run()[0])]
-        tokens = np.concatenate(windows).reshape(len(windows), *windows[0].shape)
+        rows, ends = np.array([(state.row, state.window.end) for state in states]).T[:, :, None]  # (B, 1) each
+        tokens = states[0].rows.tokens[rows, ends + np.arange(-self._manifest.window.steps, 0)]  # (B, S, D)
         probabilities = self._recognizer.probabilities(self._recognizer.classify(tokens))
         return [row.copy() for row in probabilities]  # a view would keep the whole batch
 

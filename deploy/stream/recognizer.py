@@ -7,6 +7,7 @@ from typing import Any
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.deploy.stream.hops import HopComputer
+from edgehar.deploy.stream.rows import StreamRows
 from edgehar.deploy.stream.settings import StreamSettings
 from edgehar.deploy.stream.state import Hop, StreamState
 from edgehar.signals.clip import Prediction
@@ -55,7 +56,8 @@ class StreamRecognizer:
             recognizer, modalities, smoothing, margin, lateness_s, reorder_s, start_s, offsets_s
         )
         self._computer = HopComputer(recognizer)
-        self._state = StreamState(self._settings, self._computer.absent_token)
+        rows = StreamRows(recognizer.manifest, self._settings.specs)
+        self._state = StreamState(self._settings, self._computer.absent_token, rows)
         self._lock = threading.Lock()
 
     def reset(self) -> None:

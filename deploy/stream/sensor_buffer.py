@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
+from edgehar.deploy.stream.rows import SensorRows
 from edgehar.deploy.stream.sample_store import SampleStore
 from edgehar.signals.clip import Bools, Floats, Times
 from edgehar.signals.modality import ModalitySpec
@@ -24,11 +25,13 @@ class SensorBuffer:
         normalisation: scales of the features.
         reorder_s: how far behind the newest a sample may arrive and still be used; delays final frames by as much.
         counts: where unused samples are counted.
+        rows: where samples and the last frame are stored.
+        row: the stream's row of them.
 
     Attributes:
         gaps: how gaps are filled; `longest_gap_s` is its longest interval.
         store: the samples.
-        last_values: (C,) the last frame taken.
+        rows: see above.
     """
 
     def __init__(
@@ -36,8 +39,10 @@ class SensorBuffer:
         spec: ModalitySpec,
         frame_s: float,
         normalisation: Normalisation,
-        reorder_s: float = 0.0,
-        counts: SampleCounts | None = None,
+        reorder_s: float,
+        counts: SampleCounts,
+        rows: SensorRows,
+        row: int,
     ) -> None:
         """Start without samples."""
         self.spec, self.frame_s, self.normalisation, self.reorder_s = spec, frame_s, normalisation, reorder_s
@@ -45,11 +50,17 @@ class SensorBuffer:
         self.longest_gap_s = self.gaps.max_gap_s
         self._is_linear = not self.gaps.is_held and not spec.is_picture
         # No frame is taken before any useful sample.
-        self.store = SampleStore(spec, counts or SampleCounts(), -self.longest_gap_s)
-        self.last_values: Floats = np.zeros(spec.channels, np.float32)
+        self.rows, self._row = rows, row
+        self.store = SampleStore(spec, counts, -self.longest_gap_s, rows, row)
+        rows.last[row] = 0
         self._last_valid: bool | None = None  # None before the first frame
         self._last_is_whole = False  # valid, and without a lost joint
         self._final_step = -1  # last step that is final
+
+    @property
+    def last_values(self) -> Floats:
+        """(C,) the last frame taken; a view."""
+        return self.rows.last[self._row]
 
     @property
     def newest_s(self) -> float:
@@ -95,29 +106,26 @@ class SensorBuffer:
 
         As far as times tell: there may still be a gap.
         """
-        store = self.store
-        store.merge()
-        times_s, patch = store.times_s, self.spec.patch
+        self.store.merge()
+        patch = self.spec.patch
         return (
-            store.is_plain
-            and self._last_is_whole
+            self._last_is_whole
             and self._is_linear
-            and len(times_s) > 1
-            and store.lost_s < times_s[0] <= first * patch * self.frame_s
-            and times_s[-1] >= (end * patch - 1) * self.frame_s
+            and self.store.covers(first * patch * self.frame_s, (end * patch - 1) * self.frame_s)
             and self.is_final(end - 1)
         )
 
     def bracket(self, first: int, end: int, origin: int, starts: list[int], shares: list[float]) -> int:
         """Find the samples around the frames of the steps `first` to `end`, exclusive, which are regular.
 
-        Appends, for each frame, where the sample before it begins among the numbers of `store.blocks`, from `origin`
+        Appends, for each frame, where the sample before it begins among the numbers of `store.values`, from `origin`
         on, and the share of the sample after it. Frames are few, and plain Python is then faster than numpy.
 
         Returns:
             The number of samples before the last frame; 0 if a gap is too long.
         """
-        times_s, channels, frame_s, longest_s = self.store.times_s, self.spec.channels, self.frame_s, self.longest_gap_s
+        times_s: list[float] = self.store.times_s.tolist()
+        channels, frame_s, longest_s = self.spec.channels, self.frame_s, self.longest_gap_s
         patch, right, is_bridged = self.spec.patch, 1, True
         before_s, after_s = times_s[0], times_s[1]
         for frame in range(first * patch, end * patch):
@@ -153,15 +161,20 @@ class SensorBuffer:
         frames, frame_valid = fill(values, times_s, grid_s, self.gaps)
         previous = None if self._last_valid is None else (self.last_values, self._last_valid)
         features, step_valid = prepare(frames, frame_valid, self.spec, self.frame_s, self.normalisation, previous)
-        self.finish_take(frames[-1], bool(frame_valid[-1]), end)
-        self._last_is_whole = bool(frame_valid[-1]) and not (self.spec.is_skeleton and np.isnan(frames[-1]).any())
+        self.rows.last[self._row], self._last_valid = frames[-1], bool(frame_valid[-1])
+        self._last_is_whole = self._last_valid and not (self.spec.is_skeleton and np.isnan(frames[-1]).any())
+        self.store.consumed_s = consumed_s = self._last_frame_s(end)
+        self.store.discard_before(consumed_s)
         return features, step_valid
 
-    def finish_take(self, last_frame: Floats, is_valid: bool, end: int, passed: int | None = None) -> None:
-        """Drop what no step from `end` on needs, given the last frame (C,), its validity and the samples up to it."""
-        self.last_values, self._last_valid, self._last_is_whole = last_frame, is_valid, is_valid
-        self.store.consumed_s = consumed_s = (end * self.spec.patch - 1) * self.frame_s
-        self.store.discard_before(consumed_s, passed)
+    def finish_regular(self, end: int, passed: int) -> None:
+        """Drop what no step from `end` on needs, after regular steps with so many samples before the last frame."""
+        self.store.consumed_s = self._last_frame_s(end)
+        self.store.first += max(passed - 2, 0)
+
+    def _last_frame_s(self, end: int) -> float:
+        """Time of the last frame before the step `end`."""
+        return (end * self.spec.patch - 1) * self.frame_s
 
     def gap_end_s(self, step: int) -> float:
         """Time of the first frame from this step on that may be valid; minus infinity if it is in this step."""
@@ -176,7 +189,7 @@ class SensorBuffer:
     def skip_to(self, step: int) -> None:
         """Continue at this step, past steps without a valid frame."""
         self.store.merge()
-        self.last_values = np.zeros(self.spec.channels, np.float32)
+        self.rows.last[self._row] = 0
         self._last_valid, self._last_is_whole, self._final_step = False, False, -1
         start_s = step * self.spec.patch * self.frame_s
         self.store.consumed_s = start_s - self.frame_s

@@ -1,6 +1,6 @@
 """Settings that the streams of several people can share, checked once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,13 +9,28 @@ from numpy.typing import NDArray
 
 from edgehar.checks import as_name_tuple
 from edgehar.deploy.recognizer import Recognizer
-from edgehar.deploy.samples import Rows, TimeBounds, are_usable, as_rows, as_seconds, time_bounds
+from edgehar.deploy.samples import (
+    Rows,
+    TimeBounds,
+    are_finite,
+    are_rows,
+    are_seconds,
+    are_usable,
+    as_rows,
+    as_seconds,
+    time_bounds,
+)
 from edgehar.deploy.stream.options import check_numbers, check_times
 from edgehar.errors import ConfigError, DataError
+from edgehar.signals.clip import Times
 from edgehar.signals.modality import ModalitySpec
 
 MAX_TIME_S = 1e10
 """Seconds (300 years) up to which float64 still resolves every sample; a later timestamp is an error."""
+
+
+Push = tuple[str | None, str, Any, Any]
+"""Person, sensor, samples and times; see `edgehar.deploy.stream.fleet.Fleet.push`."""
 
 
 class Chunk(NamedTuple):
@@ -23,7 +38,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         modality: the sensor.
-        rows: (n, C), float32 if all values are usable.
+        rows: (n, C); the caller's own array, if it is one of numbers.
         times_s: their n times, with the sensor's offset.
         is_usable: whether all values are.
     """
@@ -33,6 +48,10 @@ class Chunk(NamedTuple):
     times_s: list[float]
     is_usable: bool
 
+    def copied(self) -> "Chunk":
+        """The chunk with rows of its own, float32 if all values are usable: the caller may change theirs."""
+        return self._replace(rows=self.rows.astype(np.float32 if self.is_usable else np.float64))
+
 
 def since_start(start_s: float | None, times_s: list[float], modality: str) -> tuple[float, list[float], TimeBounds]:
     """A stream's start, the first of these times if it is None; the times since then, and their bounds.
@@ -41,12 +60,12 @@ def since_start(start_s: float | None, times_s: list[float], modality: str) -> t
     """
     start_s = times_s[0] if start_s is None else start_s
     relative_s = [time_s - start_s for time_s in times_s]
-    bounds = time_bounds(relative_s)
-    farthest_s = max(-bounds[0], bounds[1])
-    if abs(start_s) > MAX_TIME_S or farthest_s > MAX_TIME_S:
+    first_s, last_s, _ = bounds = time_bounds(relative_s)
+    if first_s < -MAX_TIME_S or last_s > MAX_TIME_S or abs(start_s) > MAX_TIME_S:
         raise DataError(
-            f"{modality}: timestamp {farthest_s:g} s from the stream's start at {start_s:g} s; expected seconds within "
-            f"{MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each recording"
+            f"{modality}: timestamp {max(-first_s, last_s):g} s from the stream's start at {start_s:g} s; expected "
+            f"seconds within {MAX_TIME_S:g} of it and of 0; check the clock's unit, and call reset() before each "
+            "recording"
         )
     return start_s, relative_s, bounds
 
@@ -88,13 +107,31 @@ class StreamSettings:
         if spec is None:
             self.recognizer.check_modalities([modality])
             raise ConfigError(f"modality {modality}: the stream was opened for {', '.join(self.specs)}; add it there")
-        given: NDArray[Any] = samples
-        is_array = type(samples) is np.ndarray and given.dtype.char in "fd" and given.shape[1:] == (spec.channels,)
-        if not is_array or not len(given):
-            given = as_rows(samples, spec)
+        given: NDArray[Any] = samples if are_rows(samples, spec) else as_rows(samples, spec)
         times = as_seconds(times_s, len(given), modality)
         if self.offsets_s and modality in self.offsets_s:
             offset_s = self.offsets_s[modality]
             times = [time_s + offset_s for time_s in times]
-        is_usable = are_usable(given)
-        return Chunk(modality, given.astype(np.float32 if is_usable else np.float64), times, is_usable)
+        return Chunk(modality, given, times, are_usable(given))
+
+    def checked_all(self, pushes: Sequence[Push]) -> Iterator[Chunk]:
+        """`checked` of each, in one pass if all are usable arrays; an error is raised in its turn."""
+        seconds = None if self.offsets_s or not pushes else self._seconds_of_usable(pushes)
+        if seconds is None:
+            yield from (self.checked(*push[1:]) for push in pushes)
+            return
+        first = 0
+        for _, modality, samples, times_s in pushes:
+            end = first + len(times_s)
+            yield Chunk(modality, samples, seconds[first:end], True)
+            first = end
+
+    def _seconds_of_usable(self, pushes: Sequence[Push]) -> list[float] | None:
+        """The times of all pushes if they are arrays that need no conversion, with usable values; else None."""
+        for _, modality, samples, times_s in pushes:
+            spec = self.specs.get(modality) if isinstance(modality, str) else None
+            if spec is None or not are_rows(samples, spec) or not are_seconds(times_s, len(samples)):
+                return None
+        values = np.concatenate([push[2].reshape(-1) for push in pushes])
+        times_s: Times = np.concatenate([push[3] for push in pushes])
+        return times_s.tolist() if are_usable(values) and are_finite(times_s) else None

@@ -25,6 +25,8 @@ class Smoother:
 
     def smooth(self, probabilities: Floats) -> tuple[Floats, int]:
         """Smoothed probabilities (K,) and the class to report."""
+        if not (self._smoothing or self._margin):
+            return probabilities, int(probabilities.argmax())
         previous = self._previous
         if previous is not None and self._smoothing:
             mixed = self._smoothing * previous + (1 - self._smoothing) * probabilities

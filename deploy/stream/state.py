@@ -4,6 +4,7 @@ A stream yields a `Hop` where the network is needed and continues once it is com
 the hops of many streams together (`edgehar.deploy.stream.hops`).
 """
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from edgehar.deploy.samples import Rows, are_usable, time_bounds
-from edgehar.deploy.stream.clocks.clock import Clock
+from edgehar.deploy.stream.channel import Channel, open_channels
 from edgehar.deploy.stream.clocks.drift import DriftFollower
 from edgehar.deploy.stream.clocks.pending import SampleBlock
 from edgehar.deploy.stream.clocks.sample_counts import LossMonitor, SampleCounts
+from edgehar.deploy.stream.rows import StreamRows
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
 from edgehar.deploy.stream.settings import Chunk, StreamSettings, since_start
 from edgehar.deploy.stream.smoothing import Smoother
@@ -36,12 +38,14 @@ class Hop(NamedTuple):
         first: the first step.
         end: the step after the last one.
         now_s: the stream's time; None at the end of a recording.
+        is_last: whether it is known that `receive` gives no hop after it.
     """
 
     state: "StreamState"
     first: int
     end: int
     now_s: float | None
+    is_last: bool = False
 
 
 class StreamState:
@@ -50,55 +54,56 @@ class StreamState:
     Args:
         settings: of the stream; many streams may share them.
         absent_token: (1, D) the token of a step without sensors.
+        rows: where samples and tokens are stored; the streams of one recogniser share them.
 
     Attributes:
         sensors: modality -> buffered samples of the connected sensors.
         in_order: these, in the package's order.
         names: their names.
+        rows: see above.
+        row: the stream's row of them.
         window: the newest tokens.
         smoother: smooths the probabilities.
         origin_s: the stream's time 0 on the caller's clock; None before the first sample.
         warnings: see `take_warnings`.
     """
 
-    def __init__(self, settings: StreamSettings, absent_token: Floats) -> None:
+    def __init__(self, settings: StreamSettings, absent_token: Floats, rows: StreamRows) -> None:
         """Start without samples."""
+        self.rows, self.row = rows, rows.add()
         self._settings, self._manifest = settings, settings.recognizer.manifest
-        self._lateness_s = settings.lateness_s
+        self._lateness_s, self._reorder_s = settings.lateness_s, settings.reorder_s
         self._step_s = self._manifest.window.step_s
-        specs, reorder_s = settings.specs, settings.reorder_s
+        specs = settings.specs
         self._counts = {name: SampleCounts() for name in specs}
-        self._losses = {name: LossMonitor(spec, self._lateness_s, reorder_s) for name, spec in specs.items()}
-        self.sensors, self._clocks = dict[str, SensorBuffer](), dict[str, Clock]()
-        self.window = TokenWindow(absent_token, self._manifest.window.steps)
+        self._losses = {name: LossMonitor(spec, self._lateness_s, self._reorder_s) for name, spec in specs.items()}
+        self.sensors, self._channels = dict[str, SensorBuffer](), dict[str, Channel]()
+        self.window = TokenWindow(absent_token, self._manifest.window.steps, rows, self.row)
         self.smoother = Smoother(settings.smoothing, settings.margin)
         self.warnings = deque[str](maxlen=MAX_WARNINGS)
         self.reset()
 
     def reset(self) -> None:
         """Discard all samples and state except the counts; the next sample starts a new stream."""
-        for name, sensor in self.sensors.items():
-            sensor.store.merge()  # updates the counts
-            self._clocks[name].discard_pending()
-            self._losses[name].restart()
-        window, settings = self._manifest.window, self._settings
-        normalisation, specs = self._manifest.normalisation, settings.specs
-        self.origin_s = settings.start_s
-        self.sensors = {
-            name: SensorBuffer(spec, window.step_s / spec.patch, normalisation, settings.reorder_s, self._counts[name])
-            for name, spec in specs.items()
-        }
+        for channel in self._channels.values():
+            channel.buffer.store.merge()  # updates the counts
+            channel.clock.discard_pending()
+            channel.losses.restart()
+        self.origin_s = self._settings.start_s
+        self._drift = DriftFollower(tuple(self._settings.specs), self._lateness_s)
+        self._channels = open_channels(
+            self._settings, self._drift.sensors, self._counts, self._losses, self.rows, self.row
+        )
+        self.sensors = {name: channel.buffer for name, channel in self._channels.items()}
         self.names, self.in_order = tuple(self.sensors), tuple(self.sensors.values())
         self._frame_s = max(sensor.frame_s for sensor in self.in_order)
-        self._clocks = {
-            name: Clock.of_sensor(spec, self._lateness_s, self._counts[name]) for name, spec in specs.items()
-        }
-        self._drift = DriftFollower(tuple(specs), self._lateness_s)
-        self._step, self._planned = 0, -1
-        self._passing: list[tuple[SensorBuffer, float]] = []
-        self._end, self._late_s = 0, math.inf
+        self._go_to(0)
         self.window.reset(0)
         self.smoother.reset()
+
+    def close(self) -> None:
+        """Free the stream's row; nothing else may be called afterwards but `counts` and `take_warnings`."""
+        self.rows.remove(self.row)
 
     def receive(self, chunk: Chunk) -> Iterator[Hop] | None:
         """Add checked samples of one sensor.
@@ -109,15 +114,23 @@ class StreamState:
         Raises:
             DataError: a timestamp is too far from the stream's start; the stream is then unchanged.
         """
-        modality = chunk.modality
-        times_s = self._drift.corrected(modality, chunk.times_s)
+        modality, rows, times_s, is_usable = chunk
+        channel = self._channels[modality]
+        if channel.drift.is_corrected:
+            times_s = channel.drift.corrected(times_s)
         self.origin_s, relative_s, bounds = since_start(self.origin_s, times_s, modality)
         ends_s = (times_s[0], times_s[-1]) if bounds[2] else (min(times_s), max(times_s))
-        if not self._clocks[modality].try_advance(relative_s, bounds):
-            return self._receive_after_jump(chunk, relative_s, ends_s)
-        self.sensors[modality].store.append(chunk.rows, relative_s, bounds, chunk.is_usable)
-        self._note(chunk, ends_s)
-        return self._due_hops() if self._may_be_due() else None
+        if not channel.clock.try_advance(relative_s, bounds):
+            return self._receive_after_jump(chunk.copied(), relative_s, ends_s)
+        channel.buffer.store.append(rows, relative_s, bounds, is_usable)
+        self._note(channel, chunk.times_s, ends_s)
+        if not self._may_be_due():
+            return None
+        self._skip_gap()
+        if not self._is_due():
+            return None
+        hop = self._hop(self._newest_s())
+        return itertools.chain((hop,), self._due_hops()) if self._may_be_due() else iter((hop._replace(is_last=True),))
 
     def check_times(self, modality: str, times_s: list[float]) -> None:
         """Raise DataError as `receive`, for samples that will be received later."""
@@ -126,13 +139,13 @@ class StreamState:
     def _receive_after_jump(self, chunk: Chunk, relative_s: list[float], ends_s: tuple[float, float]) -> Iterator[Hop]:
         """`receive`, where the clock may have jumped."""
         yield from self._accept(chunk.modality, SampleBlock(chunk.rows, np.array(relative_s)))
-        self._note(chunk, ends_s)
+        self._note(self._channels[chunk.modality], chunk.times_s, ends_s)
 
     def _accept(self, modality: str, block: SampleBlock) -> Iterator[Hop]:
         """Add the samples that the clock accepts now, given timestamps since the stream's start."""
-        sensor, clock = self.sensors[modality], self._clocks[modality]
+        sensor, clock = self.sensors[modality], self._channels[modality].clock
         start_s, restarted = self.origin_s or 0.0, False
-        clocks_s = [other.raw_s for name, other in self._clocks.items() if name != modality]
+        clocks_s = [other.clock.raw_s for name, other in self._channels.items() if name != modality]
         for accepted in clock.accept(block, self._others_s(modality), clocks_s):
             first_s = float(accepted.times_s[0])
             if not restarted and self._is_restart(modality, first_s):
@@ -158,36 +171,37 @@ class StreamState:
         """Samples that begin or continue a stream after all clocks were set back."""
         self.origin_s, relative_s, bounds = since_start(self.origin_s, times_s, modality)
         block = SampleBlock(rows, np.array(relative_s))
-        if self._clocks[modality].try_advance(relative_s, bounds):
+        if self._channels[modality].clock.try_advance(relative_s, bounds):
             self._append(modality, block)
             yield from self._due_hops()
         else:
             yield from self._accept(modality, block)
 
-    def _note(self, chunk: Chunk, ends_s: tuple[float, float]) -> None:
-        """Count a push and follow the sensor's clock, given the corrected first and last time."""
-        modality, start_s = chunk.modality, self.origin_s or 0.0
-        sensor, counts = self.sensors[modality], self._counts[modality]
-        counts.add(len(chunk.times_s), *ends_s)
-        drift = self._drift.observe(modality, chunk.times_s, sensor.newest_s + start_s, self._clocks[modality].offset_s)
-        if drift:
-            self.warnings.append(drift)
-        losses = self._losses[modality]
-        if losses.note(counts, *ends_s):
-            sensor.store.merge()  # updates the counts
-            report = losses.check(counts, self._newest_s() + start_s, self._others_s(modality) + start_s)
+    def _note(self, channel: Channel, times_s: list[float], ends_s: tuple[float, float]) -> None:
+        """Count a push and follow the sensor's clock, given its times and the corrected first and last one."""
+        start_s, counts = self.origin_s or 0.0, channel.counts
+        counts.add(len(times_s), *ends_s)
+        if self._drift.is_following:
+            newest_s = channel.buffer.store.newest_s + start_s
+            drift = self._drift.observe(channel.drift, times_s, newest_s, channel.clock.offset_s)
+            if drift:
+                self.warnings.append(drift)
+        if channel.losses.note(counts, *ends_s):
+            channel.buffer.store.merge()  # updates the counts
+            others_s = self._others_s(channel.buffer.spec.name)
+            report = channel.losses.check(counts, self._newest_s() + start_s, others_s + start_s)
             self.warnings += [report] if report else []
 
     def flush(self) -> Iterator[Hop]:
         """The hops of the whole steps that remain at the end of a recording; then the stream is reset."""
         for name in self.sensors:
-            for accepted in self._clocks[name].flush(self._others_s(name)):
+            for accepted in self._channels[name].clock.flush(self._others_s(name)):
                 self._append(name, accepted)
                 yield from self._due_hops()
         newest_s = max(sensor.end_s() for sensor in self.in_order)
         steps = int(newest_s / self._step_s + 1e-9) if newest_s > 0 else 0
-        while self._next_end() <= steps:
-            yield from self._hop(None)
+        while self._end <= steps:
+            yield self._hop(None)
         self.reset()
 
     def take_warnings(self) -> list[str]:
@@ -221,7 +235,7 @@ class StreamState:
         """Go back to the step at this time if no sensor reaches the steps computed so far."""
         step = max(math.floor(first_s / self._step_s), 0)
         if step < self._step and self._newest_s() + self._lateness_s < self._step * self._step_s:
-            self._step = step
+            self._go_to(step)
             self.window.reset(step)
             for sensor in self.in_order:
                 sensor.skip_to(step)
@@ -230,23 +244,22 @@ class StreamState:
         """Every hop that is due."""
         self._skip_gap()
         while self._is_due():
-            yield from self._hop(self._newest_s())
+            yield self._hop(self._newest_s())
             self._skip_gap()
 
-    def _hop(self, now_s: float | None) -> Iterator[Hop]:
-        """The next hop."""
-        first, self._step = self._step, self._next_end()
-        yield Hop(self, first, self._step, now_s)
+    def _hop(self, now_s: float | None) -> Hop:
+        """The next hop, after which the stream continues at its end."""
+        first, end = self._step, self._end
+        self._go_to(end)
+        return Hop(self, first, end, now_s)
 
-    def _next_end(self) -> int:
-        """The step before which the next window ends; all steps up to it are computed together."""
-        if self._planned != self._step:  # asked for every push, but it changes once per hop
-            window = self._manifest.window
-            hops = max(0, (self._step - window.steps) // window.hop + 1)
-            self._planned, end = self._step, window.steps + hops * window.hop
-            self._passing = [(sensor, sensor.passing_s(end - 1)) for sensor in self.in_order]
-            self._end, self._late_s = end, end * self._step_s + self._frame_s + self._lateness_s
-        return self._end
+    def _go_to(self, step: int) -> None:
+        """Continue at this step; plan the next hop, up to the step before which the next window ends."""
+        window = self._manifest.window
+        hops = max(0, (step - window.steps) // window.hop + 1)
+        self._step, self._end = step, (end := window.steps + hops * window.hop)
+        self._passing = [(sensor.store, sensor.passing_s(end - 1)) for sensor in self.in_order]
+        self._late_s = end * self._step_s + self._frame_s + self._lateness_s
 
     def _may_be_due(self) -> bool:
         """Whether `_due_hops` may find something to do; cheaper than that."""
@@ -259,10 +272,8 @@ class StreamState:
 
     def _have_passed(self) -> bool:
         """Whether the sensors have passed the next steps, or one of them by so much that the others are too late."""
-        self._next_end()
-        reorder_s = self._settings.reorder_s
-        for sensor, passing_s in self._passing:  # no generator expression: this is done for every push
-            if sensor.store.newest_s - reorder_s < passing_s:
+        for store, passing_s in self._passing:  # no generator expression: this is done for every push
+            if store.newest_s - self._reorder_s < passing_s:
                 return self._newest_s() >= self._late_s
         return True
 
@@ -271,7 +282,7 @@ class StreamState:
         if not self.window.is_empty(self._step):
             return -math.inf
         sensors = self.in_order
-        slowest_s = min([sensor.newest_s for sensor in sensors]) - self._settings.reorder_s
+        slowest_s = min([sensor.newest_s for sensor in sensors]) - self._reorder_s
         passed_s = max(self._newest_s() - self._lateness_s, slowest_s)
         passed_s -= max([sensor.longest_gap_s for sensor in sensors])  # later samples may still bridge such a gap
         return passed_s if passed_s > (self._step + MIN_GAP_STEPS) * self._step_s else -math.inf
@@ -283,6 +294,6 @@ class StreamState:
             return
         empty_s = min(passed_s, *(sensor.gap_end_s(self._step) for sensor in self.in_order))
         if empty_s > (self._step + MIN_GAP_STEPS) * self._step_s:
-            self._step = math.floor(empty_s / self._step_s) - 1
+            self._go_to(math.floor(empty_s / self._step_s) - 1)
             for sensor in self.in_order:
                 sensor.skip_to(self._step)

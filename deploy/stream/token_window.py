@@ -1,9 +1,7 @@
 """The tokens of the newest window of a stream."""
 
+from edgehar.deploy.stream.rows import StreamRows
 from edgehar.signals.clip import Floats
-
-KEPT_WINDOWS = 4
-"""Windows whose tokens are kept in one array, so that nearly every hop only writes its own."""
 
 
 class TokenWindow:
@@ -12,21 +10,27 @@ class TokenWindow:
     Args:
         absent_token: (1, D) the token of a step without sensors.
         steps: S of the window.
+        rows: where the tokens are stored.
+        row: the stream's row of them.
 
     Attributes:
-        tokens: (S, D), oldest first.
+        end: place after the newest token in the stream's row.
     """
 
-    def __init__(self, absent_token: Floats, steps: int) -> None:
+    def __init__(self, absent_token: Floats, steps: int, rows: StreamRows, row: int) -> None:
         """Start at step 0, with absent sensors before it."""
-        self._absent_token, self._steps = absent_token, steps
+        self._absent_token, self._steps, self._rows, self._row = absent_token, steps, rows, row
         self.reset(0)
+
+    @property
+    def tokens(self) -> Floats:
+        """(S, D), oldest first."""
+        return self._rows.tokens[self._row, self.end - self._steps : self.end]
 
     def reset(self, step: int) -> None:
         """Continue at this step, with absent sensors before it."""
-        self._kept: Floats = self._absent_token.repeat(KEPT_WINDOWS * self._steps, axis=0)
-        self._end = self._steps
-        self.tokens = self._kept[: self._end]
+        self._rows.tokens[self._row] = self._absent_token
+        self.end = self._steps
         self._last_valid_step = step - self._steps
 
     def is_empty(self, step: int) -> bool:
@@ -40,10 +44,13 @@ class TokenWindow:
         """
         if last_valid_step >= 0:
             self._last_valid_step = last_valid_step
-        tokens = tokens[-self._steps :]
-        if self._end + len(tokens) > len(self._kept):  # seldom: begin again at the front
-            self._kept[: self._steps], self._end = self.tokens.copy(), self._steps
-        first, self._end = self._end, self._end + len(tokens)
-        self._kept[first : self._end] = tokens
-        self.tokens = self._kept[self._end - self._steps : self._end]
+        kept = self._rows.tokens
+        if len(tokens) > self._steps:
+            tokens = tokens[-self._steps :]
+        first, place = self.end, self.end + len(tokens)
+        if place > kept.shape[1]:  # seldom: begin again at the front
+            kept[self._row, : self._steps] = self.tokens.copy()
+            first, place = self._steps, self._steps + len(tokens)
+        kept[self._row, first:place] = tokens
+        self.end = place
         return self._last_valid_step >= end - self._steps

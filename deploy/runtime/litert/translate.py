@@ -11,6 +11,7 @@ import numpy as np
 from edgehar.deploy.runtime.litert.convolution import add_convolution, keeps_length
 from edgehar.deploy.runtime.litert.dynamic_linear import fuse_dynamic_linears
 from edgehar.deploy.runtime.litert.flatbuffer import LiteRTBuilder, Sizes
+from edgehar.deploy.runtime.litert.left_product import add_left_product
 from edgehar.deploy.runtime.onnx_format.graph_view import GraphView, Node
 from edgehar.deploy.runtime.onnx_format.tensors import Array
 from edgehar.errors import ConfigError
@@ -190,17 +191,18 @@ class LiteRTTranslator:
         )  # fmt: skip
 
     def _matmul(self, node: Node) -> None:
-        left, right = node.inputs
-        if right in self._view.constants:
-            self._linear(node, left, self._view.constants[right].T, None)
-            return
-        transposed = self._transposed_value(right)
-        right = transposed or right
-        inputs = [self._input(left), self._input(right)]
-        columns = self.shapes[right][-2 if transposed else -1]
-        output = self._value(node.outputs[0], (*self.shapes[left][:-1], columns))
-        options = {"adjX": False, "adjY": bool(transposed)}
-        self._builder.add_operator("BATCH_MATMUL", inputs, output, "BatchMatMulOptions", **options)
+        (left, right), constants, shapes = node.inputs, self._view.constants, self.shapes
+        if right in constants:
+            self._linear(node, left, constants[right].T, None)
+        elif left in constants and len(shapes[right]) == 3:
+            output = self._value(node.outputs[0], (shapes[right][0], len(constants[left]), shapes[right][2]))
+            add_left_product(self._builder, self._input(right), shapes[right], constants[left], output)
+        else:
+            transposed = self._transposed_value(right)
+            right = transposed or right
+            inputs, options = [self._input(left), self._input(right)], {"adjX": False, "adjY": bool(transposed)}
+            output = self._value(node.outputs[0], (*shapes[left][:-1], shapes[right][-2 if transposed else -1]))
+            self._builder.add_operator("BATCH_MATMUL", inputs, output, "BatchMatMulOptions", **options)
 
     def _transposed_value(self, name: str) -> str:
         """The value whose last two axes a Transpose swaps to give this one; empty if there is none."""
@@ -252,8 +254,7 @@ class LiteRTTranslator:
             target = [sizes[axis] if size == 0 else size for axis, size in enumerate(target)]
         given = prod(size for size in target if size != -1)
         reshaped = tuple(prod(sizes) // given if size == -1 else size for size in target)
-        output = self._value(node.outputs[0], reshaped)
-        self._builder.add_reshape(self._input(node.inputs[0]), reshaped, output)
+        self._builder.add_reshape(self._input(node.inputs[0]), reshaped, self._value(node.outputs[0], reshaped))
 
     def _conv(self, node: Node) -> None:
         name, weight_name, *bias_name = node.inputs

@@ -4,6 +4,7 @@ A sensor's clock may be reset, restart from zero after a power failure, or be wr
 time, so a single clock that jumps an hour ahead would otherwise make the samples of every other sensor an hour late.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -85,17 +86,24 @@ class Clock:
 
     def try_advance(self, times_s: Sequence[float], bounds: TimeBounds) -> bool:
         """Accept samples with these times if no jump is possible; else return False: `accept` decides."""
-        first_s, newest_s, in_order = bounds
-        behind_s = self._newest_s - self._raw_s  # above 0 after a clock was found ahead of its time
-        if self._pending or self._offset_s or not abs(behind_s) <= self._tolerance_s / 2:
-            return not np.isfinite(self._tolerance_s)
+        (first_s, newest_s, in_order), raw_s, limit_s = bounds, self._raw_s, self._tolerance_s / 2
+        behind_s = self._newest_s - raw_s  # above 0 after a clock was found ahead of its time
         # No two timestamps within half the tolerance of another one can be a jump apart.
-        if newest_s - self._raw_s > self._tolerance_s / 2 or first_s < self._raw_s - self._tolerance_s / 2:
-            return not np.isfinite(self._tolerance_s)
+        if (
+            self._pending
+            or self._offset_s
+            or not -limit_s <= behind_s <= limit_s
+            or newest_s - raw_s > limit_s
+            or first_s < raw_s - limit_s
+        ):
+            return limit_s == math.inf
         # Samples with one timestamp arrive together; counted only where there are any, as this is done for every push.
         repeats = 1 if in_order or times_s[-1] != times_s[-2] else times_s.count(newest_s)
-        self._run = repeats + (self._run if newest_s == self._raw_s else 0)
-        self._raw_s, self._newest_s = max(self._raw_s, newest_s), max(self._newest_s, newest_s)
+        self._run = repeats + (self._run if newest_s == raw_s else 0)
+        if newest_s > raw_s:
+            self._raw_s = newest_s
+        if newest_s > self._newest_s:
+            self._newest_s = newest_s
         self._unshifted_s = self._newest_s
         return True
 

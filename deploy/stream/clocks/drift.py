@@ -5,8 +5,9 @@ minutes. As in the clock filters of NTP (RFC 5905, section 10), the offset betwe
 arrival and filtered, here by medians, since a delay on the way changes single measurements and a drift all of them.
 """
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -41,6 +42,12 @@ Point = tuple[float, float]
 """Time and offset of one measurement, in seconds."""
 
 
+def _median(values: Iterable[float]) -> float:
+    """The median; of few numbers, faster than numpy's."""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
 class SensorDrift:
     """Offset of one sensor's clock to the reference, and the correction of its timestamps.
 
@@ -48,10 +55,17 @@ class SensorDrift:
     an offset that grows steadily in some span of time, altogether by a half (in a long span, a quarter) of what
     the stream waits for a late sensor. A single step is none: delays change, too. Until then timestamps are not
     corrected at all. From then on, the correction keeps the offset where it was at the beginning.
+
+    Args:
+        name: the sensor.
+
+    Attributes:
+        is_corrected: whether timestamps are changed at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         """Start without measurements and without a correction."""
+        self.name = name
         self.newest_s = -np.inf  # on the stream's clock
         self.offset_s = 0.0  # of the sensor's clock, after a jump
         self._own_s = self._push_s = 0.0  # newest timestamp on the sensor's own clock; usual span of a push
@@ -68,11 +82,7 @@ class SensorDrift:
         self._baseline_s: float | None = None
         self._reference_s = -np.inf
         self.is_followed = self.is_too_fast = False
-
-    @property
-    def is_corrected(self) -> bool:
-        """Whether timestamps are changed at all."""
-        return self._line[1] != 0.0 or self.is_followed
+        self.is_corrected = self._line[1] != 0.0
 
     def correction_s(self, time_s: float) -> float:
         """Seconds to add to a timestamp on the sensor's own clock."""
@@ -82,26 +92,28 @@ class SensorDrift:
         after_s = min(max(time_s - end_s, 0.0), LONGEST_PAUSE_S)
         return correction_s + slope * (min(time_s, end_s) - start_s) + slope_after * after_s
 
-    def corrections_s(self, times_s: Times) -> Times:
-        """`correction_s` of timestamps (n,)."""
-        start_s, correction_s, slope, end_s, slope_after = self._line
-        until_s = np.clip(times_s, start_s, end_s) - start_s
-        return correction_s + slope * until_s + slope_after * np.clip(times_s - end_s, 0, LONGEST_PAUSE_S)
+    def corrected(self, times_s: list[float]) -> list[float]:
+        """Timestamps on the sensor's own clock, each with its `correction_s`."""
+        own_s, (start_s, correction_s, slope, end_s, slope_after) = np.array(times_s), self._line
+        until_s = np.clip(own_s, start_s, end_s) - start_s
+        later_s = np.clip(own_s - end_s, 0, LONGEST_PAUSE_S)
+        return (own_s + (correction_s + slope * until_s + slope_after * later_s)).tolist()
 
     def advance(self, times_s: Sequence[float], newest_s: float) -> bool:
         """Note the times of a push and the newest timestamp on the stream's clock; False if that has not grown."""
-        if not newest_s > self.newest_s:
+        before_s, own_s = self.newest_s, times_s[-1]
+        if not newest_s > before_s:
             return False
-        if self.newest_s > -np.inf:
-            self.intervals_s.append(newest_s - self.newest_s)
-        self._own_s, self.newest_s = times_s[-1], newest_s
-        self._push_s += (times_s[-1] - times_s[0] - self._push_s) / SPAN_PUSHES
+        if before_s > -math.inf:
+            self.intervals_s.append(newest_s - before_s)
+        self._own_s, self.newest_s = own_s, newest_s
+        self._push_s += (own_s - times_s[0] - self._push_s) / SPAN_PUSHES
         return True
 
     @property
     def interval_s(self) -> float:
         """Usual seconds between the newest timestamps of two pushes."""
-        return float(np.median(self.intervals_s))
+        return _median(self.intervals_s)
 
     def measure(self, reference_s: float) -> bool:
         """Add a measurement, given the reference's newest timestamp; True if it completes the median of a span."""
@@ -114,10 +126,9 @@ class SensorDrift:
         self._open.append((own_s, reference_s - self.newest_s + self.correction_s(own_s)))
         if len(self._open) < SPAN_PUSHES or own_s - self._open[0][0] < SPAN_S:
             return False
-        measured: Times = np.array(self._open, np.float64)  # (n, 2)
+        times_s, offsets_s = zip(*self._open, strict=True)
         self._open = []
-        time_s, offset_s = np.median(measured, axis=0).tolist()
-        self._add(0, (time_s, offset_s))
+        self._add(0, (_median(times_s), _median(offsets_s)))
         first = self._scales[0]
         if self._baseline_s is None and len(first) == BASELINE_POINTS:
             self._baseline_s = float(np.median([offset_s for _, offset_s in first])) - self._line[1]
@@ -166,6 +177,7 @@ class SensorDrift:
 
     def follow(self) -> None:
         """Turn the correction towards the line through the last measurements (Theil 1950, Sen 1968)."""
+        self.is_followed = self.is_corrected = True
         recent: Times = np.array(list(self._scales[0])[-FIT_POINTS:], np.float64)
         times_s, offsets_s = recent[:, 0], recent[:, 1]
         is_later = times_s[:, None] > times_s
@@ -198,24 +210,17 @@ class DriftFollower:
 
     def __init__(self, names: tuple[str, ...], lateness_s: float) -> None:
         """Start without measurements."""
-        self._lateness_s = lateness_s if len(names) > 1 else np.inf
-        self._sensors = {name: SensorDrift() for name in names}
-        self._reference: str | None = None
+        self._lateness_s = lateness_s
+        self.sensors = {name: SensorDrift(name) for name in names}
+        self.is_following = len(names) > 1 and lateness_s < np.inf
+        self._reference: SensorDrift | None = None
         self._newest_s = -np.inf
 
-    def corrected(self, name: str, times_s: list[float]) -> list[float]:
-        """Timestamps of a sensor, corrected; the same list if there is nothing to correct."""
-        sensor = self._sensors[name]
-        if not sensor.is_corrected:
-            return times_s
-        own_s = np.array(times_s)
-        return (own_s + sensor.corrections_s(own_s)).tolist()
-
-    def observe(self, name: str, times_s: Sequence[float], newest_s: float, offset_s: float) -> str:
+    def observe(self, sensor: SensorDrift, times_s: Sequence[float], newest_s: float, offset_s: float) -> str:
         """Measure after a push.
 
         Args:
-            name: the sensor that was pushed.
+            sensor: the sensor that was pushed, one of `sensors`.
             times_s: timestamps of the push, on its own clock.
             newest_s: its newest accepted timestamp on the stream's clock.
             offset_s: offset of its clock that was found after a jump; a change starts anew.
@@ -223,33 +228,36 @@ class DriftFollower:
         Returns:
             A warning, once for each sensor whose clock drifts; empty if there is none.
         """
-        if self._lateness_s == np.inf:
+        if not self.is_following:
             return ""
-        sensor = self._sensors[name]
         if offset_s != sensor.offset_s:
             sensor.offset_s = offset_s
             self._restart(None)
         if not sensor.advance(times_s, newest_s):
             return ""
-        self._newest_s = max(self._newest_s, newest_s)
-        reference = self._find_reference()
+        if newest_s > self._newest_s:
+            self._newest_s = newest_s
+        reference = self._reference
+        if reference is None or self._newest_s - reference.newest_s > SILENT_S:
+            reference = self._find_reference()
         if reference is None or reference is sensor or not sensor.measure(reference.newest_s):
             return ""
         if reference.interval_s > 2 * sensor.interval_s:  # a sensor that measures more finely began later
-            self._restart(name)
+            self._restart(sensor)
         elif sensor.is_followed:
             sensor.follow()
         else:
-            return self._warning(name, sensor, reference)
+            return self._warning(sensor, reference)
         return ""
 
-    def _warning(self, name: str, sensor: SensorDrift, reference: SensorDrift) -> str:
+    def _warning(self, sensor: SensorDrift, reference: SensorDrift) -> str:
         """Follow the sensor if it drifts; the warning, or an empty text."""
         drift = sensor.drift(self._lateness_s, reference.interval_s)
         if drift is None:
             return ""
         found = (
-            f"{name}: its clock {'loses' if drift > 0 else 'gains'} {abs(drift) * 1e6:.0f} ppm on {self._reference}'s"
+            f"{sensor.name}: its clock {'loses' if drift > 0 else 'gains'} {abs(drift) * 1e6:.0f} ppm on "
+            f"{reference.name}'s"
         )
         # As exactly as it is measured in a minute. A later measurement may be more exact, then without this allowance.
         if abs(drift) > (1.0 if sensor.is_too_fast else 1.2) * MAX_DRIFT:
@@ -260,29 +268,25 @@ class DriftFollower:
                 f"{found}; expected at most {MAX_DRIFT * 1e6:.0f} ppm, which a stream follows; samples will be lost; "
                 "check the rate by which its timestamps are counted, or take them from one clock"
             )
-        sensor.is_followed = True
         sensor.follow()
         return f"{found}; its timestamps are corrected from now on"
 
-    def _restart(self, reference: str | None) -> None:
+    def _restart(self, reference: SensorDrift | None) -> None:
         self._reference = reference
-        self._newest_s = max(sensor.newest_s for sensor in self._sensors.values())
-        for sensor in self._sensors.values():
+        self._newest_s = max(sensor.newest_s for sensor in self.sensors.values())
+        for sensor in self.sensors.values():
             sensor.restart()
 
     def _find_reference(self) -> SensorDrift | None:
-        """The present reference, or the next one if it is silent; None while too few samples have arrived."""
-        newest_s = self._newest_s
-        if self._reference is not None and newest_s - self._sensors[self._reference].newest_s <= SILENT_S:
-            return self._sensors[self._reference]
-        intervals_s = {
-            name: sensor.interval_s
-            for name, sensor in self._sensors.items()
-            if len(sensor.intervals_s) >= SPAN_PUSHES and newest_s - sensor.newest_s <= SILENT_S
-        }
-        if not intervals_s:
+        """Another reference than the present one, which is silent; None while too few samples have arrived."""
+        candidates = [
+            (sensor.interval_s, sensor)
+            for sensor in self.sensors.values()
+            if len(sensor.intervals_s) >= SPAN_PUSHES and self._newest_s - sensor.newest_s <= SILENT_S
+        ]
+        if not candidates:
             return None
-        shortest_s = min(intervals_s.values())
-        name = next(name for name, interval_s in intervals_s.items() if interval_s <= 1.5 * shortest_s)
-        self._restart(name)
-        return self._sensors[name]
+        shortest_s = min(interval_s for interval_s, _ in candidates)
+        found = next(sensor for interval_s, sensor in candidates if interval_s <= 1.5 * shortest_s)
+        self._restart(found)
+        return found

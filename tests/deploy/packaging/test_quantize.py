@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 import edgehar
 from edgehar.deploy.packaging import quantize, verify
-from edgehar.deploy.packaging.onnx_quantize import products_of_activations
+from edgehar.deploy.packaging.onnx_quantize import products_in_fp32
 from edgehar.errors import ConfigError, PackageError
 from edgehar.package.folder import EdgePackage, amend_package
 from tests.deploy.tiny_package import as_npz, write_tiny_package
@@ -109,7 +109,19 @@ def test_product_with_a_transposed_weight_is_quantised() -> None:
         onnx.helper.make_node("MatMul", ["x", "y"], ["z"], name="product"),
     ]
     graph = onnx.helper.make_graph(nodes, "g", [], [], [weight])
-    assert products_of_activations(onnx.helper.make_model(graph)) == ["product"]
+    assert products_in_fp32(onnx.helper.make_model(graph)) == ["product"]
+
+
+def test_means_and_convolutions_written_as_products_stay_fp32() -> None:
+    names = ("share", "encoder.stems.0.layers.0.weight", "weight")
+    weights = [numpy_helper.from_array(np.ones((2, 2), np.float32), name) for name in names]
+    nodes = [
+        onnx.helper.make_node("Gemm", ["x", names[1]], ["frames"], name="convolution"),
+        onnx.helper.make_node("Gemm", ["frames", "weight"], ["y"], name="linear"),
+        onnx.helper.make_node("MatMul", ["share", "y"], ["z"], name="mean"),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [], [], weights)
+    assert products_in_fp32(onnx.helper.make_model(graph)) == ["convolution", "mean"]
 
 
 def test_low_agreement_keeps_fp32_as_default(package: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -188,11 +188,11 @@ def test_buffered_samples_of_a_stopped_clock_are_bounded(recognizer: Recognizer)
     stream.push("skeleton", np.zeros((30, 60)), np.arange(30) / 30)
     for _ in range(40):
         stream.push("inertial", np.zeros((1000, 6)), np.full(1000, 99.0))
-    pending = stream._state._clocks["inertial"]._pending
+    pending = stream._state._channels["inertial"].clock._pending
     assert pending
     assert sum(len(block.times_s) for burst in pending for block in burst.blocks) <= MAX_PENDING_SAMPLES
     assert stream.push("inertial", np.zeros((1, 6)), [1.0]) == []
-    assert not stream._state._clocks["inertial"]._pending
+    assert not stream._state._channels["inertial"].clock._pending
 
 
 def in_bursts(silent_s: float = np.inf) -> Recording:

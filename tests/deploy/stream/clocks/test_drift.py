@@ -100,9 +100,9 @@ class Network:
         warnings: list[str] = []
         worst_s = 0.0
         for _, name, own_s in self.events:
-            time_s = self.follower.corrected(name, [own_s])[0]
-            newest_s[name] = max(newest_s[name], time_s)
-            warning = self.follower.observe(name, [own_s], newest_s[name], 0.0)
+            sensor = self.follower.sensors[name]
+            newest_s[name] = max(newest_s[name], sensor.corrected([own_s])[0])
+            warning = self.follower.observe(sensor, [own_s], newest_s[name], 0.0)
             warnings += [warning] if warning else []
             if name == "second":
                 worst_s = max(worst_s, abs(newest_s["first"] - newest_s["second"]))
@@ -120,8 +120,9 @@ def test_clocks_stay_together_for_an_hour(drift: float) -> None:
 def test_a_delay_that_changes_corrects_nothing(step_s: float) -> None:
     network = Network(0, 0.0, step_s)
     assert network.run()[0] == []
-    times_s = [10.0, 5000.0]
-    assert network.follower.corrected("second", times_s) is times_s
+    sensor = network.follower.sensors["second"]
+    assert not sensor.is_corrected
+    assert sensor.corrected([10.0, 5000.0]) == [10.0, 5000.0]
 
 
 def test_clock_that_seemed_too_fast_is_followed_when_measured_within_the_limit() -> None:
@@ -130,9 +131,9 @@ def test_clock_that_seemed_too_fast_is_followed_when_measured_within_the_limit()
         time_s = 0.1 * step
         gained_s = 3e-3 * min(time_s, 100.0) + 1e-3 * max(time_s - 100.0, 0.0)
         for index, (name, own_s) in enumerate((("first", time_s), ("second", time_s + gained_s))):
-            corrected_s = follower.corrected(name, [own_s])[0]
-            newest_s[index] = max(newest_s[index], corrected_s)
-            warning = follower.observe(name, [own_s], newest_s[index], 0.0)
+            sensor = follower.sensors[name]
+            newest_s[index] = max(newest_s[index], sensor.corrected([own_s])[0])
+            warning = follower.observe(sensor, [own_s], newest_s[index], 0.0)
             warnings += [warning] if warning else []
     assert ["expected at most 2000 ppm" in warning for warning in warnings] == [True, False]
     assert warnings[1].endswith("its timestamps are corrected from now on")
