@@ -34,6 +34,7 @@ from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, RateOf, TrainConfig, equal_rates, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
+from edgehar.teacher.training.pretrained_start import fit_heads
 from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.saliency_guided import Guide, GuidedConfig
 from edgehar.teacher.training.stage import (  # fmt: skip
@@ -67,8 +68,8 @@ class FinetuneOptions(Options):
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
     pretrained: str | None = option(None, f"{PRETRAINED_HELP}; default: train from scratch")
     layer_decay: float = option(
-        0.6,
-        "with --pretrained: learning rate of each part of the network relative to the part above it, classifier first",
+        1.0,
+        "with --pretrained: learning rate of each part of the network relative to the part above it",
         above=0,
         at_most=1,
     )
@@ -193,14 +194,17 @@ def run(options: FinetuneOptions) -> int:
         augmentation = Augmentation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels))
+        add_norms(teacher)
         if before is not None:
             load_pretrained(teacher, before, info.window)
-        add_norms(teacher)
         teacher.to(processes.device)
+        windows = to_tensors(labelled, processes.device)
+        if before is not None:
+            fit_heads(teacher, windows)
         guide = Guide(teacher, options.guided, processes)
         history = train(
             teacher,
-            finetune_loss(to_tensors(labelled, processes.device), augmentation, labels.auxiliary, guide),
+            finetune_loss(windows, augmentation, labels.auxiliary, guide),
             len(labelled),
             options.train,
             options.seed,
