@@ -33,6 +33,7 @@ from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, sav
 from edgehar.teacher.training.loop import TrainConfig, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
 from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.saliency_guided import Guide, GuidedConfig
 from edgehar.teacher.training.stage import (
     checkpoint_output,
     example_inputs,
@@ -61,6 +62,7 @@ class DistillOptions(Options):
     exchange: ExchangeConfig = group(ExchangeConfig)
     faults: FaultConfig = group(FaultConfig)
     distill: DistillConfig = group(DistillConfig)
+    guided: GuidedConfig = group(GuidedConfig)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for weights that do not fit the teachers, and for options that do not fit each other."""
@@ -139,9 +141,11 @@ def run(options: DistillOptions) -> int:
         network = sized(options.network, *sizes)
         student = StudentNetwork(network, *sizes)
         add_norms(student)
+        model = DistillationModel(student, teachers.dim, teachers.fused_dim, config).to(processes.device)
+        guide = Guide(model, options.guided, processes)
         history = train(
-            DistillationModel(student, teachers.dim, teachers.fused_dim, config).to(processes.device),
-            distill_loss(windows, teachers, augmentation, lost_modality, config, processes, stored),
+            model,
+            distill_loss(windows, teachers, augmentation, lost_modality, config, guide, stored),
             len(windows.clean),
             options.train,
             options.seed,

@@ -27,14 +27,16 @@ from edgehar.teacher.augmentation.geometric import AugmentConfig
 from edgehar.teacher.augmentation.part_swap import ExchangeConfig, Partners
 from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
-from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
+from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig, TeacherOutput
 from edgehar.teacher.pretraining.sources import check_unseen
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, RateOf, TrainConfig, equal_rates, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
+from edgehar.teacher.training.pretrained_start import fit_heads
 from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.saliency_guided import Guide, GuidedConfig
 from edgehar.teacher.training.stage import (  # fmt: skip
     checkpoint_output,
     cross_entropy,
@@ -66,8 +68,8 @@ class FinetuneOptions(Options):
     out: str = option(MISSING, "folder of the teacher checkpoint to write")
     pretrained: str | None = option(None, f"{PRETRAINED_HELP}; default: train from scratch")
     layer_decay: float = option(
-        0.6,
-        "with --pretrained: learning rate of each part of the network relative to the part above it, classifier first",
+        1.0,
+        "with --pretrained: learning rate of each part of the network relative to the part above it",
         above=0,
         at_most=1,
     )
@@ -78,6 +80,7 @@ class FinetuneOptions(Options):
     augment: AugmentConfig = group(AugmentConfig)
     exchange: ExchangeConfig = group(ExchangeConfig)
     labels: LabelConfig = group(LabelConfig)
+    guided: GuidedConfig = group(GuidedConfig)
 
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
@@ -94,18 +97,17 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def finetune_loss(
-    windows: WindowTensors, augmentation: Augmentation, auxiliary: float, processes: ProcessGroup
-) -> LossOf:
+def finetune_loss(windows: WindowTensors, augmentation: Augmentation, auxiliary: float, guide: Guide) -> LossOf:
     """Cross-entropy of the classifier plus `auxiliary` times that of each modality's auxiliary head."""
     partners = Partners(windows.label)
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         other = windows.rows(partners.draw(rows, generator)) if augmentation.needs_partners else None
         features, valid, target = augmentation.apply(windows.rows(rows), other, generator)
-        valid, target = processes.shard_all(valid), processes.shard(target)
-        output = model(processes.shard_all(features), valid)
-        loss = cross_entropy(output.logits, target)
+        outputs, divergence = guide(model, features, valid, target, generator)
+        output = TeacherOutput(*outputs)
+        valid, target = guide.processes.shard_all(valid), guide.processes.shard(target)
+        loss = cross_entropy(output.logits, target) + divergence
         for name, logits in output.modality_logits.items():
             present = valid[name].any(1).float()
             loss = loss + auxiliary * cross_entropy(logits, target * present[:, None])
@@ -192,13 +194,17 @@ def run(options: FinetuneOptions) -> int:
         augmentation = Augmentation(info, options.augment, options.exchange, labels.smoothing, labels.mixup)
         torch.manual_seed(options.seed)
         teacher = Teacher(network, info.modalities, info.window.steps, len(info.labels))
+        add_norms(teacher)
         if before is not None:
             load_pretrained(teacher, before, info.window)
-        add_norms(teacher)
         teacher.to(processes.device)
+        windows = to_tensors(labelled, processes.device)
+        if before is not None:
+            fit_heads(teacher, windows)
+        guide = Guide(teacher, options.guided, processes)
         history = train(
             teacher,
-            finetune_loss(to_tensors(labelled, processes.device), augmentation, labels.auxiliary, processes),
+            finetune_loss(windows, augmentation, labels.auxiliary, guide),
             len(labelled),
             options.train,
             options.seed,

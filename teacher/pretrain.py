@@ -30,7 +30,6 @@ from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.modality import WindowSpec
 from edgehar.signals.preprocess import Normalisation
 from edgehar.teacher.augmentation.geometric import AugmentConfig, augment
-from edgehar.teacher.network.convolutions import fold_norms
 from edgehar.teacher.network.layers import count_parameters
 from edgehar.teacher.network.masking import MaskingConfig, Visible, visible_grids
 from edgehar.teacher.network.model import PRESETS, TeacherConfig
@@ -154,7 +153,6 @@ def run(options: PretrainOptions) -> int:
             [asdict(options), [source.fingerprint for source in sources]],
             rows_of=lambda update: np.asarray([update]),
         )
-        fold_norms(universal)
         if processes.rank != 0:
             return 0
         facts = {
@@ -170,12 +168,13 @@ def run(options: PretrainOptions) -> int:
             "; ".join(filter(None, (source.info.citation for source in sources))),
             "; ".join(filter(None, (source.info.licence for source in sources))),
         )  # fmt: skip
+        # A batch normalisation also counts its batches.
+        weights = {name: part for name, part in universal.state_dict().items() if part.is_floating_point()}
         data = {"sources": [source.options for source in sources], "frame_rate": rate}
         save_checkpoint(
             out,
             Checkpoint(
-                "pretrained", asdict(options.network), info, Normalisation({}), data, history, facts,
-                universal.state_dict(),
+                "pretrained", asdict(options.network), info, Normalisation({}), data, history, facts, weights
             ),
         )  # fmt: skip
     sys.stdout.write(

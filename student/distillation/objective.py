@@ -21,7 +21,7 @@ from edgehar.teacher.augmentation.part_swap import Partners
 from edgehar.teacher.augmentation.sensor_faults import FaultyWindows
 from edgehar.teacher.pretraining.contrast import gathered
 from edgehar.teacher.training.loop import LossOf
-from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.saliency_guided import Guide
 from edgehar.teacher.training.stage import cross_entropy
 
 
@@ -136,7 +136,7 @@ def distill_loss(
     augmentation: Augmentation,
     lost_modality: float,
     config: DistillConfig,
-    processes: ProcessGroup,
+    guide: Guide,
     stored: StoredTargets | None = None,
 ) -> LossOf:
     """Cross-entropy with labels plus the losses against the teachers (KARMMA).
@@ -150,12 +150,12 @@ def distill_loss(
         augmentation: the same for teachers and student.
         lost_modality: probability that the student's window lacks a modality.
         config: weights of the losses.
-        processes: the processes that train together.
+        guide: calls the student, with masked copies of its windows if training is guided by saliency.
         stored: soft targets of further teachers for the same rows. A window that takes limbs or style of another keeps
             its own; mixup mixes them as it mixes the windows.
     """
     names = [spec.name for spec in augmentation.info.modalities]
-    partners = Partners(windows.clean.label)
+    partners, processes = Partners(windows.clean.label), guide.processes
 
     def loss_of(model: nn.Module, rows: NDArray[Any], generator: torch.Generator) -> Tensor:
         faulty = windows.rows(rows, generator)
@@ -165,8 +165,9 @@ def distill_loss(
         if len(names) > 1:
             valid = drop_modalities(valid, names, lost_modality, generator)
         features = {name: tokens * valid[name][..., None, None, None] for name, tokens in features.items()}
-        student = StudentOutput(*model(processes.shard_all(features), processes.shard_all(valid)))
-        loss = config.hard * cross_entropy(student.logits, processes.shard(target))
+        output, divergence = guide(model, features, valid, target, generator)
+        student = StudentOutput(*output)
+        loss = config.hard * cross_entropy(student.logits, processes.shard(target)) + divergence
         if not config.uses_teachers:
             return loss
         # Same random numbers, so the teachers' windows differ from the student's by faults and dropout only.

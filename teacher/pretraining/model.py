@@ -103,7 +103,6 @@ class Pretraining(nn.Module):
         """One classifier for each data set, of so many labels."""
         super().__init__()
         self.universal, self.objectives = universal, objectives
-        add_norms(universal)
         config = universal.config
         self.decoder = Decoder(config.dim, objectives.decoder_width)
         self.classifier = nn.ModuleList(nn.Linear(config.fused_dim, count) for count in classes)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgehar.signals.kinds import kinds_of
 from edgehar.signals.modality import SIGNAL_KINDS, ModalitySpec
 from edgehar.signals.sites import SITES, places_of
+from edgehar.teacher.network.convolutions import add_norms
 from edgehar.teacher.network.model import Teacher, TeacherConfig
 
 BODY = ModalitySpec("body", 3, "m", 30, 1, joints=("joint",), parents=(0,), lost_joints=True)
@@ -75,7 +76,11 @@ def first_inputs(spec: ModalitySpec) -> list[int]:
 
 
 class Universal(nn.Module):
-    """Weights from which those of a teacher of any sensors follow."""
+    """Weights from which those of a teacher of any sensors follow, before its batch normalisations are folded.
+
+    A batch comes from one data set, so each data set is normalised by its own statistics in training. Those of the
+    target replace them in fine-tuning; folded into the weights, the last data set's would stay.
+    """
 
     def __init__(self, config: TeacherConfig) -> None:
         """Weights of teachers of this size."""
@@ -83,6 +88,7 @@ class Universal(nn.Module):
         joint_dim, dim = config.joint_dim, config.dim
         self.config = config
         self.shared = Teacher(config, (BODY, WORN), 1, 1)
+        add_norms(self.shared)
         for name in FAMILIES:  # these are computed
             tokens = cast(nn.Module, self.shared.tokens[name])
             del tokens.group_embedding

@@ -28,6 +28,7 @@ from edgehar.teacher.finetune import main as finetune
 from edgehar.teacher.training.batches import to_tensors, update_generator
 from edgehar.teacher.training.checkpoint import load_checkpoint, save_checkpoint
 from edgehar.teacher.training.processes import ProcessGroup
+from edgehar.teacher.training.saliency_guided import Guide, GuidedConfig
 from edgehar.teacher.training.stage import load_stage_data
 
 SPLIT = "list:s1,s3:s2"
@@ -89,6 +90,8 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
         ("--contrastive", "1"),
         ("--decoupled", "1"),
         ("--mirror", "0.5"),
+        ("--guided", "1"),
+        ("--guided", "1", "--guided-adaptive"),
         (*SHARE, "--pseudo-labels", "likely"),
         (*SHARE, "--pseudo-labels", "equal"),
         SHARE,
@@ -160,8 +163,9 @@ def test_teachers_are_not_evaluated_with_labels_only(folder: Path):
     augmentation = Augmentation(info, AugmentConfig(), ExchangeConfig(), 0.0, 0.5)
 
     def loss_with(config: DistillConfig) -> float:
-        loss_of = distill_loss(FaultyWindows(clean, [], 0.0), teachers, augmentation, 0.1, config, ONE_PROCESS)
         model = DistillationModel(student, teachers.dim, teachers.fused_dim, config)
+        guide = Guide(model, GuidedConfig(), ONE_PROCESS)
+        loss_of = distill_loss(FaultyWindows(clean, [], 0.0), teachers, augmentation, 0.1, config, guide)
         return float(loss_of(model, np.arange(4), update_generator(0, 0)).detach())
 
     assert loss_with(DistillConfig(soft=0.0, feature=0.0)) > 0

@@ -8,6 +8,7 @@ from bodies import CLASSES, INERTIAL, SKELETON, SPECS, STEPS, windows
 
 from edgehar.data.importing.joint_sets import COCO, NTU
 from edgehar.signals.modality import ModalitySpec
+from edgehar.teacher.network.convolutions import add_norms
 from edgehar.teacher.network.masking import MaskingConfig, visible_grids
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig
 from edgehar.teacher.pretraining.autoencoder import View
@@ -38,11 +39,12 @@ def universal() -> Universal:
 
 
 def teacher_of(weights: Universal, specs: tuple[ModalitySpec, ...], steps: int = STEPS) -> Teacher:
-    teacher = Teacher(CONFIG, specs, steps, CLASSES).eval()
+    teacher = Teacher(CONFIG, specs, steps, CLASSES)
+    add_norms(teacher)
     missing, unexpected = teacher.load_state_dict(weights.weights_for(specs, steps, 0.1), strict=False)
     assert not unexpected
     assert all(name.startswith(HEADS) for name in missing), missing
-    return teacher
+    return teacher.eval()
 
 
 @pytest.mark.parametrize("specs", ANY_SENSORS.values(), ids=ANY_SENSORS)
