@@ -25,6 +25,7 @@ from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, sav
 
 NAMED, FOLDERS = ("simulated", "sp-sw-har"), ("shoulder-exercises",)
 """Data sets by name, and in folders of the root: simulated people, CC BY 4.0 and BSD-3-Clause."""
+UPDATES = 6000
 MOST_BYTES = 4_000_000
 CARD = "CARD.md"
 TERMS = {
@@ -54,7 +55,7 @@ For a test on these data sets, pretrain with a split.
 
 ## Training
 
-`edgehar pretrain --data {data} --split all --preset base`: {updates:,} updates of {batch} windows
+`edgehar pretrain --data {data} --split all --preset base --updates {updates}`: {updates:,} updates of {batch} windows
 at {frame_rate:g} frames per second, masked motion and the labels of each data set; loss {first:.2f} -> {last:.2f}.
 
 ## Limitations
@@ -132,7 +133,10 @@ def run(options: ShippedOptions) -> int:
     folder, out = Path(options.run), pretrained_folder(SHIPPED)
     if not (folder / "checkpoint.json").is_file():
         data = ",".join([*NAMED, *(str(Path(options.root) / name) for name in FOLDERS)])
-        words = ["--data", data, "--root", options.root, "--split", "all", "--preset", "base", "--out", str(folder)]
+        words = [
+            "--data", data, "--root", options.root, "--split", "all", "--preset", "base", "--updates", str(UPDATES), "--out",
+            str(folder),
+        ]  # fmt: skip
         pretrain.main(words)
     checkpoint = without_places(load_checkpoint(folder, ("pretrained",)))
     (out / CARD).unlink(missing_ok=True)
