@@ -133,10 +133,8 @@ def run(options: ShippedOptions) -> int:
     folder, out = Path(options.run), pretrained_folder(SHIPPED)
     if not (folder / "checkpoint.json").is_file():
         data = ",".join([*NAMED, *(str(Path(options.root) / name) for name in FOLDERS)])
-        words = [
-            "--data", data, "--root", options.root, "--split", "all", "--preset", "base", "--updates", str(UPDATES), "--out",
-            str(folder),
-        ]  # fmt: skip
+        words = ["--data", data, "--root", options.root, "--split", "all", "--preset", "base"]
+        words += ["--updates", str(UPDATES), "--out", str(folder)]
         pretrain.main(words)
     checkpoint = without_places(load_checkpoint(folder, ("pretrained",)))
     (out / CARD).unlink(missing_ok=True)
