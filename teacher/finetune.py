@@ -29,12 +29,12 @@ from edgehar.teacher.network.convolutions import add_norms, fold_norms
 from edgehar.teacher.network.layers import count_macs, count_parameters
 from edgehar.teacher.network.model import PRESETS, Teacher, TeacherConfig, TeacherOutput
 from edgehar.teacher.pretraining.sources import check_unseen
+from edgehar.teacher.pretraining.start import fit_heads
 from edgehar.teacher.pretraining.universal import Universal
 from edgehar.teacher.training.batches import WindowTensors, to_tensors
 from edgehar.teacher.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgehar.teacher.training.loop import LossOf, RateOf, TrainConfig, equal_rates, train
 from edgehar.teacher.training.moments import measure_moments, measure_statistics
-from edgehar.teacher.training.pretrained_start import fit_heads
 from edgehar.teacher.training.processes import ProcessGroup
 from edgehar.teacher.training.saliency_guided import Guide, GuidedConfig
 from edgehar.teacher.training.stage import (  # fmt: skip
