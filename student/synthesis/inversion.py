@@ -5,6 +5,7 @@ and squared distance from the initial window. DeepInversion's feature term (arXi
 normalisation, which these networks do not have.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,9 @@ from tqdm import tqdm
 
 from edgehar.config import Options, option
 from edgehar.student.windows import Inputs
+
+BATCH = 256
+"""Windows that are changed together; of 1,024, memory that is allocated anew in every step takes most of the time."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,27 @@ def invert(network: nn.Module, start: Inputs, classes: int, config: InversionCon
         config: gradient steps and weights.
     """
     initial, valid = start
-    target = torch.arange(len(next(iter(initial.values())))) % classes
+    first_sensor = next(iter(initial.values()))
+    target = torch.arange(len(first_sensor), device=first_sensor.device) % classes
+    firsts = range(0, len(target), BATCH)
+    parts: list[dict[str, Tensor]] = []
+    with tqdm(total=len(firsts) * config.inversion_steps, desc="invert", unit="step", disable=None) as bar:
+        for first in firsts:
+            rows = slice(first, first + BATCH)
+            features, flags = ({name: part[rows] for name, part in given.items()} for given in start)
+            parts.append(_inverted(network, (features, flags), target[rows], config, bar.update))
+    return {name: torch.cat([part[name] for part in parts]) for name in initial}, valid
+
+
+def _inverted(
+    network: nn.Module, start: Inputs, target: Tensor, config: InversionConfig, advance: Callable[[], object]
+) -> dict[str, Tensor]:
+    """The changed windows of one batch, with the activities (B,) assigned; `advance` is called after each step."""
+    initial, valid = start
     changes = {name: torch.zeros_like(tensor, requires_grad=True) for name, tensor in initial.items()}
     mask = {name: valid[name][..., None, None, None] for name in initial}
     optimiser = torch.optim.Adam(changes.values(), lr=config.inversion_rate)
-    for _ in tqdm(range(config.inversion_steps), "invert", unit="step", disable=None):
+    for _ in range(config.inversion_steps):
         changed = {name: initial[name] + change * mask[name] for name, change in changes.items()}
         loss = functional.cross_entropy(network(changed, valid).logits, target)
         for change in changes.values():
@@ -54,4 +74,5 @@ def invert(network: nn.Module, start: Inputs, classes: int, config: InversionCon
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return {name: (initial[name] + change * mask[name]).detach() for name, change in changes.items()}, valid
+        advance()
+    return {name: (initial[name] + change * mask[name]).detach() for name, change in changes.items()}
