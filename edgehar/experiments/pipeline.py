@@ -47,7 +47,7 @@ class PipelineOptions(Options):
     seed: int = seed_option()
     update_share: float = option(1.0, "share of every training's updates, below 1 for a trial run", above=0)
     pretraining: bool | None = option(
-        None, "pretrain the teacher by masking; by default only where most training recordings have no label"
+        None, "pretrain the teacher on these recordings, without their labels; default: no"
     )
     macs: float = option(0.7, "share of the multiply-adds that the pruned student keeps", above=0, below=1)
     bench_runs: int = option(500, "timed runs per figure of the benchmark; a 99th percentile needs 500", at_least=500)
