@@ -99,7 +99,7 @@ def pretraining(clips: Sequence[Clip], info: DatasetInfo, given: bool | None) ->
     found = f"{100 * share:.3g} % of the {unit} {'have' if info.window.kind == 'clip' else 'has'} a label"
     if given is not None:
         return Choice(PRETRAINING, ON if given else OFF, f"Given as an option; {found}.")
-    rule = "pretraining on a data set's own recordings costs accuracy, also where few have a label"
+    rule = "pretraining on the recordings of a run costs accuracy, also where few have a label"
     return Choice(PRETRAINING, OFF, f"{found[0].upper()}{found[1:]}; {rule}.")
 
 
