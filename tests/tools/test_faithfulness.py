@@ -11,6 +11,7 @@ from bodies import SPECS, activity_windows
 from edgehar.errors import DataError
 from edgehar.explanation.probe import still_features
 from tools.faithfulness.deletion import POINTS, curve_windows
+from tools.faithfulness.measure import training_suffix
 from tools.faithfulness.methods import METHODS, RANDOM, summarised
 from tools.faithfulness.synthetic import BOX_CHANNELS, BOX_STEPS, SPEC, draw_series
 from tools.faithfulness.table import FIRST, LAST, tables, write_tables
@@ -91,3 +92,16 @@ def test_box_is_where_the_signal_is() -> None:
     signed = values * (2 * windows.label - 1)[:, None, None]
     assert signed[truth].mean() > 0.8
     assert abs(signed[~truth].mean()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("guided", "suffix"),
+    [
+        ({}, ""),  # a checkpoint of an earlier version
+        ({"guided": 0.0, "guided_adaptive": True}, ""),
+        ({"guided": 1.0, "guided_adaptive": False}, "-guided"),
+        ({"guided": 0.5, "guided_adaptive": True}, "-guided-adaptive"),
+    ],
+)
+def test_results_of_guided_training_have_names_of_their_own(guided: dict[str, Any], suffix: str):
+    assert training_suffix(guided) == suffix

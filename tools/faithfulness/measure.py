@@ -7,7 +7,8 @@
 
 `simulated` compares saliency with what the body simulator moves, `deletion` removes and adds the most important parts,
 `synthetic` trains small students on series with a known box of signal. A checkpoint's own seed is the seed of its
-measurement. Writes docs/results/faithfulness/CHECK-DATA-seedN.json; `table` writes the tables of docs/explanations.md.
+measurement. Writes docs/results/faithfulness/CHECK-DATA-seedN.json, with DATA-guided for a student whose training was
+guided by saliency; `table` writes the tables of docs/explanations.md.
 """
 
 import sys
@@ -53,6 +54,13 @@ class FaithfulnessOptions(Options):
 PARSER = Parser(FaithfulnessOptions, "python tools/faithfulness/measure.py", __doc__ or "")
 
 
+def training_suffix(guided: dict[str, Any]) -> str:
+    """What a checkpoint's name gets if its training was guided by saliency; empty if it was not."""
+    if not guided.get("guided"):
+        return ""
+    return "-guided-adaptive" if guided["guided_adaptive"] else "-guided"
+
+
 def measurements(options: FaithfulnessOptions) -> list[tuple[str, int, dict[str, Any]]]:
     """Name of the data, seed and scores of each run."""
     if options.check == "synthetic":
@@ -66,8 +74,9 @@ def measurements(options: FaithfulnessOptions) -> list[tuple[str, int, dict[str,
             found = measure_simulated(folder, options.windows, seed)
         else:
             found = measure_deletion(folder, options.root, options.windows, seed)
-        training = {"parameters": checkpoint.facts["parameters"], "training": trained.get("train")}
-        runs.append((checkpoint.info.name, seed, {**training, **found}))
+        guided = trained.get("guided", {})
+        training = {"parameters": checkpoint.facts["parameters"], "training": trained.get("train"), "guided": guided}
+        runs.append((f"{checkpoint.info.name}{training_suffix(guided)}", seed, {**training, **found}))
     return runs
 
 
