@@ -131,7 +131,7 @@ class SensorDrift:
         self._add(0, (_median(times_s), _median(offsets_s)))
         first = self._scales[0]
         if self._baseline_s is None and len(first) == BASELINE_POINTS:
-            self._baseline_s = float(np.median([offset_s for _, offset_s in first])) - self._line[1]
+            self._baseline_s = _median(offset_s for _, offset_s in first) - self._line[1]
         return True
 
     def _add(self, scale: int, point: Point) -> None:
