@@ -105,6 +105,13 @@ class Browser:
         shown = [node for node in nodes if not node["ignored"]]
         return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in shown]
 
+    def memory(self) -> dict[str, float]:
+        """Measures of the page after a garbage collection, such as JSHeapUsedSize in bytes and Nodes."""
+        self._command("HeapProfiler.collectGarbage", {})
+        self._command("Performance.enable", {})
+        metrics = self._command("Performance.getMetrics", {})["metrics"]
+        return {entry["name"]: entry["value"] for entry in metrics}
+
     def close(self) -> None:
         """Close the window."""
         self._call("DELETE", "")

@@ -61,6 +61,7 @@ def test_one_stream(sliding_package: Path, window: Browser) -> None:
         window.wait("return document.querySelectorAll('.probabilities li').length === 5")
         window.wait(f"return (() => {{ {INKED} }})().every(Boolean)", "canvas")
         assert "ms" in window.text(".latency")
+        assert window.memory()["Nodes"] > 100
         assert window.text(".lost") == "none"
         for scheme in ("light", "dark"):
             for size in (PHONE, DESK):

@@ -1,0 +1,144 @@
+"""Does a live page or its server grow while a recording is replayed for long? Both memories, minute by minute.
+
+    python tools/live_page/replay.py runs/quickstart/package --minutes 60
+
+One person of the body simulator acts in turns and is replayed in real time to `edgehar run`, whose page is open in
+headless Chromium. After each minute: resident memory of the server, the page's JavaScript heap after a garbage
+collection, its number of nodes, and the newest prediction that it shows. Growth is that from a quarter of the time,
+when everything is in use, to the end. The last line is one JSON document. Needs `chromium` and `chromedriver`
+(tools/live_page/browser.py).
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgehar.command_line import Parser
+from edgehar.config import Options, option, positional
+from edgehar.deploy.live.sources import play_clip
+from edgehar.deploy.runtime.device import device_facts
+from edgehar.entry import guarded
+from edgehar.errors import DataError
+from edgehar.package.folder import EdgePackage
+from edgehar.signals.clip import Clip
+from edgehar.simulation.dataset import SimulatorConfig, equip, simulate_recording
+from tools.live_page.browser import Browser, browser, missing_program
+
+BOUTS = 60
+EVERY_S = 60.0
+PAUSE_S = 2.0
+"""Between two replays of the recording: later than any sample, so that time goes on."""
+
+
+@dataclass(frozen=True)
+class ReplayConfig(Options):
+    """Replay."""
+
+    package: str = positional("folder of a package for the simulator's sensors")
+    minutes: float = option(60.0, "minutes to replay", above=0)
+    speed: float = option(1.0, "speed relative to the recording", above=0)
+
+
+PARSER = Parser(ReplayConfig, "python tools/live_page/replay.py", __doc__ or "")
+
+
+def later(line: bytes, offset_s: float) -> bytes:
+    """A line with its times moved."""
+    message = json.loads(line)
+    times_s = message["time_s"]
+    message["time_s"] = [one + offset_s for one in times_s] if isinstance(times_s, list) else times_s + offset_s
+    return json.dumps(message).encode()
+
+
+def feed(process: subprocess.Popen[bytes], clip: Clip, config: ReplayConfig, stop: threading.Event) -> None:
+    """Send the recording again and again, until told to stop."""
+    assert process.stdin is not None
+    specs = EdgePackage.open(Path(config.package)).manifest.modalities
+    length_s = max(len(clip.signals[spec.name]) / spec.rate_hz for spec in specs)
+    offset_s = 0.0
+    while not stop.is_set():
+        for message in play_clip(clip, specs, config.speed, stop):
+            try:
+                process.stdin.write(later(message.line, offset_s) + b"\n")
+                process.stdin.flush()
+            except OSError:
+                return  # the run was ended
+        offset_s += length_s + PAUSE_S
+
+
+def resident_mb(process: int) -> float:
+    """Resident memory of a process in MB; see proc_pid_status(5)."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def look(one: Browser, process: int) -> dict[str, float]:
+    """Memory of the server and the page now."""
+    found = one.memory()
+    return {
+        "server_mb": resident_mb(process),
+        "page_mb": found["JSHeapUsedSize"] / 2**20,
+        "nodes": found["Nodes"],
+        "newest_s": float(one.run("return [...people.values()][0]?.newest ?? 0")),
+    }
+
+
+def growth(points: list[dict[str, float]]) -> dict[str, float]:
+    """From a quarter of the points to the last one."""
+    early = points[len(points) // 4]
+    return {name: points[-1][name] - early[name] for name in ("server_mb", "page_mb", "nodes")}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Replay and print."""
+    config = PARSER.parse(argv)
+    if (missing := missing_program()) is not None:
+        raise DataError(f"{missing} is not installed; expected chromium and chromedriver; install both")
+    simulator = SimulatorConfig()
+    subject, rig = equip(simulator, 2)
+    clip = simulate_recording(simulator, subject, rig, 1, BOUTS)
+    command = [sys.executable, "-m", "edgehar", "run", config.package, "--stdin", "--page", "0", "--activities", "1.5"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    stop, points = threading.Event(), list[dict[str, float]]()
+    feeder = threading.Thread(target=feed, args=(process, clip, config, stop), daemon=True)
+    try:
+        line = process.stderr.readline().decode()
+        if "page at " not in line:
+            raise DataError(f"{line.strip()}; expected the address of the page; run the command by hand")
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        feeder.start()
+        with browser() as one:
+            one.open(line.split()[-1])
+            until_s = time.monotonic() + 60 * config.minutes
+            while (left_s := until_s - time.monotonic()) > 0:
+                time.sleep(min(EVERY_S, left_s))
+                points.append(look(one, process.pid))
+                sys.stderr.write(f"{json.dumps(points[-1])}\n")
+            problems = one.problems()
+    finally:
+        stop.set()
+        process.kill()
+        process.wait()
+    document: dict[str, Any] = {
+        "minutes": config.minutes,
+        "speed": config.speed,
+        "growth": growth(points),
+        "largest": {name: float(np.max([point[name] for point in points])) for name in points[0]},
+        "problems": problems,
+        "points": points,
+        "device": device_facts(),
+    }
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
