@@ -20,7 +20,7 @@ from edgehar.data.splits import announced
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
 from edgehar.experiments.results import write_results
-from edgehar.experiments.rules import BATCH, ON, PRETRAINING, Choice, choices_for
+from edgehar.experiments.rules import LENGTH, ON, PRETRAINING, Choice, choices_for
 from edgehar.experiments.stage import (
     TRAININGS,
     Settings,
@@ -73,6 +73,11 @@ def settings_of(options: PipelineOptions, choices: Sequence[Choice]) -> dict[str
     }
 
 
+def usual_length(choices: Sequence[Choice]) -> list[Choice]:
+    """The choices for trials, which are short however long the trainings are."""
+    return [choice for choice in choices if choice.name != LENGTH]
+
+
 def plan(options: PipelineOptions, choices: Sequence[Choice], trial_teacher: Path | None = None) -> list[Stage]:
     """Every stage of a run, in order, with what the recordings decide.
 
@@ -86,7 +91,8 @@ def plan(options: PipelineOptions, choices: Sequence[Choice], trial_teacher: Pat
     settings["prune"] |= {"macs": options.macs}
     pretrained = any(choice.value == ON for choice in choices if choice.name == PRETRAINING)
     baseline = baseline_stage(run, data, QUICK_BASELINE, {"preset": options.preset}, options.seed)
-    held_out = [] if trial_teacher is None else held_out_stages(run, data, settings["distill"], trial_teacher)
+    short = settings_of(options, usual_length(choices))["distill"]
+    held_out = [] if trial_teacher is None else held_out_stages(run, data, short, trial_teacher)
     logits = str(held_out[-1].products[0]) if held_out else None
     return [
         replace(baseline, optional=True),
@@ -169,8 +175,7 @@ def run_pipeline(options: PipelineOptions) -> dict[str, Any] | None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "config.json", to_json(options))
         key = digest_of([__version__, options.data.fingerprint()])
-        # Trials are short whatever the batch.
-        common = settings_of(options, [choice for choice in choices if choice.name != BATCH])["finetune"]
+        common = settings_of(options, usual_length(choices))["finetune"]
         trials = Trials(folder, key, options.data, common, 60 * options.budget_minutes)
         tried = trials.run(dataset, split)
         choices = (*choices, tried.choice)

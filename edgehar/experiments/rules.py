@@ -24,8 +24,12 @@ LEAST_EPOCHS = 6
 LARGEST_BATCH = 128
 USUAL: dict[str, tuple[int, int]] = {"finetune": (3000, 32), "distill": (2000, 64)}
 """Training -> updates and batch of the preset `base`."""
+PATIENT = 6000
+"""Updates of the distillation on sliding windows. A student comes closer to its teacher the longer it imitates it
+(Beyer et al., arXiv 2106.05237): a point on average of three data sets (docs/lab-notebook.md). Students of UTD-MHAD's
+pre-cut clips reach their teachers anyway."""
 
-PRETRAINING, EXCHANGE, WINDOW, BATCH = "pretraining", "style exchange", "window", "batch"
+PRETRAINING, EXCHANGE, WINDOW, LENGTH = "pretraining", "style exchange", "window", "length of training"
 ON, OFF = "on", "off"
 
 
@@ -134,20 +138,25 @@ def window(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
     return Choice(WINDOW, value, f"The median training clip lasts {median_s:.3g} s; unless declared, {rule}.")
 
 
-def batch(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
-    """Windows per update: more of them where the updates of `base` would see each window too seldom."""
-    windows = labelled_windows(clips, info)
-    needed = {
-        verb: min(max(usual, 8 * round(LEAST_EPOCHS * windows / updates / 8)), LARGEST_BATCH)
-        for verb, (updates, usual) in USUAL.items()
-    }
-    value = ", ".join(f"{size} in {verb}" for verb, size in needed.items())
+def length(clips: Sequence[Clip], info: DatasetInfo) -> Choice:
+    """Updates and windows per update: more of them for a student of sliding windows, and for many windows."""
+    windows, is_clip = labelled_windows(clips, info), info.window.kind == "clip"
+    needed: dict[str, tuple[int, int]] = {}
+    for verb, (updates, batch) in USUAL.items():
+        updates = PATIENT if verb == "distill" and not is_clip else updates
+        needed[verb] = updates, min(max(batch, 8 * round(LEAST_EPOCHS * windows / updates / 8)), LARGEST_BATCH)
+    value = ", ".join(f"{verb} {updates:,} updates of {batch} windows" for verb, (updates, batch) in needed.items())
     reason = (
         f"About {windows:,} labelled windows; each is seen about {LEAST_EPOCHS} times or more, with at most "
-        f"{LARGEST_BATCH} windows in an update."
+        f"{LARGEST_BATCH} windows in an update. A student of "
+        f"{'pre-cut clips reaches its teacher soon' if is_clip else 'sliding windows needs more updates'}."
     )
-    settings: dict[str, Settings] = {verb: {"batch": size} for verb, size in needed.items() if size > USUAL[verb][1]}
-    return Choice(BATCH, value, reason, settings)
+    settings: dict[str, Settings] = {
+        verb: {"updates": updates, "batch": batch}
+        for verb, (updates, batch) in needed.items()
+        if (updates, batch) != USUAL[verb]
+    }
+    return Choice(LENGTH, value, reason, settings)
 
 
 def choices_for(
@@ -159,7 +168,7 @@ def choices_for(
         clips: the training recordings; no test recording may have a say.
         info: their data set.
         given_pretraining: the option of pretraining, None for the default.
-        preset: of the run; the batches of another than `base` stay as they are.
+        preset: of the run; the trainings of another than `base` have their usual length.
     """
     choices = window(clips, info), pretraining(clips, info, given_pretraining), exchange(clips, info)
-    return (*choices, batch(clips, info)) if preset == "base" else choices
+    return (*choices, length(clips, info)) if preset == "base" else choices

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from edgehar import verbs
 from edgehar.experiments.pipeline import PipelineOptions, command_of, plan
 from edgehar.experiments.rules import (
-    BATCH,
     EXCHANGE,
     LARGEST_BATCH,
     LEAST_EPOCHS,
+    LENGTH,
     OFF,
     ON,
+    PATIENT,
     PRETRAINING,
     USUAL,
     WINDOW,
@@ -104,18 +106,27 @@ def test_the_window_is_stated_with_the_length_of_the_clips():
 
 
 def test_long_recordings_get_larger_batches():
-    assert BATCH not in choices([clip(20, 0)], preset="tiny")
+    assert LENGTH not in choices([clip(20, 0)], preset="tiny")
     few = choices([clip(20, 0)] * 50)
-    assert few[BATCH].settings == {}
-    assert "batch" not in stages(few)["finetune"].settings
+    assert few[LENGTH].settings == {}
+    assert not {"batch", "updates"} & stages(few)["finetune"].settings.keys()
     hours = [clip(36_000, 0, timed=True)] * 8  # a window each second
     assert labelled_windows(hours, replace_hop(CONTINUOUS, 4)) == pytest.approx(28_800, rel=0.01)
     found = stages(choices(hours, replace_hop(CONTINUOUS, 4)))
-    for verb, (updates, usual) in USUAL.items():
-        size = found[verb].settings["batch"]
-        assert usual < size <= LARGEST_BATCH
-        assert size * updates / 28_800 == pytest.approx(LEAST_EPOCHS, rel=0.1)
+    batches = {verb: found[verb].settings["batch"] for verb in USUAL}
+    assert USUAL["finetune"][1] < batches["finetune"] <= LARGEST_BATCH
+    assert batches["finetune"] * USUAL["finetune"][0] / 28_800 == pytest.approx(LEAST_EPOCHS, rel=0.1)
+    assert batches["distill"] == USUAL["distill"][1]  # more updates see each window often enough
     assert stages(choices(hours * 10, CONTINUOUS))["finetune"].settings["batch"] == LARGEST_BATCH
+
+
+def test_a_student_of_sliding_windows_imitates_its_teacher_for_longer():
+    assert "updates" not in stages(choices([clip(20, 0)] * 50))["distill"].settings
+    chosen = choices([clip(600, 0, timed=True)] * 50, CONTINUOUS)
+    assert stages(chosen)["distill"].settings["updates"] == PATIENT
+    planned = plan(PipelineOptions("run"), tuple(chosen.values()), Path("trial"))
+    [held_out] = [stage for stage in planned if stage.name == "trial-student"]
+    assert "updates" not in held_out.settings, "calibration does not wait for it"
 
 
 def test_the_usual_updates_and_batches_are_those_of_the_preset():
