@@ -73,6 +73,12 @@ def _counts(field: str) -> Column:
     return lambda row: ", ".join(f"{name} {count:,}" for name, count in row[0][field].items())
 
 
+def _peak_memory(row: list[Record]) -> str:
+    """Peak resident memory, which older results lack."""
+    peak = row[0].get("peak_resident_bytes")
+    return "" if peak is None else f"{peak / 1e6:.0f} MB"
+
+
 def _machine(run: Run) -> str:
     device = run["device"] | {"where": run["device"]["board"] or run["device"]["cpu"]}
     text = "{where}, {system}, Python {python}, numpy {numpy}, onnxruntime {onnxruntime}".format_map(device)
@@ -185,12 +191,12 @@ TABLES = (
         "{median_latency_ms[9]:.3f}", "x real time": "{times_real_time:.0f}", "injected faults": _counts("faults")},
         "summary", note=_machine),
     Table("Random sensor faults", ("edgehar-chaos",), (), {
-        "schedules": "{schedules:,}", "failed": "{broken}", "schedules with each fault": _counts("with_fault")},
-        "summary"),
+        "schedules": "{schedules:,}", "failed": "{broken}", "peak memory": _peak_memory,
+        "schedules with each fault": _counts("with_fault")}, "summary"),
     Table("Damaged packages", ("edgehar-fuzz",), (), {
         "packages": "{packages:,}", "results": _counts("results"),
-        "unexpected results": lambda row: str(len(row[0]["not_as_they_should"])), "slowest": "{slowest_s:.2f} s"},
-        "summary", note="Accepted: the damage has no effect, or checksums were recomputed and the package is valid."),
+        "unexpected results": lambda row: str(len(row[0]["not_as_they_should"])), "slowest": "{slowest_s:.2f} s",
+        "peak memory": _peak_memory}, "summary", note="Accepted: the damage has no effect, or checksums were recomputed and the package is valid."),
     Table("Streaming evaluation of {0}", ("edgehar-stream",), (), {
         "%": "{name}", "whole recordings": "{offline:.2f}", "stream": "{stream:.2f}"}, "entry"),
     Table("Detection delay of {0}", ("edgehar-stream",), (), {
