@@ -191,12 +191,13 @@ TABLES = (
         "{median_latency_ms[9]:.3f}", "x real time": "{times_real_time:.0f}", "injected faults": _counts("faults")},
         "summary", note=_machine),
     Table("Random sensor faults", ("edgehar-chaos",), (), {
-        "schedules": "{schedules:,}", "failed": "{broken}", "peak memory": _peak_memory,
-        "schedules with each fault": _counts("with_fault")}, "summary"),
+        "schedules": "{schedules:,}", "failed": "{broken}", "schedules with each fault": _counts("with_fault"),
+        "peak memory": _peak_memory}, "summary"),
     Table("Damaged packages", ("edgehar-fuzz",), (), {
         "packages": "{packages:,}", "results": _counts("results"),
         "unexpected results": lambda row: str(len(row[0]["not_as_they_should"])), "slowest": "{slowest_s:.2f} s",
-        "peak memory": _peak_memory}, "summary", note="Accepted: the damage has no effect, or checksums were recomputed and the package is valid."),
+        "peak memory": _peak_memory},
+        "summary", note="Accepted: the damage has no effect, or checksums were recomputed and the package is valid."),
     Table("Streaming evaluation of {0}", ("edgehar-stream",), (), {
         "%": "{name}", "whole recordings": "{offline:.2f}", "stream": "{stream:.2f}"}, "entry"),
     Table("Detection delay of {0}", ("edgehar-stream",), (), {
