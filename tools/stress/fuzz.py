@@ -207,9 +207,10 @@ def cases(source: Path, work: Path, count: int, seed: int, structure: bool = Fal
         used_key = None if resealed or generator.random() < 0.5 else key
         used = [precision for precision in precisions if name in graphs[precision].values()]
         precision = used[0] if used else precisions[number % len(precisions)]
-        result, error, message, *measured = opener.open(folder, precision, used_key)
+        result, error, message, wall_s, cpu_s, peak = opener.open(folder, precision, used_key)
         message = message.replace(str(folder), "PACKAGE")
-        yield Case(name, where, resealed, used_key is not None, precision, result, error, message, *measured)
+        damage = (name, where, resealed, used_key is not None, precision)
+        yield Case(*damage, result, error, message, wall_s, cpu_s, peak)
         shutil.rmtree(folder)
     opener.close()
 
