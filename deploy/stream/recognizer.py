@@ -92,7 +92,8 @@ class StreamRecognizer:
     def _computed(self, hops: Iterator[Hop] | None) -> list[Prediction]:
         if hops is None:
             return []
-        return [one for hop in hops for one in self._computer.compute([hop]) if one is not None]
+        found = [self._computer.compute_one(hop) for hop in hops]
+        return [one for one in found if one is not None]
 
     @property
     def lost(self) -> dict[str, int]:

@@ -115,11 +115,11 @@ class SensorBuffer:
             and self.is_final(end - 1)
         )
 
-    def bracket(self, first: int, end: int, origin: int, starts: list[int], shares: list[float]) -> int:
+    def bracket(self, first: int, end: int, starts: list[int], shares: list[float]) -> int:
         """Find the samples around the frames of the steps `first` to `end`, exclusive, which are regular.
 
-        Appends, for each frame, where the sample before it begins among the numbers of `store.values`, from `origin`
-        on, and the share of the sample after it. Frames are few, and plain Python is then faster than numpy.
+        Appends, for each frame, where the sample before it begins in the stream's row of `StreamRows.numbers`, and the
+        share of the sample after it. Frames are few, and plain Python is then faster than numpy.
 
         Returns:
             The number of samples before the last frame; 0 if a gap is too long.
@@ -127,16 +127,17 @@ class SensorBuffer:
         times_s: list[float] = self.store.times_s.tolist()
         channels, frame_s, longest_s = self.spec.channels, self.frame_s, self.longest_gap_s
         patch, right, is_bridged = self.spec.patch, 1, True
-        before_s, after_s = times_s[0], times_s[1]
+        start, before_s, after_s = self.rows.first + self.store.first * channels, times_s[0], times_s[1]
         for frame in range(first * patch, end * patch):
             time_s = frame * frame_s
             while after_s < time_s:
                 right += 1
+                start += channels
                 before_s, after_s = after_s, times_s[right]
             span_s = after_s - before_s
             if span_s > longest_s:
                 is_bridged = False
-            starts.append(origin + (right - 1) * channels)
+            starts.append(start)
             shares.append((time_s - before_s) / span_s)
         return right if is_bridged else 0
 

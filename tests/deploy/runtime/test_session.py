@@ -12,10 +12,14 @@ def test_bound_graphs_equal_the_graphs(int8_package: Path) -> None:
     generator = np.random.default_rng(0)
     for precision in ("fp32", "int8"):
         recognizer = Recognizer(EdgePackage.open(int8_package), precision)
-        encoder, head = recognizer.bind("encoder", 3), recognizer.bind("head", 2)
+        manifest = recognizer.manifest
+        steps = {spec.name: np.zeros((3, spec.patch * spec.groups * spec.features)) for spec in manifest.modalities}
+        steps["valid"] = np.zeros((3, len(manifest.modalities)))
+        windows = {"tokens": np.zeros((2, manifest.window.steps, manifest.token_dim))}
+        steps, windows = ({name: array.astype(np.float32) for name, array in one.items()} for one in (steps, windows))
+        encode, classify = recognizer.bind("encoder", steps), recognizer.bind("head", windows)
         for _ in range(3):
-            for array in (*encoder.inputs.values(), *head.inputs.values()):
+            for array in (*steps.values(), *windows.values()):
                 array[:] = generator.standard_normal(array.shape)
-            expected = recognizer.encode(encoder.inputs, encoder.inputs["valid"])
-            np.testing.assert_array_equal(encoder.run(), expected)
-            np.testing.assert_array_equal(head.run(), recognizer.classify(head.inputs["tokens"]))
+            np.testing.assert_array_equal(encode(), recognizer.encode(steps, steps["valid"]))
+            np.testing.assert_array_equal(classify(), recognizer.classify(windows["tokens"]))
