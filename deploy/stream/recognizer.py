@@ -92,8 +92,7 @@ class StreamRecognizer:
     def _computed(self, hops: Iterator[Hop] | None) -> list[Prediction]:
         if hops is None:
             return []
-        found = [self._computer.compute_one(hop) for hop in hops]
-        return [one for one in found if one is not None]
+        return [one for hop in hops if (one := self._computer.compute_one(hop)) is not None]
 
     @property
     def lost(self) -> dict[str, int]:
