@@ -1,8 +1,12 @@
-"""A graph bound to arrays computes what it computes otherwise, and can be filled and run again."""
+"""Graphs bound to arrays compute what they compute otherwise; onnxruntime reports nothing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.package.folder import EdgePackage
@@ -23,3 +27,23 @@ def test_bound_graphs_equal_the_graphs(int8_package: Path) -> None:
                 array[:] = generator.standard_normal(array.shape)
             np.testing.assert_array_equal(encode(), recognizer.encode(steps, steps["valid"]))
             np.testing.assert_array_equal(classify(), recognizer.classify(windows["tokens"]))
+
+
+THREADS = """
+import os, sys, edgehar
+recognizer = edgehar.load(sys.argv[1], precision="fp32", providers=["CPUExecutionProvider"])
+print(os.environ["ORT_DISABLE_TELEMETRY"], len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.parametrize("given", [None, "0"])
+def test_onnxruntime_sends_no_telemetry_unless_asked_to(given: str | None, int8_package: Path) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    environment |= {} if given is None else {"ORT_DISABLE_TELEMETRY": given}
+    command = [sys.executable, "-c", THREADS, str(int8_package)]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    assert found[0] == (given or "1")
+    if given is None:
+        assert found[1] == "1", "a thread that sends events"
