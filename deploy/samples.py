@@ -94,6 +94,14 @@ def are_usable(rows: Rows) -> bool:
     return bool(values.item(values.argmax()) <= MAX_VALUE and values.item(values.argmin()) >= -MAX_VALUE)
 
 
+def are_usable_numbers(rows: Rows) -> bool:
+    """`are_usable`, slower alone, but without letting other threads run.
+
+    Beside a thread that is busy, such as one that reads lines, that costs more than the answer.
+    """
+    return all_true(np.abs(rows) <= MAX_VALUE)
+
+
 def mask_unusable(rows: Rows, spec: ModalitySpec) -> tuple[Floats, Bools]:
     """Split rows into (T, C) float32 values and (T,) True where a sample is usable.
 
