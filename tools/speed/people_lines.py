@@ -163,7 +163,7 @@ def measure(config: PeopleLinesConfig, folder: Path) -> dict[str, Any]:
         **stamp(),
         "people": config.people,
         "hop_s": window.hop * window.step_s,
-        **ways,
+        "paths": ways,
         "device": device_facts(),
     }
 
