@@ -184,11 +184,11 @@ TABLES = (
         "x real time": "{times_real_time:.0f}", "cold start, ms": mean("cold_start_s", "{:.0f}", 1000),
         "runtime alone, ms": lambda row: f"{1000 * (row[0].get('bare_start_s') or 0):.0f}",
         "MiB": mean("resident_bytes", "{:.1f}", 2**-20), "graph bytes": "{graph_bytes:,}"}, "entry", note=_machine),
-    Table("Hops of revisions", ("edgehar-revisions",), (), {
+    Table("Hops of revisions: {0}", ("edgehar-revisions",), (), {
         "revision": "{revision}", "hop, us": "{hop_us:.0f}", "networks alone, us": "{networks_us:.0f}",
         "hop / networks": "{hop_over_networks:.2f}", "hops/s over the first": "{hops_per_s_over_first:.2f}"},
         "row", note=_machine),
-    Table("Many people on one core", ("edgehar-people-lines",), (), {
+    Table("Many people on one core: {0}", ("edgehar-people-lines",), (), {
         "source": "{name}", "lines per prediction": "{lines_per_hop:.1f}",
         "CPU us per prediction": "{fleet_us_per_hop:.0f}", "a process each": "{own_process_us_per_hop:.0f}",
         "ratio": "{own_process_over_fleet:.2f}", "people per core": "{fleet_people_per_core:.0f}",

@@ -159,6 +159,7 @@ def measure(config: PeopleLinesConfig, folder: Path) -> dict[str, Any]:
     words += ["--seconds", f"{config.seconds:g}", "--rounds", str(config.rounds), *(["--mqtt"] if config.mqtt else [])]
     return {
         "format": "edgehar-people-lines",
+        "name": package.resolve().name,
         "command": portable(["python", "tools/speed/people_lines.py", *words]),
         **stamp(),
         "people": config.people,

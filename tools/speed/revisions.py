@@ -97,6 +97,7 @@ def measure(config: RevisionsConfig) -> dict[str, Any]:
     words += ["--pushes", str(config.pushes), "--rounds", str(config.rounds), "--runs", str(config.runs)]
     return {
         "format": "edgehar-revisions",
+        "name": f"{Path(config.package).resolve().name}, pushes per hop: {config.pushes}",
         "command": portable(["python", "tools/speed/revisions.py", *words]),
         **stamp(),
         "pushes": config.pushes,
