@@ -121,12 +121,12 @@ class Recognizer:
         """Logits (B, K) of windows of tokens (B, S, D); raises PackageError unless finite and one per label."""
         return self._checked_logits(self._head.run({"tokens": tokens}), len(tokens))
 
-    def bind(self, part: str, rows: int) -> BoundGraph:
-        """The "encoder" with arrays for this many steps, or the "head" for windows; see `encode` and `classify`."""
+    def bind(self, part: str, inputs: dict[str, Floats]) -> BoundGraph:
+        """The "encoder" or the "head" of these arrays, see `GraphSession.bind`; those of `encode` and `classify`."""
         if part == "encoder":
-            return self._encoder.bind(rows)
-        bound = self._head.bind(rows)
-        return BoundGraph(bound.inputs, lambda: self._checked_logits(bound.run(), rows))
+            return self._encoder.bind(inputs)
+        classify, windows = self._head.bind(inputs), len(inputs["tokens"])
+        return lambda: self._checked_logits(classify(), windows)
 
     def _checked_logits(self, logits: Floats, windows: int) -> Floats:
         """The logits (B, K) of this many windows; raises PackageError as `classify`."""

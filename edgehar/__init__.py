@@ -3,7 +3,12 @@
 The names below are imported on first use, so that `import edgehar` needs neither torch nor onnxruntime.
 """
 
+import os
+
 from edgehar import errors
+
+# onnxruntime (since 1.31) reports its use to Microsoft unless this is set when it is first imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, whose import takes longer than everything else here
 

@@ -88,7 +88,7 @@ class PersonalHead:
         """Logits (B, K) of windows, as a session of the whole head."""
         return self.classify(self._session.run(inputs))
 
-    def bind(self, rows: int) -> BoundGraph:
+    def bind(self, inputs: dict[str, Floats]) -> BoundGraph:
         """As `GraphSession.bind`."""
-        bound = self._session.bind(rows)
-        return BoundGraph(bound.inputs, lambda: self.classify(bound.run()))
+        features = self._session.bind(inputs)
+        return lambda: self.classify(features())

@@ -21,6 +21,9 @@ from edgehar.signals.clip import Floats
 
 LOG_ERRORS_ONLY = 3
 
+BoundGraph = Callable[[], Floats]
+"""Computes a graph's output of the arrays that it was bound to."""
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -58,19 +61,6 @@ def expected_interface(manifest: Manifest, part: str) -> Interface:
         return Interface(inputs | {"valid": (None, len(manifest.modalities))}, "token", (None, manifest.token_dim))
     tokens = (None, manifest.window.steps, manifest.token_dim)
     return Interface({"tokens": tokens}, "logits", (None, len(manifest.labels)))
-
-
-@dataclass(frozen=True)
-class BoundGraph:
-    """A graph with arrays for its inputs, to be filled before each run; not for several threads at once.
-
-    Attributes:
-        inputs: name -> (rows, ...), at first zeros.
-        run: computes the output, which may be overwritten by the next run; raises PackageError as `GraphSession.run`.
-    """
-
-    inputs: dict[str, Floats]
-    run: Callable[[], Floats]
 
 
 class GraphSession:
@@ -154,14 +144,14 @@ class GraphSession:
             raise self._failure(problem) from None
         return output
 
-    def bind(self, rows: int) -> BoundGraph:
-        """The graph with arrays of so many rows; on the CPU, a run then copies and allocates nothing."""
-        inputs: dict[str, Floats] = {
-            name: np.zeros((rows, *(size or 1 for size in shape[1:])), np.float32)
-            for name, shape in self.interface.inputs.items()
-        }
+    def bind(self, inputs: dict[str, Floats]) -> BoundGraph:
+        """A function that computes the graph of these arrays, which may be filled anew before each call.
+
+        On the CPU, a call copies and allocates nothing: its result may be overwritten by the next one. Not for several
+        threads at once. Raises PackageError as `run`.
+        """
         if self.providers != (CPU,):
-            return BoundGraph(inputs, lambda: self.run(inputs))
+            return lambda: self.run(inputs)
         output, binding = np.zeros_like(self.run(inputs)), self._session.io_binding()
         for name, array in inputs.items():
             binding.bind_cpu_input(name, array)
@@ -174,7 +164,7 @@ class GraphSession:
                 raise self._failure(problem) from None
             return output
 
-        return BoundGraph(inputs, run)
+        return run
 
     def _failure(self, problem: Exception) -> PackageError:
         return PackageError(

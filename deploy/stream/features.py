@@ -1,12 +1,12 @@
 """Takes the features of the next steps from the sensors of one or many streams: all that are regular in one pass."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.deploy.stream.rows import StreamRows
 from edgehar.deploy.stream.sensor_buffer import SensorBuffer
 from edgehar.deploy.stream.state import Hop
 from edgehar.package.manifest import Manifest
@@ -14,7 +14,7 @@ from edgehar.signals.clip import Floats
 from edgehar.signals.valid_frames import ValidFrames
 
 Sensors = tuple[SensorBuffer, ...]
-Rows = NDArray[np.intp]
+Streams = NDArray[np.intp]
 """(B,) rows of streams, see `edgehar.deploy.stream.rows`."""
 
 
@@ -30,6 +30,24 @@ class FeatureTaker:
         self._columns = {spec.name: column for column, spec in enumerate(manifest.modalities)}
         self._usual_steps = manifest.window.hop
         self._regular: dict[tuple[str, ...], RegularSteps] = {}  # by the names of the sensors
+
+    def try_take(self, hop: Hop, features: Floats) -> bool:
+        """Take the usual steps of one hop, if all of the package's sensors are connected and regular.
+
+        Args:
+            hop: what to take.
+            features: (N * sum of P * G * F,) to fill, sensor after sensor.
+
+        Returns:
+            Whether it was taken; if not, nothing has changed but `features`.
+        """
+        first, end, sensors = hop.first, hop.end, hop.state.in_order
+        if end - first != self._usual_steps or len(sensors) != len(self._columns):
+            return False
+        for sensor in sensors:  # no generator expression: this is done for every hop
+            if not sensor.is_regular(first, end):
+                return False
+        return self._regular_steps(hop.state.names, sensors).take_one(first, sensors, hop.state.rows, features)
 
     def take(self, hops: Sequence[Hop], inputs: Mapping[str, Floats]) -> list[int]:
         """Take the steps of hops of different streams from their sensors, each once and in order.
@@ -81,13 +99,9 @@ class FeatureTaker:
         self, names: tuple[str, ...], parts: list["_Part"], inputs: Mapping[str, Floats]
     ) -> list["_Part"]:
         """Take steps of regular sensors in one pass; returns what turned out to be irregular, which is not taken."""
-        regular, steps = self._regular.get(names), self._usual_steps
-        if regular is None:
-            regular = self._regular[names] = RegularSteps(
-                parts[0].sensors, steps, np.array([name in names for name in self._columns], np.float32)
-            )
-        features, good = regular.take([part.hop.first for part in parts], [part.sensors for part in parts])
-        taken = parts
+        regular, steps, taken = self._regular_steps(names, parts[0].sensors), self._usual_steps, parts
+        all_rows = parts[0].hop.state.rows
+        features, good = regular.take([part.hop.first for part in parts], [part.sensors for part in parts], all_rows)
         if not all(good):
             features, taken = features[good], [part for part, is_good in zip(parts, good, strict=True) if is_good]
         if taken:
@@ -100,6 +114,14 @@ class FeatureTaker:
                 inputs[name][rows] = features[:, columns].reshape(len(taken) * steps, -1)
             inputs["valid"][rows] = regular.valid
         return [part for part, is_good in zip(parts, good, strict=True) if not is_good]
+
+    def _regular_steps(self, names: tuple[str, ...], sensors: Sensors) -> "RegularSteps":
+        """The usual steps of these sensors."""
+        regular = self._regular.get(names)
+        if regular is None:
+            valid = np.array([name in names for name in self._columns], np.float32)
+            regular = self._regular[names] = RegularSteps(sensors, self._usual_steps, valid)
+        return regular
 
 
 class _Part(NamedTuple):
@@ -131,67 +153,65 @@ class RegularSteps:
         self._steps, self._layout = steps, ValidFrames(specs, frames_s, steps, sensors[0].normalisation)
         self.columns, lengths = self._layout.columns, self._layout.lengths
         widths = np.repeat([spec.channels for spec in specs], lengths)  # (L,) of all sensors' frames
-        # Of each number of the frames, (E,) of all sensors: its frame, and its places after the sample before begins.
-        frame = np.repeat(np.arange(len(widths)), widths)
-        channel = np.concatenate([np.tile(np.arange(spec.channels), steps * spec.patch) for spec in specs])
-        self._frame, self._places = frame, np.stack([channel, channel + widths[frame]])  # (E,), (2, E)
-        edges = np.cumsum([0, *(spec.channels for spec in specs)]).tolist()
-        self._channels = [slice(*pair) for pair in itertools.pairwise(edges)]
+        channels = np.concatenate([np.tile(np.arange(spec.channels), steps * spec.patch) for spec in specs])  # (E,)
+        frame = np.repeat(np.arange(len(widths)), widths)  # (E,)
+        self._last = np.concatenate([sensor.rows.last_places for sensor in sensors])  # (C,)
+        self._rest = np.append(self._last, (-2, -1))  # last frames, a 0 and a 1
+        # For `take_one`: of each number that is needed, its frame, or L, and its place after the one of the frame.
+        no_frame = np.full(len(self._rest), len(widths))
+        self._numbers, self._frame = len(frame), frame
+        self._of_frame = np.concatenate([frame, no_frame, frame])  # (2 E + C + 2,)
+        self._places = np.concatenate([channels, self._rest, channels + widths[frame]])
 
-    def take(self, first: Sequence[int], sensors: Sequence[Sensors]) -> tuple[Floats, list[bool]]:
+    def take(self, first: Sequence[int], sensors: Sequence[Sensors], rows: StreamRows) -> tuple[Floats, list[bool]]:
         """Features (B, columns) of the steps from `first` on, of B streams, and which of these have no gap.
 
         Only those are taken; the features of the others mean nothing.
         """
         if len(first) == 1:
-            return self._take_one(first[0], sensors[0])
-        rows = np.array([of_stream[0].store.row for of_stream in sensors])
-        frames, passed = self._frames(first, sensors, rows)
-        last = [sensor.rows.last for sensor in sensors[0]]  # of all streams
-        before = [of_sensor.take(rows, axis=0) for of_sensor in last]
-        constants = self._layout.constants[None].repeat(len(rows), axis=0)
-        numbers = np.concatenate([frames, *before, constants], axis=1)
+            features: Floats = np.empty((1, self._layout.features_count), np.float32)
+            return features, [self.take_one(first[0], sensors[0], rows, features[0])]
+        streams = np.array([of_stream[0].store.row for of_stream in sensors])
+        frames, passed = self._frames(first, sensors, streams)
+        numbers = np.concatenate([frames, rows.numbers[streams[:, None], self._rest]], axis=1)
         good = [min(over) > 0 for over in passed]
-        newest = numbers.take(self._layout.last, axis=1)  # (B, C)
-        for of_sensor, channels in zip(last, self._channels, strict=True):
-            of_sensor[rows[good]] = newest[good, channels]
+        rows.numbers[streams[good, None], self._last] = numbers[good].take(self._layout.last, axis=1)
         for step, of_stream, over, is_good in zip(first, sensors, passed, good, strict=True):
             if is_good:
                 for sensor, one in zip(of_stream, over, strict=True):
                     sensor.finish_regular(step + self._steps, one)
         return self._layout.features(numbers), good
 
-    def _take_one(self, first: int, sensors: Sensors) -> tuple[Floats, list[bool]]:
-        """`take` of one stream: all sensors in one gather, and plain Python where that is faster."""
-        values: list[Floats] = []
+    def take_one(self, first: int, sensors: Sensors, rows: StreamRows, features: Floats) -> bool:
+        """`take` of one stream into (columns,), all in one gather, and plain Python where that is faster."""
         starts: list[int] = []
         shares: list[float] = []
-        passed: list[int] = []
-        numbers, end = 0, first + self._steps
-        for sensor in sensors:
-            passed.append(sensor.bracket(first, end, numbers, starts, shares))
-            values.append(sensor.store.values.reshape(-1))
-            numbers += len(values[-1])
+        end = first + self._steps
+        passed = [sensor.bracket(first, end, starts, shares) for sensor in sensors]
+        starts.append(0)  # of what belongs to no frame
         # As `edgehar.signals.resampling.between`, number by number.
         share = np.array(shares, np.float32).take(self._frame)  # (E,)
-        places = np.array(starts).take(self._frame) + self._places  # (2, E)
-        frames, after = np.concatenate(values).take(places)  # (E,) each
-        frames *= 1 - share
+        numbers = rows.numbers[sensors[0].store.row]
+        found = numbers.take(np.array(starts).take(self._of_frame) + self._places)
+        frames, after = found[: self._numbers], found[-self._numbers :]
         after *= share
+        np.subtract(1, share, out=share)
+        frames *= share
         frames += after
-        row = np.concatenate([frames, *[sensor.last_values for sensor in sensors], self._layout.constants])
-        is_good = min(passed) > 0
-        if is_good:
-            newest = row.take(self._layout.last)  # (C,)
-            for sensor, channels, one in zip(sensors, self._channels, passed, strict=True):
-                sensor.last_values[:] = newest[channels]
-                sensor.finish_regular(end, one)
-        return self._layout.features(row)[None], [is_good]
+        self._layout.features(found, features)
+        if min(passed) == 0:
+            return False
+        numbers[self._last] = frames.take(self._layout.last)
+        for sensor, one in zip(sensors, passed, strict=True):
+            sensor.finish_regular(end, one)
+        return True
 
-    def _frames(self, first: Sequence[int], sensors: Sequence[Sensors], rows: Rows) -> tuple[Floats, list[list[int]]]:
+    def _frames(
+        self, first: Sequence[int], sensors: Sequence[Sensors], rows: Streams
+    ) -> tuple[Floats, list[list[int]]]:
         """Frames (B, E) of several streams, sensor by sensor, and the numbers of samples before the last ones, or 0.
 
-        0 stands for a sensor with a gap. To the bit as `_take_one`.
+        0 stands for a sensor with a gap. To the bit as `take_one`.
         """
         steps, streams = np.asarray(first)[:, None], rows[:, None]  # (B, 1)
         frames: list[Floats] = []

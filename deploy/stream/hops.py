@@ -38,11 +38,15 @@ class HopComputer:
     def __init__(self, recognizer: Recognizer, min_steps: int = 1) -> None:
         """Compute the token of a step without sensors."""
         self._recognizer, self._manifest, self._min_steps = recognizer, recognizer.manifest, min_steps
-        self._features = FeatureTaker(recognizer.manifest)
-        self._usual_rows = max(recognizer.manifest.window.hop, min_steps)
-        self._encoder = recognizer.bind("encoder", self._usual_rows)
-        self._head = recognizer.bind("head", 1 if self._alone_as_together() else 2)
-        empty = self._empty(min_steps)
+        self._features, window = FeatureTaker(recognizer.manifest), recognizer.manifest.window
+        self._usual_rows = max(window.hop, min_steps)
+        self._are_usual_alone = self._usual_rows == window.hop
+        self._usual_features, self._usual_inputs = self._empty(self._usual_rows)
+        self._encode = recognizer.bind("encoder", self._usual_inputs)
+        windows = 1 if self._alone_as_together() else 2
+        self._windows: Floats = np.zeros((windows, window.steps, recognizer.manifest.token_dim), np.float32)
+        self._classify = recognizer.bind("head", {"tokens": self._windows})
+        empty = self._empty(min_steps)[1]
         self.absent_token = recognizer.encode(empty, empty["valid"])[:1]
 
     def _alone_as_together(self) -> bool:
@@ -58,7 +62,7 @@ class HopComputer:
         Hops are computed together, except with dynamic quantisation, whose scales depend on all rows of a batch.
         """
         if len(hops) == 1:
-            return self._compute(hops)
+            return [self.compute_one(hops[0])]
         most = 1 if self._recognizer.is_dynamic else MAX_BATCH_STEPS
         found: list[Prediction | None] = []
         batch, steps = list[Hop](), 0
@@ -70,25 +74,39 @@ class HopComputer:
             steps += hop.end - hop.first
         return found + self._compute(batch) if batch else found
 
+    def compute_one(self, hop: Hop) -> Prediction | None:
+        """`compute` for one hop."""
+        if self._are_usual_alone and self._features.try_take(hop, self._usual_features):
+            self._usual_inputs["valid"].fill(1)
+            tokens, newest = self._encode(), hop.end - 1
+        else:
+            tokens, (newest,) = self._tokens([hop])
+        if not self._append(hop, tokens, newest):
+            return None
+        return self._prediction(hop, self._probabilities(hop.state))
+
     def _compute(self, hops: Sequence[Hop]) -> list[Prediction | None]:
         """`compute` for one batch."""
         tokens, newest_valid = self._tokens(hops)
         complete: list[int] = []
         first = 0
-        for index, hop in enumerate(hops):
-            steps, newest = hop.end - hop.first, newest_valid[index]
-            of_hop = tokens[first : first + steps]
-            first += steps
-            if newest < 0:
-                of_hop[:] = self.absent_token
-            if hop.state.window.append(of_hop, hop.end, newest):
+        for index, (hop, newest) in enumerate(zip(hops, newest_valid, strict=True)):
+            steps = hop.end - hop.first
+            if self._append(hop, tokens[first : first + steps], newest):
                 complete.append(index)
+            first += steps
         predictions: list[Prediction | None] = [None] * len(hops)
         if complete:
-            rows = self._classify([hops[index].state for index in complete])
+            rows = self._probabilities_of_all([hops[index].state for index in complete])
             for index, row in zip(complete, rows, strict=True):
                 predictions[index] = self._prediction(hops[index], row)
         return predictions
+
+    def _append(self, hop: Hop, tokens: Floats, newest: int) -> bool:
+        """Append the tokens of a hop to its window; whether that has a valid step; see `_tokens` for `newest`."""
+        if newest < 0:
+            tokens[:] = self.absent_token
+        return hop.state.window.append(tokens, hop.end, newest)
 
     def _prediction(self, hop: Hop, probabilities: Floats) -> Prediction:
         probabilities, best = hop.state.smoother.smooth(probabilities)
@@ -96,21 +114,29 @@ class HopComputer:
         start_s = (hop.state.origin_s or 0.0) + (hop.end - window.steps) * window.step_s
         return self._recognizer.prediction(probabilities, start_s, start_s + window.length_s, best)
 
-    def _classify(self, states: list[StreamState]) -> list[Floats]:
+    def _probabilities(self, state: StreamState) -> Floats:
+        """Probabilities (K,) of the window of a stream."""
+        self._windows[:] = state.window.tokens
+        return self._recognizer.probabilities(self._classify()[0])
+
+    def _probabilities_of_all(self, states: list[StreamState]) -> list[Floats]:
         """Probabilities (K,) of the windows of these streams."""
         if len(states) == 1:
-            self._head.inputs["tokens"][:] = states[0].window.tokens
-            return [self._recognizer.probabilities(self._head.run()[0])]
+            return [self._probabilities(states[0])]
         rows, ends = np.array([(state.row, state.window.end) for state in states]).T[:, :, None]  # (B, 1) each
         tokens = states[0].rows.tokens[rows, ends + np.arange(-self._manifest.window.steps, 0)]  # (B, S, D)
         probabilities = self._recognizer.probabilities(self._recognizer.classify(tokens))
         return [row.copy() for row in probabilities]  # a view would keep the whole batch
 
-    def _empty(self, rows: int) -> dict[str, Floats]:
-        """The encoder's inputs for so many steps without sensors."""
+    def _empty(self, rows: int) -> tuple[Floats, dict[str, Floats]]:
+        """The encoder's inputs for so many steps without sensors, and all features of them as one array (F,)."""
         specs = self._manifest.modalities
-        sizes = {spec.name: spec.patch * spec.groups * spec.features for spec in specs} | {"valid": len(specs)}
-        return {name: np.zeros((rows, size), np.float32) for name, size in sizes.items()}
+        sizes = {spec.name: rows * spec.patch * spec.groups * spec.features for spec in specs}
+        features: Floats = np.zeros(sum(sizes.values()), np.float32)
+        inputs, first = {"valid": np.zeros((rows, len(specs)), np.float32)}, 0
+        for name, size in sizes.items():
+            inputs[name], first = features[first : first + size].reshape(rows, -1), first + size
+        return features, inputs
 
     def _tokens(self, hops: Sequence[Hop]) -> tuple[Floats, list[int]]:
         """Tokens (N, D) of the steps of all hops, and the newest step with a valid sensor of each hop, or -1.
@@ -119,13 +145,13 @@ class HopComputer:
         """
         steps = sum([hop.end - hop.first for hop in hops])
         rows = max(steps, self._min_steps)
-        inputs = self._encoder.inputs if rows == self._usual_rows else self._empty(rows)
+        is_usual = rows == self._usual_rows
+        inputs = self._usual_inputs if is_usual else self._empty(rows)[1]
         newest_valid = self._features.take(hops, inputs)
         if rows > steps:  # one step, which is not encoded alone
             for array in inputs.values():
                 array[1:] = array[:1]
         if max(newest_valid) < 0:
             return self.absent_token.repeat(steps, axis=0), newest_valid
-        if rows == self._usual_rows:
-            return self._encoder.run(), newest_valid
-        return self._recognizer.encode(inputs, inputs["valid"]), newest_valid
+        tokens = self._encode() if is_usual else self._recognizer.encode(inputs, inputs["valid"])
+        return tokens[:steps], newest_valid

@@ -92,7 +92,7 @@ class StreamRecognizer:
     def _computed(self, hops: Iterator[Hop] | None) -> list[Prediction]:
         if hops is None:
             return []
-        return [one for hop in hops for one in self._computer.compute([hop]) if one is not None]
+        return [one for hop in hops if (one := self._computer.compute_one(hop)) is not None]
 
     @property
     def lost(self) -> dict[str, int]:

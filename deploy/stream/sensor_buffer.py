@@ -79,8 +79,7 @@ class SensorBuffer:
 
     def passing_s(self, step: int) -> float:
         """The sensor has passed this step by one frame when `newest_s` less `reorder_s` reaches this time."""
-        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
-        return last_frame_s + 2 * self.frame_s - 1e-9
+        return self._last_frame_s(step + 1) + 2 * self.frame_s - 1e-9
 
     def is_final(self, step: int) -> bool:
         """True if the sensor has passed this step and no later sample can change the step's frames."""
@@ -93,7 +92,7 @@ class SensorBuffer:
             self._final_step = step
             return True
         self.store.merge()
-        last_frame_s = ((step + 1) * self.spec.patch - 1) * self.frame_s
+        last_frame_s = self._last_frame_s(step + 1)
         since_s = self.store.certain_s(complete_s if self.reorder_s else None)
         is_passed = since_s is not None and since_s >= last_frame_s
         if is_passed or complete_s - (last_frame_s if since_s is None else since_s) > self.longest_gap_s:
@@ -115,29 +114,31 @@ class SensorBuffer:
             and self.is_final(end - 1)
         )
 
-    def bracket(self, first: int, end: int, origin: int, starts: list[int], shares: list[float]) -> int:
+    def bracket(self, first: int, end: int, starts: list[int], shares: list[float]) -> int:
         """Find the samples around the frames of the steps `first` to `end`, exclusive, which are regular.
 
-        Appends, for each frame, where the sample before it begins among the numbers of `store.values`, from `origin`
-        on, and the share of the sample after it. Frames are few, and plain Python is then faster than numpy.
+        Appends, for each frame, where the sample before it begins in the stream's row of `StreamRows.numbers`, and the
+        share of the sample after it. Frames are few, and plain Python is then faster than numpy.
 
         Returns:
             The number of samples before the last frame; 0 if a gap is too long.
         """
         times_s: list[float] = self.store.times_s.tolist()
+        append_start, append_share = starts.append, shares.append
         channels, frame_s, longest_s = self.spec.channels, self.frame_s, self.longest_gap_s
         patch, right, is_bridged = self.spec.patch, 1, True
-        before_s, after_s = times_s[0], times_s[1]
+        start, before_s, after_s = self.rows.first + self.store.first * channels, times_s[0], times_s[1]
         for frame in range(first * patch, end * patch):
             time_s = frame * frame_s
             while after_s < time_s:
                 right += 1
+                start += channels
                 before_s, after_s = after_s, times_s[right]
             span_s = after_s - before_s
             if span_s > longest_s:
                 is_bridged = False
-            starts.append(origin + (right - 1) * channels)
-            shares.append((time_s - before_s) / span_s)
+            append_start(start)
+            append_share((time_s - before_s) / span_s)
         return right if is_bridged else 0
 
     def take(self, first: int, end: int, now_s: float | None) -> tuple[Floats, Bools]:

@@ -16,6 +16,7 @@ from edgehar.deploy.samples import (
     are_rows,
     are_seconds,
     are_usable,
+    are_usable_numbers,
     as_rows,
     as_seconds,
     time_bounds,
@@ -107,12 +108,17 @@ class StreamSettings:
         if spec is None:
             self.recognizer.check_modalities([modality])
             raise ConfigError(f"modality {modality}: the stream was opened for {', '.join(self.specs)}; add it there")
-        given: NDArray[Any] = samples if are_rows(samples, spec) else as_rows(samples, spec)
+        given: NDArray[Any] = samples
+        if are_rows(samples, spec):
+            is_usable = are_usable(given)
+        else:  # as of a line
+            given = as_rows(samples, spec)
+            is_usable = are_usable_numbers(given)
         times = as_seconds(times_s, len(given), modality)
         if self.offsets_s and modality in self.offsets_s:
             offset_s = self.offsets_s[modality]
             times = [time_s + offset_s for time_s in times]
-        return Chunk(modality, given, times, are_usable(given))
+        return Chunk(modality, given, times, is_usable)
 
     def checked_all(self, pushes: Sequence[Push]) -> Iterator[Chunk]:
         """`checked` of each, in one pass if all are usable arrays; an error is raised in its turn."""

@@ -124,13 +124,11 @@ class StreamState:
             return self._receive_after_jump(chunk.copied(), relative_s, ends_s)
         channel.buffer.store.append(rows, relative_s, bounds, is_usable)
         self._note(channel, chunk.times_s, ends_s)
-        if not self._may_be_due():
-            return None
         self._skip_gap()
         if not self._is_due():
             return None
-        hop = self._hop(self._newest_s())
-        return itertools.chain((hop,), self._due_hops()) if self._may_be_due() else iter((hop._replace(is_last=True),))
+        hop = self._hop(self._newest_s(), is_last_unless_due=True)
+        return iter((hop,)) if hop.is_last else itertools.chain((hop,), self._due_hops())
 
     def check_times(self, modality: str, times_s: list[float]) -> None:
         """Raise DataError as `receive`, for samples that will be received later."""
@@ -247,11 +245,11 @@ class StreamState:
             yield self._hop(self._newest_s())
             self._skip_gap()
 
-    def _hop(self, now_s: float | None) -> Hop:
+    def _hop(self, now_s: float | None, is_last_unless_due: bool = False) -> Hop:
         """The next hop, after which the stream continues at its end."""
         first, end = self._step, self._end
         self._go_to(end)
-        return Hop(self, first, end, now_s)
+        return Hop(self, first, end, now_s, is_last_unless_due and not self._may_be_due())
 
     def _go_to(self, step: int) -> None:
         """Continue at this step; plan the next hop, up to the step before which the next window ends."""

@@ -98,7 +98,8 @@ def _require(condition: bool, found: str, expected: str) -> None:
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     """Softmax along the last axis of logits divided by a temperature."""
     is_row = logits.ndim == 1  # without an axis a reduction is faster; the numbers are the same
-    shifted = logits - (np.maximum.reduce(logits) if is_row else np.maximum.reduce(logits, axis=-1, keepdims=True))
+    largest = logits.item(logits.argmax()) if is_row else np.maximum.reduce(logits, axis=-1, keepdims=True)
+    shifted = logits - largest
     if temperature != 1:
         shifted /= temperature
     np.exp(shifted, out=shifted)

@@ -30,7 +30,7 @@ class ValidFrames:
 
     Attributes:
         lengths: frames of each sensor, N * P.
-        constants: (2,) the last numbers of a row.
+        features_count: number of features.
         last: (C,) where the last frame of each sensor is.
         columns: name -> where its features are in a row of features.
     """
@@ -43,7 +43,6 @@ class ValidFrames:
         before = sum(length * spec.channels for length, spec in zip(self.lengths, specs, strict=True))
         self._zero = before + sum(spec.channels for spec in specs)
         self._one = self._zero + 1
-        self.constants: Floats = np.array([0, 1], np.float32)
         last, terms, scales = list[Indices](), list[Indices](), list[Floats]()
         self.columns, column, first = dict[str, slice](), 0, 0
         for spec, frame_s, length in zip(specs, frames_s, self.lengths, strict=True):
@@ -57,6 +56,7 @@ class ValidFrames:
             column, first, before = column + terms[-1].shape[1], end, before + spec.channels
         self.last = np.concatenate(last)
         self._terms = np.concatenate(terms, axis=1)  # (4, F)
+        self.features_count = column
         self._interval, self._scale = np.concatenate(scales, axis=1)  # (F,) each
 
     def _terms_of(self, with_previous: Indices, spec: ModalitySpec) -> Indices:
@@ -84,11 +84,16 @@ class ValidFrames:
         scales: Floats = np.stack([interval, np.concatenate([value_scale, motion_scale])])
         return np.tile(scales.take(spec.feature_order, axis=1), (1, length))
 
-    def features(self, rows: Floats) -> Floats:
-        """Features (..., F) of rows (..., X), to the bit those of `prepare`; `columns` of them are of a sensor."""
+    def features(self, rows: Floats, out: Floats | None = None) -> Floats:
+        """Features (..., F) of rows (..., X), to the bit those of `prepare`; `columns` of them are of a sensor.
+
+        Args:
+            rows: see the class; what follows in a row is not used.
+            out: (..., F) to fill.
+        """
         terms = rows.take(self._terms, axis=-1)  # (..., 4, F)
         terms = terms[..., :2, :] - terms[..., 2:, :]
-        features = terms[..., 0, :] - terms[..., 1, :]
+        features = np.subtract(terms[..., 0, :], terms[..., 1, :], out=out)
         features /= self._interval
         features /= self._scale
         return features

@@ -73,6 +73,12 @@ def _counts(field: str) -> Column:
     return lambda row: ", ".join(f"{name} {count:,}" for name, count in row[0][field].items())
 
 
+def _peak_memory(row: list[Record]) -> str:
+    """Peak resident memory, which older results lack."""
+    peak = row[0].get("peak_resident_bytes")
+    return "" if peak is None else f"{peak / 1e6:.0f} MB"
+
+
 def _machine(run: Run) -> str:
     device = run["device"] | {"where": run["device"]["board"] or run["device"]["cpu"]}
     text = "{where}, {system}, Python {python}, numpy {numpy}, onnxruntime {onnxruntime}".format_map(device)
@@ -178,6 +184,16 @@ TABLES = (
         "x real time": "{times_real_time:.0f}", "cold start, ms": mean("cold_start_s", "{:.0f}", 1000),
         "runtime alone, ms": lambda row: f"{1000 * (row[0].get('bare_start_s') or 0):.0f}",
         "MiB": mean("resident_bytes", "{:.1f}", 2**-20), "graph bytes": "{graph_bytes:,}"}, "entry", note=_machine),
+    Table("Hops of revisions: {0}", ("edgehar-revisions",), (), {
+        "revision": "{revision}", "hop, us": "{hop_us:.0f}", "networks alone, us": "{networks_us:.0f}",
+        "hop / networks": "{hop_over_networks:.2f}", "hops/s over the first": "{hops_per_s_over_first:.2f}"},
+        "row", note=_machine),
+    Table("Many people on one core: {0}", ("edgehar-people-lines",), (), {
+        "source": "{name}", "lines per prediction": "{lines_per_hop:.1f}",
+        "CPU us per prediction": "{fleet_us_per_hop:.0f}", "a process each": "{own_process_us_per_hop:.0f}",
+        "ratio": "{own_process_over_fleet:.2f}", "people per core": "{fleet_people_per_core:.0f}",
+        "with a process each": "{own_process_people_per_core:.0f}", "same text": "{same_answers}"},
+        "entry", note=_machine),
     Table("Soak test", ("edgehar-soak",), (), {
         "precision": "{precision}", "hops": "{hops:,}", "hours of signal": mean("stream_s", "{:.0f}", 1 / 3600),
         "memory growth after 1,000 hops (limit 1 MB)": mean("growth_bytes", "{:.2f} MB", 1e-6),
@@ -185,11 +201,12 @@ TABLES = (
         "{median_latency_ms[9]:.3f}", "x real time": "{times_real_time:.0f}", "injected faults": _counts("faults")},
         "summary", note=_machine),
     Table("Random sensor faults", ("edgehar-chaos",), (), {
-        "schedules": "{schedules:,}", "failed": "{broken}", "schedules with each fault": _counts("with_fault")},
-        "summary"),
+        "schedules": "{schedules:,}", "failed": "{broken}", "schedules with each fault": _counts("with_fault"),
+        "peak memory": _peak_memory}, "summary"),
     Table("Damaged packages", ("edgehar-fuzz",), (), {
         "packages": "{packages:,}", "results": _counts("results"),
-        "unexpected results": lambda row: str(len(row[0]["not_as_they_should"])), "slowest": "{slowest_s:.2f} s"},
+        "unexpected results": lambda row: str(len(row[0]["not_as_they_should"])), "slowest": "{slowest_s:.2f} s",
+        "peak memory": _peak_memory},
         "summary", note="Accepted: the damage has no effect, or checksums were recomputed and the package is valid."),
     Table("Streaming evaluation of {0}", ("edgehar-stream",), (), {
         "%": "{name}", "whole recordings": "{offline:.2f}", "stream": "{stream:.2f}"}, "entry"),

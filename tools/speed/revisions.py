@@ -5,7 +5,8 @@
 
 Each revision runs in a process of its own, in turns, one thread, on the CPU. A figure is the median over the rounds of
 a low quantile of each round's times, so that other processes weigh little; ratios are of the rounds' pairs. "networks"
-are calls of encoder and head with ready inputs. The last line is one JSON document.
+are calls of encoder and head with ready inputs. The last line is one JSON document, in which a revision has the name of
+its folder.
 """
 
 import json
@@ -24,6 +25,8 @@ from edgehar.config import Options, option, positional
 from edgehar.deploy.runtime.device import device_facts
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError, DataError
+from edgehar.files.atomic import write_json
+from edgehar.provenance import portable, stamp
 
 WORKER = Path(__file__).with_name("hop_worker.py")
 
@@ -38,6 +41,7 @@ class RevisionsConfig(Options):
     pushes: int = option(1, "pushes of each sensor per hop", at_least=1)
     rounds: int = option(12, "rounds", at_least=1)
     runs: int = option(150, "timed hops of a round", at_least=20)
+    json: str | None = option(None, "also write the result to this file")
 
 
 PARSER = Parser(RevisionsConfig, "python tools/speed/revisions.py", __doc__ or "")
@@ -75,29 +79,45 @@ def measure(config: RevisionsConfig) -> dict[str, Any]:
                 worker.stdin.flush()
                 found[config.revisions[place]].append(json.loads(worker.stdout.readline()))
     first = np.array(found[config.revisions[0]])  # (rounds, 4)
-    rows: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
     for revision, rounds in found.items():
         times = np.array(rounds)
         if not np.allclose(times[:, 3], first[:, 3], rtol=1e-3):
             raise DataError(f"{revision}: other predictions than {config.revisions[0]}; expected the same; see why")
         networks = times[:, 1] + times[:, 2]
-        rows[revision] = {
+        row = {
+            "revision": Path(revision).resolve().name,
             "hop_us": float(np.median(times[:, 0])),
             "networks_us": float(np.median(networks)),
             "hop_over_networks": float(np.median(times[:, 0] / networks)),
             "hops_per_s_over_first": float(np.median(first[:, 0] / times[:, 0])),
         }
-    return {"pushes": config.pushes, "precision": config.precision, "revisions": rows, "device": device_facts()}
+        rows.append(row)
+    words = [config.package, "--revisions", ",".join(row["revision"] for row in rows), "--precision", config.precision]
+    words += ["--pushes", str(config.pushes), "--rounds", str(config.rounds), "--runs", str(config.runs)]
+    return {
+        "format": "edgehar-revisions",
+        "name": f"{Path(config.package).resolve().name}, pushes per hop: {config.pushes}",
+        "command": portable(["python", "tools/speed/revisions.py", *words]),
+        **stamp(),
+        "pushes": config.pushes,
+        "precision": config.precision,
+        "rows": rows,
+        "device": device_facts(),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
-    document = measure(PARSER.parse(argv))
-    for revision, row in document["revisions"].items():
+    config = PARSER.parse(argv)
+    document = measure(config)
+    for row in document["rows"]:
         sys.stdout.write(
-            f"{revision}: hop {row['hop_us']:.0f} us, networks {row['networks_us']:.0f} us, ratio "
+            f"{row['revision']}: hop {row['hop_us']:.0f} us, networks {row['networks_us']:.0f} us, ratio "
             f"{row['hop_over_networks']:.2f}, {row['hops_per_s_over_first']:.2f} times the hops per second\n"
         )
+    if config.json is not None:
+        write_json(Path(config.json), document)
     sys.stdout.write(json.dumps(document) + "\n")
     return 0
 

@@ -23,6 +23,7 @@ import edgehar
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional, seed_option
 from edgehar.deploy.recognizer import Recognizer
+from edgehar.deploy.runtime.device import peak_resident_bytes
 from edgehar.deploy.stream.segments import Segmenter
 from edgehar.entry import guarded
 from edgehar.files.atomic import write_json
@@ -198,6 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         **stamp(),
         "schedules": config.count,
         "with_fault": dict(sorted(had.items())),
+        "peak_resident_bytes": peak_resident_bytes(),
         "broken": len(broken),
         "first_broken": broken[:20],
     }

@@ -7,7 +7,8 @@ In half of the packages the checksums must detect the damage. In the other half 
 the damage reaches the checks behind them, up to onnxruntime itself. A child process opens each package, reads its
 arrays and computes a prediction. With `cryptography` installed the package is signed, and half of those with outdated
 checksums are opened with the key. The exit code is 2 if a package with damage that matters was accepted, ended with
-an unnamed error, took longer than two seconds, or crashed.
+an unnamed error, took longer than two seconds, brought the child above 300 MB of resident memory (Linux only), or
+crashed.
 
 With --structure the packages have recomputed checksums and a graph that is well-formed, but whose attributes, inputs,
 outputs, types, shapes, numbers or names were changed (`mutate.py`): the rules must reject what onnxruntime does not
@@ -33,6 +34,7 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional, seed_option
 from edgehar.deploy.bench.random_signals import random_recording
 from edgehar.deploy.recognizer import load
+from edgehar.deploy.runtime.device import peak_resident_bytes
 from edgehar.deploy.runtime.signature import make_keys, sign_package
 from edgehar.entry import guarded
 from edgehar.errors import EdgeharError
@@ -47,6 +49,9 @@ SLOWEST_S, TIMEOUT_S = 2.0, 60.0
 """Limit of the time for a package, and the timeout after which a child is killed and counted as crashed."""
 MOST_MEMORY_BYTES = 8 << 30
 """Limit of the child's address space, so that a large allocation fails."""
+MOST_RESIDENT_BYTES = 300_000_000
+RESET_PEAK = Path("/proc/self/clear_refs")
+"""Linux: "5" written to it sets the peak of the resident memory back to the present one."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,8 @@ class FuzzConfig(Options):
 
 PARSER = Parser(FuzzConfig, "python tools/stress/fuzz.py", __doc__ or "")
 
-Outcome = tuple[str, str, str, float, float]
-"""Result, error, message, wall time and CPU time in seconds."""
+Outcome = tuple[str, str, str, float, float, int]
+"""Result, error, message, wall time and CPU time in seconds, peak resident memory in bytes."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +85,20 @@ class Case:
     message: str = ""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
     @property
     def good(self) -> bool:
-        """Whether it was refused with a named error, or accepted with harmless damage, within the time limit."""
+        """Whether it was refused with a named error, or accepted with harmless damage, within the limits."""
         harmless = self.file == CARD or (self.file == SIGNATURE and not self.key) or self.resealed
-        return (self.result == "refused" or (self.result == "accepted" and harmless)) and self.seconds < SLOWEST_S
+        within = self.seconds < SLOWEST_S and self.peak_bytes < MOST_RESIDENT_BYTES
+        return within and (self.result == "refused" or (self.result == "accepted" and harmless))
 
 
 def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
     """Open a package and use all of its files: the result is "refused", "accepted" or "unnamed" (error)."""
+    if RESET_PEAK.exists():
+        RESET_PEAK.write_text("5")
     start_s, start_cpu_s = time.perf_counter(), time.process_time()
     try:
         recognizer = load(folder, precision, key=key)
@@ -106,7 +115,8 @@ def attempt(folder: Path, precision: str, key: Path | None) -> Outcome:
         result, error, message = "refused", type(problem).__name__, str(problem)
     except Exception as problem:  # a failure that is counted
         result, error, message = "unnamed", type(problem).__name__, str(problem)
-    return result, error, message[:400], time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    took_s, took_cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+    return result, error, message[:400], took_s, took_cpu_s, peak_resident_bytes() or 0
 
 
 def _child(pipe: Connection) -> None:
@@ -144,7 +154,7 @@ class Opener:
             reason = f"exit code {self._process.exitcode}"
         self.close()
         self._start()
-        return "crashed", "", reason, time.perf_counter() - start_s, 0.0
+        return "crashed", "", reason, time.perf_counter() - start_s, 0.0, 0
 
     def close(self) -> None:
         """End the child."""
@@ -197,9 +207,10 @@ def cases(source: Path, work: Path, count: int, seed: int, structure: bool = Fal
         used_key = None if resealed or generator.random() < 0.5 else key
         used = [precision for precision in precisions if name in graphs[precision].values()]
         precision = used[0] if used else precisions[number % len(precisions)]
-        result, error, message, seconds, cpu_seconds = opener.open(folder, precision, used_key)
+        result, error, message, wall_s, cpu_s, peak = opener.open(folder, precision, used_key)
         message = message.replace(str(folder), "PACKAGE")
-        yield Case(name, where, resealed, used_key is not None, precision, result, error, message, seconds, cpu_seconds)
+        damage = (name, where, resealed, used_key is not None, precision)
+        yield Case(*damage, result, error, message, wall_s, cpu_s, peak)
         shutil.rmtree(folder)
     opener.close()
 
@@ -234,6 +245,7 @@ def document(config: FuzzConfig, found: list[Case]) -> dict[str, Any]:
         "packages": len(found),
         "results": Counter(case.result for case in found),
         "slowest_s": max(case.seconds for case in found),
+        "peak_resident_bytes": max(case.peak_bytes for case in found),
         "not_as_they_should": [asdict(case) for case in found if not case.good],
     }
 

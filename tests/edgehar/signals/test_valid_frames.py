@@ -23,9 +23,12 @@ def test_features_are_the_bits_of_each_sensor_alone(lost_joints: bool, streams: 
     layout = ValidFrames(specs, frames_s, steps, normalisation)
     frames = [generator.standard_normal((streams, steps * one.patch, one.channels), np.float32) for one in specs]
     before = [generator.standard_normal((streams, one.channels), np.float32) for one in specs]
-    constants = np.tile(layout.constants, (streams, 1))
+    constants = np.tile(np.array([0, 1], np.float32), (streams, 1))
     rows = np.concatenate([*(one.reshape(streams, -1) for one in frames), *before, constants], axis=1)
     features = layout.features(rows)
+    filled = np.empty_like(features)
+    assert layout.features(rows, filled) is filled
+    np.testing.assert_array_equal(filled, features)
     for place, spec in enumerate(specs):
         for stream in range(streams):
             valid, previous = np.ones(steps * spec.patch, bool), (before[place][stream], True)
