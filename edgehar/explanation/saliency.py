@@ -34,6 +34,13 @@ def _spread(values: Floats, steps: NDArray[np.intp], count: int) -> Floats:
     return all_steps
 
 
+def _marked(steps: NDArray[np.intp], count: int) -> Bools:
+    """Some of all S steps as a mask, (S,) True for these."""
+    mask: Bools = np.zeros(count, bool)
+    mask[steps] = True
+    return mask
+
+
 def step_evidence(probe: Probe) -> Floats:
     """Evidence lost without each step, (S,); 0 where it is missing already."""
     steps = probe.steps
@@ -102,6 +109,7 @@ def examine_groups(
         Sensor -> (S, G) importance, and sensor -> (G,) evidence lost with the group occluded in all chosen steps.
     """
     groups, together = dict[str, Floats](), dict[str, Floats]()
+    is_chosen = _marked(chosen, len(probe.tokens))
     for column, spec in enumerate(probe.specs):
         steps = np.flatnonzero(probe.valid[:, column])
         by_step: Floats = np.zeros((len(probe.tokens), spec.groups), np.float32)
@@ -110,7 +118,7 @@ def examine_groups(
             continue
         tokens = probe.occluded(column, steps, [(group, None) for group in range(spec.groups)])
         by_step[steps] = importance(steps, tokens)
-        examined = np.isin(steps, chosen)
+        examined = is_chosen[steps]
         if examined.any():
             together[spec.name] = joint_evidence(probe, steps[examined], tokens[:, examined])
     return groups, together
@@ -172,8 +180,7 @@ def _explain(
     together: dict[str, Floats],
 ) -> Saliency:
     """The importance of steps and groups with everything else of an explanation."""
-    examined: Bools = np.zeros(len(probe.tokens), bool)
-    examined[chosen] = True
+    examined = _marked(chosen, len(probe.tokens))
     whole, by_sensor = sensor_evidence(probe)
     axes = axis_evidence(probe, groups, chosen)
     return Saliency(method, time, groups, examined, lost, whole, by_sensor, together, axes)
