@@ -87,7 +87,7 @@ def test_deletion_ends_still_and_insertion_ends_whole() -> None:
 
 def test_motion_ranks_what_moves_and_leaves_out_what_is_missing() -> None:
     window = activity_windows().take(np.array([3]))
-    window.features["skeleton"][0, :, :, 7] = 0
+    window.features["skeleton"][0, :, :, 7] = 1
     window.features["skeleton"][0, 5, :, 7] = 9
     window.valid["skeleton"][0, 2] = False
     saliency = motion_saliency(window, SPECS)
