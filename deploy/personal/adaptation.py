@@ -48,6 +48,11 @@ class Guard(NamedTuple):
     @property
     def reason(self) -> str:
         """Why the adaptation is refused, or an empty text."""
+        if self.agreement_before < LEAST_AGREEMENT:
+            return (
+                f"{self.agreement_before:.1%} of the held-back answers stay the same when steps are lost; expected "
+                f"{LEAST_AGREEMENT:.0%} or more, as there is little to learn from unsure answers"
+            )
         if self.agreement <= self.agreement_before:
             return (
                 f"{self.agreement:.1%} of the held-back answers stay the same when steps are lost, "
@@ -60,6 +65,8 @@ class Guard(NamedTuple):
         return ""
 
 
+LEAST_AGREEMENT = 0.95
+"""Smallest agreement before the adaptation: below, its gradients follow answers of which many are wrong."""
 LEAST_ANSWERS = 0.8
 """Smallest share of the different answers that must remain."""
 

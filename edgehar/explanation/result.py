@@ -31,8 +31,8 @@ class Saliency:
     Attributes:
         method: name of the method.
         steps: (S,) importance of each step, 0 or more.
-        groups: sensor -> (S, G) importance of each group in each step, 0 or more; 0 in steps not examined.
-        examined: (S,) True for the steps whose groups were examined.
+        groups: sensor -> (S, G) importance of each group in each step, 0 or more.
+        examined: (S,) True for the steps in which the evidence of groups and axes was measured.
         step_evidence: (S,) log odds lost without the step; empty for methods of gradients.
         sensor_evidence: sensor -> log odds lost without the sensor; empty for methods of gradients.
         sensor_steps: sensor -> (S,) log odds lost without the sensor in one step.

@@ -2,9 +2,10 @@
 
 Occlusion: the evidence (log odds) that is lost when a step, a sensor or a group is occluded (Zeiler and Fergus, ECCV
 2014). Temporal saliency rescaling (Ismail et al., NeurIPS 2020, algorithm 1) examines time first: a step's importance
-is how much the attribution of all steps changes when it is missing; groups are examined in the steps above the 55th
-percentile only, and the saliency of a group in a step is the product of both. Here the attribution of a step is the
-evidence lost without it, so the first part needs heads only; the second part uses the change of the evidence itself.
+is how much the attribution of all steps changes when it is missing, and the saliency of a group in a step is multiplied
+by it. Here the attribution of a step is the evidence lost without it, so the first part needs heads only. The second
+part needs the encoder only, so that groups can be examined in every step: how far the step's token moves when the
+group is occluded. What is lost with the group in the steps above the 55th percentile makes it specific to an activity.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from edgehar.explanation.result import Axis, Saliency
 from edgehar.signals.clip import Bools, Floats
 
 PERCENTILE = 55.0
-"""Groups are examined in the steps whose importance is above this percentile (Ismail et al. 2020)."""
+"""Evidence of groups is measured in the steps whose importance is above this percentile (Ismail et al. 2020)."""
 AXES_OF_GROUPS = 3
 """The channels of so many groups, the most important ones, are examined."""
 
@@ -31,6 +32,13 @@ def _spread(values: Floats, steps: NDArray[np.intp], count: int) -> Floats:
     all_steps = _zeros(count)
     all_steps[steps] = values
     return all_steps
+
+
+def _marked(steps: NDArray[np.intp], count: int) -> Bools:
+    """Some of all S steps as a mask, (S,) True for these."""
+    mask: Bools = np.zeros(count, bool)
+    mask[steps] = True
+    return mask
 
 
 def step_evidence(probe: Probe) -> Floats:
@@ -87,20 +95,52 @@ def sensor_evidence(probe: Probe) -> tuple[dict[str, float], dict[str, Floats]]:
     return whole, by_step
 
 
-def group_evidence(probe: Probe, column: int, chosen: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Evidence lost with a group of a sensor occluded: (S, G) in one of the chosen steps, (G,) in all of them."""
-    spec, count = probe.specs[column], len(probe.tokens)
-    by_step: Floats = np.zeros((count, spec.groups), np.float32)
-    steps = chosen[probe.valid[chosen, column]]
-    if not len(steps):
-        return by_step, _zeros(spec.groups)
-    tokens = probe.occluded(column, steps, [(group, None) for group in range(spec.groups)])  # (G, n, D)
-    single = probe.with_token(np.tile(steps, spec.groups), tokens.reshape(-1, tokens.shape[-1]))
-    together = np.repeat(probe.tokens[None], spec.groups, axis=0)
-    together[:, steps] = tokens
-    lost = probe.evidence - probe.evidence_of(np.concatenate([single, together]))
-    by_step[steps] = lost[: len(single)].reshape(spec.groups, len(steps)).T
-    return by_step, lost[len(single) :]
+def examine_groups(
+    probe: Probe, chosen: NDArray[np.intp], importance: Callable[[NDArray[np.intp], Floats], Floats]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Occlude every group of every sensor, in every step in which the sensor is valid.
+
+    Args:
+        probe: the window.
+        chosen: steps in which a group is occluded at once, for its evidence.
+        importance: n steps and their tokens (G, n, D), each without one group -> (n, G).
+
+    Returns:
+        Sensor -> (S, G) importance, and sensor -> (G,) evidence lost with the group occluded in all chosen steps.
+    """
+    groups, together = dict[str, Floats](), dict[str, Floats]()
+    is_chosen = _marked(chosen, len(probe.tokens))
+    for column, spec in enumerate(probe.specs):
+        steps = np.flatnonzero(probe.valid[:, column])
+        by_step: Floats = np.zeros((len(probe.tokens), spec.groups), np.float32)
+        groups[spec.name], together[spec.name] = by_step, _zeros(spec.groups)
+        if not len(steps):
+            continue
+        tokens = probe.occluded(column, steps, [(group, None) for group in range(spec.groups)])
+        by_step[steps] = importance(steps, tokens)
+        examined = is_chosen[steps]
+        if examined.any():
+            together[spec.name] = joint_evidence(probe, steps[examined], tokens[:, examined])
+    return groups, together
+
+
+def single_evidence(probe: Probe, steps: NDArray[np.intp], tokens: Floats) -> Floats:
+    """Evidence lost with a group occluded in one of n steps, (n, G); tokens without the group (G, n, D)."""
+    groups = len(tokens)
+    windows = probe.with_token(np.tile(steps, groups), tokens.reshape(-1, tokens.shape[-1]))
+    return (probe.evidence - probe.evidence_of(windows)).reshape(groups, len(steps)).T
+
+
+def joint_evidence(probe: Probe, steps: NDArray[np.intp], tokens: Floats) -> Floats:
+    """Evidence lost with a group occluded in all of n steps, (G,); tokens without the group (G, n, D)."""
+    windows = np.repeat(probe.tokens[None], len(tokens), axis=0)
+    windows[:, steps] = tokens
+    return probe.evidence - probe.evidence_of(windows)
+
+
+def token_change(probe: Probe, steps: NDArray[np.intp], tokens: Floats) -> Floats:
+    """Euclidean distance of the tokens of n steps without a group (G, n, D) to those with it, (n, G)."""
+    return np.sqrt(np.square(tokens - probe.tokens[steps]).sum(axis=2)).T
 
 
 def axis_evidence(probe: Probe, groups: dict[str, Floats], chosen: NDArray[np.intp]) -> tuple[Axis, ...]:
@@ -131,15 +171,16 @@ def axis_evidence(probe: Probe, groups: dict[str, Floats], chosen: NDArray[np.in
 
 
 def _explain(
-    probe: Probe, method: str, lost: Floats, time: Floats, chosen: NDArray[np.intp], weight: Floats
+    probe: Probe,
+    method: str,
+    lost: Floats,
+    time: Floats,
+    chosen: NDArray[np.intp],
+    groups: dict[str, Floats],
+    together: dict[str, Floats],
 ) -> Saliency:
-    """The saliency of groups in the chosen steps, weighted by step, with everything else of an explanation."""
-    groups, together = dict[str, Floats](), dict[str, Floats]()
-    for column, spec in enumerate(probe.specs):
-        by_step, together[spec.name] = group_evidence(probe, column, chosen)
-        groups[spec.name] = np.abs(by_step) * weight[:, None]
-    examined: Bools = np.zeros(len(probe.tokens), bool)
-    examined[chosen] = True
+    """The importance of steps and groups with everything else of an explanation."""
+    examined = _marked(chosen, len(probe.tokens))
     whole, by_sensor = sensor_evidence(probe)
     axes = axis_evidence(probe, groups, chosen)
     return Saliency(method, time, groups, examined, lost, whole, by_sensor, together, axes)
@@ -148,14 +189,32 @@ def _explain(
 def occlusion(probe: Probe) -> Saliency:
     """Occlusion of every step, and of every group in every step."""
     lost = step_evidence(probe)
-    return _explain(probe, "occlusion", lost, np.abs(lost), probe.steps, np.ones(len(lost), np.float32))
+
+    def importance(steps: NDArray[np.intp], tokens: Floats) -> Floats:
+        return np.abs(single_evidence(probe, steps, tokens))
+
+    groups, together = examine_groups(probe, probe.steps, importance)
+    return _explain(probe, "occlusion", lost, np.abs(lost), probe.steps, groups, together)
 
 
 def rescaled(probe: Probe) -> Saliency:
-    """Temporal saliency rescaling of occlusion."""
+    """Temporal saliency rescaling: importance of a step x change of its token x (1 + evidence of the group).
+
+    The evidence is that of `examine_groups` in the important steps, without sign, as a share of the largest one.
+    """
     lost = step_evidence(probe)
     time = time_importance(probe, lost)
-    return _explain(probe, "tsr", lost, time, important_steps(time, probe.steps), time)
+    chosen = important_steps(time, probe.steps)
+
+    def importance(steps: NDArray[np.intp], tokens: Floats) -> Floats:
+        return token_change(probe, steps, tokens) * time[steps, None]
+
+    groups, together = examine_groups(probe, chosen, importance)
+    largest = max(float(np.abs(part).max()) for part in together.values())
+    if largest > 0:
+        for name, evidence in together.items():
+            groups[name] *= 1 + np.abs(evidence) / largest
+    return _explain(probe, "tsr", lost, time, chosen, groups, together)
 
 
 METHODS: dict[str, Callable[[Probe], Saliency]] = {"tsr": rescaled, "occlusion": occlusion}

@@ -12,7 +12,7 @@ from edgehar.errors import DataError
 from edgehar.explanation.probe import still_features
 from tools.faithfulness.deletion import POINTS, curve_windows
 from tools.faithfulness.measure import training_suffix
-from tools.faithfulness.methods import METHODS, RANDOM, summarised
+from tools.faithfulness.methods import METHODS, RANDOM, motion_saliency, summarised
 from tools.faithfulness.synthetic import BOX_CHANNELS, BOX_STEPS, SPEC, draw_series
 from tools.faithfulness.table import FIRST, LAST, tables, write_tables
 
@@ -83,6 +83,18 @@ def test_deletion_ends_still_and_insertion_ends_whole() -> None:
             np.testing.assert_array_equal(first.features[spec.name][0], last.features[spec.name][POINTS])
         np.testing.assert_array_equal(deleted.features[spec.name][0], whole)
         np.testing.assert_array_equal(inserted.features[spec.name][0], still)
+
+
+def test_motion_ranks_what_moves_and_leaves_out_what_is_missing() -> None:
+    window = activity_windows().take(np.array([3]))
+    window.features["skeleton"][0, :, :, 7] = 1
+    window.features["skeleton"][0, 5, :, 7] = 9
+    window.valid["skeleton"][0, 2] = False
+    saliency = motion_saliency(window, SPECS)
+    joint = saliency.groups["skeleton"][:, 7]
+    assert joint.argmax() == 5
+    assert saliency.steps.argmax() == 5
+    assert not saliency.groups["skeleton"][2].any()
 
 
 def test_box_is_where_the_signal_is() -> None:

@@ -1,4 +1,4 @@
-"""The methods that are compared, random importance among them, and a summary of their scores."""
+"""The methods that are compared, two controls that look at no network among them, and a summary of their scores."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.explanation.probe import still_features
 from edgehar.explanation.result import Saliency
 from edgehar.signals.clip import Floats
 from edgehar.signals.modality import ModalitySpec
@@ -15,7 +16,8 @@ from edgehar.student.explain import saliency_of
 from edgehar.student.network.model import StudentNetwork
 
 RANDOM = "random"
-METHODS = (RANDOM, "gradient", "integrated-gradients", "tsr-gradient", "occlusion", "tsr")
+MOTION = "motion"
+METHODS = (RANDOM, MOTION, "gradient", "integrated-gradients", "tsr-gradient", "occlusion", "tsr")
 RESAMPLES = 2000
 
 
@@ -25,6 +27,17 @@ def random_saliency(windows: Windows, specs: Sequence[ModalitySpec], generator: 
     groups: dict[str, Floats] = {spec.name: generator.random((steps, spec.groups), dtype=np.float32) for spec in specs}
     time_importance: Floats = np.stack([part.sum(axis=1) for part in groups.values()]).sum(axis=0)
     return Saliency(RANDOM, time_importance, groups, np.ones(steps, bool))
+
+
+def motion_saliency(windows: Windows, specs: Sequence[ModalitySpec]) -> Saliency:
+    """How far each group is from the window held still, in each step: a control that looks at no network."""
+    groups: dict[str, Floats] = {}
+    for spec in specs:
+        features, valid = windows.features[spec.name][0], windows.valid[spec.name][0]
+        away = np.abs(features - still_features(features, valid, spec)).sum(axis=(1, 3))  # (S, G)
+        groups[spec.name] = away * valid[:, None]
+    time_importance: Floats = np.stack([part.sum(axis=1) for part in groups.values()]).sum(axis=0)
+    return Saliency(MOTION, time_importance, groups, np.ones(len(time_importance), bool))
 
 
 def timed_saliency(
@@ -39,6 +52,8 @@ def timed_saliency(
     started_s = time.perf_counter()
     if method == RANDOM:
         saliency = random_saliency(windows, specs, generator)
+    elif method == MOTION:
+        saliency = motion_saliency(windows, specs)
     else:
         saliency = saliency_of(network, windows, specs, class_index, method)
     return saliency, time.perf_counter() - started_s

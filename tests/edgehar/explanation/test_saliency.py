@@ -90,6 +90,39 @@ def test_rescaling_examines_fewer_steps_than_occlusion() -> None:
     assert probes[0].cost.encoder_steps < probes[1].cost.encoder_steps
 
 
+def test_groups_are_ranked_in_every_step_by_the_importance_of_the_step() -> None:
+    one = window()
+    one.features["skeleton"][0, :STEP, :, JOINT, SKELETON.group + AXIS] = np.linspace(0.2, 1, STEP)[:, None]
+    saliency = rescaled(Probe(JointNetwork(), one, SPECS, 1))
+    importance = saliency.groups["skeleton"][:, JOINT]
+    assert (importance[: STEP + 1] > 0).all()
+    assert np.argsort(-importance).tolist()[:3] == [STEP, STEP - 1, STEP - 2]
+    assert saliency.examined.sum() < STEP
+
+
+class TwoJoints(JointNetwork):
+    """Each of two joints speaks for an activity of its own."""
+
+    def encode(self, features: dict[str, Floats], valid: Floats) -> Floats:
+        """The mean motion of both joints."""
+        joints = [JOINT, JOINT + 1]
+        return (features["skeleton"][:, :, joints, SKELETON.group].mean(axis=1) * valid[:, :1]).astype(np.float32)
+
+    def classify(self, tokens: Floats) -> Floats:
+        """Logits of three classes, of which the first has no joint."""
+        strength = tokens.sum(axis=1)
+        return np.concatenate([np.zeros_like(strength[:, :1]), strength], axis=1).astype(np.float32)
+
+
+def test_importance_of_joints_belongs_to_the_activity() -> None:
+    one = window()
+    one.features["skeleton"][..., JOINT : JOINT + 2, SKELETON.group :] = 0
+    one.features["skeleton"][0, STEP, :, JOINT : JOINT + 2, SKELETON.group] = 4
+    for index in (1, 2):
+        importance = rescaled(Probe(TwoJoints(), one, SPECS, index)).groups["skeleton"][STEP]
+        assert importance.argmax() == JOINT + index - 1
+
+
 def test_missing_steps_and_sensors_are_not_important() -> None:
     one = window()
     one.valid["watch"][:] = False
