@@ -125,3 +125,10 @@ def test_file_that_contradicts_itself_is_named(root: Path, changed: dict[str, An
     stored(root, "watch", 0, methods=("tcn",), **changed)
     with pytest.raises(DataError, match=rf"watch/0of5-tcn-seed0.json: .*{expected}"):
         write(root)
+
+
+def test_runs_before_the_length_of_training_was_a_choice_are_named(root: Path) -> None:
+    stored(root, "watch", 0)
+    stored(root, "body", 1, choices=[{"name": "length of training", "value": "6,000", "reason": ""}])
+    write(root)
+    assert "with 2,000 updates: watch 0of5." in (root / "docs/strangers.md").read_text()

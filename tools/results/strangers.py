@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgehar.experiments.rules import LENGTH
 from edgehar.experiments.suite.comparison import METHODS, PIPELINE
 from edgehar.files.atomic import read_json
 from tools.results.checks import check_fields, check_run
@@ -184,6 +185,19 @@ def _runs(folds: list[Fold]) -> str:
     return _table(heads, map(cells, folds))
 
 
+def _earlier(folds: list[Fold]) -> list[str]:
+    """A remark on the folds whose pipeline ran before the length of training followed from the recordings."""
+    names = [
+        f"{fold.case} {fold.name}"
+        for fold in folds
+        if PIPELINE in fold.files
+        and all(choice["name"] != LENGTH for choice in fold.files[PIPELINE][1].get("choices", []))
+    ]
+    if not names:
+        return []
+    return [f"Run before the length of training followed from the recordings, with 2,000 updates: {', '.join(names)}."]
+
+
 def page(folds: list[Fold]) -> tuple[str, dict[str, Any]]:
     """Text of docs/strangers.md, and the data of its figure by file name."""
     if not folds:
@@ -200,6 +214,6 @@ def page(folds: list[Fold]) -> tuple[str, dict[str, Any]]:
         table, about = _scores(whole, "recordings")
         parts += ["## Per recording", table, RECORDINGS_NOTE.format(about)]
     dates = sorted({run["date"][:10] for fold in folds for _, run in fold.files.values() if "date" in run})
-    parts += ["## Runs", _runs(folds), f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}."]
+    parts += ["## Runs", _runs(folds), *_earlier(folds), f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}."]
     data = {"kind": "strangers", "x": "macro F1 per window, %", "series": series}
     return INTRODUCTION + "\n\n".join(parts) + "\n", {"strangers.svg": data}
