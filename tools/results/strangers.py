@@ -214,6 +214,7 @@ def page(folds: list[Fold]) -> tuple[str, dict[str, Any]]:
         table, about = _scores(whole, "recordings")
         parts += ["## Per recording", table, RECORDINGS_NOTE.format(about)]
     dates = sorted({run["date"][:10] for fold in folds for _, run in fold.files.values() if "date" in run})
-    parts += ["## Runs", _runs(folds), *_earlier(folds), f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}."]
+    parts += ["## Runs", _runs(folds), *_earlier(folds)]
+    parts.append(f"`edgehar evaluate --suite strangers --root DATA`{', '.join(['', *dates])}.")
     data = {"kind": "strangers", "x": "macro F1 per window, %", "series": series}
     return INTRODUCTION + "\n\n".join(parts) + "\n", {"strangers.svg": data}
