@@ -17,8 +17,10 @@ from edgehar.deploy.live.serving.live_fleet import LiveFleet
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import EdgeharError
 
-TICK_S = 0.1
-"""Interval of the events."""
+TICK_S, LONGEST_TICK_S = 0.1, 0.5
+"""Interval of the events: the longer, the more there is to show."""
+MOST_SHARE = 0.02
+"""Of a core, that the page takes: it shows a stream that is faster than real time less often, rather than slow it."""
 COUNT_S = 1.0
 """Interval at which samples are counted."""
 ALIVE_S = 10.0
@@ -77,10 +79,12 @@ class Application:
                 return await _reply(send, 404, "expected /, /events or /why\n")
 
     async def send_updates(self, is_over: Callable[[], bool]) -> None:
-        """Send what is new every TICK_S until the run is over, then the end."""
+        """Send what is new until the run is over, then the end."""
         counted_s = sent_s = time.monotonic()
-        while not (ends := is_over()):
-            await asyncio.sleep(TICK_S)
+        taken_s = time.thread_time()
+        while not is_over():
+            used_s, taken_s = time.thread_time() - taken_s, time.thread_time()
+            await asyncio.sleep(min(max(TICK_S, used_s / MOST_SHARE), LONGEST_TICK_S))
             now_s = time.monotonic()
             self._people.update(*self._handover.take())
             if self._clients and now_s - counted_s >= COUNT_S:
@@ -91,7 +95,6 @@ class Application:
             elif now_s - sent_s > ALIVE_S:
                 self._put(b": alive\n\n")
                 sent_s = now_s
-        del ends
         self._people.update(*self._handover.take())
         self._send_new()
         self._has_ended = True

@@ -27,6 +27,8 @@ MAX_PROBABILITIES = 8
 """The most probable activities of a prediction that are sent; with fewer than so many, all."""
 
 Counts = dict[str | None, dict[str, SampleCounts]]
+Timed = tuple[Prediction, float | None]
+"""A prediction and its latency in seconds, if known."""
 
 
 @dataclass
@@ -35,8 +37,8 @@ class PersonTrack:
 
     Attributes:
         sensors: sensor -> its last seconds.
-        predictions: in JSON's form, the newest last, as the next two.
-        activities: those that have ended.
+        predictions: the newest last, as the next two, each with its latency in seconds if known.
+        activities: in JSON's form, those that have ended.
         lost: sensor -> counts of samples.
         sent_s: sensor -> time up to which samples were sent.
         new_predictions: how many of the predictions were not sent.
@@ -47,7 +49,7 @@ class PersonTrack:
     """
 
     sensors: dict[str, SensorTrack]
-    predictions: deque[dict[str, Any]] = field(default_factory=lambda: deque[dict[str, Any]](maxlen=MAX_PREDICTIONS))
+    predictions: deque[Timed] = field(default_factory=lambda: deque[Timed](maxlen=MAX_PREDICTIONS))
     activities: deque[dict[str, Any]] = field(default_factory=lambda: deque[dict[str, Any]](maxlen=MAX_ACTIVITIES))
     lost: dict[str, dict[str, int]] = field(default_factory=lambda: dict[str, dict[str, int]]())
     sent_s: dict[str, float] = field(default_factory=lambda: dict[str, float]())
@@ -71,7 +73,7 @@ class PersonTrack:
         return {
             "name": name,
             "sensors": sensors,
-            "predictions": predictions,
+            "predictions": [_prediction(*one) for one in predictions],
             "activities": activities,
             "lost": self.lost,
             "left": self.left_s is not None,
@@ -123,12 +125,14 @@ class PagePeople:
             track = self._admitted(person)
             if track is None:
                 continue
-            rows = [as_rows(one.samples, self._specs[modality]) for one in chunks]
+            sensor = track.sensors[modality]
+            kept = _newest(chunks, sensor)
+            rows = [as_rows(one.samples, sensor.spec) for one in kept]
             times_s = [
                 as_times(one.times_s, len(found), modality, in_order=False)
-                for one, found in zip(chunks, rows, strict=True)
+                for one, found in zip(kept, rows, strict=True)
             ]
-            track.sensors[modality].add(np.concatenate(times_s), np.concatenate(rows))
+            sensor.add(np.concatenate(times_s), np.concatenate(rows))
             track.is_changed = True
         for (person, found, _), latency_s in answers:
             track = self._admitted(person)
@@ -139,7 +143,7 @@ class PagePeople:
                 track.activities.append(_activity(found))
                 track.new_activities += 1
             else:
-                track.predictions.append(self._prediction(found, latency_s))
+                track.predictions.append((found, latency_s))
                 track.new_predictions += 1
                 track.last = found
 
@@ -180,16 +184,27 @@ class PagePeople:
             track = self._tracks[person] = PersonTrack(sensors)
         return track
 
-    def _prediction(self, found: Prediction, latency_s: float | None) -> dict[str, Any]:
-        most = np.argsort(-found.probabilities, kind="stable")[:MAX_PROBABILITIES].tolist()
-        return {
-            "start_s": round(found.start_s, 3),
-            "end_s": round(found.end_s, 3),
-            "label": found.label,
-            "score": round(found.score, 4),
-            "p": [[index, round(float(found.probabilities[index]), 4)] for index in most],
-            "latency_ms": None if latency_s is None else round(1e3 * latency_s, 2),
-        }
+
+def _prediction(found: Prediction, latency_s: float | None) -> dict[str, Any]:
+    most = np.argsort(-found.probabilities, kind="stable")[:MAX_PROBABILITIES].tolist()
+    return {
+        "start_s": round(found.start_s, 3),
+        "end_s": round(found.end_s, 3),
+        "label": found.label,
+        "score": round(found.score, 4),
+        "p": [[index, round(float(found.probabilities[index]), 4)] for index in most],
+        "latency_ms": None if latency_s is None else round(1e3 * latency_s, 2),
+    }
+
+
+def _newest(chunks: list[Samples], sensor: SensorTrack) -> list[Samples]:
+    """The last chunks: no fewer than the track will keep."""
+    first, count = len(chunks), 0
+    start_s = float(np.max(chunks[-1].times_s)) - sensor.keep_s
+    while first and count < sensor.most and float(np.max(chunks[first - 1].times_s)) >= start_s:
+        first -= 1
+        count += len(chunks[first].samples)
+    return chunks[first:]
 
 
 def _activity(found: Activity) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class SensorTrack:
     _newest_s: float = -np.inf
     _across: int | None = None
 
+    @property
+    def most(self) -> int:
+        """The largest number of samples that are kept, but for the last chunk."""
+        return int(MAX_RATE_FACTOR * self.keep_s * self.spec.rate_hz) + 1
+
     def add(self, times_s: Times, rows: Rows) -> None:
         """Add samples (n,) and (n, C); those of a clock that was set back replace all."""
         if len(self._chunks) and times_s[-1] < self._newest_s - self.keep_s:
@@ -75,9 +80,8 @@ class SensorTrack:
         self._chunks.append((times_s, rows))
         self._count += len(rows)
         self._newest_s = max(self._newest_s, float(times_s.max()))
-        most = int(MAX_RATE_FACTOR * self.keep_s * self.spec.rate_hz) + 1
         while len(self._chunks) > 1 and (
-            self._count - len(self._chunks[0][0]) > most or self._chunks[0][0][-1] < self._newest_s - self.keep_s
+            self._count - len(self._chunks[0][0]) > self.most or self._chunks[0][0][-1] < self._newest_s - self.keep_s
         ):
             self._count -= len(self._chunks.popleft()[0])
 

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +161,20 @@ def test_people_and_what_is_kept_of_them_are_bounded(recognizer: Recognizer) -> 
     found = people.to_json(is_all=False)
     assert found["names"] == [*names[1:MAX_SHOWN], names[-1]]
     json.dumps(found, allow_nan=False)
+
+
+def test_what_is_too_old_to_be_shown_is_left_out_at_once(recognizer: Recognizer) -> None:
+    def chunk(number: int) -> Samples:
+        return Samples(None, "inertial", [[float(number)] * 6] * 2, [number / 5, number / 5 + 0.1])
+
+    def shown(*parts: list[Samples]) -> dict[str, Any]:
+        people = PagePeople(recognizer.manifest, has_activities=False)
+        for part in parts:
+            people.update(part, [])
+        return people.to_json(is_all=True)
+
+    chunks = [chunk(number) for number in range(400)]  # 80 s
+    assert shown(chunks) == shown(*([one] for one in chunks))
 
 
 def test_samples_of_a_sensor_are_bounded() -> None:
