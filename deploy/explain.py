@@ -16,7 +16,7 @@ from edgehar.checks import MAX_THREADS
 from edgehar.command_line import Parser
 from edgehar.config import Options, group, option, positional
 from edgehar.deploy.explanation.explain import explain_windows
-from edgehar.deploy.live.recording_input import file_windows, load_clip
+from edgehar.deploy.live.recording_input import file_windows, input_files, load_clip
 from edgehar.deploy.recognizer import Recognizer, load
 from edgehar.deploy.runtime.providers import PROVIDERS_HELP
 from edgehar.deploy.runtime.signature import key_option
@@ -82,8 +82,9 @@ PARSER = Parser(ExplainConfig, "edgehar explain", (__doc__ or "").partition("\n"
 
 def run(config: ExplainConfig) -> int:
     """Print the explanation as text and JSON, and write the files that were requested."""
-    check_result(config.answer.json, config.package)
-    check_result(config.answer.picture, config.package, "--picture")
+    read = (config.recording.data, *input_files(config.recording.input))
+    check_result(config.answer.json, config.package, read=read)
+    check_result(config.answer.picture, config.package, "--picture", read=(config.answer.json, *read))
     recognizer = load(config.package, config.precision, config.threads, config.providers, config.key)
     choice = config.answer.choice
     choice.check(recognizer.manifest.labels)

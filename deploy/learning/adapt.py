@@ -5,7 +5,7 @@
 
 A scale and a shift of the network's last features are learnt, without torch and in a few MB. Each half of the
 recordings is held back once: the adaptation is refused (exit code 1, nothing is written) if less than 95 % of its
-answers stay the same when steps are lost, unless more of them do afterwards, if it has fewer different answers, or if
+answers stay the same when steps are lost, if no more of them do afterwards, if it has fewer different answers, or if
 fewer of the recordings that were enrolled or corrected are right.
 """
 

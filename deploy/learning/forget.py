@@ -50,7 +50,7 @@ def run(options: ForgetOptions) -> int:
             if options.adaptation and personal.adaptation is None:
                 raise ConfigError(f"--adaptation: {path} holds none; expected one; omit the option")
         if remaining.is_empty:
-            path.unlink()
+            path.resolve().unlink()  # of a link, what was learnt, not the link
         else:
             write_personal(path, remaining)
     removed = len(personal.examples) - len(remaining.examples)

@@ -1,6 +1,6 @@
 """Loads the recordings that `edgehar run` recognises: a file per sensor, or a clip of a data set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -26,6 +26,11 @@ from edgehar.signals.windows import Windows
 
 LOST = np.float32(np.nan)
 NO_TIMES = np.empty(0)
+
+
+def input_files(entries: Iterable[str]) -> list[str]:
+    """The files of `--input`; an entry of another form is reported when it is read."""
+    return [entry.partition("=")[2] for entry in entries if "=" in entry]
 
 
 def read_blocks(path: Path, spec: ModalitySpec, problems: list[Problem]) -> Iterator[Signal]:

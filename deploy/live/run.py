@@ -26,10 +26,10 @@ from edgehar.deploy.live.mqtt.broker import subscribe
 from edgehar.deploy.live.mqtt.url import parse_url
 from edgehar.deploy.live.network import Address, log, parse_address
 from edgehar.deploy.live.options import RunConfig, SourceOptions
-from edgehar.deploy.live.recording_input import load_clip, predict_files
+from edgehar.deploy.live.recording_input import input_files, load_clip, predict_files
 from edgehar.deploy.live.serving.live_fleet import Answer, LiveFleet, stream_answers
 from edgehar.deploy.live.serving.watchdog import watched
-from edgehar.deploy.live.sinks import STDOUT, open_sinks
+from edgehar.deploy.live.sinks import STDOUT, is_file, open_sinks
 from edgehar.deploy.live.stopping import StopEvent, stop_on_signals
 from edgehar.deploy.live.terminal_view import LiveView
 from edgehar.deploy.recognizer import Recognizer, load
@@ -38,6 +38,7 @@ from edgehar.deploy.stream.fleet import Fleet
 from edgehar.deploy.stream.segments import Activity, Segmenter
 from edgehar.entry import discard_stdout
 from edgehar.errors import ConfigError, DataError
+from edgehar.package.folder import check_apart
 
 NETWORK_SOURCES = ("listen", "connect", "mqtt")
 
@@ -166,6 +167,12 @@ def recognise(config: RunConfig, counter: LineCounter) -> None:
     if live and STDOUT in config.to and sys.stdout.isatty():
         raise ConfigError("--to stdout with --live: both on one terminal; expected one of the two; omit the other")
     targets = config.to or (() if live and sys.stdout.isatty() else (STDOUT,))
+    for target in filter(is_file, targets):
+        source = config.source
+        check_apart(
+            target, "--to", config.package,
+            (config.personal, source.data, source.replay, *input_files(source.input)),
+        )  # fmt: skip
     stop, is_recording = StopEvent(), config.source.source in ("input", "data", "replay")
     try:
         with open_sinks(targets, is_recording, stop) as write_all:

@@ -127,6 +127,11 @@ class StandardOutput:
 Sink = Outbox | FileSink | StandardOutput
 
 
+def is_file(target: str) -> bool:
+    """Whether a value of `--to` names a file."""
+    return target != STDOUT and "://" not in target
+
+
 def open_sink(target: str, block_when_full: bool, stop: StopEvent) -> Sink:
     """Open one sink of `--to`; raises ConfigError if that fails."""
     scheme, found, rest = target.partition("://")

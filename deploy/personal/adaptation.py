@@ -57,6 +57,7 @@ class Guard(NamedTuple):
             return (
                 f"{self.agreement:.1%} of the held-back answers stay the same when steps are lost, "
                 f"{self.agreement_before:.1%} before; expected more"
+                + ("; all of them did, so there is nothing to gain" if self.agreement_before == 1 else "")
             )
         if self.answers < LEAST_ANSWERS * self.answers_before:
             return f"{self.answers} different held-back answers, {self.answers_before} before"

@@ -130,7 +130,9 @@ class Fleet:
 
     def _push(self, person: str | None, chunk: Chunk) -> bool:
         """`push` of checked samples."""
-        one = self._nobody if person is None else self._people.get(person) if type(person) is str else None
+        if type(person) is not str and person is not None:
+            person = check_person(person)
+        one = self._nobody if person is None else self._people.get(person)
         if one is None:
             person = check_person(person)
             one = self._admitted(person)

@@ -14,7 +14,10 @@ MAX_NAME_CHARACTERS = 64
 
 
 def check_person(person: Any) -> str:
-    """The name of a person; raises DataError unless it is text of 1 to 64 printable characters without outer blanks."""
+    """The name of a person, a `str` also of a subclass.
+
+    Raises DataError unless it is text of 1 to 64 printable characters without outer blanks.
+    """
     is_name = isinstance(person, str) and 1 <= len(person) <= MAX_NAME_CHARACTERS and person.isprintable()
     if not is_name or person != person.strip():
         shown = "null" if person is None else repr(person)
@@ -23,7 +26,7 @@ def check_person(person: Any) -> str:
             f"person is {shown}; expected a name of 1 to {MAX_NAME_CHARACTERS} printable characters without blanks "
             "around it; correct it, or omit it for no person"
         )
-    return person
+    return str(person)
 
 
 def with_name(person: str | None, warning: str) -> str:

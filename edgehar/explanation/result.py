@@ -12,6 +12,7 @@ from edgehar.signals.preprocess import Normalisation
 
 AXES = ("x", "y", "z")
 DIGITS = 6
+"""Of numbers; of times, those after the point."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,8 @@ class Explanation:
         spans = [self.step_span_s(step) for step in range(len(part.steps))]
         steps: list[dict[str, Any]] = [
             {
-                "start_s": number(start_s),
-                "end_s": number(end_s),
+                "start_s": seconds(start_s),
+                "end_s": seconds(end_s),
                 "importance": number(float(part.steps[step])),
                 **({"evidence": number(float(part.step_evidence[step]))} if len(part.step_evidence) else {}),
                 "examined": bool(part.examined[step]),
@@ -183,8 +184,8 @@ class Explanation:
             "probability": number(self.probability),
             "evidence": number(self.evidence),
             "window": self.window,
-            "start_s": number(self.start_s),
-            "end_s": number(self.end_s),
+            "start_s": seconds(self.start_s),
+            "end_s": seconds(self.end_s),
             "missing": list(self.missing),
             "steps": steps,
             "sensors": sensors,
@@ -196,6 +197,11 @@ class Explanation:
 def number(value: float) -> float:
     """A number with few digits, for JSON."""
     return float(f"{value:.{DIGITS}g}")
+
+
+def seconds(value: float) -> float:
+    """A time for JSON, to the microsecond whatever its origin."""
+    return round(float(value), DIGITS)
 
 
 def numbers(values: Floats) -> list[float]:

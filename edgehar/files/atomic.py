@@ -29,7 +29,11 @@ def naming(path: Path, temporary: Path | None = None) -> Generator[None, None, N
 
 @contextmanager
 def atomic_file(path: Path) -> Generator[Path, None, None]:
-    """Yield a temporary path that replaces `path` if the block succeeds."""
+    """Yield a temporary path that replaces `path` if the block succeeds.
+
+    If `path` is a link, its target is replaced.
+    """
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

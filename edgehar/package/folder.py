@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +28,7 @@ __all__ = [
     "EdgePackage",
     "Manifest",
     "amend_package",
+    "check_apart",
     "check_result",
     "model_card",
     "write_package",
@@ -48,15 +49,36 @@ def _checksum(manifest: bytes) -> bytes:
     return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def check_result(result: str | None, package: str | None, option: str = "--json") -> None:
-    """Raise ConfigError if the file of --json, or of another option, is inside the package or cannot be written."""
-    if result is None:
-        return
-    if package is not None and Path(package).resolve() in Path(result).resolve().parents:
+def check_apart(result: str, option: str, package: str | None, read: Iterable[str | None] = ()) -> None:
+    """Raise ConfigError if a file to write is inside the package, or is or lies within anything else that is read.
+
+    Args:
+        result: path of the file.
+        option: that names it, for messages.
+        package: folder of the package.
+        read: files, folders or names of data sets; a name is not a path and does no harm.
+    """
+    target = Path(result).resolve()
+    for place in (package, *read):
+        if place is None or Path(place).resolve() not in (target, *target.parents):
+            continue
+        if place == package:
+            raise ConfigError(
+                f"{option} {result}: inside the package {package}; expected a file outside of it; choose another"
+            )
         raise ConfigError(
-            f"{option} {result}: inside the package {package}; expected a file outside of it; choose another"
+            f"{option} {result}: is, or lies within, {place}, which the same command reads or writes; expected another "
+            "file; choose one"
         )
-    check_writable(Path(result), option)
+
+
+def check_result(
+    result: str | None, package: str | None, option: str = "--json", read: Iterable[str | None] = ()
+) -> None:
+    """Raise ConfigError as `check_apart` for the file of --json, or of another option, or if it cannot be written."""
+    if result is not None:
+        check_apart(result, option, package, read)
+        check_writable(Path(result), option)
 
 
 @dataclass(frozen=True)

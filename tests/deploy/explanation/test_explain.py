@@ -208,3 +208,24 @@ def test_files_inside_the_package_are_refused(
     for option in ("--json", "--picture"):
         error = message_of([str(package), "--input", files, option, str(package / "why")], capsys)
         assert f"{option} {package / 'why'}: inside the package" in error
+
+
+def test_what_is_read_is_not_overwritten(
+    clip_package: Path, files: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = files.partition("=")[2].partition(",")[0]
+    for option in ("--json", "--picture"):
+        error = message_of([str(clip_package), "--input", files, option, recording], capsys)
+        assert f"{option} {recording}: is, or lies within" in error
+    same = str(tmp_path / "why")
+    assert "--picture" in message_of([str(clip_package), "--input", files, "--json", same, "--picture", same], capsys)
+
+
+def test_times_keep_their_origin(recognizer: Recognizer) -> None:
+    recording, origin_s = steady(2.0), 1_790_123_456.0
+    times_s = {name: times + origin_s for name, times in recording.times_s.items()}
+    found = edgehar.explain(recognizer, recording.signals, times_s).to_json()
+    first, last = found["steps"][0], found["steps"][-1]
+    assert found["start_s"] >= origin_s
+    assert found["end_s"] - found["start_s"] == pytest.approx(recognizer.manifest.window.length_s, abs=1e-4)
+    assert [first["start_s"], last["end_s"]] == [found["start_s"], found["end_s"]]

@@ -97,3 +97,14 @@ def test_other_files_are_never_deleted(tmp_path: Path, clip_package: Path) -> No
     with pytest.raises(PackageError, match="not a personal file"):
         forget.main([str(tmp_path / "notes.json"), "--package", str(clip_package)])
     assert (tmp_path / "notes.json").exists()
+
+
+def test_forgetting_through_a_link_deletes_what_was_learnt(tmp_path: Path, clip_package: Path) -> None:
+    out, link = tmp_path / "anna.json", tmp_path / "link.json"
+    link.symlink_to(out)
+    arguments = ["--label", wrong_label(clip_package), "--input", *words(tmp_path, 0)]
+    correct.main([str(clip_package), *arguments, "--out", str(link)])
+    assert out.is_file()
+    assert link.is_symlink()
+    forget.main([str(link), "--package", str(clip_package)])
+    assert not out.exists()

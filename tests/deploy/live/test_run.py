@@ -77,6 +77,17 @@ def test_recording_in_files(
     np.testing.assert_allclose(found, [one.probabilities for one in expected], atol=1e-4)
 
 
+def test_predictions_do_not_overwrite_what_is_read(sliding_package: Path, tmp_path: Path) -> None:
+    recording = steady(2.0)
+    file = tmp_path / "i.csv"
+    write_csv(file, recording.signals["inertial"], recording.times_s["inertial"])
+    before = file.read_bytes(), (sliding_package / "manifest.json").read_bytes()
+    for target, message in ((file, "is, or lies within"), (sliding_package / "manifest.json", "inside the package")):
+        with pytest.raises(ConfigError, match=message):
+            run.main([str(sliding_package), "--input", f"inertial={file}", "--to", str(target)])
+    assert before == (file.read_bytes(), (sliding_package / "manifest.json").read_bytes())
+
+
 def test_columns_of_a_file_are_mapped_by_name(tmp_path: Path, capsys: Any) -> None:
     watch = ModalitySpec("watch", 3, "g", 50, 4, columns=("ax", "ay", "az"))
     write_tiny_package(tmp_path / "package", kind="sliding", specs=(watch,))

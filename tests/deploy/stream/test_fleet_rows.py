@@ -50,6 +50,16 @@ def test_pushes_at_once_are_those_one_by_one(recognizer: Recognizer, share: floa
     assert together.take_warnings() == alone.take_warnings()
 
 
+def test_names_of_other_text_types_are_the_same_people(recognizer: Recognizer) -> None:
+    pushes = everybodys_pushes(3, people=2)
+    plain, other = Fleet(recognizer), Fleet(recognizer)
+    for person, *rest in pushes:
+        plain.push(person, *rest)
+        other.push(None if person is None else np.str_(person), *rest)
+    assert other.counts_by_person == plain.counts_by_person
+    assert [person for person, _ in other.flush()] == [person for person, _ in plain.flush()]
+
+
 def test_pushes_before_a_wrong_one_are_used_and_those_after_it_are_not(recognizer: Recognizer) -> None:
     fleet = Fleet(recognizer)
     values, times_s = np.zeros((5, 6)), np.arange(5) / 50

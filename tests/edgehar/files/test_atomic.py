@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgehar.files.atomic import atomic_folder, locked
+from edgehar.files.atomic import atomic_file, atomic_folder, locked
 
 KILLED = """
 import os, signal, sys
@@ -64,3 +64,13 @@ def test_files_of_a_running_writer_are_kept(tmp_path: Path, suffix: str) -> None
             assert busy.is_dir()
     finally:
         running.communicate()
+
+
+def test_the_target_of_a_link_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    with atomic_file(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
