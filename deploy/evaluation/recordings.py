@@ -70,12 +70,17 @@ def _in_label_order(dataset: Dataset, labels: tuple[str, ...]) -> Dataset:
 
 
 def check_dataset(recognizer: Recognizer, dataset: Dataset, modalities: tuple[str, ...]) -> None:
-    """Raise DataError unless labels and modalities of the data set equal those of the package."""
+    """Raise DataError unless labels, modalities and kind of the recordings are those of the package."""
     manifest, info = recognizer.manifest, dataset.info
     if info.labels != manifest.labels:
         raise DataError(
             f"{info.name}: {len(info.labels)} labels from {info.labels[0]!r}; the package has {len(manifest.labels)} "
             f"from {manifest.labels[0]!r}; expected the same labels in this order; choose the data it was trained on"
+        )
+    if (info.window.kind, manifest.window.kind) == ("sliding", "clip"):
+        raise DataError(
+            f"{info.name}: continuous recordings; the package classifies clips of one activity each, as a whole; cut "
+            "the recordings, or train on continuous ones"
         )
     for name in modalities:
         recorded, expected = info.modality(name), manifest.info.modality(name)

@@ -27,6 +27,10 @@ def _zeros(count: int) -> Floats:
     return np.zeros(count, np.float32)
 
 
+ROUNDING = 1e-3
+"""Of a token's length: smaller changes are none."""
+
+
 def _spread(values: Floats, steps: NDArray[np.intp], count: int) -> Floats:
     """Values of some steps as an array of all S steps, 0 elsewhere."""
     all_steps = _zeros(count)
@@ -139,8 +143,13 @@ def joint_evidence(probe: Probe, steps: NDArray[np.intp], tokens: Floats) -> Flo
 
 
 def token_change(probe: Probe, steps: NDArray[np.intp], tokens: Floats) -> Floats:
-    """Euclidean distance of the tokens of n steps without a group (G, n, D) to those with it, (n, G)."""
-    return np.sqrt(np.square(tokens - probe.tokens[steps]).sum(axis=2)).T
+    """Euclidean distance of the tokens of n steps without a group (G, n, D) to those with it, (n, G).
+
+    0 where it is no more than a group that is still anyway moves a token by rounding.
+    """
+    whole = probe.tokens[steps]  # (n, D)
+    change = np.sqrt(np.square(tokens - whole).sum(axis=2)).T
+    return np.where(change > ROUNDING * np.sqrt(np.square(whole).sum(axis=1))[:, None], change, 0)
 
 
 def axis_evidence(probe: Probe, groups: dict[str, Floats], chosen: NDArray[np.intp]) -> tuple[Axis, ...]:

@@ -102,6 +102,13 @@ def test_training_subjects_are_rejected(data: str | None, split: str, tmp_path: 
         assert evaluate.evaluate(package, others, split)["total"] == 16
 
 
+def test_continuous_recordings_are_no_clips(recognizer: Recognizer) -> None:
+    dataset = labelled_dataset(recognizer, wrong=0)
+    continuous = replace(dataset.info, window=replace(dataset.info.window, kind="sliding"))
+    with pytest.raises(DataError, match="continuous recordings; the package classifies clips"):
+        evaluate.evaluate(recognizer, replace(dataset, info=continuous), "odd-even")
+
+
 def test_result_within_the_package_is_rejected(clip_package: Path) -> None:
     manifest = clip_package / "manifest.json"
     before = manifest.read_bytes()

@@ -15,6 +15,7 @@ from edgehar import cli
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.errors import ConfigError, DataError
 from edgehar.explanation.probe import log_odds
+from edgehar.explanation.result import describe
 from tests.deploy.streams import steady
 from tests.deploy.tiny_package import LABELS, calibrated
 
@@ -229,3 +230,10 @@ def test_times_keep_their_origin(recognizer: Recognizer) -> None:
     assert found["start_s"] >= origin_s
     assert found["end_s"] - found["start_s"] == pytest.approx(recognizer.manifest.window.length_s, abs=1e-4)
     assert [first["start_s"], last["end_s"]] == [found["start_s"], found["end_s"]]
+
+
+def test_groups_that_are_still_anyway_have_no_share(recognizer: Recognizer) -> None:
+    signals = {name: np.repeat(values[:1], len(values), axis=0) for name, values in steady(2.0).signals.items()}
+    found = edgehar.explain(recognizer, signals, method="tsr")
+    assert not any(array.any() for array in found.saliency.groups.values())
+    assert "of the groups' importance" not in describe(found)
