@@ -67,7 +67,7 @@ def with_examples(
 
 def check_new(label: str, manifest: Manifest, personal: Personal) -> None:
     """Raise ConfigError unless an activity of this name can be added."""
-    if problem := label_problem(label):
+    if problem := label_problem(label) or ("" if label == label.strip() else f"{label!r} has blanks around it"):
         raise ConfigError(f"--label: {problem}; choose another")
     enrolled = personal.new_labels(manifest)
     if label in manifest.labels or label in enrolled:

@@ -1,8 +1,8 @@
 """Chooses the window of a recording to explain: by number, by time, or the one with the highest score."""
 
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Integral
-from typing import Any, NamedTuple, cast
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,9 @@ class Choice(NamedTuple):
         number: Any = self.window
         if number is not None and (isinstance(number, bool) or not isinstance(number, Integral) or int(number) < 0):
             raise ConfigError(f"window {number!r}: expected a whole number from 0")
-        if self.at_s is not None and not np.isfinite(cast(Any, self.at_s)):
-            raise ConfigError(f"time {self.at_s} s: expected a finite number of seconds")
+        time_s: Any = self.at_s
+        if time_s is not None and (not isinstance(time_s, Real) or not np.isfinite(float(time_s))):
+            raise ConfigError(f"time {time_s!r} s: expected a finite number of seconds")
 
 
 class Chosen(NamedTuple):

@@ -194,7 +194,7 @@ def test_recording_without_a_finite_sample_is_an_error(recognizer: Recognizer) -
 
 
 @pytest.mark.parametrize(
-    "choice", [{"label": 3}, {"window": True}, {"window": 1.5}, {"method": "no"}, {"at_s": np.inf}]
+    "choice", [{"label": 3}, {"window": True}, {"window": 1.5}, {"method": "no"}, {"at_s": np.inf}, {"at_s": "1"}]
 )
 def test_unusable_arguments_are_errors(choice: dict[str, Any], recognizer: Recognizer) -> None:
     recording = steady(2.0)

@@ -118,6 +118,7 @@ def test_every_precision_learns_and_reads_the_file_of_another(
     [
         ("wave", "an activity of the package; expected a new name; use edgehar correct"),
         ("juggle", "an activity of the personal file"),
+        (" kneel", "blanks around it"),
         ("unknown", "the name 'unknown'; expected another"),
         (" ", "expected one that is not blank"),
         ("a\x1b[2J", "no control characters"),
