@@ -25,11 +25,10 @@ from edgehar.config import Options, option, positional
 from edgehar.deploy.live.sources import play_clip
 from edgehar.deploy.runtime.device import device_facts
 from edgehar.entry import guarded
-from edgehar.errors import DataError
 from edgehar.package.folder import EdgePackage
 from edgehar.signals.clip import Clip
-from edgehar.simulation.dataset import SimulatorConfig, equip, simulate_recording
-from tools.live_page.browser import Browser, browser, missing_program
+from tools.live_page.browser import Browser, browser
+from tools.live_page.served import acting, served
 
 BOUTS = 60
 EVERY_S = 60.0
@@ -98,35 +97,21 @@ def growth(points: list[dict[str, float]]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Replay and print."""
-    config = PARSER.parse(argv)
-    if (missing := missing_program()) is not None:
-        raise DataError(f"{missing} is not installed; expected chromium and chromedriver; install both")
-    simulator = SimulatorConfig()
-    subject, rig = equip(simulator, 2)
-    clip = simulate_recording(simulator, subject, rig, 1, BOUTS)
-    command = [sys.executable, "-m", "edgehar", "run", config.package, "--stdin", "--page", "0", "--activities", "1.5"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
+    config, clip = PARSER.parse(argv), acting(BOUTS)
     stop, points = threading.Event(), list[dict[str, float]]()
-    feeder = threading.Thread(target=feed, args=(process, clip, config, stop), daemon=True)
-    try:
-        line = process.stderr.readline().decode()
-        if "page at " not in line:
-            raise DataError(f"{line.strip()}; expected the address of the page; run the command by hand")
+    with served(config.package) as (process, address):
+        assert process.stderr is not None
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        feeder.start()
+        threading.Thread(target=feed, args=(process, clip, config, stop), daemon=True).start()
         with browser() as one:
-            one.open(line.split()[-1])
+            one.open(address)
             until_s = time.monotonic() + 60 * config.minutes
             while (left_s := until_s - time.monotonic()) > 0:
                 time.sleep(min(EVERY_S, left_s))
                 points.append(look(one, process.pid))
                 sys.stderr.write(f"{json.dumps(points[-1])}\n")
             problems = one.problems()
-    finally:
         stop.set()
-        process.kill()
-        process.wait()
     document: dict[str, Any] = {
         "minutes": config.minutes,
         "speed": config.speed,

@@ -20,12 +20,11 @@ from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
 from edgehar.deploy.live.sources import play_clip
 from edgehar.entry import guarded
-from edgehar.errors import DataError
 from edgehar.files.atomic import atomic_file, naming
 from edgehar.package.folder import EdgePackage
 from edgehar.signals.clip import Clip
-from edgehar.simulation.dataset import SimulatorConfig, equip, simulate_recording
-from tools.live_page.browser import Browser, browser, missing_program
+from tools.live_page.browser import Browser, browser
+from tools.live_page.served import acting, served
 
 SPEED = 4.0
 SEEN_S = 50.0
@@ -91,26 +90,11 @@ def take(one: Browser, address: str, folder: Path) -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     """Replay, and take the screenshots."""
-    config = PARSER.parse(argv)
-    if (missing := missing_program()) is not None:
-        raise DataError(f"{missing} is not installed; expected chromium and chromedriver; install both")
-    simulator = SimulatorConfig()
-    subject, rig = equip(simulator, 2)
-    clip = simulate_recording(simulator, subject, rig, 1, BOUTS)
-    command = [sys.executable, "-m", "edgehar", "run", config.package, "--stdin", "--page", "0", "--activities", "1.5"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    feeder = threading.Thread(target=feed, args=(process, clip, config.package), daemon=True)
-    try:
-        line = process.stderr.readline().decode()
-        if "page at " not in line:
-            raise DataError(f"{line.strip()}; expected the address of the page; run the command by hand")
-        feeder.start()
+    config, clip = PARSER.parse(argv), acting(BOUTS)
+    with served(config.package) as (process, address):
+        threading.Thread(target=feed, args=(process, clip, config.package), daemon=True).start()
         with browser() as one:
-            made = take(one, line.split()[-1], Path(config.out))
-    finally:
-        process.kill()
-        process.wait()
+            made = take(one, address, Path(config.out))
     sys.stdout.write(json.dumps({"pictures": {path.name: path.stat().st_size for path in made}}) + "\n")
     return 0
 
