@@ -20,7 +20,7 @@ from edgehar.errors import EdgeharError
 TICK_S, LONGEST_TICK_S = 0.1, 0.5
 """Interval of the events: the longer, the more there is to show."""
 MOST_SHARE = 0.02
-"""Of a core, that the page takes: it shows a stream that is faster than real time less often, rather than slow it."""
+"""Of a core, that the page aims at: it shows a stream that is faster than real time less often, rather than slow it."""
 COUNT_S = 1.0
 """Interval at which samples are counted."""
 ALIVE_S = 10.0
