@@ -96,9 +96,13 @@ def load_average(root: Path = ROOT) -> float | None:
     return float(words[0]) if words else None
 
 
-def status_bytes(key: str, root: Path = ROOT) -> int | None:
-    """A value of /proc/self/status, such as "VmRSS", in bytes; None if the system has none."""
-    for line in (read_system_file(root / "proc/self/status") or "").splitlines():
+def status_bytes(key: str, root: Path = ROOT, process: int | None = None) -> int | None:
+    """A value of a process's status, such as "VmRSS", in bytes; of this process by default.
+
+    None if the system has none. See proc_pid_status(5).
+    """
+    name = "self" if process is None else str(process)
+    for line in (read_system_file(root / "proc" / name / "status") or "").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     return None

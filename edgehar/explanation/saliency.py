@@ -21,14 +21,12 @@ PERCENTILE = 55.0
 """Evidence of groups is measured in the steps whose importance is above this percentile (Ismail et al. 2020)."""
 AXES_OF_GROUPS = 3
 """The channels of so many groups, the most important ones, are examined."""
+ROUNDING = 1e-3
+"""Of a token's length: smaller changes are none."""
 
 
 def _zeros(count: int) -> Floats:
     return np.zeros(count, np.float32)
-
-
-ROUNDING = 1e-3
-"""Of a token's length: smaller changes are none."""
 
 
 def _spread(values: Floats, steps: NDArray[np.intp], count: int) -> Floats:

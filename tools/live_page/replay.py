@@ -10,25 +10,23 @@ when everything is in use, to the end. The last line is one JSON document. Needs
 """
 
 import json
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgehar.command_line import Parser
 from edgehar.config import Options, option, positional
 from edgehar.deploy.live.sources import play_clip
-from edgehar.deploy.runtime.device import device_facts
+from edgehar.deploy.runtime.device import device_facts, status_bytes
 from edgehar.entry import guarded
 from edgehar.package.folder import EdgePackage
 from edgehar.signals.clip import Clip
 from tools.live_page.browser import Browser, browser
-from tools.live_page.served import acting, served
+from tools.live_page.served import acting, send, served
 
 BOUTS = 60
 EVERY_S = 60.0
@@ -56,33 +54,22 @@ def later(line: bytes, offset_s: float) -> bytes:
     return json.dumps(message).encode()
 
 
-def feed(process: subprocess.Popen[bytes], clip: Clip, config: ReplayConfig, stop: threading.Event) -> None:
-    """Send the recording again and again, until told to stop."""
-    assert process.stdin is not None
+def replayed(clip: Clip, config: ReplayConfig, stop: threading.Event) -> Iterator[bytes]:
+    """The lines of the recording again and again, at its speed, until told to stop."""
     specs = EdgePackage.open(Path(config.package)).manifest.modalities
     length_s = max(len(clip.signals[spec.name]) / spec.rate_hz for spec in specs)
     offset_s = 0.0
     while not stop.is_set():
         for message in play_clip(clip, specs, config.speed, stop):
-            try:
-                process.stdin.write(later(message.line, offset_s) + b"\n")
-                process.stdin.flush()
-            except OSError:
-                return  # the run was ended
+            yield later(message.line, offset_s)
         offset_s += length_s + PAUSE_S
-
-
-def resident_mb(process: int) -> float:
-    """Resident memory of a process in MB; see proc_pid_status(5)."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def look(one: Browser, process: int) -> dict[str, float]:
     """Memory of the server and the page now."""
     found = one.memory()
     return {
-        "server_mb": resident_mb(process),
+        "server_mb": (status_bytes("VmRSS", process=process) or 0) / 2**20,
         "page_mb": found["JSHeapUsedSize"] / 2**20,
         "nodes": found["Nodes"],
         "newest_s": float(one.run("return [...people.values()][0]?.newest ?? 0")),
@@ -102,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     with served(config.package) as (process, address):
         assert process.stderr is not None
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        threading.Thread(target=feed, args=(process, clip, config, stop), daemon=True).start()
+        threading.Thread(target=send, args=(process, replayed(clip, config, stop)), daemon=True).start()
         with browser() as one:
             one.open(address)
             until_s = time.monotonic() + 60 * config.minutes
@@ -116,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         "minutes": config.minutes,
         "speed": config.speed,
         "growth": growth(points),
-        "largest": {name: float(np.max([point[name] for point in points])) for name in points[0]},
+        "largest": {name: max(point[name] for point in points) for name in points[0]},
         "problems": problems,
         "points": points,
         "device": device_facts(),

@@ -8,7 +8,6 @@ One person of the body simulator acts in turns and is replayed at SPEED times th
 
 import io
 import json
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from edgehar.deploy.live.sources import play_clip
 from edgehar.entry import guarded
 from edgehar.files.atomic import atomic_file, naming
 from edgehar.package.folder import EdgePackage
-from edgehar.signals.clip import Clip
 from tools.live_page.browser import Browser, browser
-from tools.live_page.served import acting, served
+from tools.live_page.served import acting, send, served
 
 SPEED = 4.0
 SEEN_S = 50.0
@@ -42,18 +40,6 @@ class ScreenshotConfig(Options):
 
 
 PARSER = Parser(ScreenshotConfig, "python tools/live_page/screenshots.py", __doc__ or "")
-
-
-def feed(process: subprocess.Popen[bytes], clip: Clip, package: str) -> None:
-    """Send a recording at SPEED, then hold on."""
-    assert process.stdin is not None
-    specs = EdgePackage.open(Path(package)).manifest.modalities
-    for message in play_clip(clip, specs, SPEED, threading.Event()):
-        try:
-            process.stdin.write(message.line + b"\n")
-            process.stdin.flush()
-        except OSError:
-            return  # the run was ended
 
 
 def save(path: Path, png: bytes) -> None:
@@ -92,7 +78,9 @@ def main(argv: list[str] | None = None) -> int:
     """Replay, and take the screenshots."""
     config, clip = PARSER.parse(argv), acting(BOUTS)
     with served(config.package) as (process, address):
-        threading.Thread(target=feed, args=(process, clip, config.package), daemon=True).start()
+        specs = EdgePackage.open(Path(config.package)).manifest.modalities
+        lines = (message.line for message in play_clip(clip, specs, SPEED, threading.Event()))
+        threading.Thread(target=send, args=(process, lines), daemon=True).start()
         with browser() as one:
             made = take(one, address, Path(config.out))
     sys.stdout.write(json.dumps({"pictures": {path.name: path.stat().st_size for path in made}}) + "\n")

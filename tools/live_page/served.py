@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from edgehar.errors import DataError
@@ -16,6 +16,17 @@ def acting(bouts: int) -> Clip:
     simulator = SimulatorConfig()
     subject, rig = equip(simulator, 2)
     return simulate_recording(simulator, subject, rig, 1, bouts)
+
+
+def send(process: subprocess.Popen[bytes], lines: Iterable[bytes]) -> None:
+    """Write lines to the process until it is ended."""
+    assert process.stdin is not None
+    for line in lines:
+        try:
+            process.stdin.write(line + b"\n")
+            process.stdin.flush()
+        except OSError:
+            return
 
 
 @contextmanager

@@ -45,7 +45,6 @@ class PersonTrack:
         new_activities: how many of the activities were not sent.
         is_changed: whether anything was not sent.
         left_s: when the person's stream ended, as `time.monotonic`; None while it goes on.
-        last: the newest prediction.
     """
 
     sensors: dict[str, SensorTrack]
@@ -57,7 +56,11 @@ class PersonTrack:
     new_activities: int = 0
     is_changed: bool = True
     left_s: float | None = None
-    last: Prediction | None = None
+
+    @property
+    def last(self) -> Prediction | None:
+        """The newest prediction."""
+        return self.predictions[-1][0] if self.predictions else None
 
     def to_json(self, name: str | None, is_all: bool) -> dict[str, Any]:
         """All that is kept, or only what was not sent yet."""
@@ -145,7 +148,6 @@ class PagePeople:
             else:
                 track.predictions.append((found, latency_s))
                 track.new_predictions += 1
-                track.last = found
 
     def count(self, counts: Counts) -> None:
         """Note the counts of samples of everybody who has a stream; all others have left."""
