@@ -1,8 +1,6 @@
 """A real MQTT broker, mosquitto, for tests."""
 
 import contextlib
-import os
-import shutil
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -11,26 +9,24 @@ from typing import Any
 import pytest
 
 from tests.deploy.running import LineReader, free_port, until
+from tools.speed.people_mqtt import mosquitto_command
 
 
 class Broker:
     """A mosquitto that can be killed and started again on the same port."""
 
     def __init__(self, folder: Path, extra: str = "", security: str = "allow_anonymous true") -> None:
-        program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        if program is None:
+        self.port = free_port()
+        command = mosquitto_command(folder, self.port, security, extra)
+        if command is None:
             pytest.skip("the program mosquitto is not installed; on Debian: apt-get install mosquitto")
         pytest.importorskip("paho.mqtt", reason="paho-mqtt is not installed: pip install 'edgehar[mqtt]'")
-        self._program, self.port = program, free_port()
-        self._configuration = folder / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""  # otherwise it cannot read the test's files
-        self._configuration.write_text(f"{user}listener {self.port} 127.0.0.1\n{security}\n{extra}\n")
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        command = [self._program, "-c", str(self._configuration)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert self._process.stderr
         self.log = LineReader(self._process.stderr)
         self.log.line_with(" running")

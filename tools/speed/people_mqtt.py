@@ -21,20 +21,27 @@ Message = tuple[str, str]
 """Topic and payload."""
 
 
+def mosquitto_command(folder: Path, port: int, *settings: str) -> list[str] | None:
+    """The command of a broker on a port of this machine, configured in the folder; None without the program."""
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        return None
+    user = ["user root"] if os.geteuid() == 0 else []  # otherwise it cannot read the file
+    configuration = folder / "mosquitto.conf"
+    configuration.write_text("".join(f"{line}\n" for line in (*user, f"listener {port} 127.0.0.1", *settings)))
+    return [program, "-c", str(configuration)]
+
+
 @contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[int]:
     """The port of a broker that keeps whatever waits; raises ConfigError without the program."""
-    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise ConfigError("the program mosquitto is not installed; expected it for --mqtt; install it or omit --mqtt")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    user = ["user root"] if os.geteuid() == 0 else []  # otherwise it cannot read the file
-    lines = [*user, f"listener {port} 127.0.0.1", "allow_anonymous true", "max_queued_messages 0"]
-    configuration = folder / "mosquitto.conf"
-    configuration.write_text("".join(f"{line}\n" for line in lines))
-    process = subprocess.Popen([program, "-c", str(configuration)], stderr=subprocess.DEVNULL)
+    command = mosquitto_command(folder, port, "allow_anonymous true", "max_queued_messages 0")
+    if command is None:
+        raise ConfigError("the program mosquitto is not installed; expected it for --mqtt; install it or omit --mqtt")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         _wait_for(lambda: _is_open(port), "mosquitto listens")
         yield port
