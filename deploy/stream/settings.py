@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ MAX_TIME_S = 1e10
 
 Push = tuple[str | None, str, Any, Any]
 """Person, sensor, samples and times; see `edgehar.deploy.stream.fleet.Fleet.push`."""
+
+
+def _is_push(push: object) -> bool:
+    return isinstance(push, tuple | list) and len(cast("Sequence[object]", push)) == 4
 
 
 class Chunk(NamedTuple):
@@ -124,7 +128,10 @@ class StreamSettings:
         """`checked` of each, in one pass if all are usable arrays; an error is raised in its turn."""
         seconds = None if self.offsets_s or not pushes else self._seconds_of_usable(pushes)
         if seconds is None:
-            yield from (self.checked(*push[1:]) for push in pushes)
+            for push in pushes:
+                if not _is_push(push):
+                    raise DataError(f"push {push!r:.80}: expected (person, modality, samples, times_s)")
+                yield self.checked(*push[1:])
             return
         first = 0
         for _, modality, samples, times_s in pushes:
@@ -134,6 +141,8 @@ class StreamSettings:
 
     def _seconds_of_usable(self, pushes: Sequence[Push]) -> list[float] | None:
         """The times of all pushes if they are arrays that need no conversion, with usable values; else None."""
+        if not all(map(_is_push, pushes)):
+            return None
         for _, modality, samples, times_s in pushes:
             spec = self.specs.get(modality) if isinstance(modality, str) else None
             if spec is None or not are_rows(samples, spec) or not are_seconds(times_s, len(samples)):

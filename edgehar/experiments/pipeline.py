@@ -15,10 +15,11 @@ from edgehar import __version__, verbs
 from edgehar.choices import PRESET_NAMES, QUICK_BASELINE
 from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, group, option, seed_option, to_json
+from edgehar.data.pretraining import stored_place
 from edgehar.data.registry import DataOptions
 from edgehar.data.splits import announced
 from edgehar.entry import guarded
-from edgehar.errors import ConfigError
+from edgehar.errors import ConfigError, DataError
 from edgehar.experiments.results import write_results
 from edgehar.experiments.rules import LENGTH, ON, PRETRAINING, Choice, choices_for
 from edgehar.experiments.stage import (
@@ -34,7 +35,7 @@ from edgehar.experiments.stage import (
     scoring_stage,
 )
 from edgehar.experiments.trials import Trials, held_out_stages
-from edgehar.files.atomic import digest_of, locked, write_json
+from edgehar.files.atomic import digest_of, locked, read_json, write_json
 from edgehar.provenance import shell_text
 
 
@@ -150,10 +151,25 @@ def check_outside(folder: Path, data: DataOptions, option_name: str) -> None:
 
 
 def check_folder(folder: Path, data: DataOptions, option_name: str = "--out") -> None:
-    """Raise ConfigError if the folder of a run lies within the recordings, or holds files of something else."""
+    """Raise ConfigError if a run's folder lies within the recordings, or holds something else or other recordings' run.
+
+    A run that is started again with other options replaces its own networks.
+    """
     check_outside(folder, data, option_name)
-    if not folder.name or (folder.exists() and not (folder / "config.json").is_file() and not _is_empty(folder)):
+    config = folder / "config.json"
+    if not folder.name or (folder.exists() and not config.is_file() and not _is_empty(folder)):
         raise ConfigError(f"{option_name} {folder}: exists and is no run; nothing was changed; choose another")
+    if config.is_file():
+        try:
+            found = stored_place(DataOptions(read_json(config)["data"]["data"]))["data"]
+        except (DataError, ConfigError, KeyError, TypeError):
+            return  # a damaged file is replaced
+        expected = stored_place(data)["data"]
+        if found != expected:
+            raise ConfigError(
+                f"{option_name} {folder}: holds a run of {found}; expected one of {expected}; nothing was changed; "
+                "choose another folder"
+            )
 
 
 def _is_empty(folder: Path) -> bool:

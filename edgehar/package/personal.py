@@ -7,6 +7,7 @@ the package is opened (`edgehar.deploy.personal.classifier`), so that deleting a
 
 import base64
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -216,6 +217,8 @@ def read_personal(path: Path | str, manifest: Manifest) -> Personal:
 
     Raises PackageError if there is none, if it is damaged or of another version, or if it belongs to another package.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise PackageError(f"personal {path!r:.50}: expected the path of a file written by edgehar enrol")
     file = Path(path)
     data = _read(file)
     try:

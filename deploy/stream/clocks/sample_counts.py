@@ -150,8 +150,8 @@ class LossMonitor:
         behind_s = stream_s - self._last_s
         place = f"{abs(behind_s):.3g} s {'behind' if behind_s >= 0 else 'ahead of'} the stream"
         return (
-            f"{found}; the newest timestamp is {place}, expected at most {self._lateness_s:g} s; correct the sensor's "
-            "clock or its unit (seconds), or wait longer (--lateness-s)"
+            f"{found}; the newest timestamp is {place}, expected at most {self._lateness_s:g} s; push short pieces of "
+            "the sensors in turn, correct the sensor's clock or its unit (seconds), or wait longer (--lateness-s)"
         )
 
 

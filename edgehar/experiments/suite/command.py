@@ -161,7 +161,7 @@ def measure(run: Run, options: SuiteOptions, dataset: Dataset, key: str) -> dict
     check_folder(run.folder, run.data, "--runs")
     with locked(run.folder, "--runs"):
         run.folder.mkdir(parents=True, exist_ok=True)
-        write_json(run.folder / "config.json", to_json(options))
+        write_json(run.folder / "config.json", to_json(options) | {"data": to_json(run.data)})
         records = run_stages(list(run.stages), run.folder, digest_of([__version__, run.data.fingerprint()]))
         entries = [stage_entry(stage, record) for stage, record in zip(run.stages, records, strict=True)]
         measured = collect(run)

@@ -54,6 +54,8 @@ def test_package_is_unchanged_and_deleting_the_file_undoes_it(tmp_path: Path, pa
     out.unlink()
     with pytest.raises(PackageError, match="no such file"):
         edgehar.load(copy, personal=out)
+    with pytest.raises(PackageError, match="expected the path"):
+        edgehar.load(copy, personal=3)  # pyright: ignore[reportArgumentType]
 
 
 def test_known_logits_are_those_of_the_package(package: Path, personal: Path) -> None:

@@ -1,5 +1,7 @@
 """Pushes of many people at once are pushes one by one; rows of people who were forgotten are used again."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,8 @@ def test_names_of_other_text_types_are_the_same_people(recognizer: Recognizer) -
 def test_pushes_before_a_wrong_one_are_used_and_those_after_it_are_not(recognizer: Recognizer) -> None:
     fleet = Fleet(recognizer)
     values, times_s = np.zeros((5, 6)), np.arange(5) / 50
-    wrong = [("b", "inertial", values[:, :5], times_s), ("b", "inertial", values, times_s * np.nan)]
+    wrong: list[Any] = [("b", "inertial", values[:, :5], times_s), ("b", "inertial", values, times_s * np.nan)]
+    wrong += [("b", "inertial", values), (), None]
     for push in wrong:
         with pytest.raises(DataError):
             fleet.push_all([("a", "inertial", values, times_s), push, ("c", "inertial", values, times_s)])

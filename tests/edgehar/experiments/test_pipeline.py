@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,3 +206,12 @@ def test_folder_that_is_no_run_is_never_overwritten(verb: str, own_data: Path):
     assert done.returncode == 2
     assert "--out" in done.stderr
     assert before == {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()}
+
+
+def test_run_of_other_recordings_is_not_replaced(own_data: Path, uninterrupted: Path, tmp_path: Path):
+    weights = (uninterrupted / "student" / "weights.safetensors").read_bytes()
+    other = shutil.copytree(own_data, tmp_path / "other")
+    done = pipeline(other, uninterrupted, "--until", "finetune")
+    assert done.returncode == 2
+    assert f"holds a run of {own_data.resolve()}; expected one of {other.resolve()}" in " ".join(done.stderr.split())
+    assert (uninterrupted / "student" / "weights.safetensors").read_bytes() == weights
