@@ -188,7 +188,7 @@ def documents(root: Path) -> tuple[dict[Path, str], dict[Path, dict[str, Any]]]:
         text, figures = page(groups)
         table = readme_table(groups)
         compared, more = strangers.page(strangers.load(root / "docs"))
-        few = transfer.page(transfer.load(root / "docs"))
+        few = transfer.page(transfer.load(root / "docs"), transfer.load_places(root / "docs"))
     pages = {root / "docs/results.md": text, root / "docs/strangers.md": compared, root / "docs/transfer.md": few}
     pages[readme] = between_marks(readme.read_text(encoding="utf-8"), table)
     return pages, {root / "docs/images" / name: data for name, data in (figures | more).items()}
