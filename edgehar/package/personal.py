@@ -217,7 +217,7 @@ def read_personal(path: Path | str, manifest: Manifest) -> Personal:
 
     Raises PackageError if there is none, if it is damaged or of another version, or if it belongs to another package.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise PackageError(f"personal {path!r:.50}: expected the path of a file written by edgehar enrol")
     file = Path(path)
     data = _read(file)
