@@ -246,11 +246,14 @@ def as_seconds(times_s: Any, samples: int, name: str) -> list[float]:
 def as_times(times_s: Any, samples: int, name: str, in_order: bool = True) -> Times:
     """Timestamps as (T,) float64; raises DataError unless finite, one per sample and, if `in_order`, sorted."""
     try:
-        times = _as_numbers(times_s).reshape(-1)
+        times = _as_numbers(times_s)
     except (TypeError, ValueError, OverflowError) as problem:
         raise DataError(
             f"{name}: times are not numbers ({_shown(problem)}); expected seconds, one per sample"
         ) from None
+    if times.ndim > 1 and times.shape[0] != times.size:  # one column is as good as a list
+        raise DataError(f"{name}: times of shape {times.shape}; expected one time per sample, ({samples},)")
+    times = times.reshape(-1)
     if len(times) != samples:
         raise DataError(f"{name}: {len(times)} times for {samples} samples; expected one time per sample")
     if not are_finite(times):
