@@ -1,8 +1,9 @@
 """Splits into training and test: by person, so that nobody is on both sides, or by trial for data of one person."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgehar.data.trials import labels_of, labels_shown, tested_recordings
 from edgehar.errors import SplitError, shortened
@@ -84,6 +85,19 @@ def people_of(subject: str) -> tuple[str, ...]:
 def people_in(subjects: Iterable[str]) -> set[str]:
     """All people whom these subjects name."""
     return {person for subject in set(subjects) for person in people_of(subject)}
+
+
+def seen_before(split: Split, stored: Mapping[str, Any]) -> str:
+    """What a split tests on although a training saw it, such as "subject s1, s2"; empty if nothing.
+
+    Args:
+        split: the split; one by trial tests on recordings of people who are trained on.
+        stored: `train_subjects` and `train_recordings` of the training.
+    """
+    kind, tested, seen = "subject", people_in(split.test), people_in(stored.get("train_subjects", ()))
+    if split.by_trial and stored.get("train_recordings"):
+        kind, tested, seen = "recording", set(split.test_recordings), set(stored["train_recordings"])
+    return f"{kind} {shortened(sorted(tested & seen, key=natural_key))}" if tested & seen else ""
 
 
 def groups_of(subjects: Iterable[str]) -> tuple[tuple[str, ...], ...]:

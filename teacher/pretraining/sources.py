@@ -16,9 +16,9 @@ from edgehar.data.pretraining import FRAME_RATE_HZ, options_of, stored_place, tr
 from edgehar.data.registry import DataOptions
 from edgehar.data.shards.index import PackedSource, ShardFolder, is_shards
 from edgehar.data.shards.windows import ShardWindows
-from edgehar.data.splits import Split, people_in
-from edgehar.errors import CheckpointError, ConfigError, shortened
-from edgehar.signals.clip import DatasetInfo, natural_key
+from edgehar.data.splits import Split, seen_before
+from edgehar.errors import CheckpointError, ConfigError
+from edgehar.signals.clip import DatasetInfo
 from edgehar.signals.windows import cut, fit_normalisation
 from edgehar.teacher.training.batches import WindowTensors, to_tensors, update_generator
 
@@ -219,12 +219,9 @@ def check_unseen(sources: Sequence[Mapping[str, Any]], options: DataOptions, nam
         by_name = source.get("packed", False) or source["data"] == source.get("name")
         if source["data"] != stored_place(options)["data"] and not (by_name and source["name"] == name):
             continue
-        kind, tested, seen = "subject", people_in(split.test), people_in(source["train_subjects"])
-        if split.by_trial and source["train_recordings"]:
-            kind, tested, seen = "recording", set(split.test_recordings), set(source["train_recordings"])
-        if tested & seen:
+        seen = seen_before(split, source)
+        if seen:
             raise CheckpointError(
-                f"split {split.name} tests on {kind} {shortened(sorted(tested & seen, key=natural_key))} of "
-                f"{name}, which pretraining has seen; expected others; choose another split, "
-                "pretrain without them, or rename the data set if it only has the same name"
+                f"split {split.name} tests on {seen} of {name}, which pretraining has seen; expected others; choose "
+                "another split, pretrain without them, or rename the data set if it only has the same name"
             )

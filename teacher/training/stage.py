@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from edgehar.data.columns import in_order_of
 from edgehar.data.pretraining import stored_place
 from edgehar.data.registry import DataOptions
-from edgehar.data.splits import Split, people_in
-from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError, shortened
+from edgehar.data.splits import Split, seen_before
+from edgehar.errors import CheckpointError, ConfigError, DataError, SplitError
 from edgehar.files.atomic import locked, progress_files
 from edgehar.metrics.recordings import score_windows
-from edgehar.signals.clip import Dataset, DatasetInfo, natural_key
+from edgehar.signals.clip import Dataset, DatasetInfo
 from edgehar.signals.limits import MAX_LISTED_BYTES, declaration_problem, json_bytes, size_problem
 from edgehar.signals.preprocess import Normalisation
 from edgehar.signals.windows import Windows, cut, fit_normalisation
@@ -196,13 +196,10 @@ def _described(info: DatasetInfo) -> tuple[list[str], list[str]]:
 
 def _check_split(before: dict[str, Any], split: Split) -> None:
     """Raise CheckpointError if the split, made again, tests on what the checkpoint was trained on."""
-    if split.by_trial:
-        kind, seen = "recording", set(split.test_recordings).intersection(before.get("train_recordings", ()))
-    else:
-        kind, seen = "subject", people_in(split.test) & people_in(before.get("train_subjects", ()))
+    seen = seen_before(split, before)
     if seen:
         raise CheckpointError(
-            f"split {split.name} now tests on {kind} {shortened(sorted(seen, key=natural_key))}, which the checkpoint "
+            f"split {split.name} now tests on {seen}, which the checkpoint "
             "was trained on; expected the recordings of its training; restore them, or train the earlier stage again"
         )
 
