@@ -62,9 +62,12 @@ updates of {batch} windows at {frame_rate:g} frames per second, masked motion an
 ## Limitations
 
 - The gain is small, and `edgehar pipeline` does not use them. Against a start from scratch, in macro F1 of windows of
-  people not seen before, with 5 recordings of each activity of 2 people, mean of three draws:
-  - a wrist accelerometer (selfback, test people): 57.3 instead of 55.4 (+1.9 ± 1.2; MiniRocket 57.4)
-  - another, of falls (umafall, among training people): 20.1 instead of 18.9 (+1.2 ± 0.6)
+  people not seen before, with 5 recordings of each activity of 2 people (docs/transfer.md; test people, 1,000 updates,
+  five draws, three of utd-mhad):
+  - a waist sensor among falls (umafall): 52.1 instead of 50.3 (MiniRocket 45.4)
+  - a wrist sensor among falls (umafall): 28.6 instead of 27.4 (MiniRocket 23.9)
+  - a wrist accelerometer (selfback): 58.5 instead of 58.8 (MiniRocket 56.7)
+  - a skeleton and an inertial sensor (utd-mhad): 97.1 instead of 97.2 (MiniRocket 89.5)
   With one recording of one person, weights made from other data sets gained nothing.
   Compare on your own people first: `edgehar evaluate --suite transfer --data MINE --pretrained shipped`.
 - {hours:.1f} hours are little. Published encoders of wrists saw 700,000 days of people (harnet).

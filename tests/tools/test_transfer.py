@@ -19,11 +19,11 @@ def entry(method: str, draw: int, macro_f1: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measured(data: list[str]) -> dict[str, Any]:
+def measured(data: list[str], seed: int = 0) -> dict[str, Any]:
     scores = {"minirocket": (0.6, 0.7), "scratch": (0.5, 0.62), "pretrained": (0.62, 0.7)}
     entries = [entry(method, draw, found[draw]) for method, found in scores.items() for draw in range(2)]
     weights = {"data": data, "people": 12, "hours": 3.5, "parameters": 400_000, "updates": 100, "batch": 64}
-    return run("transfer", 0, transfer=entries, pretrained=weights)
+    return run("transfer", seed, transfer=entries, pretrained=weights)
 
 
 @pytest.fixture
@@ -44,6 +44,14 @@ def test_gains_are_paired_by_draw(root: Path) -> None:
     assert row.split(" | ")[4:11] == ["2", "65.0", "56.0", "-", "66.0", "+10.0 ± 2.0", "+1.0 ± 1.0"]
     assert "Weights of 400,000 parameters from other: 12 people, 3.5 hours, 100 updates of 64 windows." in text
     assert differences(root) == []
+
+
+def test_mean_over_several_rows_is_stated(root: Path) -> None:
+    for seed in range(2):
+        put(root, f"transfer/utd-mhad-transfer-seed{seed}", measured(["other"], seed))
+    write(root)
+    text = (root / "docs/transfer.md").read_text()
+    assert "mean over 2 rows +10.0 over scratch (least +10.0), +1.0 over MiniRocket." in text
 
 
 def test_weights_that_have_seen_the_data_set_are_refused(root: Path) -> None:
