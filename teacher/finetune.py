@@ -151,8 +151,7 @@ def load_pretrained(teacher: Teacher, before: Checkpoint, window: WindowSpec) ->
     try:
         universal = Universal(teacher.config)
         universal.load_state_dict(before.weights)
-        weights = universal.weights_for(teacher.specs, window.steps, window.step_s)
-        teacher.load_state_dict(dict(teacher.state_dict()) | weights)
+        universal.load_into(teacher, window)
     except RuntimeError as problem:
         reason = " ".join(str(problem).split())[:200]
         raise CheckpointError(f"{before.path}: weights of another network ({reason}); pretrain again") from None

@@ -10,33 +10,34 @@ places; the second takes each sensor for one of those it knows, in the given ord
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from edgehar.command_line import Parser
+from edgehar import __version__
+from edgehar.command_line import Parser, words_of
 from edgehar.config import Options, option, seed_option
 from edgehar.data.registry import DataOptions
 from edgehar.entry import guarded
 from edgehar.errors import ConfigError
-from edgehar.files.atomic import write_json
+from edgehar.experiments.stage import Settings, Stage, data_settings, run_stages, training_stage
+from edgehar.files.atomic import digest_of, locked, write_json
 from edgehar.metrics.recordings import score_windows
-from edgehar.provenance import shell_text, stamp
+from edgehar.provenance import portable, stamp
 from edgehar.signals.windows import Windows
-from edgehar.teacher import finetune, pretrain
-from edgehar.teacher.augmentation.compose import Augmentation
+from edgehar.student.network.rebuild import rebuild_teacher
+from edgehar.teacher import pretrain
 from edgehar.teacher.network.convolutions import add_norms
 from edgehar.teacher.network.model import Teacher
 from edgehar.teacher.pretraining.model import Pretraining
 from edgehar.teacher.pretraining.sources import Draws, Source, load_source
 from edgehar.teacher.pretraining.universal import Universal
-from edgehar.teacher.training.batches import to_tensors
+from edgehar.teacher.training.checkpoint import load_checkpoint
 from edgehar.teacher.training.loop import train
 from edgehar.teacher.training.processes import ProcessGroup
-from edgehar.teacher.training.saliency_guided import Guide
 from edgehar.teacher.training.stage import StageData, load_stage_data, predict
 
 UNIVERSAL, RENAMED, TRAINED = "universal weights", "each sensor taken for a known one", "trained on these places"
@@ -53,6 +54,7 @@ class PlacesOptions(Options):
     split: str = option("fold:0of5", "split into training and test people")
     updates: int = option(3000, "updates of each training", at_least=1)
     seed: int = seed_option()
+    runs: str = option("runs/places", "folder of the usual teachers")
     out: str = option("docs/results/transfer/places", "folder of the result")
 
     def __post_init__(self) -> None:
@@ -88,20 +90,20 @@ def train_universal(options: PlacesOptions) -> tuple[Universal, torch.nn.Linear]
     return model.universal, classifier
 
 
-def train_usual(options: PlacesOptions, data: StageData) -> Teacher:
-    """The usual teacher of a data set."""
-    recipe = finetune.PARSER.parse(["--preset", "base", "--out", "-", "--updates", str(options.updates)])
-    info, labelled = data.dataset.info, data.train.labelled()
-    torch.manual_seed(options.seed)
-    teacher = Teacher(recipe.network, info.modalities, info.window.steps, len(info.labels))
-    add_norms(teacher)
-    labels = recipe.labels
-    augmentation = Augmentation(info, recipe.augment, recipe.exchange, labels.smoothing, labels.mixup)
-    loss = finetune.finetune_loss(
-        to_tensors(labelled, PROCESSES.device), augmentation, labels.auxiliary, Guide(teacher, recipe.guided, PROCESSES)
-    )
-    train(teacher, loss, len(labelled), recipe.train, options.seed, PROCESSES, ",".join(data.options["modalities"]))
-    return teacher
+def train_usual(options: PlacesOptions) -> list[Teacher]:
+    """The usual teachers of `worn` and of `elsewhere`; running it again resumes them."""
+    runs, stages = Path(options.runs), list[Stage]()
+    recipe: Settings = {"preset": "base", "updates": options.updates, "seed": options.seed}
+    for sensors in (options.worn, options.elsewhere):
+        name = "+".join(sensors)
+        settings = recipe | data_settings(recordings(options, sensors))
+        stages.append(training_stage(runs, "finetune", name, settings, name=f"finetune-{name}"))
+    with locked(runs, "--runs"):
+        run_stages(stages, runs, digest_of([__version__, recordings(options, options.worn).fingerprint()]))
+    return [
+        rebuild_teacher(load_checkpoint(runs / "+".join(each), ("teacher",)))
+        for each in (options.worn, options.elsewhere)
+    ]
 
 
 def renamed(windows: Windows, known: StageData, options: PlacesOptions) -> Windows:
@@ -133,13 +135,12 @@ def measure(options: PlacesOptions) -> dict[str, Any]:
         window = data.dataset.info.window
         teacher = Teacher(universal.config, data.dataset.info.modalities, window.steps, len(labels))
         add_norms(teacher)
-        weights = universal.weights_for(teacher.specs, window.steps, window.step_s)
-        weights |= {f"classifier.{name}": tensor for name, tensor in classifier.state_dict().items()}
-        teacher.load_state_dict(dict(teacher.state_dict()) | weights)
+        universal.load_into(teacher, window)
+        teacher.classifier = classifier
         return teacher
 
     universal, classifier = train_universal(options)
-    usual, there = train_usual(options, worn), train_usual(options, elsewhere)
+    usual, there = train_usual(options)
     return {
         "data": info.name, "worn": options.worn, "elsewhere": options.elsewhere, "split": options.split,
         "seed": options.seed, "updates": options.updates, "classes": len(labels),
@@ -161,13 +162,12 @@ def main(argv: list[str] | None = None) -> int:
     """Measure and write the result."""
     options = PARSER.parse(argv)
     found = measure(options)
-    command = shell_text(
-        ["python", "tools/places.py", "--data", f"DATA/{Path(options.data).name}", "--worn", ",".join(options.worn),
-         "--elsewhere", ",".join(options.elsewhere), "--updates", str(options.updates), "--seed", str(options.seed)]
-    )  # fmt: skip
+    settings = {name: value for name, value in asdict(options).items() if name not in ("runs", "out")}
+    command = portable(["python", "tools/places.py", *words_of(settings)])
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / f"{found['data']}-seed{options.seed}.json", {"command": command, **stamp(), **found})
+    name = f"{found['data']}-{'+'.join(options.worn)}-{'+'.join(options.elsewhere)}-seed{options.seed}"
+    write_json(out / f"{name}.json", {"command": command, **stamp(), **found})
     for name, score in found["places"].items():
         sys.stdout.write(f"{name}: macro F1 {100 * score['windows']['macro_f1']:.1f}\n")
     return 0

@@ -141,9 +141,10 @@ class StreamSettings:
 
     def _seconds_of_usable(self, pushes: Sequence[Push]) -> list[float] | None:
         """The times of all pushes if they are arrays that need no conversion, with usable values; else None."""
-        if not all(map(_is_push, pushes)):
-            return None
-        for _, modality, samples, times_s in pushes:
+        for push in pushes:
+            if not _is_push(push):
+                return None
+            _, modality, samples, times_s = push
             spec = self.specs.get(modality) if isinstance(modality, str) else None
             if spec is None or not are_rows(samples, spec) or not are_seconds(times_s, len(samples)):
                 return None

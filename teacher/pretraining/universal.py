@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgehar.signals.kinds import kinds_of
-from edgehar.signals.modality import SIGNAL_KINDS, ModalitySpec
+from edgehar.signals.modality import SIGNAL_KINDS, ModalitySpec, WindowSpec
 from edgehar.signals.sites import SITES, places_of
 from edgehar.teacher.network.convolutions import add_norms
 from edgehar.teacher.network.model import Teacher, TeacherConfig
@@ -144,6 +144,11 @@ class Universal(nn.Module):
             weights[f"position_embedding.{name}"] = self.time[family](time)
             weights[f"modality_embedding.{name}"] = self.sensor[family](described.mean(0))
         return weights
+
+    def load_into(self, teacher: Teacher, window: WindowSpec) -> None:
+        """Give a teacher the weights of its sensors; those of `HEADS` stay as they are."""
+        weights = self.weights_for(teacher.specs, window.steps, window.step_s)
+        teacher.load_state_dict(dict(teacher.state_dict()) | weights)
 
 
 class _Bias(nn.Module):

@@ -13,7 +13,7 @@ def test_new_places_are_scored_by_every_teacher(tmp_path: Path) -> None:
     recordings.write(simulate(SimulatorConfig(subjects=3, trials=1, activities=("walk", "wave"))), tmp_path / "data")
     out = tmp_path / "docs" / transfer.PLACES
     words = ["--data", str(tmp_path / "data"), "--worn", "wrist", "--elsewhere", "thigh", "--split", "loso:s3"]
-    assert places.main([*words, "--updates", "2", "--out", str(out)]) == 0
+    assert places.main([*words, "--updates", "2", "--runs", str(tmp_path / "runs"), "--out", str(out)]) == 0
     (file,) = out.glob("*.json")
     found = json.loads(file.read_text())
     assert list(found["places"]) == [places.UNIVERSAL, places.RENAMED, places.TRAINED]

@@ -3,7 +3,7 @@
 import math
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgehar.experiments.suite.transfer import BASELINE, OWN, PRETRAINED, SCRATCH
 from edgehar.files.atomic import read_json
@@ -64,22 +64,41 @@ def gain(found: dict[int, float], before: dict[int, float]) -> str:
     return mean if error is None else f"{mean} ± {error:.1f}"
 
 
+class Setting(NamedTuple):
+    """What a run measured with one number of people and recordings.
+
+    Attributes:
+        scores: method -> draw -> macro F1, of every method of `TITLES`.
+        windows: training windows of each entry.
+    """
+
+    scores: dict[str, dict[int, float]]
+    windows: list[int]
+
+    def mean(self, method: str) -> float:
+        """Mean macro F1 of a method over its draws, in percent."""
+        return 100 * statistics.fmean(self.scores[method].values())
+
+
+def _settings(run: Run) -> dict[tuple[int | None, int | None], Setting]:
+    """(people, recordings of each activity), None for all -> what was measured."""
+    found: dict[tuple[int | None, int | None], Setting] = {}
+    for entry in run["transfer"]:
+        key = entry["people"], entry["recordings_per_activity"]
+        setting = found.setdefault(key, Setting({method: {} for method in TITLES}, []))
+        setting.scores[entry["method"]][entry["draw"]] = entry["score"]["macro_f1"]
+        setting.windows.append(entry["train_windows"])
+    return found
+
+
 def _mean_gains(runs: list[tuple[str, Run]]) -> str:
     """One sentence for each number of people and recordings that several data sets share."""
     gains: dict[tuple[int | None, int | None], list[tuple[float, float]]] = {}
     for _, run in runs:
-        settings = dict.fromkeys((entry["people"], entry["recordings_per_activity"]) for entry in run["transfer"])
-        for key in settings:
-            entries = [e for e in run["transfer"] if (e["people"], e["recordings_per_activity"]) == key]
-            means = {
-                method: statistics.fmean(scores)
-                for method in (BASELINE, SCRATCH, PRETRAINED)
-                if (scores := [100 * e["score"]["macro_f1"] for e in entries if e["method"] == method])
-            }
-            if len(means) == 3:
-                gains.setdefault(key, []).append(
-                    (means[PRETRAINED] - means[SCRATCH], means[PRETRAINED] - means[BASELINE])
-                )
+        for key, setting in _settings(run).items():
+            if all(setting.scores[method] for method in (BASELINE, SCRATCH, PRETRAINED)):
+                ours = setting.mean(PRETRAINED)
+                gains.setdefault(key, []).append((ours - setting.mean(SCRATCH), ours - setting.mean(BASELINE)))
     return "\n".join(
         f"{people or 'All'} people, {recordings or 'all'} recordings: mean over {len(pairs)} rows "
         f"{statistics.fmean(scratch for scratch, _ in pairs):+.1f} over scratch (least {min(pairs)[0]:+.1f}), "
@@ -91,21 +110,15 @@ def _mean_gains(runs: list[tuple[str, Run]]) -> str:
 
 def _rows(path: str, run: Run) -> list[list[str]]:
     """A row for each number of people and recordings."""
-    settings = dict.fromkeys((entry["people"], entry["recordings_per_activity"]) for entry in run["transfer"])
     rows: list[list[str]] = []
-    for people, recordings in settings:
-        scores: dict[str, dict[int, float]] = {method: {} for method in TITLES}
-        windows: list[int] = []
-        for entry in run["transfer"]:
-            if (entry["people"], entry["recordings_per_activity"]) == (people, recordings):
-                scores[entry["method"]][entry["draw"]] = entry["score"]["macro_f1"]
-                windows.append(entry["train_windows"])
-        means = [f"{100 * statistics.fmean(by_draw.values()):.1f}" if by_draw else "-" for by_draw in scores.values()]
+    for (people, recordings), setting in _settings(run).items():
+        scores = setting.scores
+        means = [f"{setting.mean(method):.1f}" if by_draw else "-" for method, by_draw in scores.items()]
         data: dict[str, Any] = run["dataset"]
         rows.append(
             [
                 f"{data['name']}, {'+'.join(data['modalities'])}", f"{people or 'all'}", f"{recordings or 'all'}",
-                f"{statistics.fmean(windows):.0f}", f"{len(scores[SCRATCH])}", *means,
+                f"{statistics.fmean(setting.windows):.0f}", f"{len(scores[SCRATCH])}", *means,
                 gain(scores[PRETRAINED], scores[SCRATCH]), gain(scores[PRETRAINED], scores[BASELINE]),
                 f"[{Path(path).stem}]({path})",
             ]
@@ -163,12 +176,8 @@ def page(runs: list[tuple[str, Run]], places: list[dict[str, Any]]) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows))
     weights = dict.fromkeys(_about(run["pretrained"]) for _, run in runs if "pretrained" in run)
     commands = dict.fromkeys(f"`{run['command']}`" for _, run in runs)
-    return (
-        INTRODUCTION
-        + "\n\n".join([table, *filter(None, [_mean_gains(runs)]), *weights, ", ".join(commands) + "."])
-        + "\n"
-        + _places(places)
-    )
+    parts = [table, *filter(None, [_mean_gains(runs)]), *weights, ", ".join(commands) + "."]
+    return INTRODUCTION + "\n\n".join(parts) + "\n" + _places(places)
 
 
 def _about(pretrained: dict[str, Any]) -> str:
