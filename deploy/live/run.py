@@ -114,7 +114,7 @@ def run_stream(
         return None
 
     with ExitStack() as stack:
-        observers, seen = list[Callable[[Answer], None]](), None
+        observers = list[Callable[[Answer], None]]()
         if options.metrics is not None:
             from edgehar.deploy.live.serving.metrics import serve_metrics
 
@@ -125,13 +125,13 @@ def run_stream(
             address = Address(options.page_address, options.page)
             page = stack.enter_context(serve_page(address, people, recognizer, options.activities is not None))
             observers.append(page.add_answer)
-            seen = page.add_samples
+            fleet.seen = page.add_samples
         inbox = stack.enter_context(Inbox(source, stop=stop))
         stack.enter_context(stop_on_signals(stop.set))
         messages = watched(inbox.messages())
         if view is not None:
             messages = view.watch(messages, lambda: brief_summary(people.counts))
-        for answer in stream_answers(people, messages, skip_bad, seen):
+        for answer in stream_answers(people, messages, skip_bad):
             show(answer)
             for observe in observers:
                 observe(answer)

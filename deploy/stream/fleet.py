@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,9 @@ class Fleet:
         offsets_s: see there.
         max_people: most people at one time.
         idle_s: see above; infinity forgets nobody.
+
+    Attributes:
+        seen: called with the person and the samples of each accepted push; the rows may be the caller's own array.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Fleet:
         self._computer = HopComputer(opened, min_steps=2)
         self._rows = StreamRows(opened.manifest, self._settings.specs)
         self._max_people, self._idle_s = max_people, idle_s
+        self.seen: Callable[[str | None, Chunk], None] | None = None
         self._people = OrderedDict[str, Person]()  # the longest idle first
         self._nobody = self._open()
         self._due: dict[str | None, Person] = {}  # in the order in which they may have become due
@@ -146,6 +150,8 @@ class Fleet:
             self._receive(person, one, chunk)
             if person is not None:
                 self._people.move_to_end(person)
+        if self.seen is not None:
+            self.seen(person, chunk)
         self._now_s = one.advance(chunk.times_s[-1], self._now_s, self._idle_s / 2)
         if one.state.warnings:
             self._collect_warnings(person, one)

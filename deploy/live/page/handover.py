@@ -5,12 +5,15 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from edgehar.deploy.live.json_lines import Samples
 from edgehar.deploy.live.serving.live_fleet import Answer
+from edgehar.deploy.stream.settings import Chunk
 
 MAX_SAMPLES = 20_000
 """Samples that wait for the page; the oldest are dropped first."""
 MAX_ANSWERS = 2_000
+
+Received = tuple[str | None, Chunk]
+"""A person and samples of one sensor."""
 
 
 class Shown(NamedTuple):
@@ -30,20 +33,19 @@ class Handover:
     def __init__(self) -> None:
         """Start empty and unwatched."""
         self.is_watched = False
-        self._samples, self._answers = deque[Samples](), deque[Shown](maxlen=MAX_ANSWERS)
+        self._samples, self._answers = deque[Received](), deque[Shown](maxlen=MAX_ANSWERS)
         self._count = 0
         self._lock = threading.Lock()
 
-    def add_samples(self, samples: Samples) -> None:
-        """Take the samples of a line that the fleet accepted."""
+    def add_samples(self, person: str | None, samples: Chunk) -> None:
+        """Take samples that the fleet accepted; their rows must not change afterwards."""
         if not self.is_watched:
             return
-        count = len(samples.samples)
         with self._lock:
-            self._samples.append(samples)
-            self._count += count
+            self._samples.append((person, samples))
+            self._count += len(samples.times_s)
             while self._count > MAX_SAMPLES:
-                self._count -= len(self._samples.popleft().samples)
+                self._count -= len(self._samples.popleft()[1].times_s)
 
     def add_answer(self, answer: Answer) -> None:
         """Take an answer after it was written."""
@@ -51,10 +53,10 @@ class Handover:
         with self._lock:
             self._answers.append(Shown(answer, latency_s))
 
-    def take(self) -> tuple[list[Samples], list[Shown]]:
+    def take(self) -> tuple[list[Received], list[Shown]]:
         """All that waits, in order."""
         with self._lock:
             samples, answers = self._samples, self._answers
-            self._samples, self._answers = deque[Samples](), deque[Shown](maxlen=MAX_ANSWERS)
+            self._samples, self._answers = deque[Received](), deque[Shown](maxlen=MAX_ANSWERS)
             self._count = 0
         return list(samples), list(answers)

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.deploy.live.json_lines import Samples
-from edgehar.deploy.live.page.handover import Shown
+from edgehar.deploy.live.page.handover import Received, Shown
 from edgehar.deploy.live.page.sensor_track import TRACE_S, SensorTrack, description
-from edgehar.deploy.samples import as_rows, as_times
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
 from edgehar.deploy.stream.segments import Activity
+from edgehar.deploy.stream.settings import Chunk
 from edgehar.package.manifest import Manifest
 from edgehar.signals.clip import Prediction
 
@@ -119,23 +118,19 @@ class PagePeople:
         """What is kept of a person; None if nothing is."""
         return self._tracks.get(person)
 
-    def update(self, samples: Iterable[Samples], answers: Iterable[Shown]) -> None:
+    def update(self, samples: Iterable[Received], answers: Iterable[Shown]) -> None:
         """Add what was received and recognised."""
-        parts = dict[tuple[str | None, str], list[Samples]]()
-        for one in samples:
-            parts.setdefault((one.person, one.modality), []).append(one)
+        parts = dict[tuple[str | None, str], list[Chunk]]()
+        for person, chunk in samples:
+            parts.setdefault((person, chunk.modality), []).append(chunk)
         for (person, modality), chunks in parts.items():
             track = self._admitted(person)
             if track is None:
                 continue
             sensor = track.sensors[modality]
             kept = _newest(chunks, sensor)
-            rows = [as_rows(one.samples, sensor.spec) for one in kept]
-            times_s = [
-                as_times(one.times_s, len(found), modality, in_order=False)
-                for one, found in zip(kept, rows, strict=True)
-            ]
-            sensor.add(np.concatenate(times_s), np.concatenate(rows))
+            times_s = np.array([time_s for one in kept for time_s in one.times_s])
+            sensor.add(times_s, np.concatenate([one.rows for one in kept], dtype=np.float64))
             track.is_changed = True
         for (person, found, _), latency_s in answers:
             track = self._admitted(person)
@@ -199,13 +194,13 @@ def _prediction(found: Prediction, latency_s: float | None) -> dict[str, Any]:
     }
 
 
-def _newest(chunks: list[Samples], sensor: SensorTrack) -> list[Samples]:
+def _newest(chunks: list[Chunk], sensor: SensorTrack) -> list[Chunk]:
     """The last chunks: no fewer than the track will keep."""
     first, count = len(chunks), 0
-    start_s = float(np.max(chunks[-1].times_s)) - sensor.keep_s
-    while first and count < sensor.most and float(np.max(chunks[first - 1].times_s)) >= start_s:
+    start_s = max(chunks[-1].times_s) - sensor.keep_s
+    while first and count < sensor.most and max(chunks[first - 1].times_s) >= start_s:
         first -= 1
-        count += len(chunks[first].samples)
+        count += len(chunks[first].times_s)
     return chunks[first:]
 
 

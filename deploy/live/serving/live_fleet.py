@@ -161,7 +161,6 @@ def stream_answers(
     people: LiveFleet,
     messages: Iterable[StreamMessage | None],
     skip_bad: bool,
-    seen: Callable[[Samples], None] | None = None,
 ) -> Iterator[Answer]:
     """Answers to a stream of lines; those of each person in the order of their lines.
 
@@ -169,7 +168,6 @@ def stream_answers(
         people: the recogniser.
         messages: the lines; None where none waits, see `Inbox.messages`.
         skip_bad: log and skip invalid lines rather than raise DataError; of each cause the first, then their number.
-        seen: called with the samples of each line that is accepted, before their answers.
     """
     with closing(Remarks()) as remarks, closing(Remarks()) as warnings:
         for message in messages:
@@ -183,10 +181,7 @@ def stream_answers(
                     if samples is None:
                         continue
                     yield from people.before_push(samples.person, message.arrived_s)
-                    answers = people.push(samples, message.arrived_s)
-                    if seen is not None:
-                        seen(samples)
-                    yield from answers
+                    yield from people.push(samples, message.arrived_s)
                 except (DataError, ConfigError) as problem:
                     reason = " ".join(str(problem).split())
                     if not skip_bad:

@@ -268,3 +268,15 @@ def test_fleet_opens_a_package(sliding_package: Path) -> None:
     assert {person for person, _ in fleet.poll()} == {"ann"}
     with pytest.raises(ConfigError, match="opened for inertial"):
         fleet.push("ann", "skeleton", recording.signals["skeleton"], recording.times_s["skeleton"])
+
+
+def test_seen_is_called_for_each_accepted_push(recognizer: Recognizer) -> None:
+    fleet, found = Fleet(recognizer), list[tuple[str | None, str, list[float]]]()
+    fleet.seen = lambda person, chunk: found.append((person, chunk.modality, chunk.times_s))
+    fleet.push("ann", "inertial", [[0.0] * 6] * 2, [0.0, 0.02])
+    with pytest.raises(DataError, match="channels"):
+        fleet.push("ann", "inertial", [[0.0] * 5], [0.04])
+    with pytest.raises(DataError, match="person"):
+        fleet.push(" ", "inertial", [[0.0] * 6], [0.0])
+    fleet.push_all([(None, "inertial", np.zeros((1, 6)), np.array([0.0]))])
+    assert found == [("ann", "inertial", [0.0, 0.02]), (None, "inertial", [0.0])]

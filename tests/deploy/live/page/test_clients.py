@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgehar.deploy.live.json_lines import Samples
 from edgehar.deploy.live.serving.live_fleet import Answer
 from edgehar.deploy.recognizer import Recognizer
 from edgehar.deploy.stream.clocks.sample_counts import SampleCounts
+from edgehar.deploy.stream.settings import Chunk
 from edgehar.signals.clip import Prediction
 from tests.deploy.live.page.test_page import address, events, fetch
 from tests.deploy.running import Running, assert_same_predictions, lines_of, running, until
@@ -24,7 +24,7 @@ from tests.deploy.tiny_package import INERTIAL, SKELETON
 pytest.importorskip("uvicorn", reason="needs pip install 'edgehar[page]'")
 
 from edgehar.deploy.live.page.clients import MAX_CLIENTS, MAX_QUEUED, Client
-from edgehar.deploy.live.page.handover import MAX_ANSWERS, MAX_SAMPLES, Handover, Shown
+from edgehar.deploy.live.page.handover import MAX_ANSWERS, MAX_SAMPLES, Handover, Received, Shown
 from edgehar.deploy.live.page.people import MAX_PREDICTIONS, MAX_SHOWN, PagePeople
 from edgehar.deploy.live.page.sensor_track import SensorTrack
 
@@ -129,12 +129,12 @@ def prediction(end_s: float) -> Prediction:
 
 def test_handover_is_bounded_and_empty_without_a_client() -> None:
     handover = Handover()
-    one = Samples(None, "inertial", [[0.0] * 6] * 100, list(range(100)))
-    handover.add_samples(one)
+    one = Chunk("inertial", np.zeros((100, 6)), [float(second) for second in range(100)], is_usable=True)
+    handover.add_samples(None, one)
     assert handover.take() == ([], [])
     handover.is_watched = True
     for number in range(2 * MAX_ANSWERS):
-        handover.add_samples(one)
+        handover.add_samples(None, one)
         handover.add_answer(Answer(None, prediction(number), None))
     samples, answers = handover.take()
     assert len(samples) == MAX_SAMPLES // 100
@@ -164,10 +164,10 @@ def test_people_and_what_is_kept_of_them_are_bounded(recognizer: Recognizer) -> 
 
 
 def test_what_is_too_old_to_be_shown_is_left_out_at_once(recognizer: Recognizer) -> None:
-    def chunk(number: int) -> Samples:
-        return Samples(None, "inertial", [[float(number)] * 6] * 2, [number / 5, number / 5 + 0.1])
+    def chunk(number: int) -> Received:
+        return None, Chunk("inertial", np.full((2, 6), float(number)), [number / 5, number / 5 + 0.1], is_usable=True)
 
-    def shown(*parts: list[Samples]) -> dict[str, Any]:
+    def shown(*parts: list[Received]) -> dict[str, Any]:
         people = PagePeople(recognizer.manifest, has_activities=False)
         for part in parts:
             people.update(part, [])
