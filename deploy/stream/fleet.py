@@ -62,7 +62,7 @@ class Fleet:
         idle_s: see above; infinity forgets nobody.
 
     Attributes:
-        seen: called with the person and the samples of each accepted push; the rows may be the caller's own array.
+        seen: called with the person and the samples of each accepted push; must not call the fleet or change the rows.
     """
 
     def __init__(

@@ -157,11 +157,7 @@ class LiveFleet:
         return [] if segmenter is None else [Answer(person, one, None) for one in segmenter.flush()]
 
 
-def stream_answers(
-    people: LiveFleet,
-    messages: Iterable[StreamMessage | None],
-    skip_bad: bool,
-) -> Iterator[Answer]:
+def stream_answers(people: LiveFleet, messages: Iterable[StreamMessage | None], skip_bad: bool) -> Iterator[Answer]:
     """Answers to a stream of lines; those of each person in the order of their lines.
 
     Args:
